@@ -1,0 +1,433 @@
+//! Findings: diagnosed facts as data. No sentence lives here; `explain` owns all words.
+
+use crate::observation::Server;
+use model::{Confidence, DomainName, RecordType, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// One diagnosed fact about a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was found, with its evidence.
+    #[serde(flatten)]
+    pub defect: Defect,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The planned record it is about ([`crate::PlannedRecord::key`]); `None` for the domain as a whole.
+    pub record: Option<String>,
+    /// What mends it.
+    pub remedy: Remedy,
+}
+
+impl Finding {
+    /// The stable code: the same in API, CLI, documentation and metrics.
+    pub fn code(&self) -> &'static str {
+        self.defect.code()
+    }
+}
+
+macro_rules! defects {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? })*) => {
+        /// What can be found, each with its evidence. Codes are only ever added.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "code", content = "evidence")]
+        pub enum Defect {
+            $($(#[$doc])* #[serde(rename = $code)] $variant { $($(#[$fdoc])* $field: $type),* }),*
+        }
+
+        impl Defect {
+            /// Every code there is, in the order in which findings are documented.
+            pub const CODES: &'static [&'static str] = &[$($code),*];
+
+            /// The stable code.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $code),* }
+            }
+        }
+    };
+}
+
+defects! {
+    /// The domain's zone is not in DNS at all.
+    DomainNotFound = "domain_not_found" {
+        /// The name that does not exist.
+        name: DomainName,
+    }
+    /// Nothing is at the name, and nothing was found where it could have gone.
+    RecordMissing = "record_missing" {
+        /// Where it should be.
+        name: DomainName,
+        /// The type that should be there.
+        record_type: RecordType,
+    }
+    /// The record stands at its full name with the zone's name once more behind it.
+    RecordInDoubledZone = "record_in_doubled_zone" {
+        /// Where it should be.
+        name: DomainName,
+        /// Where it is.
+        found_at: DomainName,
+        /// The zone whose name was appended a second time.
+        zone: DomainName,
+    }
+    /// The record stands at another name.
+    RecordMisplaced = "record_misplaced" {
+        /// Where it should be.
+        name: DomainName,
+        /// Where it is.
+        found_at: DomainName,
+    }
+    /// A record of another type stands where ours should be.
+    RecordWrongType = "record_wrong_type" {
+        /// The name.
+        name: DomainName,
+        /// The type that should be there.
+        expected: RecordType,
+        /// The type that is there.
+        found: RecordType,
+        /// Its value.
+        value: String,
+    }
+    /// The alias points somewhere else.
+    CnameWrongTarget = "cname_wrong_target" {
+        /// The name.
+        name: DomainName,
+        /// Where it should point.
+        expected: DomainName,
+        /// Where it points.
+        found: DomainName,
+    }
+    /// The alias points at the right target with the zone's name behind it: its final dot is missing.
+    CnameTargetZoneAppended = "cname_target_zone_appended" {
+        /// The name.
+        name: DomainName,
+        /// Where it should point.
+        expected: DomainName,
+        /// Where it points.
+        found: DomainName,
+        /// The name that was appended.
+        zone: DomainName,
+    }
+    /// Addresses in place of the alias: a proxy answers for the name.
+    CnameProxied = "cname_proxied" {
+        /// The name.
+        name: DomainName,
+        /// What is answered in place of the alias.
+        addresses: Vec<IpAddr>,
+    }
+    /// An alias and other data at one name (RFC 1034 §3.6.2).
+    CnameConflict = "cname_conflict" {
+        /// The name.
+        name: DomainName,
+        /// The types that stand beside the alias.
+        beside: Vec<RecordType>,
+    }
+    /// The alias is right and its target does not exist.
+    CnameTargetMissing = "cname_target_missing" {
+        /// The name.
+        name: DomainName,
+        /// The target that does not exist.
+        target: DomainName,
+    }
+    /// The quotation marks of a zone file were pasted into the value.
+    TxtQuotesPasted = "txt_quotes_pasted" {
+        /// The name.
+        name: DomainName,
+        /// The value as it is.
+        found: String,
+        /// The value as it should be.
+        expected: String,
+    }
+    /// A TXT record with another value.
+    TxtWrongValue = "txt_wrong_value" {
+        /// The name.
+        name: DomainName,
+        /// The value as it should be.
+        expected: String,
+        /// The values as they are.
+        found: Vec<String>,
+    }
+    /// The DKIM record has an empty key (RFC 6376 §3.6.1).
+    DkimKeyRevoked = "dkim_key_revoked" {
+        /// The name.
+        name: DomainName,
+    }
+    /// A DKIM key is there, and it is not ours.
+    DkimKeyMismatched = "dkim_key_mismatched" {
+        /// The name.
+        name: DomainName,
+        /// How our key starts.
+        expected_start: String,
+        /// How the key there starts.
+        found_start: String,
+    }
+    /// An RSA key below 2048 bits (RFC 8301 §3.2).
+    DkimKeyWeak = "dkim_key_weak" {
+        /// The name.
+        name: DomainName,
+        /// Its size.
+        bits: u32,
+    }
+    /// A DKIM record that verifiers discard (RFC 6376 §3.6.1).
+    DkimKeyInvalid = "dkim_key_invalid" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        found: String,
+        /// Why it is discarded.
+        reason: String,
+    }
+    /// More than one DKIM record at one selector (RFC 6376 §3.6.2.2).
+    DkimMultipleRecords = "dkim_multiple_records" {
+        /// The name.
+        name: DomainName,
+        /// How many.
+        count: usize,
+    }
+    /// Some of the DKIM records are there and some are not.
+    DkimPartial = "dkim_partial" {
+        /// How many are right.
+        present: usize,
+        /// How many there should be.
+        total: usize,
+        /// The names that are not right.
+        missing: Vec<DomainName>,
+    }
+    /// No SPF record.
+    SpfMissing = "spf_missing" {
+        /// The name.
+        name: DomainName,
+    }
+    /// More than one SPF record: a permanent error (RFC 7208 §4.5).
+    SpfMultipleRecords = "spf_multiple_records" {
+        /// The name.
+        name: DomainName,
+        /// The records.
+        records: Vec<String>,
+    }
+    /// The SPF record is there without our mechanism.
+    SpfMechanismAbsent = "spf_mechanism_absent" {
+        /// The name.
+        name: DomainName,
+        /// The record as it is.
+        current: String,
+        /// What should be in it.
+        rules: String,
+    }
+    /// The SPF record does not parse: a permanent error (RFC 7208 §4.6).
+    SpfInvalid = "spf_invalid" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// Why.
+        reason: String,
+    }
+    /// The SPF record lets everyone send.
+    SpfPassesAll = "spf_passes_all" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+    }
+    /// No DMARC policy applies.
+    DmarcMissing = "dmarc_missing" {
+        /// The name.
+        name: DomainName,
+    }
+    /// More than one DMARC record: all are discarded (RFC 9989 §4.10).
+    DmarcMultipleRecords = "dmarc_multiple_records" {
+        /// The name.
+        name: DomainName,
+        /// The records.
+        records: Vec<String>,
+    }
+    /// The policy comes from a name further up (RFC 9989 §4.10).
+    DmarcInherited = "dmarc_inherited" {
+        /// The name without a record of its own.
+        name: DomainName,
+        /// Where the policy was found.
+        from: DomainName,
+        /// The policy that applies to this domain.
+        policy: String,
+    }
+    /// The DMARC record is ignored because it does not parse.
+    DmarcInvalid = "dmarc_invalid" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// Why.
+        reason: String,
+    }
+    /// The mail exchanger is not ours, or not ours alone.
+    MxWrong = "mx_wrong" {
+        /// The name.
+        name: DomainName,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: Vec<String>,
+    }
+    /// An address record with other addresses.
+    AddressWrong = "address_wrong" {
+        /// The name.
+        name: DomainName,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: Vec<String>,
+    }
+    /// A name server that is listed for the zone does not serve it.
+    NameServerLame = "name_server_lame" {
+        /// The zone.
+        zone: DomainName,
+        /// The server.
+        server: Server,
+        /// What it does in place of answering.
+        reason: String,
+    }
+    /// A name server does not answer.
+    NameServerUnreachable = "name_server_unreachable" {
+        /// The zone.
+        zone: DomainName,
+        /// The server.
+        server: Server,
+        /// What happened.
+        reason: String,
+    }
+    /// The name servers of one zone give different answers.
+    NameServersDisagree = "name_servers_disagree" {
+        /// The name.
+        name: DomainName,
+        /// The type.
+        record_type: RecordType,
+        /// The servers that have the right answer.
+        right: Vec<Server>,
+        /// The servers that have another one.
+        wrong: Vec<Server>,
+    }
+    /// The name servers have it; a resolver still gives an older answer from its cache.
+    ResolverCacheStale = "resolver_cache_stale" {
+        /// The name.
+        name: DomainName,
+        /// The resolver.
+        server: Server,
+        /// When its copy runs out.
+        until: Timestamp,
+    }
+    /// DNS gave no answer that says anything.
+    DnsUnanswered = "dns_unanswered" {
+        /// The name.
+        name: DomainName,
+        /// The type.
+        record_type: RecordType,
+        /// Every server that was asked, and what it did.
+        reasons: Vec<String>,
+    }
+    /// The inquiry reached its bound before everything was asked.
+    InquiryCutShort = "inquiry_cut_short" {
+        /// How many questions were put.
+        asked: usize,
+    }
+    /// Mail is to be sent from a registrable domain itself.
+    SubdomainRecommended = "subdomain_recommended" {
+        /// A better choice.
+        suggestion: DomainName,
+    }
+}
+
+/// What mends a finding, as data: automatic remedies are handed to `publish`, all are put into words by `explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Remedy {
+    /// Nothing to do.
+    Nothing,
+    /// Add a record.
+    Add {
+        /// Where.
+        name: DomainName,
+        /// Which type.
+        record_type: RecordType,
+        /// With which value (an MX without its preference).
+        value: String,
+        /// The preference of an MX.
+        preference: Option<u16>,
+    },
+    /// Put a record in the place of what is there.
+    Replace {
+        /// Where.
+        name: DomainName,
+        /// The type to publish.
+        record_type: RecordType,
+        /// What to remove, as it is there.
+        current: Vec<String>,
+        /// The value to publish.
+        value: String,
+        /// The preference of an MX.
+        preference: Option<u16>,
+    },
+    /// Move a record to another name.
+    Move {
+        /// Where it is.
+        from: DomainName,
+        /// Where it belongs.
+        to: DomainName,
+        /// Its type.
+        record_type: RecordType,
+        /// Its value.
+        value: String,
+        /// The preference of an MX.
+        preference: Option<u16>,
+    },
+    /// Replace the SPF record by one that holds our mechanism too.
+    MergeSpf {
+        /// Where.
+        name: DomainName,
+        /// The records there, which all go.
+        current: Vec<String>,
+        /// The one record to publish.
+        replace_with: String,
+    },
+    /// Remove records.
+    Remove {
+        /// Where.
+        name: DomainName,
+        /// The types to remove.
+        record_types: Vec<RecordType>,
+        /// The values to remove; empty for all.
+        values: Vec<String>,
+    },
+    /// Switch the proxy of the DNS host off for this record.
+    TurnOffProxy {
+        /// Where.
+        name: DomainName,
+    },
+    /// Mend the name servers of a zone.
+    FixNameServers {
+        /// The zone.
+        zone: DomainName,
+        /// The servers that are at fault.
+        servers: Vec<Server>,
+    },
+    /// Register the domain, or mend its delegation.
+    FixDelegation {
+        /// The name that does not resolve.
+        name: DomainName,
+    },
+    /// Wait until caches have run out.
+    WaitUntil {
+        /// By then.
+        at: Timestamp,
+    },
+    /// Nothing at the customer's side; we look again by ourselves.
+    CheckAgain,
+    /// Something on our side; the operator has to act.
+    AskOperator,
+    /// Send from a subdomain.
+    UseSubdomain {
+        /// Which.
+        suggestion: DomainName,
+    },
+}

@@ -1,0 +1,20 @@
+//! Planning and diagnosing sender domains: pure functions over data.
+//!
+//! The way of the data: a [`profile::Profile`] and a domain make a [`Plan`]; [`inquiry::next`] says what to ask for
+//! it; the answers become an [`Observation`]; [`diagnose`] compares the two and makes a [`Report`] of [`Finding`]s,
+//! record statuses and a verdict. Nothing here asks DNS, reads a clock or knows a sentence: `dns` asks, `explain`
+//! speaks. The same plan, observation and time always make the same report.
+
+pub mod finding;
+pub mod inquiry;
+pub mod observation;
+pub mod plan;
+pub mod profile;
+pub mod report;
+pub mod view;
+
+pub use finding::{Defect, Finding, Remedy};
+pub use observation::Observation;
+pub use plan::{Expected, Plan, PlannedRecord, Variables};
+pub use profile::Profile;
+pub use report::{RecordReport, Report, Seen};

@@ -1,0 +1,319 @@
+//! What DNS said, kept as it was said: every question, whom it was put to, when, and the whole answer.
+//!
+//! An observation is data. It can be stored, and the same report can be made from it again at any time. Nothing
+//! here judges; [`crate::view`] reads it, the checks judge it.
+
+use model::{DomainName, Record, RecordData, RecordType, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// What is asked (class IN).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Question {
+    /// The name.
+    pub name: DomainName,
+    /// The type.
+    pub record_type: RecordType,
+}
+
+/// Whom a question is put to. One observation holds many perspectives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Server {
+    /// A recursive resolver, asked with RD=1: it may answer from its cache.
+    Resolver {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// A name server of a zone, asked with RD=0: it tells what is in the zone now.
+    Authority {
+        /// The apex of the zone that it should be authoritative for.
+        zone: DomainName,
+        /// Its name in the NS record.
+        name: DomainName,
+        /// Where it listens.
+        address: SocketAddr,
+    },
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Resolver { address } | Self::Authority { address, .. } => *address,
+        }
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Resolver { address } => write!(f, "resolver {address}"),
+            Self::Authority { name, address, .. } => write!(f, "{name} ({address})"),
+        }
+    }
+}
+
+/// One question to one server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ask {
+    /// What is asked.
+    pub question: Question,
+    /// Who is asked.
+    pub server: Server,
+}
+
+/// One question, whom it was put to, and what came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The question and the server.
+    #[serde(flatten)]
+    pub ask: Ask,
+    /// When the outcome was known.
+    pub at: Timestamp,
+    /// What came back.
+    pub outcome: Outcome,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A well-formed answer to this question.
+    Reply(Reply),
+    /// Nothing usable, after all retries.
+    Failure(Failure),
+}
+
+/// A DNS response, without its question.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reply {
+    /// The response code.
+    pub rcode: Rcode,
+    /// The AA bit: the server calls itself authoritative for the name.
+    pub authoritative: bool,
+    /// The AD bit: the resolver validated the answer by DNSSEC.
+    pub authentic_data: bool,
+    /// The answer section.
+    pub answer: Vec<Record>,
+    /// The authority section.
+    pub authority: Vec<Record>,
+    /// The extended error (RFC 8914), where the server sent one.
+    pub extended_error: Option<ExtendedError>,
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendedError {
+    /// Its INFO-CODE.
+    pub code: u16,
+    /// Its EXTRA-TEXT, at most 200 characters of it.
+    pub text: String,
+}
+
+/// A response code (RFC 1035 §4.1.1, RFC 6895).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rcode {
+    /// 0.
+    #[default]
+    NoError,
+    /// 1: the server did not understand the query.
+    FormErr,
+    /// 2: the server could not find out.
+    ServFail,
+    /// 3: the name does not exist.
+    NxDomain,
+    /// 4.
+    NotImp,
+    /// 5: the server will not answer this.
+    Refused,
+    /// Any other.
+    Other(u16),
+}
+
+impl std::fmt::Display for Rcode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoError => f.write_str("NOERROR"),
+            Self::FormErr => f.write_str("FORMERR"),
+            Self::ServFail => f.write_str("SERVFAIL"),
+            Self::NxDomain => f.write_str("NXDOMAIN"),
+            Self::NotImp => f.write_str("NOTIMP"),
+            Self::Refused => f.write_str("REFUSED"),
+            Self::Other(code) => write!(f, "RCODE {code}"),
+        }
+    }
+}
+
+/// Why there is no usable answer. Always temporary: none of these says that a record is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Nothing came in time.
+    Timeout,
+    /// The address cannot be reached; the operating system's words.
+    Unreachable(String),
+    /// What came was no answer to this question, or was damaged.
+    Malformed(String),
+    /// Truncated over UDP, and TCP did not work (RFC 7766).
+    TruncatedWithoutTcp(String),
+    /// The address is private or otherwise not to be asked.
+    Forbidden,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Unreachable(why) => write!(f, "unreachable ({why})"),
+            Self::Malformed(why) => write!(f, "damaged answer ({why})"),
+            Self::TruncatedWithoutTcp(why) => write!(f, "answer too long for UDP, and TCP failed ({why})"),
+            Self::Forbidden => f.write_str("its address is private and is not asked"),
+        }
+    }
+}
+
+/// All that was asked and answered for one plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observation {
+    /// Every exchange, in the order of the questions, not of the answers' arrival.
+    pub exchanges: Vec<Exchange>,
+    /// Set when a bound on questions or rounds cut the inquiry short.
+    pub cut_short: bool,
+}
+
+impl Observation {
+    /// The outcome of one ask, if it was put already.
+    pub fn outcome(&self, ask: &Ask) -> Option<&Exchange> {
+        self.exchanges.iter().find(|exchange| exchange.ask == *ask)
+    }
+
+    /// All exchanges for one question.
+    pub fn of<'a>(&'a self, name: &'a DomainName, record_type: RecordType) -> impl Iterator<Item = &'a Exchange> {
+        self.exchanges
+            .iter()
+            .filter(move |e| e.ask.question.record_type == record_type && e.ask.question.name == *name)
+    }
+}
+
+/// What one reply says about one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// The name has records of the type. Sorted, so that two servers' answers compare.
+    Records(Vec<RecordData>),
+    /// The name is an alias. Where the server gave the chain, it is followed; the first target is kept.
+    Alias {
+        /// The first target.
+        target: DomainName,
+        /// The records of the asked type at the end of the chain, as far as this answer shows them.
+        at_end: Vec<RecordData>,
+    },
+    /// The name exists, without this type; how long that may be cached, in seconds (RFC 2308 §5).
+    NoData(u32),
+    /// The name does not exist; how long that may be cached, in seconds.
+    NxDomain(u32),
+    /// Nothing certain; the reason for people.
+    Nothing(String),
+    /// A name server that is listed but does not serve the zone.
+    Lame(String),
+}
+
+/// How long a chain of aliases is followed inside one answer.
+const MAX_CHAIN: usize = 16;
+
+impl Exchange {
+    /// Reads the outcome. Records for names that were not asked for are ignored.
+    pub fn says(&self) -> Says {
+        let reply = match &self.outcome {
+            Outcome::Reply(reply) => reply,
+            Outcome::Failure(failure) => return Says::Nothing(failure.to_string()),
+        };
+        let authority_asked = matches!(self.ask.server, Server::Authority { .. });
+        match reply.rcode {
+            Rcode::NoError | Rcode::NxDomain => {}
+            Rcode::Refused if authority_asked => return Says::Lame("REFUSED".to_owned()),
+            rcode => return Says::Nothing(describe(rcode, reply.extended_error.as_ref())),
+        }
+        if authority_asked && !reply.authoritative {
+            return Says::Lame("it answers without authority".to_owned());
+        }
+        read_answer(reply, &self.ask.question)
+    }
+
+    /// The smallest TTL of the answer's records, or of the negative answer, in seconds.
+    pub fn ttl(&self) -> u32 {
+        match &self.outcome {
+            Outcome::Reply(reply) if !reply.answer.is_empty() => {
+                reply.answer.iter().map(|record| record.ttl).min().unwrap_or(0)
+            }
+            Outcome::Reply(reply) => negative_ttl(reply),
+            Outcome::Failure(_) => 0,
+        }
+    }
+}
+
+fn describe(rcode: Rcode, extended: Option<&ExtendedError>) -> String {
+    match extended {
+        Some(ExtendedError { code, text }) if text.is_empty() => format!("{rcode}, extended error {code}"),
+        Some(ExtendedError { code, text }) => format!("{rcode}, extended error {code}: {text}"),
+        None => rcode.to_string(),
+    }
+}
+
+fn read_answer(reply: &Reply, question: &Question) -> Says {
+    let mut name = question.name.clone();
+    let mut first_target = None;
+    for _ in 0..MAX_CHAIN {
+        let mut here: Vec<RecordData> = reply
+            .answer
+            .iter()
+            .filter(|record| record.owner == name && record.data.record_type() == question.record_type)
+            .map(|record| record.data.clone())
+            .collect();
+        if !here.is_empty() {
+            here.sort();
+            here.dedup();
+            return match (question.record_type, first_target) {
+                (RecordType::Cname, _) => match here.swap_remove(0) {
+                    RecordData::Cname(target) => Says::Alias { target, at_end: Vec::new() },
+                    _ => Says::Nothing("damaged answer".to_owned()),
+                },
+                (_, Some(target)) => Says::Alias { target, at_end: here },
+                (_, None) => Says::Records(here),
+            };
+        }
+        let next = reply.answer.iter().find_map(|record| match &record.data {
+            RecordData::Cname(target) if record.owner == name => Some(target.clone()),
+            _ => None,
+        });
+        let Some(next) = next else { break };
+        first_target.get_or_insert_with(|| next.clone());
+        name = next;
+    }
+    match (first_target, reply.rcode) {
+        (Some(target), _) => Says::Alias { target, at_end: Vec::new() },
+        (None, Rcode::NxDomain) => Says::NxDomain(negative_ttl(reply)),
+        // A referral is NOERROR with NS and no SOA: it says nothing of the name itself.
+        (None, _) if is_referral(reply) => Says::Lame("it refers to other servers".to_owned()),
+        (None, _) => Says::NoData(negative_ttl(reply)),
+    }
+}
+
+fn is_referral(reply: &Reply) -> bool {
+    !reply.authoritative
+        && reply.authority.iter().any(|record| matches!(record.data, RecordData::Ns(_)))
+        && !reply.authority.iter().any(|record| matches!(record.data, RecordData::Soa(_)))
+}
+
+/// RFC 2308 §5: the smaller of the SOA record's own TTL and its MINIMUM field.
+fn negative_ttl(reply: &Reply) -> u32 {
+    reply
+        .authority
+        .iter()
+        .find_map(|record| match &record.data {
+            RecordData::Soa(soa) => Some(record.ttl.min(soa.minimum)),
+            _ => None,
+        })
+        .unwrap_or(0)
+}

@@ -1,0 +1,392 @@
+//! Domain names (RFC 1034 §3.1, RFC 5890).
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{fmt, str::FromStr};
+
+/// A fully qualified domain name in presentation form: lower case, A-labels, no final dot; the root is empty.
+///
+/// Names that people type go through [`DomainName::parse`], which accepts U-labels, any case and one final dot.
+/// Names seen in DNS answers go through [`DomainName::from_labels`], which keeps octets that no host name may
+/// have as `\DDD` escapes (RFC 1035 §5.1), so that nothing observed is lost or mistaken for something else.
+/// Names compare without case because they are stored in lower case (RFC 4343).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct DomainName(String);
+
+/// Why a text is not a domain name. Positions and lengths are in octets of the A-label form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DomainNameError {
+    /// Nothing was given.
+    #[error("the domain name is empty")]
+    Empty,
+    /// Two dots in a row, or a dot in front.
+    #[error("\"{0}\" has an empty label (two dots in a row, or a dot in front)")]
+    EmptyLabel(String),
+    /// RFC 1035 §2.3.4: 63 octets a label.
+    #[error("the label \"{label}\" has {length} octets, 63 are allowed")]
+    LabelTooLong {
+        /// The label as it was given.
+        label: String,
+        /// Its length.
+        length: usize,
+    },
+    /// RFC 1035 §2.3.4: 255 octets on the wire, 253 in text.
+    #[error("the name has {0} octets, 253 are allowed")]
+    TooLong(usize),
+    /// A character that no host or service label may hold.
+    #[error("\"{name}\" has the character {character:?}, which a domain name cannot have")]
+    BadCharacter {
+        /// What was given.
+        name: String,
+        /// The first offending character.
+        character: char,
+    },
+    /// RFC 5891 §4.2.3.1, RFC 1123 §2.1: a label neither starts nor ends with a hyphen.
+    #[error("the label \"{0}\" starts or ends with a hyphen")]
+    Hyphen(String),
+    /// UTS 46 could not make A-labels of it.
+    #[error("\"{0}\" is not a valid internationalised domain name")]
+    Idna(String),
+    /// A URL, an address or a path was pasted.
+    #[error("\"{input}\" is not a domain name; did you mean \"{suggestion}\"?")]
+    LooksLikeUrl {
+        /// What was given.
+        input: String,
+        /// Its host part.
+        suggestion: String,
+    },
+    /// An IP address was given.
+    #[error("\"{0}\" is an IP address, not a domain name")]
+    IpAddress(String),
+}
+
+impl DomainName {
+    /// The root of the DNS.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// Parses what a person or a program wrote: trims white space and one final dot, lowers the case and turns
+    /// U-labels into A-labels (UTS 46, non-transitional). Underscores are allowed (RFC 8552), and a first label
+    /// `*` (RFC 4592).
+    pub fn parse(input: &str) -> Result<Self, DomainNameError> {
+        let text = input.trim();
+        if text.is_empty() || text == "." {
+            return Err(DomainNameError::Empty);
+        }
+        // Bounded before any table is consulted: a U-label never has more characters than its A-label has octets.
+        if text.chars().count() > 1_000 {
+            return Err(DomainNameError::TooLong(text.len()));
+        }
+        refuse_look_alikes(text)?;
+        let text = text.strip_suffix(['.', '。']).unwrap_or(text);
+        let ascii = if text.is_ascii() { text.to_ascii_lowercase() } else { to_a_labels(text)? };
+        check_text(&ascii, text)?;
+        Ok(Self(ascii))
+    }
+
+    /// Builds the name from the labels of a DNS message. Returns `None` when it is longer than RFC 1035 allows.
+    pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut text = String::new();
+        let mut wire = 1;
+        for label in labels {
+            if label.is_empty() {
+                continue;
+            }
+            wire += label.len() + 1;
+            if label.len() > 63 || wire > 255 {
+                return None;
+            }
+            if !text.is_empty() {
+                text.push('.');
+            }
+            for &octet in label {
+                match octet {
+                    b'A'..=b'Z' => text.push(octet.to_ascii_lowercase() as char),
+                    b'.' | b'\\' | b'"' | 0..=32 | 127..=255 => {
+                        text.push('\\');
+                        text.push_str(&format!("{octet:03}"));
+                    }
+                    _ => text.push(octet as char),
+                }
+            }
+        }
+        Some(Self(text))
+    }
+
+    /// The name without a final dot; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name with its final dot, as zone files want it.
+    pub fn absolute(&self) -> String {
+        format!("{}.", self.0)
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The labels, leftmost first; none for the root. Escapes are not undone.
+    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('.').filter(|label| !label.is_empty())
+    }
+
+    /// The octets of each label, leftmost first, with escapes undone.
+    pub fn wire_labels(&self) -> Vec<Vec<u8>> {
+        self.labels().map(unescape).collect()
+    }
+
+    /// How many labels the name has.
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// The name one label up, or `None` at the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        Some(Self(self.0.split_once('.').map_or_else(String::new, |(_, rest)| rest.to_owned())))
+    }
+
+    /// This name and all above it, nearest first, without the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), Self::parent).filter(|name| !name.is_root())
+    }
+
+    /// Whether this name is `other` or below it.
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        self == other || self.is_below(other)
+    }
+
+    /// Whether this name is truly below `other`.
+    pub fn is_below(&self, other: &Self) -> bool {
+        if other.is_root() {
+            return !self.is_root();
+        }
+        self.0.len() > other.0.len()
+            && self.0.ends_with(&other.0)
+            && self.0.as_bytes()[self.0.len() - other.0.len() - 1] == b'.'
+    }
+
+    /// The labels in front of `zone`, as a DNS host's panel wants them: `@` at the apex, `None` outside of it.
+    pub fn relative_to(&self, zone: &Self) -> Option<String> {
+        if self == zone {
+            return Some("@".to_owned());
+        }
+        if zone.is_root() {
+            return Some(self.0.clone());
+        }
+        self.is_below(zone).then(|| self.0[..self.0.len() - zone.0.len() - 1].to_owned())
+    }
+
+    /// Puts a prefix of one or more labels in front. Errors when the prefix is not a name or the whole is too long.
+    pub fn prepend(&self, prefix: &str) -> Result<Self, DomainNameError> {
+        if self.is_root() {
+            return Self::parse(prefix);
+        }
+        let whole = format!("{prefix}.{}", self.0);
+        // The part behind the prefix may hold escapes, which people cannot type; only the prefix is judged.
+        let prefix = Self::parse(prefix)?;
+        if whole.len() > 253 {
+            return Err(DomainNameError::TooLong(whole.len()));
+        }
+        Ok(Self(format!("{}.{}", prefix.0, self.0)))
+    }
+
+    /// The name with U-labels, for people; the A-label form where a label does not survive the way back.
+    pub fn to_unicode(&self) -> String {
+        if !self.0.contains("xn--") {
+            return self.0.clone();
+        }
+        let (unicode, result) = idna::domain_to_unicode(&self.0);
+        if result.is_ok() { unicode } else { self.0.clone() }
+    }
+}
+
+fn refuse_look_alikes(text: &str) -> Result<(), DomainNameError> {
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        return Err(DomainNameError::LooksLikeUrl { input: clip(text), suggestion: clip(host) });
+    }
+    if let Some(at) = text.find(['/', '?']) {
+        return Err(DomainNameError::LooksLikeUrl { input: clip(text), suggestion: clip(&text[..at]) });
+    }
+    if let Some((_, host)) = text.rsplit_once('@') {
+        return Err(DomainNameError::LooksLikeUrl { input: clip(text), suggestion: clip(host) });
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<std::net::IpAddr>().is_ok() {
+        return Err(DomainNameError::IpAddress(clip(text)));
+    }
+    Ok(())
+}
+
+fn to_a_labels(text: &str) -> Result<String, DomainNameError> {
+    // The deny list is left empty so that `_domainkey` passes; `check_text` judges the characters instead.
+    idna::uts46::Uts46::new()
+        .to_ascii(
+            text.as_bytes(),
+            idna::AsciiDenyList::EMPTY,
+            idna::uts46::Hyphens::Allow,
+            idna::uts46::DnsLength::Ignore,
+        )
+        .map(|ascii| ascii.to_ascii_lowercase())
+        .map_err(|_| DomainNameError::Idna(clip(text)))
+}
+
+fn check_text(ascii: &str, given: &str) -> Result<(), DomainNameError> {
+    for (position, label) in ascii.split('.').enumerate() {
+        if label.is_empty() {
+            return Err(DomainNameError::EmptyLabel(clip(given)));
+        }
+        if position == 0 && label == "*" {
+            continue;
+        }
+        if let Some(character) =
+            label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_'))
+        {
+            return Err(DomainNameError::BadCharacter { name: clip(given), character });
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(DomainNameError::Hyphen(clip(label)));
+        }
+        if label.len() > 63 {
+            return Err(DomainNameError::LabelTooLong { label: clip(label), length: label.len() });
+        }
+    }
+    if ascii.len() > 253 {
+        return Err(DomainNameError::TooLong(ascii.len()));
+    }
+    Ok(())
+}
+
+/// Error texts never repeat more than this of what a stranger sent.
+fn clip(text: &str) -> String {
+    if text.chars().count() <= 100 {
+        text.to_owned()
+    } else {
+        text.chars().take(100).chain(['…']).collect()
+    }
+}
+
+fn unescape(label: &str) -> Vec<u8> {
+    let bytes = label.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        if bytes[i] == b'\\'
+            && let Some(octet) = label.get(i + 1..i + 4).and_then(|digits| digits.parse::<u8>().ok())
+        {
+            out.push(octet);
+            i += 4;
+            continue;
+        }
+        out.push(bytes[i]);
+        i += 1;
+    }
+    out
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_root() { "." } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DomainName({self})")
+    }
+}
+
+impl FromStr for DomainName {
+    type Err = DomainNameError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for DomainName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DomainName {
+    /// Reads back what `Serialize` wrote: the root as `.`, escapes kept. Plain text is parsed as a person's input.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "." {
+            return Ok(Self::root());
+        }
+        if let Ok(name) = Self::parse(&text) {
+            return Ok(name);
+        }
+        let labels: Vec<Vec<u8>> = text.split('.').map(unescape).collect();
+        Self::from_labels(labels.iter().map(Vec::as_slice))
+            .ok_or_else(|| serde::de::Error::custom("a domain name past 255 octets"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<String, DomainNameError> {
+        DomainName::parse(text).map(|name| name.as_str().to_owned())
+    }
+
+    #[test]
+    fn case_final_dot_and_u_labels_are_normalised() {
+        assert_eq!(parse(" Mail.Example.COM. ").unwrap(), "mail.example.com");
+        assert_eq!(parse("post.bücher.example").unwrap(), "post.xn--bcher-kva.example");
+        assert_eq!(parse("POST.BÜCHER.example").unwrap(), "post.xn--bcher-kva.example");
+        assert_eq!(parse("tok._domainkey.example.com").unwrap(), "tok._domainkey.example.com");
+        assert_eq!(DomainName::parse("xn--bcher-kva.example").unwrap().to_unicode(), "bücher.example");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_its_reason() {
+        assert_eq!(parse(""), Err(DomainNameError::Empty));
+        assert!(matches!(parse("a..b"), Err(DomainNameError::EmptyLabel(_))));
+        assert!(matches!(parse(".a"), Err(DomainNameError::EmptyLabel(_))));
+        assert!(matches!(parse("a b.com"), Err(DomainNameError::BadCharacter { character: ' ', .. })));
+        assert!(matches!(parse("-a.com"), Err(DomainNameError::Hyphen(_))));
+        assert!(matches!(
+            parse(&format!("{}.com", "a".repeat(64))),
+            Err(DomainNameError::LabelTooLong { length: 64, .. })
+        ));
+        assert!(matches!(parse(&["abcdefgh"; 32].join(".")), Err(DomainNameError::TooLong(_))));
+        assert!(matches!(parse("192.0.2.1"), Err(DomainNameError::IpAddress(_))));
+        assert_eq!(
+            parse("https://user@example.com:8080/x"),
+            Err(DomainNameError::LooksLikeUrl {
+                input: "https://user@example.com:8080/x".into(),
+                suggestion: "example.com".into()
+            }),
+        );
+    }
+
+    #[test]
+    fn relative_hosts_are_what_a_panel_wants() {
+        let zone = DomainName::parse("example.com").unwrap();
+        let name = DomainName::parse("a._domainkey.mail.example.com").unwrap();
+        assert_eq!(name.relative_to(&zone).as_deref(), Some("a._domainkey.mail"));
+        assert_eq!(zone.relative_to(&zone).as_deref(), Some("@"));
+        assert_eq!(DomainName::parse("notexample.com").unwrap().relative_to(&zone), None);
+    }
+
+    #[test]
+    fn octets_of_answers_survive_as_escapes_and_through_json() {
+        let name = DomainName::from_labels([b"a.b\"".as_slice(), b"Ex\xffample", b"com"]).unwrap();
+        assert_eq!(name.as_str(), "a\\046b\\034.ex\\255ample.com");
+        assert_eq!(name.wire_labels()[0], b"a.b\"");
+        let json = serde_json::to_string(&name).unwrap();
+        assert_eq!(serde_json::from_str::<DomainName>(&json).unwrap(), name);
+        assert_eq!(serde_json::from_str::<DomainName>("\".\"").unwrap(), DomainName::root());
+    }
+}

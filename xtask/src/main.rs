@@ -1,0 +1,65 @@
+//! Project tasks: `cargo xtask <command>`.
+//!
+//! One file per command. `setup` gets the real programs the tests talk to, `test` runs everything that can
+//! pass or fail, `check-layers` holds the crates to the table in the architecture, and `ci` is all of it in
+//! the order in which a mistake shows soonest. Nothing here is part of the product, and nothing here is needed
+//! to build or run it.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its streams")]
+
+mod ci;
+mod layers;
+mod process;
+mod setup;
+mod tally;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Project tasks.
+
+  cargo xtask setup          get the programs the tests talk to (dig, Chromium, a DKIM verifier);
+                             what cannot be had is named, and its tests report themselves skipped
+  cargo xtask test           setup, then every test, then the tour; the last line is
+                             `N passed, N failed, N skipped`
+  cargo xtask check-layers   fail when a crate imports one it may not import
+  cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
+
+Examples
+
+  cargo xtask ci                          before you push
+  cargo test -p diagnosis spf             the tests of one crate that have `spf` in their name
+  INSTA_UPDATE=always cargo test -p web   accept new golden files, then read the diff in git
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    let passed = match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            true
+        }
+        ["setup"] => {
+            setup::run(&root);
+            true
+        }
+        ["test"] => test::command(&root),
+        ["check-layers"] => layers::command(&root),
+        ["ci"] => ci::command(&root),
+        _ => {
+            eprint!("No such task: `{}`.\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The folder of the workspace, wherever cargo was called from.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

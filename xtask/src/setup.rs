@@ -1,0 +1,147 @@
+//! `cargo xtask setup`: the real programs the tests talk to, got on a bare Debian machine.
+//!
+//! Each part is looked for, then installed when it is not there, then looked for again: only what is seen counts
+//! as present. A part that cannot be had is a line in the closing table, never a failure, because the tests that
+//! need it report themselves as skipped. Every step has a time limit, so a machine without network gets through.
+//!
+//! Python tools live in `target/tools/venv`, nothing is put into the system's Python. Other systems than Debian
+//! get no packages installed; what is on their `PATH` is used.
+
+mod apt;
+mod python;
+
+use std::path::{Path, PathBuf};
+
+use crate::process;
+use apt::Apt;
+
+/// A program some tests need.
+struct Part {
+    name: &'static str,
+    used_for: &'static str,
+    state: State,
+}
+
+enum State {
+    /// Was there before.
+    Found(PathBuf),
+    Installed(PathBuf),
+    /// With the reason.
+    Missing(String),
+}
+
+/// A program that comes with a Debian package.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    used_for: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program { name: "dig", package: "dnsutils", used_for: "asking our DNS server with a client of others" },
+    Program {
+        name: "chromium",
+        package: "chromium",
+        used_for: "dashboard and setup pages in a real browser",
+    },
+    Program { name: "chromedriver", package: "chromium-driver", used_for: "steering that browser" },
+];
+
+/// Where tools of our own go. Tests get it as `COUNTERSIGN_TOOLS`.
+pub fn tools(root: &Path) -> PathBuf {
+    root.join("target/tools")
+}
+
+/// Gets every part that can be had and prints what came of it.
+pub fn run(root: &Path) {
+    let mut apt = Apt::new();
+    let mut parts: Vec<Part> = PROGRAMS
+        .iter()
+        .map(|program| Part {
+            name: program.name,
+            used_for: program.used_for,
+            state: obtain(|| process::find(program.name), || apt.install(program.package)),
+        })
+        .collect();
+    let venv = tools(root).join("venv");
+    parts.push(Part {
+        name: "dkimverify",
+        used_for: "checking our DKIM signatures with a verifier of others",
+        state: obtain(|| python::find(&venv), || python::install(&venv, &mut apt)),
+    });
+    parts.push(Part {
+        name: "cargo-nextest",
+        used_for: "running the tests (optional: without it `cargo test` does)",
+        state: process::find("cargo-nextest").map_or_else(
+            || State::Missing("not installed by setup; `cargo install cargo-nextest --locked`".to_owned()),
+            State::Found,
+        ),
+    });
+    print!("{}", table(&parts));
+}
+
+/// Looks, installs if need be, and looks again.
+fn obtain(look: impl Fn() -> Option<PathBuf>, install: impl FnOnce() -> Result<(), String>) -> State {
+    if let Some(path) = look() {
+        return State::Found(path);
+    }
+    match install() {
+        Ok(()) => look().map_or_else(
+            || State::Missing("installed without error, but it does not run from there".to_owned()),
+            State::Installed,
+        ),
+        Err(reason) => State::Missing(reason),
+    }
+}
+
+/// Name, state and use in columns; the path or the reason on a line of its own.
+fn table(parts: &[Part]) -> String {
+    let head = format!("\n{:<14} {:<10} used for\n", "part", "state");
+    let rows = parts.iter().map(|part| {
+        let (state, detail) = match &part.state {
+            State::Found(path) => ("found", path.display().to_string()),
+            State::Installed(path) => ("installed", path.display().to_string()),
+            State::Missing(reason) => ("missing", reason.clone()),
+        };
+        format!("{:<14} {state:<10} {}\n{:<14} {detail}\n", part.name, part.used_for, "")
+    });
+    let missing = parts.iter().filter(|part| matches!(part.state, State::Missing(_))).count();
+    let foot = match missing {
+        0 => "\n".to_owned(),
+        _ => format!("\n{missing} missing: a test that needs a missing part reports itself as skipped.\n\n"),
+    };
+    [head, rows.collect(), foot].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_not_installed_again() {
+        let state = obtain(|| Some("/usr/bin/dig".into()), || panic!("must not install"));
+        assert!(matches!(state, State::Found(path) if path == Path::new("/usr/bin/dig")));
+    }
+
+    #[test]
+    fn only_what_is_seen_afterwards_counts_as_installed() {
+        let there = Cell::new(false);
+        let look = || there.get().then(|| PathBuf::from("/usr/bin/dig"));
+        let state = obtain(look, || {
+            there.set(true);
+            Ok(())
+        });
+        assert!(matches!(state, State::Installed(_)));
+        assert!(matches!(obtain(|| None, || Ok(())), State::Missing(_)));
+    }
+
+    #[test]
+    fn the_table_says_why_a_part_is_missing() {
+        let state = obtain(|| None, || Err("no network".to_owned()));
+        let text = table(&[Part { name: "dig", used_for: "asking", state }]);
+        assert!(text.contains("dig            missing    asking\n               no network\n"), "{text}");
+        assert!(text.contains("1 missing: "), "{text}");
+    }
+}
