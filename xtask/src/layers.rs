@@ -152,7 +152,7 @@ pub fn command(root: &Path) -> bool {
     for violation in &found {
         eprintln!("error: {violation}\n");
     }
-    eprintln!("Layers: {} forbidden. The table is in docs/architecture.md.", found.len());
+    eprintln!("Layers: {} forbidden. The table is ROOMS in xtask/src/layers.rs.", found.len());
     false
 }
 
