@@ -92,7 +92,10 @@ impl Refusal {
         let class = if code < 500 { '4' } else { '5' };
         let mut parts = self.enhanced.split('.');
         let fits = self.enhanced.starts_with(class)
-            && parts.by_ref().take(3).all(|p| matches!(p.len(), 1..=3) && p.bytes().all(|b| b.is_ascii_digit()))
+            && parts
+                .by_ref()
+                .take(3)
+                .all(|p| matches!(p.len(), 1..=3) && p.bytes().all(|b| b.is_ascii_digit()))
             && parts.next().is_none()
             && self.enhanced.matches('.').count() == 2;
         (code, if fits { self.enhanced.clone() } else { format!("{class}.0.0") })

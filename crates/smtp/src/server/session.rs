@@ -250,7 +250,11 @@ impl<'a, I: Inbox, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, I, S> {
         }
         let limit = self.shared.config.max_message_size;
         if from.size > limit {
-            return self.fail(552, "5.3.4", &format!("the message is too large; at most {limit} octets are taken"));
+            return self.fail(
+                552,
+                "5.3.4",
+                &format!("the message is too large; at most {limit} octets are taken"),
+            );
         }
         self.envelope = Some(EnvelopeSoFar {
             client: self.client,
@@ -357,15 +361,17 @@ impl<'a, I: Inbox, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, I, S> {
     fn reject(&mut self, why: Rejected) -> Next {
         let limit = self.shared.config.max_message_size;
         match why {
-            Rejected::BareLineBreak => {
-                self.fail(550, "5.6.11", "the message has a CR or LF that is not part of CRLF; every line must end in CRLF")
-            }
-            Rejected::TooLarge => {
-                self.fail(552, "5.3.4", &format!("the message is too large; at most {limit} octets are taken"))
-            }
-            Rejected::NoMemory => {
-                self.fail(452, "4.3.1", "too many messages are under way; try again later")
-            }
+            Rejected::BareLineBreak => self.fail(
+                550,
+                "5.6.11",
+                "the message has a CR or LF that is not part of CRLF; every line must end in CRLF",
+            ),
+            Rejected::TooLarge => self.fail(
+                552,
+                "5.3.4",
+                &format!("the message is too large; at most {limit} octets are taken"),
+            ),
+            Rejected::NoMemory => self.fail(452, "4.3.1", "too many messages are under way; try again later"),
         }
     }
 

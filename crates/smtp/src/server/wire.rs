@@ -71,7 +71,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 if self.output.len() > MAX_GATHERED {
                     self.flush().await?;
                 }
-                return Ok(if dropped || line.len() > MAX_LINE { Line::TooLong } else { Line::Complete(line) });
+                return Ok(if dropped || line.len() > MAX_LINE {
+                    Line::TooLong
+                } else {
+                    Line::Complete(line)
+                });
             }
             if self.input.len() >= MAX_LINE {
                 dropped = true;
@@ -113,13 +117,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Writes the last reply, closes, and reads what is still under way for a moment: closing a socket with
     /// unread data resets it, and the client would never see why.
     pub(super) async fn close(mut self) {
-        if self.flush().await.is_err() {
+        let last_words = async {
+            if self.flush().await.is_err() {
+                return false;
+            }
+            self.stream.shutdown().await.is_ok()
+        };
+        if timeout(Duration::from_secs(5), last_words).await != Ok(true) {
             return;
         }
-        let goodbye = async {
-            if self.stream.shutdown().await.is_err() {
-                return;
-            }
+        let rest = async {
             for _ in 0..64 {
                 self.input.clear();
                 self.input.reserve(READ);
@@ -129,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
         };
         // Not being able to say goodbye changes nothing.
-        let _ = timeout(Duration::from_secs(1), goodbye).await;
+        let _ = timeout(Duration::from_secs(1), rest).await;
     }
 
     /// Marks octets of the input as used.
