@@ -61,7 +61,8 @@ pub(crate) fn is_fws(c: char) -> bool {
 
 /// A short, printable piece of what a stranger sent, for error texts.
 pub(crate) fn clip(text: &str) -> String {
-    let mut out: String = text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut out: String =
+        text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(80).is_some() {
         out.push('…');
     }
