@@ -200,7 +200,7 @@ impl Connection {
             let first = sender.take();
             let mut batch = first.clone().unwrap_or_default();
             for recipient in group {
-                batch.push_str(&format!("RCPT TO:<{recipient}>\r\n"));
+                batch.extend(["RCPT TO:<", &recipient.to_string(), ">\r\n"]);
             }
             if number == last {
                 batch.push_str("DATA\r\n");
@@ -228,7 +228,7 @@ impl Connection {
         let sender = envelope.mail_from.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut line = format!("MAIL FROM:<{sender}>");
         if self.extensions.size.is_some() {
-            line.push_str(&format!(" SIZE={}", raw.len()));
+            line.extend([" SIZE=", &raw.len().to_string()]);
         }
         if self.extensions.eight_bit && !raw.is_ascii() {
             line.push_str(" BODY=8BITMIME");

@@ -140,9 +140,14 @@ impl ClientError {
     /// Whether another attempt with the same message may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Closed { .. } | Self::Protocol { .. } => true,
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Closed { .. }
+            | Self::Protocol { .. }
+            | Self::Tls { .. }
+            | Self::TlsNotOffered { .. }
+            | Self::TlsSettings(_) => true,
             Self::Refused { reply, .. } => !reply.is_permanent(),
-            Self::Tls { .. } | Self::TlsNotOffered { .. } | Self::TlsSettings(_) => true,
             Self::ServerName(_)
             | Self::HelloName(_)
             | Self::NoRecipients

@@ -15,7 +15,7 @@ mod wire;
 
 pub use connection::Connection;
 pub use error::{ClientError, Stage};
-pub use reply::Reply;
+pub use reply::{EnhancedStatus, Reply};
 
 use model::EmailAddress;
 use rustls::RootCertStore;

@@ -8,13 +8,16 @@ const MAX_REPLY: usize = 16 * 1024;
 /// Lines of one reply.
 const MAX_LINES: usize = 200;
 
+/// Class, subject, detail (RFC 3463). Details above 255 are in use, such as `5.7.509`.
+pub type EnhancedStatus = (u8, u16, u16);
+
 /// What a server said, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// 200–599.
     pub code: u16,
     /// The enhanced status code (RFC 3463), when the first line has one of the code's class.
-    pub enhanced: Option<(u8, u16, u16)>,
+    pub enhanced: Option<EnhancedStatus>,
     /// The text without codes, lines joined by `\n`; octets that are not UTF-8 are replaced. Untrusted: it may
     /// hold control characters.
     pub text: String,
@@ -99,7 +102,7 @@ fn split_line<'a>(line: &'a [u8], code: &mut Option<u16>) -> Result<(&'a [u8], b
 }
 
 /// `2.1.5 text` → the status and the text, when the class is that of the reply code (RFC 2034 §4).
-fn enhanced(line: &[u8], code: u16) -> Option<((u8, u16, u16), &[u8])> {
+fn enhanced(line: &[u8], code: u16) -> Option<(EnhancedStatus, &[u8])> {
     let word_end = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
     let (word, rest) = line.split_at(word_end);
     let mut numbers = word.split(|b| *b == b'.').map(|part| {
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn an_endless_reply_is_given_up() {
         assert!(all("250-\r\n".repeat(201).as_bytes()).is_err());
-        assert!(all(&[b'2'; MAX_REPLY + 1]).is_err());
+        assert!(all(&vec![b'2'; MAX_REPLY + 1]).is_err());
     }
 
     proptest! {

@@ -152,7 +152,7 @@ mod tests {
         fn stuffed_lines_come_back_and_chunking_never_matters(
             lines in prop::collection::vec("[.a\u{e4}]{0,5}", 0..9), chunk in 1_usize..20,
         ) {
-            let message: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            let message: String = lines.iter().flat_map(|line| [line.as_str(), "\r\n"]).collect();
             let sent: String = lines.iter().map(|line| {
                 if line.starts_with('.') { format!(".{line}\r\n") } else { format!("{line}\r\n") }
             }).chain([".\r\n".to_owned()]).collect();

@@ -39,7 +39,7 @@ impl Slots {
                 let [a, b, c, d, ..] = six.segments();
                 IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
-            four => four,
+            four @ IpAddr::V4(_) => four,
         };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.values().sum::<usize>() >= self.total {

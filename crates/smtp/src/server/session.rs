@@ -422,3 +422,28 @@ fn has_unknown_parameters(from: &MailFrom<Cow<'_, str>>) -> bool {
         || from.hold_until != 0
         || from.mt_priority != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The parser is not ours, and strangers write its input: whatever passes the checks of
+        /// [`Session::command`] must give a request or an error, and stop at the end of the line.
+        #[test]
+        fn hostile_lines_never_panic(
+            verb in "(EHLO|HELO|MAIL FROM:<|RCPT TO:<|mail from:|BDAT|AUTH|VRFY|ATRN|BURL|[A-Z]{0,9}) ?",
+            rest in "[ -~\t]{0,80}",
+            parameter in "( (SIZE|BODY|HOLDFOR|HOLDUNTIL|BY|MT-PRIORITY|MTRK|AUTH|RRVS|ORCPT|ENVID|TRANSID)=[ -~]{0,30})?",
+        ) {
+            for end in ["", ">"] {
+                let line = format!("{verb}{rest}{end}{parameter}\r\n");
+                let mut bytes = line.as_bytes().iter();
+                if Request::parse(&mut bytes).is_ok() {
+                    prop_assert!(bytes.as_slice().is_empty(), "{line:?} left {:?}", bytes.as_slice());
+                }
+            }
+        }
+    }
+}
