@@ -105,7 +105,7 @@ async fn broken(reply: &'static str) -> SocketAddr {
                     [b'E', ..] => "250-x\r\n250 STARTTLS\r\n",
                     [b'S', ..] => {
                         stream.write_all(reply.as_bytes()).await.unwrap();
-                        stream.read(&mut buffer).await.unwrap_or(0);
+                        let _handshake = stream.read(&mut buffer).await.unwrap_or(0);
                         break;
                     }
                     [b'D', ..] => "354 go\r\n",
