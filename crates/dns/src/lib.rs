@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Asking the DNS, and answering it.
+//!
+//! Asking: [`wire`] turns a question into a packet and a packet into a reply; [`Client`] puts one question to one
+//! server over UDP and TCP; [`observe()`] puts all the questions of a plan, round by round, and keeps every raw
+//! answer as an observation. Answering: [`authority`] holds the platform's own zones and serves them.
+//!
+//! Nothing here judges an answer: what a record means is for `diagnosis` and `mail`. There is no cache, no
+//! recursion and no DNSSEC validation; recursive resolvers are asked for those.
+
+pub mod authority;
+pub mod client;
+mod name;
+mod observe;
+mod resolve;
+pub mod wire;
+
+pub use client::{Client, ClientOptions};
+pub use observe::observe;

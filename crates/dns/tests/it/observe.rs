@@ -1,0 +1,173 @@
+//! A whole observation, against two name servers that also play the resolver.
+
+use crate::support::{Running, client, impatient, local_policy, name, serve, zone, zones};
+use diagnosis::{
+    Observation, Plan, Profile, Variables,
+    inquiry::Policy,
+    observation::{Failure, Outcome, Says, Server},
+    view::{Fact, View},
+};
+use dns::{
+    Client,
+    authority::{Zone, ZoneSet},
+    observe,
+};
+use model::{DomainName, RecordType, Timestamp};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::net::UdpSocket;
+
+fn plan() -> Plan {
+    let variables: Variables = [
+        ("token1", "tok1"),
+        ("token2", "tok2"),
+        ("token3", "tok3"),
+        ("key1", "AAAA"),
+        ("key2", "BBBB"),
+        ("key3", "CCCC"),
+        ("platform", "send.countersign.test"),
+        ("dmarcrua", "dmarc@send.countersign.test"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    diagnosis::plan::plan(&Profile::built_in()[0], &name("acme.test"), &variables).unwrap()
+}
+
+const ACME: &str = r#"
+    @ NS ns1
+    @ NS ns2
+    ns1 A 127.0.0.1
+    ns2 A 127.0.0.2
+    tok1._domainkey CNAME tok1.dkim.send.countersign.test.
+    tok2._domainkey CNAME tok2.dkim.send.countersign.test.
+    @ TXT "v=spf1 include:spf.send.countersign.test ~all"
+    bounce CNAME bounce.send.countersign.test.
+    _dmarc TXT "v=DMARC1; p=none"
+"#;
+
+fn world(acme: &str) -> ZoneSet {
+    let platform = r#"
+        @ NS ns1.acme.test.
+        tok1.dkim TXT "v=DKIM1; k=rsa; p=AAAA"
+        tok2.dkim TXT "v=DKIM1; k=rsa; p=BBBB"
+        spf TXT "v=spf1 ip4:192.0.2.0/24 -all"
+        bounce MX 10 mx
+        bounce TXT "v=spf1 include:spf.send.countersign.test -all"
+    "#;
+    let zones_of: [Zone; 3] = [
+        zone(".", "", false),
+        zone("acme.test", acme, false),
+        zone("send.countersign.test", platform, false),
+    ];
+    zones(&zones_of)
+}
+
+/// Two servers at one port: the first one is the resolver too.
+async fn two_servers(second: ZoneSet) -> (Running, Running) {
+    loop {
+        let first = serve("127.0.0.1:0", world(ACME)).await;
+        // The port may be taken on the other address.
+        let other: SocketAddr = ([127, 0, 0, 2], first.address.port()).into();
+        if UdpSocket::bind(other).await.is_ok() {
+            let running = serve(&other.to_string(), second).await;
+            return (first, running);
+        }
+    }
+}
+
+async fn run(client: &Client, policy: &Policy, deadline: Duration) -> Observation {
+    observe(client, &plan(), policy, || Timestamp::UNIX_EPOCH, deadline).await
+}
+
+fn fact(observation: &Observation, owner: &str, record_type: RecordType) -> Fact {
+    View::new(observation).fact(&name(owner), record_type)
+}
+
+fn target(text: &str) -> DomainName {
+    name(text)
+}
+
+#[tokio::test]
+async fn a_plan_is_observed_from_every_perspective() {
+    let (first, second) = two_servers(world(ACME)).await;
+    let policy = local_policy(vec![first.address]);
+    let observation = run(&client(), &policy, Duration::from_secs(20)).await;
+    assert!(!observation.cut_short);
+    for exchange in &observation.exchanges {
+        assert!(matches!(exchange.outcome, Outcome::Reply(_)), "{exchange:?}");
+        assert_eq!(exchange.at, Timestamp::UNIX_EPOCH);
+    }
+    for address in [first.address, second.address] {
+        let asked = observation.exchanges.iter().any(|exchange| {
+            exchange.ask.question.name == name("tok1._domainkey.acme.test")
+                && matches!(&exchange.ask.server, Server::Authority { address: a, .. } if *a == address)
+        });
+        assert!(asked, "{address} was asked as name server");
+    }
+    let alias = Says::Alias { target: target("tok1.dkim.send.countersign.test"), at_end: Vec::new() };
+    assert_eq!(fact(&observation, "tok1._domainkey.acme.test", RecordType::Cname), Fact::Agreed(alias));
+    let missing = fact(&observation, "tok3._domainkey.acme.test", RecordType::Cname);
+    assert!(matches!(missing, Fact::Agreed(Says::NxDomain(_))), "{missing:?}");
+    let misplaced = name("tok3._domainkey.acme.test.acme.test");
+    assert!(observation.of(&misplaced, RecordType::Cname).next().is_some(), "looked for where panels put it");
+    // The same world makes the same observation, whatever the order of arrival.
+    assert_eq!(run(&client(), &policy, Duration::from_secs(20)).await, observation);
+}
+
+#[tokio::test]
+async fn servers_that_disagree_are_both_kept() {
+    let stale = ACME.replace("tok1.dkim.send", "old.dkim.send");
+    let (first, _second) = two_servers(world(&stale)).await;
+    let policy = local_policy(vec![first.address]);
+    let observation = run(&client(), &policy, Duration::from_secs(20)).await;
+    let seen = fact(&observation, "tok1._domainkey.acme.test", RecordType::Cname);
+    assert!(matches!(&seen, Fact::Disagreed(says) if says.len() == 2), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_silent_name_server_is_given_up_after_its_timeouts() {
+    let acme = ACME.replace("ns1 A 127.0.0.1", "ns1 A 127.0.0.3");
+    let first = serve("127.0.0.1:0", world(&acme)).await;
+    let second: SocketAddr = ([127, 0, 0, 2], first.address.port()).into();
+    let _second = serve(&second.to_string(), world(&acme)).await;
+    let silent: SocketAddr = ([127, 0, 0, 3], first.address.port()).into();
+    let socket = UdpSocket::bind(silent).await.unwrap();
+    let options = dns::ClientOptions { timeout: Duration::from_millis(300), tries: 1, ..Default::default() };
+    let policy = local_policy(vec![first.address]);
+    let observation = run(&Client::new(options), &policy, Duration::from_secs(20)).await;
+    let asked: Vec<_> = observation.exchanges.iter().filter(|e| e.ask.server.address() == silent).collect();
+    assert!(asked.iter().all(|exchange| exchange.outcome == Outcome::Failure(Failure::Timeout)));
+    let mut packets = 0;
+    while socket.try_recv_from(&mut [0; 512]).is_ok() {
+        packets += 1;
+    }
+    assert!(packets >= 2, "it was asked: {packets}");
+    assert!(packets < asked.len(), "{packets} packets for {} asks", asked.len());
+    assert!(matches!(
+        fact(&observation, "bounce.acme.test", RecordType::Cname),
+        Fact::Agreed(Says::Alias { .. })
+    ));
+}
+
+#[tokio::test]
+async fn the_deadline_holds_and_open_questions_count_as_timed_out() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let policy = local_policy(vec![silent.local_addr().unwrap()]);
+    let started = Instant::now();
+    let observation = run(&client(), &policy, Duration::from_millis(150)).await;
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(observation.cut_short);
+    assert!(!observation.exchanges.is_empty());
+    assert!(observation.exchanges.iter().all(|e| e.outcome == Outcome::Failure(Failure::Timeout)));
+}
+
+#[tokio::test]
+async fn a_bound_on_questions_is_told() {
+    let (first, _second) = two_servers(world(ACME)).await;
+    let policy = Policy { max_asks: 20, ..local_policy(vec![first.address]) };
+    let observation = run(&impatient(), &policy, Duration::from_secs(20)).await;
+    assert_eq!((observation.exchanges.len(), observation.cut_short), (20, true));
+}

@@ -1,0 +1,85 @@
+//! Zones, servers and questions that the tests share.
+
+use arc_swap::ArcSwap;
+use diagnosis::{
+    inquiry::Policy,
+    observation::{Ask, Question, Server as Asked},
+};
+use dns::{
+    Client, ClientOptions,
+    authority::{Server, Zone, ZoneSet, ZoneSetBuilder},
+};
+use model::{DomainName, RecordType};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub fn name(text: &str) -> DomainName {
+    if text == "." { DomainName::root() } else { DomainName::parse(text).unwrap() }
+}
+
+pub fn question(owner: &str, record_type: RecordType) -> Question {
+    Question { name: name(owner), record_type }
+}
+
+/// Zone text, without the indentation that Rust strings have here: it would mean "the same owner".
+pub fn zone(apex: &str, text: &str, lenient: bool) -> Zone {
+    let text: Vec<&str> = text.lines().map(str::trim).collect();
+    Zone::from_text(&name(apex), &text.join("\n"), lenient).unwrap()
+}
+
+pub fn zones(zones: &[Zone]) -> ZoneSet {
+    let mut builder = ZoneSetBuilder::new(1);
+    for zone in zones {
+        builder.add(zone).unwrap();
+    }
+    builder.build()
+}
+
+/// A server that runs as long as this is kept.
+pub struct Running {
+    pub address: SocketAddr,
+    pub zones: Arc<ArcSwap<ZoneSet>>,
+    _stop: DropGuard,
+}
+
+pub async fn serve(address: &str, set: ZoneSet) -> Running {
+    let zones = Arc::new(ArcSwap::from_pointee(set));
+    let server = Server::bind(address.parse().unwrap(), Arc::clone(&zones)).await.unwrap();
+    let address = server.local_addr();
+    let stop = CancellationToken::new();
+    tokio::spawn(server.run(stop.clone()));
+    Running { address, zones, _stop: stop.drop_guard() }
+}
+
+/// Quick enough for tests, patient enough for a busy machine.
+pub fn client() -> Client {
+    Client::new(ClientOptions {
+        timeout: Duration::from_secs(2),
+        tries: 2,
+        tcp_timeout: Duration::from_secs(2),
+        max_in_flight: 64,
+    })
+}
+
+pub fn impatient() -> Client {
+    Client::new(ClientOptions {
+        timeout: Duration::from_millis(60),
+        tries: 2,
+        tcp_timeout: Duration::from_millis(300),
+        max_in_flight: 64,
+    })
+}
+
+pub fn at_resolver(address: SocketAddr, question: Question) -> Ask {
+    Ask { question, server: Asked::Resolver { address } }
+}
+
+pub fn at_authority(address: SocketAddr, zone: &str, question: Question) -> Ask {
+    Ask { question, server: Asked::Authority { zone: name(zone), name: name("ns.test"), address } }
+}
+
+pub fn local_policy(resolvers: Vec<SocketAddr>) -> Policy {
+    let policy = Policy::for_resolvers(resolvers);
+    assert!(policy.private_addresses);
+    policy
+}
