@@ -1,0 +1,399 @@
+//! What to do about a finding, step by step, at one DNS host.
+
+use crate::{
+    clock,
+    hosts::{Host, HostField},
+    paste::{Entry, Paste, Step, fill},
+    shown::{self, list, value},
+};
+use diagnosis::{Defect, Finding, RecordReport, Remedy, observation::Server};
+use model::{DomainName, RecordType, Timestamp};
+
+/// Where and when a finding is to be mended.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The DNS host.
+    pub host: &'a Host,
+    /// The zone that the name is in; guessed from the public suffix list where DNS did not tell.
+    pub zone: Option<&'a DomainName>,
+    /// The planned record that the finding is about.
+    pub record: Option<&'a RecordReport>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The steps as lines of text.
+pub fn steps(finding: &Finding, place: &Place<'_>) -> Vec<String> {
+    guide(finding, place).iter().map(ToString::to_string).collect()
+}
+
+/// The steps, with the fields of records apart. Never empty.
+pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
+    let mut steps = before(&finding.defect, place);
+    match &finding.remedy {
+        Remedy::Nothing => steps.extend(nothing(&finding.defect)),
+        Remedy::Add { name, record_type, value, preference } => {
+            steps.extend(place.add(name, *record_type, value, *preference));
+        }
+        Remedy::Replace { name, record_type, current, value, preference } => {
+            steps.extend(replace(&finding.defect, place, name, *record_type, current, value, *preference));
+        }
+        Remedy::Move { from, to, record_type, value, preference } => {
+            steps.extend(move_record(place, from, to, *record_type, value, *preference));
+        }
+        Remedy::MergeSpf { name, current, replace_with } => {
+            steps.extend(merge_spf(place, name, current, replace_with));
+        }
+        Remedy::Remove { name, record_types, values } => {
+            steps.extend(remove(place, name, record_types, values));
+        }
+        Remedy::TurnOffProxy { name } => steps.extend(turn_off_proxy(place, name)),
+        Remedy::FixNameServers { zone, servers } => {
+            steps.extend(fix_name_servers(&finding.defect, zone, servers));
+        }
+        Remedy::FixDelegation { name } => steps.extend(fix_delegation(name)),
+        Remedy::WaitUntil { at } => steps.push(say(format!(
+            "Nothing to change: older answers run out by {}. It is checked again then.",
+            clock::until(*at, place.now)
+        ))),
+        Remedy::CheckAgain => steps.extend(check_again(&finding.defect)),
+        Remedy::AskOperator => {
+            steps.push(say(
+                "Nothing to change in your zone. The operator of this sending service has to act; tell them what this line says.",
+            ));
+        }
+        Remedy::UseSubdomain { suggestion } => {
+            steps.push(say(format!(
+                "Add {} as the sender domain, and publish its records.",
+                value(&suggestion.to_string())
+            )));
+            steps.push(say("To stay with the registered domain is possible: then nothing has to change."));
+        }
+    }
+    steps
+}
+
+fn say(text: impl Into<String>) -> Step {
+    Step::Say(text.into())
+}
+
+impl Place<'_> {
+    fn zone_of(&self, name: &DomainName) -> DomainName {
+        self.zone
+            .filter(|zone| name.is_at_or_below(zone))
+            .cloned()
+            .or_else(|| model::registrable_domain(name))
+            .unwrap_or_else(|| name.clone())
+    }
+
+    fn ttl(&self) -> Option<u32> {
+        self.record.map(|record| record.planned.ttl)
+    }
+
+    /// What the list of records shows for a name; the whole name where the field would be empty.
+    fn field(&self, name: &DomainName) -> String {
+        let field = self.host.field(name, &self.zone_of(name));
+        value(if field.is_empty() { name.as_str() } else { &field })
+    }
+
+    fn paste(
+        &self,
+        name: &DomainName,
+        record_type: RecordType,
+        value: &str,
+        preference: Option<u16>,
+        current: &[String],
+    ) -> Paste {
+        let entry = Entry { record_type, value, preference, ttl: self.ttl(), current };
+        Paste::new(self.host, &self.zone_of(name), name, &entry)
+    }
+
+    fn open(&self, name: &DomainName) -> String {
+        format!(
+            "At {}, open {} for {}",
+            self.host.name,
+            self.host.page,
+            value(&self.zone_of(name).to_string())
+        )
+    }
+
+    fn add(
+        &self,
+        name: &DomainName,
+        record_type: RecordType,
+        value: &str,
+        preference: Option<u16>,
+    ) -> Vec<Step> {
+        let paste = self.paste(name, record_type, value, preference, &[]);
+        let mut steps = fill(self.host, &self.host.steps.add, &self.zone_of(name), &paste);
+        steps.extend(self.cautions(&paste, value));
+        steps
+    }
+
+    fn edit(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+        let mut steps = fill(self.host, &self.host.steps.edit, &self.zone_of(&paste.name), paste);
+        steps.extend(self.cautions(paste, raw));
+        steps
+    }
+
+    /// What may go wrong with this record in this panel.
+    fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let zone = self.zone_of(&paste.name);
+        if self.host.host_field == HostField::Relative && paste.name.is_below(&zone) {
+            steps.push(say(format!(
+                "The panel adds {} to the name by itself. Once saved, the whole name reads: {}",
+                value(&zone.to_string()),
+                value(paste.name.as_str())
+            )));
+        }
+        let length = raw.chars().count();
+        if length > shown::TO_PASTE {
+            steps.push(say(
+                "The value is longer than can be shown here: take the whole of it from the export of this domain's records.",
+            ));
+        }
+        if let Some(most) = self.host.txt_max
+            && paste.record_type == RecordType::Txt
+            && length > most
+        {
+            steps.push(say(format!(
+                "{} takes at most {most} characters in a TXT value and this one has {length}: it has to be shortened, or the name moved to another DNS host.",
+                self.host.name
+            )));
+        }
+        steps
+    }
+}
+
+/// What has to be said first, whatever the remedy.
+fn before(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
+    match defect {
+        Defect::TxtQuotesPasted { .. } if place.host.quotes => {
+            vec![say("Enter the value with exactly one pair of quotation marks around each part, as shown.")]
+        }
+        Defect::TxtQuotesPasted { .. } => {
+            vec![say("Enter the value without quotation marks: the panel adds those that DNS needs.")]
+        }
+        Defect::CnameTargetZoneAppended { expected, zone, .. } => vec![say(format!(
+            "Where the panel adds {} to the target, end the target with a dot: {}",
+            value(&zone.to_string()),
+            value(&expected.absolute())
+        ))],
+        Defect::DkimMultipleRecords { count, .. } => {
+            vec![say(format!("Of the {count} records, keep one: the one with our key."))]
+        }
+        Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
+            vec![say(format!("Set these records right: {}.", list(missing)))]
+        }
+        Defect::SpfPassesAll { .. } => {
+            vec![say("End the record with ~all or -all in place of +all, so that only listed servers pass.")]
+        }
+        Defect::CnameTargetMissing { target, .. } => vec![say(format!(
+            "Compare the target {} with the value that was given for this record, letter by letter.",
+            value(&target.to_string())
+        ))],
+        _ => Vec::new(),
+    }
+}
+
+fn nothing(defect: &Defect) -> Vec<Step> {
+    match defect {
+        Defect::DmarcInherited { from, name, .. } => vec![say(format!(
+            "Nothing has to be done: the policy at {} covers {}. A record of its own is needed only for another policy.",
+            value(&from.to_string()),
+            value(&name.to_string())
+        ))],
+        Defect::DkimPartial { .. } => {
+            vec![say("Each of them has a finding of its own that says what to do.")]
+        }
+        _ => vec![say("Nothing has to be done.")],
+    }
+}
+
+/// Another type at the name cannot be edited into ours: it goes first.
+fn replace(
+    defect: &Defect,
+    place: &Place<'_>,
+    name: &DomainName,
+    record_type: RecordType,
+    current: &[String],
+    new: &str,
+    preference: Option<u16>,
+) -> Vec<Step> {
+    let other_type = match defect {
+        Defect::RecordWrongType { found, .. } => Some(found.to_string()),
+        Defect::CnameProxied { .. } => Some("A and AAAA".to_owned()),
+        Defect::CnameConflict { beside, .. } => Some(list(beside)),
+        _ => None,
+    };
+    if let Some(other) = other_type {
+        let mut steps = vec![say(format!(
+            "{}, and delete what is there of type {other}: {}",
+            place.open(name),
+            place.field(name)
+        ))];
+        if let [one] = current {
+            steps.push(say(format!("It reads now: {}", shown::line(one, shown::ON_LINE))));
+        }
+        steps.extend(place.add(name, record_type, new, preference));
+        return steps;
+    }
+    if current.is_empty() {
+        return place.add(name, record_type, new, preference);
+    }
+    let mut steps = Vec::new();
+    if current.len() > 1 {
+        steps.push(say(format!(
+            "{}. At {} are {} {record_type} records that have to go: delete all but one, and change that one.",
+            place.open(name),
+            place.field(name),
+            current.len()
+        )));
+    }
+    steps.extend(place.edit(&place.paste(name, record_type, new, preference, current), new));
+    steps
+}
+
+fn move_record(
+    place: &Place<'_>,
+    from: &DomainName,
+    to: &DomainName,
+    record_type: RecordType,
+    new: &str,
+    preference: Option<u16>,
+) -> Vec<Step> {
+    let paste = place.paste(to, record_type, new, preference, &[]);
+    let mut steps = vec![
+        say(format!("{}, and find this {record_type} record: {}", place.open(to), place.field(from))),
+        say("Change its name to the one below. Where names cannot be changed, delete it and add it anew."),
+    ];
+    steps.extend(fill(place.host, &["{record}", "Save."].map(str::to_owned), &place.zone_of(to), &paste));
+    steps.extend(place.cautions(&paste, new));
+    steps
+}
+
+fn merge_spf(place: &Place<'_>, name: &DomainName, current: &[String], new: &str) -> Vec<Step> {
+    if current.is_empty() {
+        return place.add(name, RecordType::Txt, new, None);
+    }
+    let mut steps = Vec::new();
+    if current.len() > 1 {
+        steps.push(say(format!(
+            "A name can have only one SPF record, and {} has {}: delete all but one, and change that one.",
+            place.field(name),
+            current.len()
+        )));
+    } else {
+        steps.push(say(
+            "A name can have only one SPF record: change the one that is there, and do not add a second.",
+        ));
+    }
+    steps.extend(place.edit(&place.paste(name, RecordType::Txt, new, None, current), new));
+    steps
+}
+
+fn remove(place: &Place<'_>, name: &DomainName, types: &[RecordType], values: &[String]) -> Vec<Step> {
+    const MOST: usize = 5;
+    let types = if types.is_empty() { "other".to_owned() } else { list(types) };
+    let mut steps =
+        vec![say(format!("{}, and find the {types} records at {}.", place.open(name), place.field(name)))];
+    if values.is_empty() {
+        steps.push(say(format!(
+            "Delete all of them that are {types} records; leave other names as they are."
+        )));
+    }
+    for text in values.iter().take(MOST) {
+        steps.push(say(format!("Delete the one that reads: {}", shown::line(text, shown::ON_LINE))));
+    }
+    if values.len() > MOST {
+        steps.push(say(format!("Delete {} more records of these types there.", values.len() - MOST)));
+    }
+    if let Some(record) = place.record {
+        steps.push(say("What has to be at this name afterwards:"));
+        steps.push(place.planned(record));
+    }
+    steps
+}
+
+impl Place<'_> {
+    fn planned(&self, record: &RecordReport) -> Step {
+        Step::Record(Box::new(self.paste(
+            &record.planned.owner,
+            record.record_type(),
+            &record.value(),
+            record.planned.expected.preference(),
+            &[],
+        )))
+    }
+}
+
+fn turn_off_proxy(place: &Place<'_>, name: &DomainName) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if place.host.proxied {
+        steps.push(say(format!("{}, and edit this CNAME record: {}", place.open(name), place.field(name))));
+        steps.push(say("Set Proxy status to DNS only (grey cloud), and save."));
+        return steps;
+    }
+    steps.push(say(format!("{}, and look at this record: {}", place.open(name), place.field(name))));
+    steps.push(say(
+        "If it is a CNAME with a proxy, CDN or \"flattening\" option, switch that option off and save.",
+    ));
+    steps.push(say("If A or AAAA records are there in its place, delete them and add the alias:"));
+    match place.record {
+        Some(record) => steps.push(place.planned(record)),
+        None => steps.push(say(format!(
+            "a CNAME record at {} with the target that was given for it.",
+            place.field(name)
+        ))),
+    }
+    steps
+}
+
+fn fix_name_servers(defect: &Defect, zone: &DomainName, servers: &[Server]) -> Vec<Step> {
+    let zone = value(&zone.to_string());
+    let servers = list(servers);
+    match defect {
+        Defect::NameServersDisagree { right, wrong, .. } => vec![
+            say(format!("Right: {}. Not right: {}.", list(right), list(wrong))),
+            say(format!(
+                "After a change this passes by itself, mostly within minutes. If it stays, the zone {zone} is served from two places: enter the record at the DNS host of the other name servers too, or take those out of the delegation."
+            )),
+        ],
+        Defect::NameServerUnreachable { .. } => vec![
+            say(format!("If {servers} should serve {zone}: tell the DNS host that it does not answer.")),
+            say(format!("If not: take it out of the name server list of {zone}, at the registrar.")),
+        ],
+        _ => vec![
+            say(format!(
+                "At the registrar, compare the name servers of {zone} with those that your DNS host gives for it."
+            )),
+            say(format!(
+                "Take out the ones that do not serve the zone ({servers}), or have the DNS host serve it there."
+            )),
+        ],
+    }
+}
+
+fn fix_delegation(name: &DomainName) -> Vec<Step> {
+    let name = value(&name.to_string());
+    vec![
+        say(format!(
+            "Look whether {name} is spelled as it was registered, and whether the registration is still valid."
+        )),
+        say("At the registrar, set the name servers that your DNS host gives for the zone."),
+    ]
+}
+
+fn check_again(defect: &Defect) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Defect::DnsUnanswered { reasons, .. } = defect
+        && !reasons.is_empty()
+    {
+        steps.push(say(format!("What the servers said: {}.", list(reasons))));
+    }
+    steps.push(say(
+        "Nothing to change for now: this is checked again by itself, and nothing is taken from the domain meanwhile.",
+    ));
+    steps
+}

@@ -1,0 +1,138 @@
+//! Pages of findings about DKIM, SPF and DMARC.
+
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[
+    Page {
+        code: "dkim_key_revoked",
+        title: "The DKIM key is revoked",
+        what: "The DKIM record is there with an empty p= tag.",
+        why: "An empty key means that it was revoked: every signature made with it fails.",
+        how: &["Replace the record by the one shown."],
+        references: &["RFC 6376 §3.6.1"],
+    },
+    Page {
+        code: "dkim_key_mismatched",
+        title: "The DKIM key is another one",
+        what: "A valid DKIM key is at the selector, and it is not the key that signs.",
+        why: "Signatures made with our key do not verify against another one.",
+        how: &[
+            "Replace the value by the one shown.",
+            "Look whether another service uses the same selector; it needs one of its own.",
+        ],
+        references: &["RFC 6376 §3.6.1", "RFC 6376 §6.1.3"],
+    },
+    Page {
+        code: "dkim_key_weak",
+        title: "The DKIM key is short",
+        what: "The RSA key has fewer than 2048 bits.",
+        why: "Receivers ignore RSA keys below 1024 bits, and keys of 2048 bits are recommended: shorter ones can be forged.",
+        how: &["Rotate to a key of 2048 bits."],
+        references: &["RFC 8301 §3.2"],
+    },
+    Page {
+        code: "dkim_key_invalid",
+        title: "The DKIM record is discarded",
+        what: "A record is at the selector, and receivers discard it because of how it is written.",
+        why: "A discarded record is no key: signatures fail as if none were there.",
+        how: &[
+            "Replace the value by the one shown, exactly: v=DKIM1 stands first, and the key has no quotes or backslashes in it.",
+        ],
+        references: &["RFC 6376 §3.6.1", "RFC 8463 §4.2"],
+    },
+    Page {
+        code: "dkim_multiple_records",
+        title: "Several DKIM records at one selector",
+        what: "More than one TXT record is at the selector.",
+        why: "Which of them a receiver takes is undefined, so signatures pass or fail by chance.",
+        how: &[
+            "Delete all but the one with our key. A long key is one record of several strings, not several records.",
+        ],
+        references: &["RFC 6376 §3.6.2.2"],
+    },
+    Page {
+        code: "dkim_partial",
+        title: "Some DKIM records are not there yet",
+        what: "Some of the DKIM records are right and some are not.",
+        why: "Signing moves between the keys. Until all records are right, some messages fail DKIM after a move.",
+        how: &["Set the records right that are named."],
+        references: &["RFC 6376 §3.1", "RFC 6376 §3.6.2.1"],
+    },
+    Page {
+        code: "spf_missing",
+        title: "No SPF record",
+        what: "No TXT record that begins with v=spf1 is at the name.",
+        why: "Receivers cannot tell which servers may send for this envelope domain. Large mailbox providers ask bulk senders for SPF.",
+        how: &["Add the TXT record shown."],
+        references: &["RFC 7208 §3", "RFC 7208 §4.5"],
+    },
+    Page {
+        code: "spf_multiple_records",
+        title: "Several SPF records",
+        what: "More than one TXT record that begins with v=spf1 is at the name.",
+        why: "With more than one SPF record, SPF is a permanent error for all mail of this domain.",
+        how: &["Replace them by the one record shown, which holds the mechanisms of all."],
+        references: &["RFC 7208 §3.2", "RFC 7208 §4.5"],
+    },
+    Page {
+        code: "spf_mechanism_absent",
+        title: "The SPF record does not hold our mechanism",
+        what: "An SPF record is there, and our mechanism is not in it, or stands behind all, where it is never reached.",
+        why: "Mail sent through this service does not pass SPF.",
+        how: &[
+            "Replace the record by the one shown: the one that is there, with our mechanism in front of all.",
+        ],
+        references: &["RFC 7208 §4.6.2", "RFC 7208 §5.1", "RFC 7208 §5.2"],
+    },
+    Page {
+        code: "spf_invalid",
+        title: "The SPF record does not evaluate",
+        what: "The record has a mistake, or evaluating it needs more lookups than are allowed.",
+        why: "The result is a permanent error, for this service and for every other one in the record.",
+        how: &[
+            "Mend what is named.",
+            "With more than 10 lookups: take out services that are no longer used, or give them a subdomain.",
+        ],
+        references: &["RFC 7208 §4.6", "RFC 7208 §4.6.4"],
+    },
+    Page {
+        code: "spf_passes_all",
+        title: "The SPF record lets everyone send",
+        what: "The record ends in +all, so that every server on the internet passes.",
+        why: "Anyone can send mail that passes SPF for this domain, and with it DMARC.",
+        how: &["End the record with ~all, and with -all once all senders are listed."],
+        references: &["RFC 7208 §5.1", "RFC 7208 §8.3"],
+    },
+    Page {
+        code: "dmarc_missing",
+        title: "No DMARC policy",
+        what: "Neither the domain nor a domain above it has a DMARC record.",
+        why: "Large mailbox providers want at least p=none from bulk senders. Without a policy there are no reports about who sends in this name.",
+        how: &["Add the TXT record shown.", "Read the reports for some weeks before a stricter policy."],
+        references: &["RFC 9989 §4.7", "RFC 9989 §4.10"],
+    },
+    Page {
+        code: "dmarc_multiple_records",
+        title: "Several DMARC records",
+        what: "More than one record that begins with v=DMARC1 is at the name.",
+        why: "Receivers then discard all of them, and no policy from further up takes their place.",
+        how: &["Keep one record, and delete the others."],
+        references: &["RFC 9989 §4.10"],
+    },
+    Page {
+        code: "dmarc_inherited",
+        title: "The DMARC policy comes from further up",
+        what: "The domain has no DMARC record of its own; one further up applies to it.",
+        why: "Nothing is wrong. A change of that policy changes this domain too.",
+        how: &["Nothing. Publish a record at this domain only if it should have another policy."],
+        references: &["RFC 9989 §4.10"],
+    },
+    Page {
+        code: "dmarc_invalid",
+        title: "The DMARC record is ignored",
+        what: "A record is at the name, and receivers ignore it because of how it is written.",
+        why: "An ignored record protects nothing and brings no reports.",
+        how: &["Replace the record by one that starts with v=DMARC1 and has a valid p= tag."],
+        references: &["RFC 9989 §4.7", "RFC 9989 §4.8"],
+    },
+];

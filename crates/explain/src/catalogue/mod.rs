@@ -1,0 +1,79 @@
+//! The catalogue of findings: what each one is called, why it matters, what to do, and where the rule is written.
+//!
+//! [`title`] and [`steps`] speak of one finding with its names; [`page`] of its kind. Every code of
+//! [`diagnosis::Defect::CODES`] has words: the matches over defects have no wildcard, and a test walks every code
+//! with every DNS host.
+
+mod dns_pages;
+mod guide;
+mod mail_pages;
+mod title;
+
+pub use guide::{Place, guide, steps};
+pub use title::title;
+
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What is to be said about a kind of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// The code.
+    pub code: &'static str,
+    /// What it is called.
+    pub title: &'static str,
+    /// What was seen when this is reported.
+    pub what: &'static str,
+    /// What follows from it.
+    pub why: &'static str,
+    /// What to do, in order.
+    pub how: &'static [&'static str],
+    /// Where the rule is written.
+    pub references: &'static [&'static str],
+}
+
+/// All pages, in the order of [`diagnosis::Defect::CODES`].
+pub fn pages() -> impl Iterator<Item = &'static Page> {
+    diagnosis::Defect::CODES.iter().filter_map(|code| page(code))
+}
+
+/// The page of a code.
+pub fn page(code: &str) -> Option<&'static Page> {
+    dns_pages::PAGES.iter().chain(mail_pages::PAGES).find(|page| page.code == code)
+}
+
+/// Why a finding matters: one or two sentences; empty for a code that does not exist.
+pub fn why(code: &str) -> &'static str {
+    page(code).map_or("", |page| page.why)
+}
+
+/// The sections that a finding rests on; none for a code that does not exist.
+pub fn reference(code: &str) -> &'static [&'static str] {
+    page(code).map_or(&[], |page| page.references)
+}
+
+/// Where the documentation of a code is, relative to the instance.
+pub fn docs(code: &str) -> String {
+    format!("/docs/findings/{code}")
+}
+
+impl Page {
+    /// The page as a Markdown document.
+    pub fn markdown(&self) -> String {
+        let mut out = format!("# {}\n\nCode: `{}`\n\n", self.title, self.code);
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            out,
+            "## What was seen\n\n{}\n\n## Why it matters\n\n{}\n\n## What to do\n",
+            self.what, self.why
+        );
+        for (index, step) in self.how.iter().enumerate() {
+            let _ = writeln!(out, "{}. {step}", index + 1);
+        }
+        out.push_str("\n## References\n\n");
+        for reference in self.references {
+            let _ = writeln!(out, "- {reference}");
+        }
+        out
+    }
+}

@@ -1,0 +1,157 @@
+//! One line for each finding: what was seen, with its names.
+
+use crate::shown::{list, value};
+use diagnosis::{Defect, Finding, observation::Server};
+use model::DomainName;
+
+/// What was seen, in one line.
+pub fn title(finding: &Finding) -> String {
+    match &finding.defect {
+        Defect::DomainNotFound { name } => format!("{} does not exist in DNS", n(name)),
+        Defect::RecordMissing { name, record_type } => format!("No {record_type} record at {}", n(name)),
+        Defect::RecordInDoubledZone { name, found_at, zone } => {
+            format!("The record for {} is at {}: the zone {} was added twice", n(name), n(found_at), n(zone))
+        }
+        Defect::RecordMisplaced { name, found_at } => {
+            format!("The record is at {}; it belongs at {}", n(found_at), n(name))
+        }
+        Defect::RecordWrongType { name, expected, found, .. } => {
+            format!("{} has a {found} record where a {expected} record belongs", n(name))
+        }
+        Defect::CnameWrongTarget { name, expected, found } => {
+            format!("{} points at {}; it should point at {}", n(name), n(found), n(expected))
+        }
+        Defect::CnameTargetZoneAppended { name, found, zone, .. } => {
+            format!("{} points at {}: {} was added behind the target", n(name), n(found), n(zone))
+        }
+        Defect::CnameProxied { name, addresses } => {
+            format!(
+                "{} answers with addresses ({}) in place of its alias: a proxy is on",
+                n(name),
+                list(addresses)
+            )
+        }
+        Defect::CnameConflict { name, beside } => {
+            format!("{} has a CNAME and, beside it, {}", n(name), list(beside))
+        }
+        Defect::CnameTargetMissing { name, target } => {
+            format!("{} points at {}, which does not exist", n(name), n(target))
+        }
+        Defect::TxtQuotesPasted { name, .. } => {
+            format!("The TXT value at {} has quotation marks inside of it", n(name))
+        }
+        Defect::TxtWrongValue { name, found, .. } => match found.as_slice() {
+            [one] => format!("The TXT record at {} reads {}", n(name), value(one)),
+            several => {
+                format!("None of the {} TXT records at {} has the expected value", several.len(), n(name))
+            }
+        },
+        Defect::NameServerLame { zone, server, reason } => {
+            format!("{} is listed for {} and does not serve it: {}", s(server), n(zone), value(reason))
+        }
+        Defect::NameServerUnreachable { zone, server, reason } => {
+            format!("{}, a name server of {}, does not answer: {}", s(server), n(zone), value(reason))
+        }
+        Defect::NameServersDisagree { name, record_type, right, wrong } => format!(
+            "{} of {} name servers have the right {record_type} record for {}",
+            right.len(),
+            right.len() + wrong.len(),
+            n(name)
+        ),
+        Defect::ResolverCacheStale { name, server, .. } => {
+            format!("{} still gives an older answer for {}", capital(&s(server)), n(name))
+        }
+        Defect::DnsUnanswered { name, record_type, .. } => {
+            format!("DNS gave no clear answer for {} ({record_type})", n(name))
+        }
+        Defect::InquiryCutShort { asked } => {
+            format!("Asking stopped after {asked} questions, before everything was known")
+        }
+        Defect::MxWrong { name, expected, found } => {
+            format!("Mail for {} goes to {}; it should go to {}", n(name), list(found), value(expected))
+        }
+        Defect::AddressWrong { name, expected, found } => {
+            format!("{} has the address {}; it should have {}", n(name), list(found), value(expected))
+        }
+        Defect::SubdomainRecommended { suggestion } => {
+            format!(
+                "Mail is to be sent from the registered domain itself; {} would keep it apart",
+                n(suggestion)
+            )
+        }
+        Defect::DkimKeyRevoked { .. }
+        | Defect::DkimKeyMismatched { .. }
+        | Defect::DkimKeyWeak { .. }
+        | Defect::DkimKeyInvalid { .. }
+        | Defect::DkimMultipleRecords { .. }
+        | Defect::DkimPartial { .. }
+        | Defect::SpfMissing { .. }
+        | Defect::SpfMultipleRecords { .. }
+        | Defect::SpfMechanismAbsent { .. }
+        | Defect::SpfInvalid { .. }
+        | Defect::SpfPassesAll { .. }
+        | Defect::DmarcMissing { .. }
+        | Defect::DmarcMultipleRecords { .. }
+        | Defect::DmarcInherited { .. }
+        | Defect::DmarcInvalid { .. } => mail_title(&finding.defect),
+    }
+}
+
+/// The titles of DKIM, SPF and DMARC findings; what is not one of them is named by its code.
+fn mail_title(defect: &Defect) -> String {
+    match defect {
+        Defect::DkimKeyRevoked { name } => {
+            format!("The DKIM record at {} has an empty key: it is revoked", n(name))
+        }
+        Defect::DkimKeyMismatched { name, expected_start, found_start } => format!(
+            "The DKIM key at {} is another one: it starts with {}, ours with {}",
+            n(name),
+            value(found_start),
+            value(expected_start)
+        ),
+        Defect::DkimKeyWeak { name, bits } => format!("The DKIM key at {} has {bits} bits", n(name)),
+        Defect::DkimKeyInvalid { name, reason, .. } => {
+            format!("The DKIM record at {} is discarded by receivers: {}", n(name), value(reason))
+        }
+        Defect::DkimMultipleRecords { name, count } => format!("{count} DKIM records at {}", n(name)),
+        Defect::DkimPartial { present, total, missing } => {
+            format!("{present} of {total} DKIM records are right; not yet: {}", list(missing))
+        }
+        Defect::SpfMissing { name } => format!("No SPF record at {}", n(name)),
+        Defect::SpfMultipleRecords { name, records } => {
+            format!("{} SPF records at {}", records.len(), n(name))
+        }
+        Defect::SpfMechanismAbsent { name, rules, .. } => {
+            format!("The SPF record at {} does not hold {}", n(name), value(rules))
+        }
+        Defect::SpfInvalid { name, reason, .. } => {
+            format!("The SPF record at {} does not evaluate: {}", n(name), value(reason))
+        }
+        Defect::SpfPassesAll { name, .. } => format!("The SPF record at {} lets every server send", n(name)),
+        Defect::DmarcMissing { name } => format!("No DMARC policy at {}", n(name)),
+        Defect::DmarcMultipleRecords { name, records } => {
+            format!("{} DMARC records at {}", records.len(), n(name))
+        }
+        Defect::DmarcInherited { name, from, policy } => {
+            format!("{} has no DMARC record; the one at {} applies ({})", n(name), n(from), value(policy))
+        }
+        Defect::DmarcInvalid { name, reason, .. } => {
+            format!("The DMARC record at {} is ignored by receivers: {}", n(name), value(reason))
+        }
+        other => other.code().to_owned(),
+    }
+}
+
+/// Names in answers are ASCII with escapes, but may be 1,000 characters of them.
+fn n(name: &DomainName) -> String {
+    value(&name.to_string())
+}
+
+fn s(server: &Server) -> String {
+    value(&server.to_string())
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}

@@ -1,0 +1,145 @@
+//! Reading a host's data file, with the place of every mistake.
+
+use super::{Host, HostField};
+
+/// What is wrong with a host's file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostFileError {
+    /// It is not TOML, or a field is missing, unknown or of another type.
+    #[error("hosts/{file}.toml, line {line}, column {column}: {message}")]
+    Toml {
+        /// The file's name without its ending.
+        file: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A field holds something that makes no sense.
+    #[error("hosts/{file}.toml, field {field}: {problem}")]
+    Field {
+        /// The file's name without its ending.
+        file: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The slots that a line of steps may hold.
+pub(crate) const SLOTS: &[&str] =
+    &["name", "where", "zone", "type", "host", "full", "value", "ttl", "priority", "record"];
+
+pub(super) fn edit_steps() -> Vec<String> {
+    ["At {name}, open {where} for {zone} and edit this {type} record: {host}", "{record}", "Save."]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+pub(super) fn parse(id: &str, text: &str) -> Result<Host, HostFileError> {
+    let host: Host = toml::from_str(text).map_err(|error| {
+        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        HostFileError::Toml { file: id.to_owned(), line, column, message: error.message().to_owned() }
+    })?;
+    match problem(id, &host) {
+        Some((field, problem)) => Err(HostFileError::Field { file: id.to_owned(), field, problem }),
+        None => Ok(host),
+    }
+}
+
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn problem(id: &str, host: &Host) -> Option<(&'static str, String)> {
+    let say = |field, text: &str| Some((field, text.to_owned()));
+    if host.id != id {
+        return Some(("id", format!("\"{}\" is not the file's name", host.id)));
+    }
+    for (field, text) in [("name", &host.name), ("where", &host.page)] {
+        if text.trim().is_empty() {
+            return say(field, "is empty");
+        }
+    }
+    if let Some(pattern) = host.name_servers.iter().find(|pattern| !is_pattern(pattern)) {
+        return Some(("name_servers", format!("\"{pattern}\" is not a pattern of a name below a domain")));
+    }
+    if host.host_field == HostField::Relative && !matches!(host.apex.as_str(), "" | "@") {
+        return say("apex", "is neither \"@\" nor empty");
+    }
+    if host.ttl_default.is_some_and(|ttl| ttl < host.ttl_min) {
+        return say("ttl_default", "is below ttl_min");
+    }
+    if host.delay_usual > host.delay_max {
+        return say("delay_usual", "is above delay_max");
+    }
+    let steps = &host.steps;
+    for (field, lines, whole) in [
+        ("steps.add", &steps.add, true),
+        ("steps.edit", &steps.edit, true),
+        ("steps.cname", &steps.cname, false),
+        ("steps.txt", &steps.txt, false),
+        ("steps.mx", &steps.mx, false),
+    ] {
+        let records = lines.iter().filter(|line| *line == "{record}").count();
+        if records != usize::from(whole) {
+            return say(field, if whole { "needs the line {record} once" } else { "cannot hold {record}" });
+        }
+        if let Some(line) = lines.iter().find(|line| line.as_str() != "{record}" && !has_known_slots(line)) {
+            return Some((field, format!("\"{line}\" has a slot that is not known")));
+        }
+    }
+    None
+}
+
+/// A pattern has to pin the registered domain: `*` alone, or `*.com`, would claim other hosts' servers.
+fn is_pattern(pattern: &str) -> bool {
+    let labels: Vec<&str> = pattern.split('.').collect();
+    let characters =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '*' | '?');
+    labels.len() >= 3
+        && pattern.chars().all(characters)
+        && labels.iter().all(|label| !label.is_empty())
+        && labels[labels.len() - 2].starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn has_known_slots(line: &str) -> bool {
+    let mut parts = line.split('{');
+    let before = parts.next().unwrap_or_default();
+    !before.contains('}')
+        && parts.all(|part| {
+            part.split_once('}')
+                .is_some_and(|(slot, rest)| slot != "record" && SLOTS.contains(&slot) && !rest.contains('}'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::FILES;
+
+    fn broken(from: &str, to: &str) -> String {
+        let (_, text) = FILES.iter().find(|(id, _)| *id == "cloudflare").unwrap();
+        assert!(text.contains(from));
+        parse("cloudflare", &text.replacen(from, to, 1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_and_place() {
+        let error = broken("quotes = false", "quotes = maybe");
+        assert!(error.starts_with("hosts/cloudflare.toml, line 7, column 10: "), "{error}");
+        let error = broken("quotes = false", "qoutes = false");
+        assert!(error.starts_with("hosts/cloudflare.toml, line 7, column 1: unknown field"), "{error}");
+        let error = broken("\"*.ns.cloudflare.com\"", "\"*.com\"");
+        assert!(error.starts_with("hosts/cloudflare.toml, field name_servers: "), "{error}");
+        let error = broken("open {zone}", "open {zoen}");
+        assert!(error.starts_with("hosts/cloudflare.toml, field steps.add: "), "{error}");
+        let error = broken("ttl_min = 60", "ttl_min = 6000");
+        assert_eq!(error, "hosts/cloudflare.toml, field ttl_default: is below ttl_min");
+    }
+}

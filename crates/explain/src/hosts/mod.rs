@@ -1,0 +1,308 @@
+//! DNS hosts as data: how to recognise one by its name servers, and what its panel wants.
+//!
+//! One TOML file per host under `hosts/` at the root of the workspace, embedded at build time. A new host is a new
+//! file and a line in [`FILES`]. Recognition gives candidates, never one forced answer: several hosts share the
+//! name servers of one operator.
+
+mod detect;
+mod file;
+
+pub use detect::{Candidate, detect};
+pub use file::HostFileError;
+
+use model::{DomainName, RecordType, TxtData};
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+macro_rules! embedded {
+    ($($id:literal),* $(,)?) => {
+        /// The embedded files: id and text.
+        pub const FILES: &[(&str, &str)] =
+            &[$(($id, include_str!(concat!("../../../../hosts/", $id, ".toml")))),*];
+    };
+}
+
+embedded![
+    "cloudflare",
+    "route53",
+    "godaddy",
+    "namecheap",
+    "vercel",
+    "hostgator",
+    "bluehost",
+    "digitalocean",
+    "hetzner",
+    "ovh",
+    "gandi",
+    "ionos",
+    "porkbun",
+    "azure",
+    "google-cloud",
+    "netlify",
+    "wix",
+    "hover",
+    "name-com",
+    "linode",
+    "dnsimple",
+    "ns1",
+    "squarespace",
+    "desec",
+    "opensrs",
+    "playground",
+    "generic",
+];
+
+/// What a panel's name field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostField {
+    /// The labels in front of the zone; the panel adds the zone's name.
+    #[default]
+    Relative,
+    /// The whole name.
+    Full,
+}
+
+/// A DNS host: facts about its panel and its name servers. Lengths of time in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a data file, each yes or no")]
+pub struct Host {
+    /// Stable id, the file's name.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Patterns of its name servers' names. `*` stands for any run of characters within a label, `?` for one.
+    pub name_servers: Vec<String>,
+    /// The page with the records.
+    #[serde(rename = "where")]
+    pub page: String,
+    /// The address of that page, where it is certain.
+    pub url: Option<String>,
+    /// What the name field takes.
+    pub host_field: HostField,
+    /// What the name field takes for the zone's own name; empty when the field stays empty.
+    pub apex: String,
+    /// Whether TXT values are typed with quotation marks.
+    pub quotes: bool,
+    /// Whether full names, as field or target, end in a dot.
+    pub final_dot: bool,
+    /// Whether it can put a proxy in front of a record.
+    pub proxied: bool,
+    /// Whether it takes Domain Connect templates.
+    pub domain_connect: bool,
+    /// The TTL it suggests.
+    pub ttl_default: Option<u32>,
+    /// The shortest TTL it takes.
+    #[serde(default)]
+    pub ttl_min: u32,
+    /// The longest TXT value it takes, in characters.
+    pub txt_max: Option<usize>,
+    /// How long until its name servers serve a change, usually.
+    pub delay_usual: u32,
+    /// How long that takes at worst.
+    pub delay_max: u32,
+    /// How its API authenticates; `None` when it has none for customers.
+    pub api: Option<String>,
+    /// The month in which the facts were confirmed; empty when they were not.
+    pub last_verified: String,
+    /// What is odd about it.
+    pub quirks: Vec<String>,
+    /// The words on its form.
+    #[serde(default)]
+    pub labels: Labels,
+    /// What to do in its panel.
+    pub steps: StepTemplates,
+}
+
+/// The words on a panel's form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Labels {
+    /// The record type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The name.
+    pub host: String,
+    /// The data of a TXT record.
+    pub value: String,
+    /// The target of a CNAME, where it is called otherwise than `value`.
+    pub target: Option<String>,
+    /// The time to live.
+    pub ttl: String,
+    /// The preference of an MX.
+    pub priority: String,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self {
+            record_type: "Type".to_owned(),
+            host: "Host".to_owned(),
+            value: "Value".to_owned(),
+            target: None,
+            ttl: "TTL".to_owned(),
+            priority: "Priority".to_owned(),
+        }
+    }
+}
+
+/// Lines with slots (`{name}`, `{where}`, `{zone}`, `{type}`, `{host}`, `{full}`, `{value}`, `{ttl}`, `{priority}`);
+/// a line `{record}` stands for the fields of the record, followed by the lines of its type.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepTemplates {
+    /// To add a record.
+    pub add: Vec<String>,
+    /// To change a record.
+    #[serde(default = "file::edit_steps")]
+    pub edit: Vec<String>,
+    /// What else an alias needs.
+    #[serde(default)]
+    pub cname: Vec<String>,
+    /// What else a TXT record needs.
+    #[serde(default)]
+    pub txt: Vec<String>,
+    /// What else a mail exchanger needs.
+    #[serde(default)]
+    pub mx: Vec<String>,
+}
+
+static ALL: LazyLock<Vec<Host>> =
+    // The files are part of the program and a test loads each of them; one that did not parse would be left out.
+    LazyLock::new(|| FILES.iter().filter_map(|(id, text)| Host::parse(id, text).ok()).collect());
+static GENERIC: LazyLock<Host> = LazyLock::new(|| by_id("generic").cloned().unwrap_or_default());
+
+/// All hosts that are known, the playground and the generic one last.
+pub fn all() -> &'static [Host] {
+    &ALL
+}
+
+/// The host with this id.
+pub fn by_id(id: &str) -> Option<&'static Host> {
+    all().iter().find(|host| host.id == id)
+}
+
+/// The guide for a host that is not known.
+pub fn generic() -> &'static Host {
+    &GENERIC
+}
+
+impl Host {
+    /// Reads a host's file; `id` is the file's name without its ending.
+    pub fn parse(id: &str, text: &str) -> Result<Self, HostFileError> {
+        file::parse(id, text)
+    }
+
+    /// Whether this is the guide for hosts that are not known.
+    pub fn is_generic(&self) -> bool {
+        self.id == "generic"
+    }
+
+    /// What goes into the name field for this name; empty when the field stays empty.
+    pub fn field(&self, name: &DomainName, zone: &DomainName) -> String {
+        let relative = match self.host_field {
+            HostField::Relative => name.relative_to(zone),
+            HostField::Full => None,
+        };
+        match relative {
+            Some(relative) if relative == "@" => self.apex.clone(),
+            Some(relative) => relative,
+            None if self.host_field == HostField::Full && self.final_dot => name.absolute(),
+            None => name.to_string(),
+        }
+    }
+
+    /// A value as it is typed here. Strings of a quoted TXT value hold at most 255 octets (RFC 1035 §3.3).
+    pub fn typed(&self, record_type: RecordType, value: &str) -> String {
+        match record_type {
+            RecordType::Txt if self.quotes => quoted(value),
+            RecordType::Cname | RecordType::Mx | RecordType::Ns | RecordType::Ptr
+                if self.final_dot && !value.ends_with('.') =>
+            {
+                format!("{value}.")
+            }
+            _ => value.to_owned(),
+        }
+    }
+
+    /// The TTL to enter for a wanted one.
+    pub fn ttl(&self, wanted: Option<u32>) -> u32 {
+        wanted.or(self.ttl_default).unwrap_or(3_600).max(self.ttl_min)
+    }
+
+    /// How long changes take here: "usually within 30 seconds, 30 minutes at most".
+    pub fn delay(&self) -> String {
+        let (usual, most) = (u64::from(self.delay_usual), u64::from(self.delay_max));
+        format!("usually within {}, {} at most", crate::clock::span(usual), crate::clock::span(most))
+    }
+}
+
+fn quoted(value: &str) -> String {
+    TxtData::from_text(value)
+        .strings()
+        .iter()
+        .map(|string| {
+            let text = String::from_utf8_lossy(string).replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{text}\"")
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> DomainName {
+        DomainName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn every_file_loads() {
+        for (id, text) in FILES {
+            let host = Host::parse(id, text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(host.id, *id);
+        }
+        assert_eq!(all().len(), 27);
+        assert!(generic().is_generic());
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_embedded() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hosts");
+        let mut on_disk: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        on_disk.sort();
+        let mut embedded: Vec<_> = FILES.iter().map(|(id, _)| (*id).to_owned()).collect();
+        embedded.sort();
+        assert_eq!(on_disk, embedded);
+    }
+
+    #[test]
+    fn fields_are_what_the_panel_wants() {
+        let (dkim, zone) = (name("a._domainkey.mail.acme.test"), name("acme.test"));
+        let host = |id: &str| by_id(id).unwrap();
+        assert_eq!(host("cloudflare").field(&dkim, &zone), "a._domainkey.mail");
+        assert_eq!(host("vercel").field(&dkim, &zone), "a._domainkey.mail", "the full name would be doubled");
+        assert_eq!(host("ns1").field(&dkim, &zone), "a._domainkey.mail.acme.test");
+        assert_eq!(host("google-cloud").field(&dkim, &zone), "a._domainkey.mail.acme.test.");
+        assert_eq!(host("godaddy").field(&zone, &zone), "@");
+        assert_eq!(host("route53").field(&zone, &zone), "");
+        assert_eq!(host("cloudflare").field(&name("other.test"), &zone), "other.test", "outside of the zone");
+    }
+
+    #[test]
+    fn values_are_typed_as_the_panel_wants() {
+        let route53 = by_id("route53").unwrap();
+        assert_eq!(route53.typed(RecordType::Txt, "v=spf1 \"x\""), "\"v=spf1 \\\"x\\\"\"");
+        let long = route53.typed(RecordType::Txt, &"k".repeat(300));
+        assert_eq!(long, format!("\"{}\" \"{}\"", "k".repeat(255), "k".repeat(45)));
+        assert_eq!(by_id("gandi").unwrap().typed(RecordType::Cname, "t.example"), "t.example.");
+        assert_eq!(by_id("cloudflare").unwrap().typed(RecordType::Cname, "t.example"), "t.example");
+        assert_eq!(by_id("bluehost").unwrap().ttl(Some(3_600)), 14_400);
+        assert_eq!(by_id("squarespace").unwrap().ttl(None), 3_600);
+    }
+}

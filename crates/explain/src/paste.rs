@@ -1,0 +1,171 @@
+//! A record as the fields of a DNS host's form, and the steps around it.
+
+use crate::{
+    hosts::{Host, Labels},
+    shown,
+};
+use model::{DomainName, RecordType};
+use serde::Serialize;
+
+/// What exactly to enter. All values are fit to be shown, see [`crate::shown`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Paste {
+    /// The type.
+    #[serde(rename = "type")]
+    pub record_type: RecordType,
+    /// What goes into the name field; empty when the field stays empty.
+    pub host: String,
+    /// The whole name.
+    pub name: DomainName,
+    /// The value, as this host wants it typed.
+    pub value: String,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The preference of an MX.
+    pub priority: Option<u16>,
+    /// The values that the new one replaces.
+    pub current: Vec<String>,
+    #[serde(skip)]
+    labels: Labels,
+}
+
+/// How many values that go away are shown.
+const MOST_CURRENT: usize = 5;
+
+impl Paste {
+    /// The fields for one record at this host.
+    pub(crate) fn new(host: &Host, zone: &DomainName, name: &DomainName, entry: &Entry<'_>) -> Self {
+        let mut current: Vec<String> =
+            entry.current.iter().take(MOST_CURRENT).map(|text| shown::line(text, shown::ON_LINE)).collect();
+        if entry.current.len() > MOST_CURRENT {
+            current.push(format!("… and {} more", entry.current.len() - MOST_CURRENT));
+        }
+        Self {
+            record_type: entry.record_type,
+            host: host.field(name, zone),
+            name: name.clone(),
+            value: shown::paste(&host.typed(entry.record_type, entry.value)),
+            ttl: host.ttl(entry.ttl),
+            priority: entry.preference,
+            current,
+            labels: host.labels.clone(),
+        }
+    }
+
+    /// The name field's content, said so where it stays empty.
+    pub fn host_shown(&self) -> &str {
+        if self.host.is_empty() { "(leave empty)" } else { &self.host }
+    }
+
+    /// Label and content of each field, in the form's order. What is replaced stands under "Current".
+    pub fn fields(&self) -> Vec<(&str, String)> {
+        let labels = &self.labels;
+        let value_label = match (&labels.target, self.record_type) {
+            (Some(target), RecordType::Cname | RecordType::Mx) => target.as_str(),
+            _ => labels.value.as_str(),
+        };
+        let mut fields = vec![
+            (labels.record_type.as_str(), self.record_type.to_string()),
+            (labels.host.as_str(), self.host_shown().to_owned()),
+        ];
+        if self.current.is_empty() {
+            fields.push((value_label, self.value.clone()));
+        } else {
+            fields.extend(self.current.iter().map(|value| ("Current", value.clone())));
+            fields.push(("Replace with", self.value.clone()));
+        }
+        fields.push((labels.ttl.as_str(), self.ttl.to_string()));
+        if let Some(priority) = self.priority {
+            fields.push((labels.priority.as_str(), priority.to_string()));
+        }
+        fields
+    }
+}
+
+/// A record that is to be entered.
+pub(crate) struct Entry<'a> {
+    pub(crate) record_type: RecordType,
+    pub(crate) value: &'a str,
+    pub(crate) preference: Option<u16>,
+    pub(crate) ttl: Option<u32>,
+    pub(crate) current: &'a [String],
+}
+
+/// One step of a guide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A sentence.
+    Say(String),
+    /// The fields of a record.
+    Record(Box<Paste>),
+}
+
+impl std::fmt::Display for Step {
+    /// One line, for places that cannot show a block.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Say(text) => f.write_str(text),
+            Self::Record(paste) => {
+                for (index, (label, content)) in paste.fields().iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{label}: {content}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Fills the slots of template lines in one pass, so that a brace inside of a value stays what it is (SPF macros
+/// have them, RFC 7208 §7.1). The line `{record}` becomes the fields, followed by the lines of the record's type.
+pub(crate) fn fill(host: &Host, lines: &[String], zone: &DomainName, paste: &Paste) -> Vec<Step> {
+    let typed = match paste.record_type {
+        RecordType::Cname => host.steps.cname.as_slice(),
+        RecordType::Txt => &host.steps.txt,
+        RecordType::Mx => &host.steps.mx,
+        _ => &[],
+    };
+    let mut steps = Vec::new();
+    for line in lines {
+        if line == "{record}" {
+            steps.push(Step::Record(Box::new(paste.clone())));
+            steps.extend(typed.iter().map(|line| Step::Say(fill_line(host, line, zone, paste))));
+        } else {
+            steps.push(Step::Say(fill_line(host, line, zone, paste)));
+        }
+    }
+    steps
+}
+
+fn fill_line(host: &Host, line: &str, zone: &DomainName, paste: &Paste) -> String {
+    let mut out = String::with_capacity(line.len() + 40);
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
+        match slot {
+            "name" => out.push_str(&host.name),
+            "where" => out.push_str(&host.page),
+            "zone" => out.push_str(&shown::value(&zone.to_string())),
+            "type" => out.push_str(&paste.record_type.to_string()),
+            "host" => out.push_str(place_of(paste)),
+            "full" => out.push_str(&paste.name.to_string()),
+            "value" => out.push_str(&paste.value),
+            "ttl" => out.push_str(&paste.ttl.to_string()),
+            "priority" => out.push_str(&paste.priority.map_or_else(|| "0".to_owned(), |p| p.to_string())),
+            // The files are checked when they are read; nothing else can be here.
+            _ => {}
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A record in its host's list: by the name field, or by the whole name where that field is empty.
+fn place_of(paste: &Paste) -> &str {
+    match paste.host.as_str() {
+        "" => paste.name.as_str(),
+        host => host,
+    }
+}

@@ -1,0 +1,57 @@
+//! Reports for programs: the same shape in API and CLI.
+
+use super::headline;
+use crate::view;
+use diagnosis::{RecordReport, Report};
+use model::Timestamp;
+use serde_json::{Value, json};
+
+/// The report as JSON: statuses, records, findings with their words, and the DNS host.
+///
+/// Observed values are kept as they are: JSON escapes control characters, and programs compare.
+pub fn json(report: &Report, now: Timestamp) -> Value {
+    let host = view::guide_host(report);
+    let findings: Vec<_> =
+        report.findings.iter().map(|finding| view::finding_view_at(finding, report, host, now)).collect();
+    let records: Vec<Value> = report.records.iter().map(|item| record(item, report, now)).collect();
+    json!({
+        "domain": report.domain,
+        "unicode": report.domain.to_unicode(),
+        "profile": report.profile,
+        "checked_at": report.checked_at,
+        "verdict": report.verdict,
+        "summary": headline(report),
+        "spf_status": report.spf_status,
+        "dkim_status": report.dkim_status,
+        "dmarc_status": report.dmarc_status,
+        "return_path_status": report.return_path_status,
+        "zone": report.zone,
+        "name_servers": report.name_servers,
+        "dns_host": view::dns_host(report),
+        "records": records,
+        "findings": findings,
+        "visible_everywhere_by": report.visible_everywhere_by,
+        "questions_asked": report.questions_asked,
+    })
+}
+
+fn record(record: &RecordReport, report: &Report, now: Timestamp) -> Value {
+    let planned = &record.planned;
+    json!({
+        "key": planned.key,
+        "purpose": planned.purpose,
+        "type": record.record_type(),
+        "name": planned.owner,
+        "host": record.host(),
+        "zone": record.zone,
+        "value": planned.expected.value(),
+        "priority": planned.expected.preference(),
+        "ttl": planned.ttl,
+        "required": planned.required,
+        "status": record.status,
+        "explanation": view::record_explanation(record, report, now),
+        "current": record.current,
+        "replace": record.replace,
+        "findings": record.findings,
+    })
+}

@@ -1,0 +1,243 @@
+//! Findings and records with their words, for API and web.
+
+use crate::{
+    catalogue::{self, Place},
+    clock,
+    hosts::{self, Candidate, Host},
+    paste::{Paste, Step},
+    shown,
+};
+use diagnosis::{Defect, Finding, RecordReport, Remedy, Report};
+use model::{Confidence, Purpose, RecordStatus, Severity, Timestamp, Verdict};
+use serde::Serialize;
+
+/// A finding with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingView {
+    /// The code.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The planned record's key; `None` for the domain as a whole.
+    pub record: Option<String>,
+    /// What was seen, in one line.
+    pub title: String,
+    /// What follows from it.
+    pub why: &'static str,
+    /// The facts, as data.
+    pub evidence: serde_json::Value,
+    /// What mends it, as data.
+    pub remedy: Remedy,
+    /// What to do, in order, each a line of text.
+    pub steps: Vec<String>,
+    /// The records to enter, with their fields apart: for blocks and copy buttons.
+    pub records: Vec<Paste>,
+    /// The sections it rests on.
+    pub references: &'static [&'static str],
+    /// Its documentation, relative to the instance.
+    pub docs: String,
+}
+
+/// The DNS host of a report, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DnsHost {
+    /// The id; `generic` when it is not known.
+    pub id: &'static str,
+    /// The name, for people.
+    pub name: &'static str,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The ids of all hosts it could be; one alone when it is confirmed, none when it is not known.
+    pub candidates: Vec<&'static str>,
+}
+
+/// The DNS host that the report's name servers point at.
+pub fn dns_host(report: &Report) -> DnsHost {
+    let candidates = hosts::detect(&report.name_servers);
+    let host = host_of(&candidates);
+    DnsHost {
+        id: &host.id,
+        name: if host.is_generic() { "not recognised" } else { &host.name },
+        confidence: candidates.first().map_or(Confidence::Suspected, |first| first.confidence),
+        candidates: candidates.iter().filter(|c| !c.host.is_generic()).map(|c| c.host.id.as_str()).collect(),
+    }
+}
+
+/// The host whose words are used for a report: the one that is confirmed or alone suspected, else the generic guide.
+pub fn guide_host(report: &Report) -> &'static Host {
+    host_of(&hosts::detect(&report.name_servers))
+}
+
+fn host_of(candidates: &[Candidate]) -> &'static Host {
+    match candidates {
+        [one] => one.host,
+        _ => hosts::generic(),
+    }
+}
+
+/// A finding of a report with its words, for the DNS host that was recognised.
+pub fn finding_view(finding: &Finding, report: &Report, now: Timestamp) -> FindingView {
+    finding_view_at(finding, report, guide_host(report), now)
+}
+
+/// The same for a DNS host that somebody chose.
+pub fn finding_view_at(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> FindingView {
+    let code = finding.code();
+    let guide = guide(finding, report, host, now);
+    FindingView {
+        code,
+        severity: finding.severity,
+        confidence: finding.confidence,
+        record: finding.record.clone(),
+        title: catalogue::title(finding),
+        why: catalogue::why(code),
+        evidence: evidence(&finding.defect),
+        remedy: finding.remedy.clone(),
+        steps: guide.iter().map(ToString::to_string).collect(),
+        records: guide
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Record(paste) => Some(*paste),
+                Step::Say(_) => None,
+            })
+            .collect(),
+        references: catalogue::reference(code),
+        docs: catalogue::docs(code),
+    }
+}
+
+/// The steps for a finding of a report.
+pub(crate) fn guide(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Vec<Step> {
+    let record = finding.record.as_deref().and_then(|key| record(report, key));
+    let zone = record.and_then(|record| record.zone.as_ref()).or(report.zone.as_ref());
+    catalogue::guide(finding, &Place { host, zone, record, now })
+}
+
+fn record<'a>(report: &'a Report, key: &str) -> Option<&'a RecordReport> {
+    report.records.iter().find(|record| record.planned.key == key)
+}
+
+/// The content of the defect, without its code.
+fn evidence(defect: &Defect) -> serde_json::Value {
+    serde_json::to_value(defect)
+        .ok()
+        .and_then(|mut value| value.get_mut("evidence").map(serde_json::Value::take))
+        .unwrap_or_default()
+}
+
+/// What a record is for and where it stands, in one paragraph.
+pub fn record_explanation(record: &RecordReport, report: &Report, now: Timestamp) -> String {
+    let planned = &record.planned;
+    let purpose = if planned.explanation.is_empty() {
+        purpose(planned.purpose).to_owned()
+    } else {
+        shown::line(&planned.explanation, shown::ON_LINE)
+    };
+    format!("{purpose} {}", state(record, report, now))
+}
+
+fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Dkim => "Holds the key that receivers check signatures with.",
+        Purpose::Spf => "Lists who may send with this domain as envelope sender.",
+        Purpose::ReturnPath => "Brings bounces back under your own domain.",
+        Purpose::Dmarc => "Tells receivers what to do with mail that fails, and where to send reports.",
+        Purpose::Inbound => "Brings incoming mail to this service.",
+        Purpose::Tracking => "Puts links for opens and clicks under your own domain.",
+        Purpose::Ownership => "Proves that the domain is yours.",
+    }
+}
+
+/// Where a record stands, in a sentence.
+pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
+    let first = report
+        .findings
+        .iter()
+        .filter(|finding| finding.record.as_deref() == Some(record.planned.key.as_str()))
+        .find(|finding| finding.severity > Severity::Info)
+        .map(catalogue::title);
+    match record.status {
+        RecordStatus::Verified => "It is there and right.".to_owned(),
+        RecordStatus::Pending => {
+            let sure: Vec<bool> = record.seen.iter().filter_map(|seen| seen.right).collect();
+            let right = sure.iter().filter(|right| **right).count();
+            let by = report
+                .visible_everywhere_by
+                .map(|at| format!(" All should have it by {}.", clock::until(at, now)))
+                .unwrap_or_default();
+            if sure.is_empty() {
+                format!("It has been seen at some servers and not yet at others.{by}")
+            } else {
+                format!("{right} of {} servers have it.{by}", sure.len())
+            }
+        }
+        RecordStatus::Unknown => {
+            "Whether it is there is not known: DNS has not given a clear answer. It is checked again."
+                .to_owned()
+        }
+        RecordStatus::Missing => {
+            first.map_or_else(|| "It is not there yet.".to_owned(), |title| format!("{title}."))
+        }
+        RecordStatus::Failed => {
+            first.map_or_else(|| "It is there and not right.".to_owned(), |title| format!("{title}."))
+        }
+    }
+}
+
+/// The groups in which findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Stands in the way.
+    Fix,
+    /// Works, should be mended.
+    Improve,
+    /// Not known.
+    Unknown,
+    /// Good to know.
+    Note,
+}
+
+impl Group {
+    /// Where a finding belongs. What could not be found out is not a failure, however bad it would be.
+    pub fn of(finding: &Finding) -> Self {
+        match (&finding.defect, finding.severity) {
+            (Defect::DnsUnanswered { .. } | Defect::InquiryCutShort { .. }, _) => Self::Unknown,
+            (_, Severity::Error) => Self::Fix,
+            (_, Severity::Warning) => Self::Improve,
+            (_, Severity::Info) => Self::Note,
+        }
+    }
+
+    /// The word in front of a finding.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fix => "fix",
+            Self::Improve => "improve",
+            Self::Unknown => "unknown",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// The verdict in one sentence, without the domain's name: "2 things to fix".
+pub fn summary(report: &Report) -> String {
+    let count = |group| report.findings.iter().filter(|finding| Group::of(finding) == group).count();
+    let things = |count: usize| if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
+    let (fix, improve) = (count(Group::Fix), count(Group::Improve));
+    let improvements = |text: String| match improve {
+        0 => text,
+        n if text.contains("thing") => format!("{text}, {n} to improve"),
+        n => format!("{text}, {} to improve", things(n)),
+    };
+    match report.verdict {
+        Verdict::Pass if fix > 0 => improvements(format!("verified, {} to fix", things(fix))),
+        Verdict::Pass if improve == 0 => "all good".to_owned(),
+        Verdict::Pass => improvements("verified".to_owned()),
+        Verdict::Fail if fix > 0 => improvements(format!("{} to fix", things(fix))),
+        Verdict::Fail => improvements("not verified".to_owned()),
+        Verdict::Unknown if fix > 0 => improvements(format!("could not tell, {} to fix", things(fix))),
+        Verdict::Unknown => improvements("could not tell".to_owned()),
+    }
+}

@@ -1,0 +1,200 @@
+//! Whole reports as people get them. The snapshots are beside this file.
+
+use crate::samples::{authority, dkim_name, finding, later, n, now, report, resolver, set};
+use diagnosis::{Defect, Remedy, Report};
+use explain::{
+    hosts,
+    render::{self, RenderOptions},
+};
+use model::{RecordStatus, RecordType, Severity, Verdict};
+
+const CLOUDFLARE: &[&str] = &["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"];
+
+fn options() -> RenderOptions<'static> {
+    RenderOptions::new(now())
+}
+
+fn missing_and_doubled() -> Report {
+    let mut report = report(Verdict::Fail, RecordStatus::Verified, CLOUDFLARE);
+    let add = Remedy::Add {
+        name: n("tok1._domainkey.mail.acme.test"),
+        record_type: RecordType::Cname,
+        value: "tok1.dkim.send.example".to_owned(),
+        preference: None,
+    };
+    let defect =
+        Defect::RecordMissing { name: n("tok1._domainkey.mail.acme.test"), record_type: RecordType::Cname };
+    set(&mut report, "dkim-1", RecordStatus::Missing, finding(defect, add, Severity::Error, Some("dkim-1")));
+    let found_at = n("tok2._domainkey.mail.acme.test.acme.test");
+    let defect =
+        Defect::RecordInDoubledZone { name: dkim_name(), found_at: found_at.clone(), zone: n("acme.test") };
+    let remedy = Remedy::Move {
+        from: found_at,
+        to: dkim_name(),
+        record_type: RecordType::Cname,
+        value: "tok2.dkim.send.example".to_owned(),
+        preference: None,
+    };
+    set(
+        &mut report,
+        "dkim-2",
+        RecordStatus::Missing,
+        finding(defect, remedy, Severity::Error, Some("dkim-2")),
+    );
+    let defect = Defect::DkimPartial {
+        present: 1,
+        total: 3,
+        missing: vec![n("tok1._domainkey.mail.acme.test"), dkim_name()],
+    };
+    report.findings.push(finding(defect, Remedy::Nothing, Severity::Info, None));
+    report.visible_everywhere_by = Some(later());
+    report
+}
+
+fn spf_merge() -> Report {
+    let mut report =
+        report(Verdict::Pass, RecordStatus::Verified, &["ns-1.awsdns-00.com", "ns-600.awsdns-11.net"]);
+    let current = "v=spf1 include:_spf.other.example ip4:192.0.2.0/24 ~all".to_owned();
+    let replace_with =
+        "v=spf1 include:_spf.other.example ip4:192.0.2.0/24 include:spf.send.example ~all".to_owned();
+    let defect = Defect::SpfMechanismAbsent {
+        name: n("mail.acme.test"),
+        current: current.clone(),
+        rules: "include:spf.send.example".to_owned(),
+    };
+    let remedy = Remedy::MergeSpf { name: n("mail.acme.test"), current: vec![current], replace_with };
+    set(&mut report, "spf", RecordStatus::Failed, finding(defect, remedy, Severity::Warning, Some("spf")));
+    report
+}
+
+fn proxied() -> Report {
+    let mut report = report(Verdict::Fail, RecordStatus::Verified, CLOUDFLARE);
+    let defect = Defect::CnameProxied { name: dkim_name(), addresses: vec!["192.0.2.80".parse().unwrap()] };
+    let remedy = Remedy::TurnOffProxy { name: dkim_name() };
+    set(
+        &mut report,
+        "dkim-2",
+        RecordStatus::Failed,
+        finding(defect, remedy, Severity::Error, Some("dkim-2")),
+    );
+    let defect = Defect::ResolverCacheStale { name: dkim_name(), server: resolver(), until: later() };
+    report.findings.push(finding(defect, Remedy::WaitUntil { at: later() }, Severity::Info, None));
+    report
+}
+
+fn all_unknown() -> Report {
+    let mut report = report(Verdict::Unknown, RecordStatus::Unknown, &[]);
+    report.zone = None;
+    let defect = Defect::DnsUnanswered {
+        name: dkim_name(),
+        record_type: RecordType::Cname,
+        reasons: vec![
+            "resolver 9.9.9.9:53: no answer in time".to_owned(),
+            "resolver 1.1.1.1:53: REFUSED".to_owned(),
+        ],
+    };
+    report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Error, Some("dkim-2")));
+    report
+}
+
+#[test]
+fn missing_and_doubled_zone() {
+    insta::assert_snapshot!("missing_and_doubled_text", render::text(&missing_and_doubled(), &options()));
+    insta::assert_snapshot!(
+        "missing_and_doubled_markdown",
+        render::markdown(&missing_and_doubled(), &options())
+    );
+    insta::assert_snapshot!(
+        "missing_and_doubled_html",
+        render::html_fragment(&missing_and_doubled(), &options())
+    );
+}
+
+#[test]
+fn an_spf_merge_shows_current_and_replacement() {
+    insta::assert_snapshot!("spf_merge_text", render::text(&spf_merge(), &options()));
+    insta::assert_snapshot!("spf_merge_markdown", render::markdown(&spf_merge(), &options()));
+    let gandi = RenderOptions { host: hosts::by_id("gandi"), verbose: true, width: 80, ..options() };
+    insta::assert_snapshot!("spf_merge_text_gandi_verbose", render::text(&spf_merge(), &gandi));
+}
+
+#[test]
+fn a_proxied_alias() {
+    insta::assert_snapshot!("proxied_text", render::text(&proxied(), &options()));
+    insta::assert_snapshot!("proxied_markdown", render::markdown(&proxied(), &options()));
+}
+
+#[test]
+fn all_good() {
+    let report = report(Verdict::Pass, RecordStatus::Verified, &["ns-cloud-a1.googledomains.com"]);
+    insta::assert_snapshot!("all_good_text", render::text(&report, &options()));
+    insta::assert_snapshot!("all_good_markdown", render::markdown(&report, &options()));
+}
+
+#[test]
+fn all_unknown_is_no_failure() {
+    insta::assert_snapshot!("all_unknown_text", render::text(&all_unknown(), &options()));
+    insta::assert_snapshot!("all_unknown_markdown", render::markdown(&all_unknown(), &options()));
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    let plain = render::text(&missing_and_doubled(), &options());
+    let coloured = render::text(&missing_and_doubled(), &RenderOptions { colour: true, ..options() });
+    assert_ne!(plain, coloured);
+    let mut stripped = String::new();
+    for (index, part) in coloured.split("\x1b[").enumerate() {
+        stripped.push_str(if index == 0 { part } else { part.split_once('m').unwrap().1 });
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn json_has_the_shape_of_the_api() {
+    let report = missing_and_doubled();
+    let json = render::json(&report, now());
+    assert_eq!(json["summary"], "mail.acme.test: 2 things to fix");
+    assert_eq!(
+        json["dns_host"],
+        serde_json::json!({
+            "id": "cloudflare", "name": "Cloudflare", "confidence": "confirmed", "candidates": ["cloudflare"]
+        })
+    );
+    let doubled = &json["findings"][1];
+    assert_eq!(doubled["code"], "record_in_doubled_zone");
+    assert_eq!(doubled["severity"], "error");
+    assert_eq!(doubled["confidence"], "confirmed");
+    assert_eq!(doubled["record"], "dkim-2");
+    assert_eq!(doubled["docs"], "/docs/findings/record_in_doubled_zone");
+    assert_eq!(doubled["evidence"]["zone"], "acme.test");
+    assert_eq!(doubled["remedy"]["action"], "move");
+    assert_eq!(doubled["records"][0]["host"], "tok2._domainkey.mail");
+    assert!(doubled["steps"].as_array().unwrap().iter().all(serde_json::Value::is_string));
+    assert_eq!(json["records"][0]["status"], "missing");
+    assert_eq!(json["records"][0]["host"], "tok1._domainkey.mail");
+}
+
+#[test]
+fn records_are_explained_with_where_they_stand() {
+    let mut report = missing_and_doubled();
+    let explain =
+        |report: &Report, index: usize| explain::record_explanation(&report.records[index], report, now());
+    assert_eq!(
+        explain(&report, 0),
+        "Holds the key that receivers check signatures with. No CNAME record at tok1._domainkey.mail.acme.test."
+    );
+    assert_eq!(
+        explain(&report, 2),
+        "Holds the key that receivers check signatures with. It is there and right."
+    );
+    report.records[2].status = RecordStatus::Pending;
+    report.records[2].seen.push(diagnosis::Seen {
+        server: authority("ns2.acme.test", 2),
+        right: Some(false),
+        ttl: 60,
+    });
+    assert_eq!(
+        explain(&report, 2),
+        "Holds the key that receivers check signatures with. 1 of 2 servers have it. All should have it by 14:32 UTC, in 9 minutes."
+    );
+}

@@ -1,0 +1,210 @@
+//! A made-up finding for every defect, and made-up reports.
+
+use diagnosis::{
+    Defect, Expected, Finding, PlannedRecord, RecordReport, Remedy, Report, Seen, observation::Server,
+};
+use model::{
+    CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
+};
+
+pub fn n(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+pub fn now() -> Timestamp {
+    "2026-11-21T14:23:00Z".parse().unwrap()
+}
+
+pub fn later() -> Timestamp {
+    "2026-11-21T14:32:00Z".parse().unwrap()
+}
+
+pub fn authority(name: &str, last: u8) -> Server {
+    Server::Authority { zone: n("acme.test"), name: n(name), address: ([192, 0, 2, last], 53).into() }
+}
+
+pub fn resolver() -> Server {
+    Server::Resolver { address: ([9, 9, 9, 9], 53).into() }
+}
+
+pub fn dkim_name() -> DomainName {
+    n("tok2._domainkey.mail.acme.test")
+}
+
+fn target() -> DomainName {
+    n("tok2.dkim.send.example")
+}
+
+/// One defect for every code. The match is over all of them: a new one does not compile before it is here.
+pub fn defects() -> Vec<Defect> {
+    let mut defects = Vec::new();
+    let mut next = Some(Defect::DomainNotFound { name: n("acme.test") });
+    while let Some(defect) = next {
+        next = after(&defect);
+        defects.push(defect);
+    }
+    defects
+}
+
+#[rustfmt::skip]
+fn after(defect: &Defect) -> Option<Defect> {
+    let name = dkim_name();
+    let domain = n("mail.acme.test");
+    let dmarc = n("_dmarc.mail.acme.test");
+    let spf = "v=spf1 include:other.example ~all".to_owned();
+    Some(match defect {
+        Defect::DomainNotFound { .. } => Defect::RecordMissing { name, record_type: RecordType::Cname },
+        Defect::RecordMissing { .. } => Defect::RecordInDoubledZone { name, found_at: n("tok2._domainkey.mail.acme.test.acme.test"), zone: n("acme.test") },
+        Defect::RecordInDoubledZone { .. } => Defect::RecordMisplaced { name, found_at: n("tok2._domainkey.acme.test") },
+        Defect::RecordMisplaced { .. } => Defect::RecordWrongType { name, expected: RecordType::Cname, found: RecordType::Txt, value: target().to_string() },
+        Defect::RecordWrongType { .. } => Defect::CnameWrongTarget { name, expected: target(), found: n("tok1.dkim.send.example") },
+        Defect::CnameWrongTarget { .. } => Defect::CnameTargetZoneAppended { name, expected: target(), found: n("tok2.dkim.send.example.acme.test"), zone: n("acme.test") },
+        Defect::CnameTargetZoneAppended { .. } => Defect::CnameProxied { name, addresses: vec!["192.0.2.80".parse().unwrap(), "2001:db8::80".parse().unwrap()] },
+        Defect::CnameProxied { .. } => Defect::CnameConflict { name, beside: vec![RecordType::Txt] },
+        Defect::CnameConflict { .. } => Defect::CnameTargetMissing { name, target: target() },
+        Defect::CnameTargetMissing { .. } => Defect::TxtQuotesPasted { name: dmarc, found: "\"v=DMARC1; p=none\"".into(), expected: "v=DMARC1; p=none".into() },
+        Defect::TxtQuotesPasted { .. } => Defect::TxtWrongValue { name: domain, expected: "proof=1".into(), found: vec!["proof=2".into()] },
+        Defect::TxtWrongValue { .. } => Defect::DkimKeyRevoked { name },
+        Defect::DkimKeyRevoked { .. } => Defect::DkimKeyMismatched { name, expected_start: "MIIBIjANBg".into(), found_start: "MIGfMA0GCS".into() },
+        Defect::DkimKeyMismatched { .. } => Defect::DkimKeyWeak { name, bits: 1024 },
+        Defect::DkimKeyWeak { .. } => Defect::DkimKeyInvalid { name, found: "p=MIIB; v=DKIM1".into(), reason: "v= is not the first tag".into() },
+        Defect::DkimKeyInvalid { .. } => Defect::DkimMultipleRecords { name, count: 2 },
+        Defect::DkimMultipleRecords { .. } => Defect::DkimPartial { present: 2, total: 3, missing: vec![name] },
+        Defect::DkimPartial { .. } => Defect::SpfMissing { name: domain },
+        Defect::SpfMissing { .. } => Defect::SpfMultipleRecords { name: domain, records: vec![spf, "v=spf1 mx -all".into()] },
+        Defect::SpfMultipleRecords { .. } => Defect::SpfMechanismAbsent { name: domain, current: spf, rules: "include:spf.send.example".into() },
+        Defect::SpfMechanismAbsent { .. } => Defect::SpfInvalid { name: domain, record: spf, reason: "11 lookups, 10 are allowed".into() },
+        Defect::SpfInvalid { .. } => Defect::SpfPassesAll { name: domain, record: "v=spf1 +all".into() },
+        Defect::SpfPassesAll { .. } => Defect::DmarcMissing { name: dmarc },
+        Defect::DmarcMissing { .. } => Defect::DmarcMultipleRecords { name: dmarc, records: vec!["v=DMARC1; p=none".into(), "v=DMARC1; p=reject".into()] },
+        Defect::DmarcMultipleRecords { .. } => Defect::DmarcInherited { name: dmarc, from: n("acme.test"), policy: "quarantine".into() },
+        Defect::DmarcInherited { .. } => Defect::DmarcInvalid { name: dmarc, record: "v=DMARC1; p=maybe".into(), reason: "p=maybe is no policy".into() },
+        Defect::DmarcInvalid { .. } => Defect::MxWrong { name: n("bounce.mail.acme.test"), expected: "feedback.send.example".into(), found: vec!["10 mx.other.example".into()] },
+        Defect::MxWrong { .. } => Defect::AddressWrong { name: domain, expected: "192.0.2.1".into(), found: vec!["192.0.2.2".into()] },
+        Defect::AddressWrong { .. } => Defect::NameServerLame { zone: n("acme.test"), server: authority("ns1.old.example", 1), reason: "REFUSED".into() },
+        Defect::NameServerLame { .. } => Defect::NameServerUnreachable { zone: n("acme.test"), server: authority("ns1.old.example", 1), reason: "no answer in time".into() },
+        Defect::NameServerUnreachable { .. } => Defect::NameServersDisagree { name, record_type: RecordType::Cname, right: vec![authority("ns1.acme.test", 1)], wrong: vec![authority("ns2.acme.test", 2)] },
+        Defect::NameServersDisagree { .. } => Defect::ResolverCacheStale { name, server: resolver(), until: later() },
+        Defect::ResolverCacheStale { .. } => Defect::DnsUnanswered { name, record_type: RecordType::Cname, reasons: vec!["resolver 9.9.9.9:53: SERVFAIL".into()] },
+        Defect::DnsUnanswered { .. } => Defect::InquiryCutShort { asked: 400 },
+        Defect::InquiryCutShort { .. } => Defect::SubdomainRecommended { suggestion: n("mail.acme.test") },
+        Defect::SubdomainRecommended { .. } => return None,
+    })
+}
+
+/// One remedy of every kind, and the corners of those with lists.
+#[rustfmt::skip]
+pub fn remedies() -> Vec<Remedy> {
+    let (name, value) = (dkim_name(), target().to_string());
+    let domain = n("mail.acme.test");
+    let current = vec!["v=spf1 include:other.example ~all".to_owned(), "v=spf1 mx -all".to_owned()];
+    let replace = |current: Vec<String>| Remedy::Replace { name: dkim_name(), record_type: RecordType::Cname, current, value: target().to_string(), preference: None };
+    let merge = |current: Vec<String>| Remedy::MergeSpf { name: n("acme.test"), current, replace_with: "v=spf1 mx include:spf.send.example -all".into() };
+    vec![
+        Remedy::Nothing,
+        Remedy::Add { name: name.clone(), record_type: RecordType::Cname, value: value.clone(), preference: None },
+        Remedy::Add { name: domain.clone(), record_type: RecordType::Mx, value: "feedback.send.example".into(), preference: Some(10) },
+        Remedy::Add { name: n("acme.test"), record_type: RecordType::Txt, value: "v=spf1 include:spf.send.example ~all".into(), preference: None },
+        replace(vec![]), replace(vec!["old.example".into()]), replace(vec!["a".into(), "b".into()]),
+        Remedy::Move { from: n("tok2._domainkey.mail.acme.test.acme.test"), to: name.clone(), record_type: RecordType::Cname, value, preference: None },
+        merge(vec![]), merge(current[..1].to_vec()), merge(current.clone()),
+        Remedy::Remove { name: name.clone(), record_types: vec![RecordType::Txt], values: vec![] },
+        Remedy::Remove { name: name.clone(), record_types: vec![], values: current },
+        Remedy::TurnOffProxy { name },
+        Remedy::FixNameServers { zone: n("acme.test"), servers: vec![authority("ns1.old.example", 1)] },
+        Remedy::FixNameServers { zone: n("acme.test"), servers: vec![] },
+        Remedy::FixDelegation { name: domain.clone() },
+        Remedy::WaitUntil { at: later() },
+        Remedy::CheckAgain,
+        Remedy::AskOperator,
+        Remedy::UseSubdomain { suggestion: domain },
+    ]
+}
+
+pub fn finding(defect: Defect, remedy: Remedy, severity: Severity, record: Option<&str>) -> Finding {
+    Finding { defect, severity, confidence: Confidence::Confirmed, record: record.map(str::to_owned), remedy }
+}
+
+pub fn record(
+    key: &str,
+    purpose: Purpose,
+    owner: &str,
+    expected: Expected,
+    status: RecordStatus,
+) -> RecordReport {
+    RecordReport {
+        planned: PlannedRecord {
+            key: key.to_owned(),
+            purpose,
+            owner: n(owner),
+            ttl: 3600,
+            required: purpose == Purpose::Dkim,
+            expected,
+            explanation: String::new(),
+        },
+        zone: Some(n("acme.test")),
+        status,
+        current: Vec::new(),
+        replace: None,
+        findings: Vec::new(),
+        seen: vec![
+            Seen {
+                server: authority("ns1.acme.test", 1),
+                right: Some(status == RecordStatus::Verified),
+                ttl: 3600,
+            },
+            Seen { server: resolver(), right: None, ttl: 0 },
+        ],
+    }
+}
+
+/// A report of the profile with three aliases; all records with the same status, and no finding.
+pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> Report {
+    let cname = |target: &str| Expected::Cname { target: n(target), dkim_key: None };
+    let mut records: Vec<RecordReport> = (1..=3)
+        .map(|i| {
+            let owner = format!("tok{i}._domainkey.mail.acme.test");
+            record(
+                &format!("dkim-{i}"),
+                Purpose::Dkim,
+                &owner,
+                cname(&format!("tok{i}.dkim.send.example")),
+                status,
+            )
+        })
+        .collect();
+    let rules = Some("include:spf.send.example".to_owned());
+    records.push(record("spf", Purpose::Spf, "mail.acme.test", Expected::Spf { rules }, status));
+    let suggested = "v=DMARC1; p=none; rua=mailto:dmarc@send.example".to_owned();
+    records.push(record(
+        "dmarc",
+        Purpose::Dmarc,
+        "_dmarc.mail.acme.test",
+        Expected::Dmarc { suggested },
+        status,
+    ));
+    let check = if status == RecordStatus::Verified { CheckStatus::Verified } else { CheckStatus::Pending };
+    Report {
+        domain: n("mail.acme.test"),
+        profile: "three-cname".to_owned(),
+        checked_at: now(),
+        verdict,
+        spf_status: check,
+        dkim_status: check,
+        dmarc_status: check,
+        return_path_status: check,
+        zone: Some(n("acme.test")),
+        name_servers: name_servers.iter().map(|name| n(name)).collect(),
+        records,
+        findings: Vec::new(),
+        visible_everywhere_by: None,
+        questions_asked: 42,
+    }
+}
+
+pub fn set(report: &mut Report, key: &str, status: RecordStatus, finding: Finding) {
+    let record = report.records.iter_mut().find(|record| record.planned.key == key).unwrap();
+    record.status = status;
+    record.findings.push(finding.code().to_owned());
+    report.findings.push(finding);
+}
