@@ -1,1 +1,106 @@
-//! Placeholder.
+//! All SQL of the project: schema, migrations, queries, claims.
+//!
+//! One file per noun, one method per use. Every method that changes something is one transaction, takes the time
+//! and new ids as arguments, and takes the events that tell about the change, so that state and event are stored
+//! together or not at all. When such a method returns `Ok`, its work is on disk (`synchronous=FULL`): a process that
+//! dies or loses power afterwards has it, so a 202 or a 250 may be sent.
+//!
+//! Work is claimed by lease: a claim is one statement, so two claimers never get the same row, and a claim whose
+//! owner died comes free when its lease ends. Reads go to connections of their own and never wait for a write.
+//!
+//! What it does not do: decide anything (statuses come in as arguments), encrypt (private keys come in encrypted),
+//! read a clock, or know what is inside reports, observations and events: these are JSON text here.
+
+mod api_keys;
+mod checks;
+mod database;
+mod deliveries;
+mod dkim_keys;
+mod domains;
+mod error;
+mod events;
+mod health;
+mod messages;
+mod migrate;
+mod organisations;
+mod playground;
+#[cfg(test)]
+mod query_plans;
+mod sandbox;
+mod settings;
+mod value;
+
+pub use api_keys::{ApiKey, NewApiKey};
+pub use checks::{CheckRecord, StoredCheck};
+pub use database::StoreOptions;
+pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, DeliveryState, NewDelivery};
+pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
+pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain};
+pub use error::StoreError;
+pub use events::{Event, NewEvent};
+pub use messages::{Message, NewMessage};
+pub use organisations::Organisation;
+pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
+pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
+
+use database::{Pools, Row, Sql};
+use std::{fmt, ops::Deref, path::Path, sync::Arc};
+
+/// The database. Cheap to clone; all clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pools: Pools,
+}
+
+impl Store {
+    /// Opens the SQLite file, makes it when it is not there, and brings its schema up to date.
+    ///
+    /// Several processes may open the same file. A file that a newer program has migrated is refused.
+    pub async fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let pools = Pools::open_sqlite(path, &options).await?;
+        migrate::migrate(&pools).await?;
+        Ok(Self { pools })
+    }
+
+    /// Waits for running work and closes the connections. Not needed for durability.
+    pub async fn close(&self) {
+        self.pools.close().await;
+    }
+
+    async fn read_all(&self, sql: Sql) -> Result<Vec<Row>, StoreError> {
+        sql.all(&mut self.pools.read().await?).await
+    }
+
+    async fn read_first(&self, sql: Sql) -> Result<Option<Row>, StoreError> {
+        sql.first(&mut self.pools.read().await?).await
+    }
+}
+
+/// Bytes that `Debug` does not show: messages, hashes, encrypted keys. Cloning does not copy them.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Hidden(Arc<[u8]>);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
+}
+
+impl Deref for Hidden {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Hidden {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Hidden {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}

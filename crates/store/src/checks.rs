@@ -1,0 +1,168 @@
+//! The end of a check: what was observed, what it means for the domain, and the events, in one transaction.
+
+use crate::{
+    Domain, Health, NewEvent, Store, StoreError,
+    database::{Row, Tx, sql},
+    domains::domain,
+    events::insert_events,
+};
+use model::{CheckStatus, DomainId, DomainStatus, Timestamp};
+
+/// How many checks of a domain are kept.
+const KEPT: u32 = 20;
+
+/// The outcome of a check.
+#[derive(Debug, Clone)]
+pub struct CheckRecord {
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The version that the check was made for.
+    pub version: i64,
+    /// When the check was claimed: a poke from then on makes the domain due again.
+    pub claimed_at: Timestamp,
+    /// When the check ended.
+    pub checked_at: Timestamp,
+    /// The report, JSON.
+    pub report: String,
+    /// What was observed, JSON.
+    pub observation: String,
+    /// Where the domain stands now.
+    pub status: DomainStatus,
+    /// SPF of the return path.
+    pub spf_status: CheckStatus,
+    /// DKIM keys.
+    pub dkim_status: CheckStatus,
+    /// DMARC policy.
+    pub dmarc_status: CheckStatus,
+    /// The return path.
+    pub return_path_status: CheckStatus,
+    /// Problems of a verified domain.
+    pub health: Health,
+    /// When it was verified.
+    pub verified_at: Option<Timestamp>,
+    /// When it fails unless it passes before.
+    pub fails_at: Option<Timestamp>,
+    /// When to check again.
+    pub next_check_at: Option<Timestamp>,
+    /// How many checks in a row did not pass.
+    pub consecutive_failures: u32,
+    /// What happened.
+    pub events: Vec<NewEvent>,
+}
+
+/// A check as it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheck {
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The version of the domain that the check led to.
+    pub version: i64,
+    /// When the check ended.
+    pub checked_at: Timestamp,
+    /// What was observed, JSON.
+    pub observation: String,
+    /// The report, JSON.
+    pub report: String,
+}
+
+fn stored_check(row: &Row) -> Result<StoredCheck, StoreError> {
+    Ok(StoredCheck {
+        domain_id: row.get("domain_id")?,
+        version: row.get("version")?,
+        checked_at: row.get("checked_at")?,
+        observation: row.get("observation")?,
+        report: row.get("report")?,
+    })
+}
+
+/// Applies the outcome if the domain still has the version that was checked.
+async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, StoreError> {
+    let updated = sql("UPDATE domains SET status = $3, spf_status = $4, dkim_status = $5, dmarc_status = $6,
+             return_path_status = $7, health = $8, verified_at = $9, fails_at = $10, last_checked_at = $11,
+             next_check_at = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN $11 ELSE $13 END,
+             consecutive_failures = $14, report = $15, lease_owner = NULL, lease_until = NULL,
+             version = version + 1
+         WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING *")
+    .bind(&check.domain_id)
+    .bind(&check.version)
+    .bind(&check.status)
+    .bind(&check.spf_status)
+    .bind(&check.dkim_status)
+    .bind(&check.dmarc_status)
+    .bind(&check.return_path_status)
+    .bind(&check.health)
+    .bind_opt(check.verified_at.as_ref())
+    .bind_opt(check.fails_at.as_ref())
+    .bind(&check.checked_at)
+    .bind(&check.claimed_at)
+    .bind_opt(check.next_check_at.as_ref())
+    .bind(&check.consecutive_failures)
+    .bind(&check.report)
+    .first(tx)
+    .await?;
+    if let Some(row) = updated {
+        return domain(&row);
+    }
+    let living = sql("SELECT id FROM domains WHERE id = $1 AND deleted_at IS NULL").bind(&check.domain_id);
+    match living.first(tx).await? {
+        Some(_) => Err(StoreError::StaleVersion),
+        None => Err(StoreError::NotFound("domain")),
+    }
+}
+
+impl Store {
+    /// Stores the outcome of a check and gives the lease back.
+    ///
+    /// # Errors
+    /// `StaleVersion` when the domain changed since it was claimed: then nothing is stored, and the domain comes
+    /// due again with its lease. `NotFound` when it was deleted.
+    pub async fn record_check(&self, check: &CheckRecord) -> Result<Domain, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let domain = update_domain(check, &mut tx).await?;
+        sql("INSERT INTO observations (domain_id, version, checked_at, observation, report)
+             VALUES ($1, $2, $3, $4, $5)")
+        .bind(&check.domain_id)
+        .bind(&domain.version)
+        .bind(&check.checked_at)
+        .bind(&check.observation)
+        .bind(&check.report)
+        .run(&mut tx)
+        .await?;
+        sql("DELETE FROM observations WHERE domain_id = $1 AND version NOT IN (
+                 SELECT version FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2)")
+        .bind(&check.domain_id)
+        .bind(&KEPT)
+        .run(&mut tx)
+        .await?;
+        insert_events(&check.events, &mut tx).await?;
+        tx.commit().await?;
+        Ok(domain)
+    }
+
+    /// Gives a claimed domain back unchecked; it can be claimed again at once. Nothing happens when the lease was
+    /// lost already.
+    pub async fn release_domain_lease(&self, domain_id: DomainId, owner: &str) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE domains SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2")
+            .bind(&domain_id)
+            .text(owner)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// The last check, if there was one.
+    pub async fn latest_observation(&self, domain_id: DomainId) -> Result<Option<StoredCheck>, StoreError> {
+        Ok(self.check_history(domain_id, 1).await?.pop())
+    }
+
+    /// The last checks, newest first.
+    pub async fn check_history(
+        &self,
+        domain_id: DomainId,
+        limit: u32,
+    ) -> Result<Vec<StoredCheck>, StoreError> {
+        let query = sql("SELECT * FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2");
+        self.read_all(query.bind(&domain_id).bind(&limit)).await?.iter().map(stored_check).collect()
+    }
+}

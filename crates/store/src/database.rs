@@ -1,0 +1,257 @@
+//! The thin layer over the driver: statements with bound values, rows, transactions, pools.
+//!
+//! Every other file of this crate speaks only [`Sql`], [`Row`] and [`Tx`], so that a second database is one more
+//! variant of the two enums here. Statements are `&'static str` with `$N` placeholders.
+//!
+//! The driver's own transaction type is not used: when SQLite rolls back by itself (full disk, I/O error) the
+//! driver's count of open transactions stays at one, and its connection refuses every later `BEGIN`
+//! (sqlx 0.9.0). Here `BEGIN IMMEDIATE` and `COMMIT` are plain statements, and a connection that
+//! comes back to its pool is rolled back, whatever state it is in.
+
+use crate::{
+    StoreError,
+    value::{Raw, Stored, Value, from_json},
+};
+use serde::de::DeserializeOwned;
+use sqlx::{
+    Row as _, Sqlite, SqliteConnection, SqlitePool,
+    pool::PoolConnection,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
+};
+use std::{path::Path, time::Duration};
+
+/// How the database is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// How long a write waits for other connections, of this process or another one, before it is `Busy`.
+    pub busy_timeout: Duration,
+    /// How many connections read at the same time.
+    pub readers: u32,
+    /// The size that the database may have, in pages of 4096 bytes; for tests of a full disk.
+    pub max_page_count: Option<u32>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { busy_timeout: Duration::from_secs(5), readers: 4, max_page_count: None }
+    }
+}
+
+/// The connections of one database.
+#[derive(Debug, Clone)]
+pub(crate) enum Pools {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+}
+
+impl Pools {
+    /// Opens a SQLite file, making it when it is not there.
+    pub(crate) async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        create_private(path).map_err(sqlx::Error::Io)?;
+        let base = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(options.busy_timeout)
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full)
+            .statement_cache_capacity(48);
+        let mut writing = base
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            // A burst must not leave a huge log behind for ever.
+            .pragma("journal_size_limit", "16777216")
+            .pragma("cache_size", "-2048");
+        if let Some(pages) = options.max_page_count {
+            writing = writing.pragma("max_page_count", pages.to_string());
+        }
+        let reading = base.pragma("cache_size", "-512").pragma("query_only", "ON");
+        // A caller waits for its turn at the pool and then for the lock of another process.
+        let pool = |connections: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.busy_timeout + Duration::from_secs(5))
+                .test_before_acquire(false)
+                .max_lifetime(None)
+                .after_release(|connection, _| Box::pin(async move { Ok(roll_back(connection).await) }))
+        };
+        let writer = pool(1).idle_timeout(None).connect_with(writing).await?;
+        let readers =
+            pool(options.readers.max(1)).idle_timeout(Duration::from_mins(1)).connect_lazy_with(reading);
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// Begins a transaction that may write. There is one at a time; nobody sees its work before `commit`, and
+    /// dropping it undoes everything.
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        let Self::Sqlite { writer, .. } = self;
+        // IMMEDIATE: a transaction that reads first and writes then would be refused without waiting when
+        // another connection wrote in between.
+        begin(writer, "BEGIN IMMEDIATE").await
+    }
+
+    /// Begins a transaction that sees one state of the database for all its reads.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        let Self::Sqlite { readers, .. } = self;
+        begin(readers, "BEGIN").await
+    }
+
+    /// A connection for one read.
+    pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
+        let Self::Sqlite { readers, .. } = self;
+        Ok(Tx::Sqlite(readers.acquire().await?))
+    }
+
+    /// Waits for running work and closes every connection.
+    pub(crate) async fn close(&self) {
+        let Self::Sqlite { writer, readers } = self;
+        readers.close().await;
+        writer.close().await;
+    }
+}
+
+/// The file holds encrypted keys, hashes and mail, so only its owner may read it. SQLite gives the files beside it
+/// the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Tx, StoreError> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query(statement).execute(&mut *connection).await?;
+    Ok(Tx::Sqlite(connection))
+}
+
+/// Undoes what an abandoned transaction left; whether the connection is good for further use.
+async fn roll_back(connection: &mut SqliteConnection) -> bool {
+    match sqlx::query("ROLLBACK").execute(connection).await {
+        Ok(_) => true,
+        // The usual case: it was committed, SQLite has rolled back by itself, or it only read.
+        Err(sqlx::Error::Database(error)) => error.message().contains("no transaction is active"),
+        Err(_) => false,
+    }
+}
+
+/// A connection inside a transaction, or for one read.
+pub(crate) enum Tx {
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Tx {
+    /// Makes the work durable. When this returns `Ok`, it survives a crash and a power loss.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        sql("COMMIT").run(&mut self).await.map(drop)
+    }
+
+    /// Runs a file of statements.
+    pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), StoreError> {
+        let Self::Sqlite(connection) = self;
+        sqlx::raw_sql(script).execute(&mut **connection).await?;
+        Ok(())
+    }
+}
+
+/// A statement with its values.
+pub(crate) struct Sql {
+    text: &'static str,
+    values: Vec<Value>,
+}
+
+/// Begins a statement; the values follow in the order of the placeholders.
+pub(crate) fn sql(text: &'static str) -> Sql {
+    Sql { text, values: Vec::new() }
+}
+
+impl Sql {
+    pub(crate) fn bind<T: Stored>(mut self, value: &T) -> Self {
+        self.values.push(T::Raw::value(Some(value.to_raw())));
+        self
+    }
+
+    pub(crate) fn bind_opt<T: Stored>(mut self, value: Option<&T>) -> Self {
+        self.values.push(T::Raw::value(value.map(Stored::to_raw)));
+        self
+    }
+
+    pub(crate) fn text(mut self, value: &str) -> Self {
+        self.values.push(Value::Text(Some(value.to_owned())));
+        self
+    }
+
+    pub(crate) fn blob(mut self, value: &[u8]) -> Self {
+        self.values.push(Value::Blob(Some(value.to_vec())));
+        self
+    }
+
+    fn sqlite(self) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+        self.values.into_iter().fold(sqlx::query(self.text), |query, value| match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Blob(value) => query.bind(value),
+        })
+    }
+
+    /// All rows.
+    pub(crate) async fn all(self, tx: &mut Tx) -> Result<Vec<Row>, StoreError> {
+        let Tx::Sqlite(connection) = tx;
+        let rows = self.sqlite().fetch_all(&mut **connection).await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn first(self, tx: &mut Tx) -> Result<Option<Row>, StoreError> {
+        let Tx::Sqlite(connection) = tx;
+        Ok(self.sqlite().fetch_optional(&mut **connection).await?.map(Row::Sqlite))
+    }
+
+    /// The number in the column `n` of the only row.
+    pub(crate) async fn number<T: Stored<Raw = i64>>(self, tx: &mut Tx) -> Result<T, StoreError> {
+        self.first(tx).await?.ok_or(StoreError::NotFound("row"))?.get("n")
+    }
+
+    /// Runs it; how many rows it changed.
+    pub(crate) async fn run(self, tx: &mut Tx) -> Result<u64, StoreError> {
+        let Tx::Sqlite(connection) = tx;
+        Ok(self.sqlite().execute(&mut **connection).await?.rows_affected())
+    }
+
+    /// Runs it; it must have changed a row.
+    pub(crate) async fn run_on(self, noun: &'static str, tx: &mut Tx) -> Result<(), StoreError> {
+        match self.run(tx).await? {
+            0 => Err(StoreError::NotFound(noun)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One row of an answer.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// A column that is not NULL.
+    pub(crate) fn get<T: Stored>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.opt(column)?.ok_or_else(|| StoreError::Corrupt(format!("column {column} is NULL")))
+    }
+
+    /// A column that may be NULL.
+    pub(crate) fn opt<T: Stored>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+        let Self::Sqlite(row) = self;
+        match row.try_get::<Option<T::Raw>, _>(column)? {
+            None => Ok(None),
+            Some(raw) => T::from_raw(raw)
+                .map(Some)
+                .ok_or_else(|| StoreError::Corrupt(format!("column {column} has an unknown value"))),
+        }
+    }
+
+    /// A column of JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
+        from_json(column, &self.get::<String>(column)?)
+    }
+}

@@ -1,0 +1,202 @@
+//! DKIM keys of domains, and the pool of keys that were made ahead.
+//!
+//! Making an RSA key takes long, so keys wait in the pool until a domain takes them. Private keys come in encrypted
+//! and go out encrypted.
+
+use crate::{
+    Hidden, Store, StoreError,
+    database::{Row, Tx, sql},
+    value::words,
+};
+use model::{DomainId, KeyId, Timestamp};
+
+words! {
+    /// What a key is for now.
+    KeyState {
+        /// Published, and signed with.
+        Active = "active",
+        /// Published, and not signed with yet.
+        Standby = "standby",
+        /// Neither.
+        Retired = "retired",
+    }
+}
+
+/// A key to give to a domain.
+#[derive(Debug, Clone)]
+pub struct NewDkimKey {
+    /// Its id.
+    pub id: KeyId,
+    /// The selector, unique in the whole store.
+    pub selector: String,
+    /// The public key, base64, as the `p=` tag has it (RFC 6376 §3.6.1).
+    pub public_key: String,
+    /// The private key, encrypted.
+    pub private_key: Hidden,
+    /// What it is for.
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key for the pool.
+#[derive(Debug, Clone)]
+pub struct NewPoolKey {
+    /// Its id; it stays the same when a domain takes the key.
+    pub id: KeyId,
+    /// The public key, base64.
+    pub public_key: String,
+    /// The private key, encrypted.
+    pub private_key: Hidden,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key of a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Whose key.
+    pub domain_id: DomainId,
+    /// The selector (RFC 6376 §3.1).
+    pub selector: String,
+    /// The public key, base64.
+    pub public_key: String,
+    /// The private key, encrypted.
+    pub private_key: Hidden,
+    /// What it is for.
+    pub state: KeyState,
+    /// Its place among the keys of the domain, from 0.
+    pub position: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
+    Ok(DkimKey {
+        id: row.get("id")?,
+        domain_id: row.get("domain_id")?,
+        selector: row.get("selector")?,
+        public_key: row.get("public_key")?,
+        private_key: row.get("private_key")?,
+        state: row.get("state")?,
+        position: row.get("position")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+pub(crate) async fn insert_keys(
+    domain_id: DomainId,
+    keys: Vec<NewDkimKey>,
+    tx: &mut Tx,
+) -> Result<Vec<DkimKey>, StoreError> {
+    let mut stored = Vec::with_capacity(keys.len());
+    for (position, key) in (0..).zip(keys) {
+        let key = DkimKey {
+            id: key.id,
+            domain_id,
+            selector: key.selector,
+            public_key: key.public_key,
+            private_key: key.private_key,
+            state: key.state,
+            position,
+            created_at: key.created_at,
+        };
+        sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+        .bind(&key.id)
+        .bind(&key.domain_id)
+        .bind(&key.selector)
+        .bind(&key.public_key)
+        .bind(&key.private_key)
+        .bind(&key.state)
+        .bind(&key.position)
+        .bind(&key.created_at)
+        .run(tx)
+        .await
+        .map_err(|error| error.or_conflict("dkim_keys.selector", StoreError::SelectorTaken))?;
+        stored.push(key);
+    }
+    Ok(stored)
+}
+
+/// Takes the oldest keys out of the pool, one for each selector; the first will sign, the others stand by.
+pub(crate) async fn take_from_pool(
+    selectors: Vec<String>,
+    tx: &mut Tx,
+) -> Result<Vec<NewDkimKey>, StoreError> {
+    let wanted = u32::try_from(selectors.len()).map_err(|_| StoreError::PoolEmpty)?;
+    let oldest = sql("SELECT * FROM dkim_key_pool ORDER BY created_at, id LIMIT $1");
+    let rows = oldest.bind(&wanted).all(tx).await?;
+    if rows.len() < selectors.len() {
+        return Err(StoreError::PoolEmpty);
+    }
+    let mut keys = Vec::with_capacity(rows.len());
+    for (row, selector) in rows.iter().zip(selectors) {
+        let id: KeyId = row.get("id")?;
+        sql("DELETE FROM dkim_key_pool WHERE id = $1").bind(&id).run_on("key in the pool", tx).await?;
+        keys.push(NewDkimKey {
+            id,
+            selector,
+            public_key: row.get("public_key")?,
+            private_key: row.get("private_key")?,
+            state: if keys.is_empty() { KeyState::Active } else { KeyState::Standby },
+            created_at: row.get("created_at")?,
+        });
+    }
+    Ok(keys)
+}
+
+/// Takes the keys of a deleted domain out of use and their selectors free for a new one.
+pub(crate) async fn retire_keys(domain_id: DomainId, tx: &mut Tx) -> Result<(), StoreError> {
+    sql("UPDATE dkim_keys SET selector = selector || '~' || id, state = 'retired' WHERE domain_id = $1")
+        .bind(&domain_id)
+        .run(tx)
+        .await
+        .map(drop)
+}
+
+pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
+    sql("UPDATE generations SET value = value + 1 WHERE name = 'dns'").run_on("DNS generation", tx).await
+}
+
+impl Store {
+    /// The keys of a domain, in their order.
+    pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
+        let query = sql("SELECT * FROM dkim_keys WHERE domain_id = $1 ORDER BY position").bind(&domain_id);
+        self.read_all(query).await?.iter().map(dkim_key).collect()
+    }
+
+    /// Selector and public key of every key that DNS must serve.
+    pub async fn published_keys(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let query =
+            sql("SELECT selector, public_key FROM dkim_keys WHERE state <> 'retired' ORDER BY selector");
+        let rows = self.read_all(query).await?;
+        rows.iter().map(|row| Ok((row.get("selector")?, row.get("public_key")?))).collect()
+    }
+
+    /// Adds a key to the pool.
+    pub async fn add_pool_key(&self, key: &NewPoolKey) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("INSERT INTO dkim_key_pool (id, public_key, private_key, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(&key.id)
+            .bind(&key.public_key)
+            .bind(&key.private_key)
+            .bind(&key.created_at)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// How many keys are ready.
+    pub async fn count_pool_keys(&self) -> Result<u64, StoreError> {
+        sql("SELECT COUNT(*) AS n FROM dkim_key_pool").number(&mut self.pools.read().await?).await
+    }
+
+    /// A number that grows with every change of what DNS serves: domains added and deleted, playground edits.
+    pub async fn dns_generation(&self) -> Result<u64, StoreError> {
+        let query = sql("SELECT value AS n FROM generations WHERE name = 'dns'");
+        query.number(&mut self.pools.read().await?).await
+    }
+}

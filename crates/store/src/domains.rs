@@ -1,0 +1,430 @@
+//! Sender domains: adding, listing, deleting, and claiming those that are due for a check.
+
+use crate::{
+    DkimKey, NewDkimKey, NewEvent, Store, StoreError,
+    database::{Row, Tx, sql},
+    dkim_keys::{bump_dns_generation, insert_keys, retire_keys, take_from_pool},
+    events::{before, insert_events},
+    value::{contains, escape, words},
+};
+use model::{CheckStatus, DomainId, DomainName, DomainStatus, OrgId, TenantId, Timestamp};
+
+words! {
+    /// Whether a verified domain shows problems that do not stop it yet.
+    Health {
+        /// None.
+        Ok = "ok",
+        /// Something should be mended.
+        Warning = "warning",
+    }
+}
+
+/// A domain to add. It begins as pending.
+#[derive(Debug, Clone)]
+pub struct NewDomain {
+    /// Its id.
+    pub id: DomainId,
+    /// Whose domain.
+    pub org_id: OrgId,
+    /// The tenant, when the organisation has tenants.
+    pub tenant_id: Option<TenantId>,
+    /// The name, unique among the living domains of the organisation.
+    pub name: DomainName,
+    /// The name of the profile.
+    pub profile: String,
+    /// The profile's variables, JSON.
+    pub variables: String,
+    /// What the domain is to be used for, JSON.
+    pub capabilities: String,
+    /// The approval, in the words of the caller.
+    pub approval_status: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When a domain that was never verified fails.
+    pub fails_at: Option<Timestamp>,
+    /// When to check it first.
+    pub next_check_at: Timestamp,
+    /// When its warm-up began.
+    pub warmup_started_at: Option<Timestamp>,
+    /// How many days the warm-up takes.
+    pub warmup_days: Option<u32>,
+    /// The region it sends from.
+    pub region: Option<String>,
+    /// The region it sends from when the first one is down.
+    pub fallback_region: Option<String>,
+}
+
+/// A stored domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// Its id.
+    pub id: DomainId,
+    /// Whose domain.
+    pub org_id: OrgId,
+    /// The tenant, when the organisation has tenants.
+    pub tenant_id: Option<TenantId>,
+    /// The name.
+    pub name: DomainName,
+    /// The name of the profile.
+    pub profile: String,
+    /// The profile's variables, JSON.
+    pub variables: String,
+    /// What the domain is to be used for, JSON.
+    pub capabilities: String,
+    /// Where it stands.
+    pub status: DomainStatus,
+    /// SPF of the return path.
+    pub spf_status: CheckStatus,
+    /// DKIM keys.
+    pub dkim_status: CheckStatus,
+    /// DMARC policy.
+    pub dmarc_status: CheckStatus,
+    /// The return path.
+    pub return_path_status: CheckStatus,
+    /// Problems of a verified domain.
+    pub health: Health,
+    /// The approval, in the words of the caller.
+    pub approval_status: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was last verified first.
+    pub verified_at: Option<Timestamp>,
+    /// When it fails unless it passes before.
+    pub fails_at: Option<Timestamp>,
+    /// When the last check ended.
+    pub last_checked_at: Option<Timestamp>,
+    /// When the next check is due.
+    pub next_check_at: Option<Timestamp>,
+    /// When someone last asked for a check.
+    pub poked_at: Option<Timestamp>,
+    /// Who is checking it.
+    pub lease_owner: Option<String>,
+    /// Until when the check must have ended.
+    pub lease_until: Option<Timestamp>,
+    /// How many checks in a row did not pass.
+    pub consecutive_failures: u32,
+    /// Grows with every change but claims and pokes.
+    pub version: i64,
+    /// The last report, JSON.
+    pub report: Option<String>,
+    /// When its warm-up began.
+    pub warmup_started_at: Option<Timestamp>,
+    /// How many days the warm-up takes.
+    pub warmup_days: Option<u32>,
+    /// The region it sends from.
+    pub region: Option<String>,
+    /// The region it sends from when the first one is down.
+    pub fallback_region: Option<String>,
+}
+
+/// Where a new domain's DKIM keys come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// The oldest keys of the pool, one for each selector.
+    Pool {
+        /// The selectors, in order; the first key signs.
+        selectors: Vec<String>,
+    },
+    /// These, in order.
+    Given(Vec<NewDkimKey>),
+}
+
+/// Which domains to list.
+#[derive(Debug, Clone, Default)]
+pub struct DomainFilter {
+    /// Only those that stand there.
+    pub status: Option<DomainStatus>,
+    /// Only those whose name contains this.
+    pub name_contains: Option<String>,
+}
+
+pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
+    Ok(Domain {
+        id: row.get("id")?,
+        org_id: row.get("org_id")?,
+        tenant_id: row.opt("tenant_id")?,
+        name: row.get("name")?,
+        profile: row.get("profile")?,
+        variables: row.get("variables")?,
+        capabilities: row.get("capabilities")?,
+        status: row.get("status")?,
+        spf_status: row.get("spf_status")?,
+        dkim_status: row.get("dkim_status")?,
+        dmarc_status: row.get("dmarc_status")?,
+        return_path_status: row.get("return_path_status")?,
+        health: row.get("health")?,
+        approval_status: row.get("approval_status")?,
+        created_at: row.get("created_at")?,
+        verified_at: row.opt("verified_at")?,
+        fails_at: row.opt("fails_at")?,
+        last_checked_at: row.opt("last_checked_at")?,
+        next_check_at: row.opt("next_check_at")?,
+        poked_at: row.opt("poked_at")?,
+        lease_owner: row.opt("lease_owner")?,
+        lease_until: row.opt("lease_until")?,
+        consecutive_failures: row.get("consecutive_failures")?,
+        version: row.get("version")?,
+        report: row.opt("report")?,
+        warmup_started_at: row.opt("warmup_started_at")?,
+        warmup_days: row.opt("warmup_days")?,
+        region: row.opt("region")?,
+        fallback_region: row.opt("fallback_region")?,
+    })
+}
+
+async fn insert_domain(new: &NewDomain, tx: &mut Tx) -> Result<Domain, StoreError> {
+    let row = sql("INSERT INTO domains (id, org_id, tenant_id, name, profile, variables, capabilities, status,
+             spf_status, dkim_status, dmarc_status, return_path_status, health, approval_status, created_at,
+             fails_at, next_check_at, warmup_started_at, warmup_days, region, fallback_region)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', 'pending', 'pending', 'pending', 'pending', 'ok', $8, $9,
+             $10, $11, $12, $13, $14, $15)
+         RETURNING *")
+    .bind(&new.id)
+    .bind(&new.org_id)
+    .bind_opt(new.tenant_id.as_ref())
+    .bind(&new.name)
+    .bind(&new.profile)
+    .bind(&new.variables)
+    .bind(&new.capabilities)
+    .bind(&new.approval_status)
+    .bind(&new.created_at)
+    .bind_opt(new.fails_at.as_ref())
+    .bind(&new.next_check_at)
+    .bind_opt(new.warmup_started_at.as_ref())
+    .bind_opt(new.warmup_days.as_ref())
+    .bind_opt(new.region.as_ref())
+    .bind_opt(new.fallback_region.as_ref())
+    .first(tx)
+    .await
+    .map_err(|error| error.or_conflict("domains.org_id, domains.name", StoreError::DomainAlreadyAdded))?;
+    domain(&row.ok_or(StoreError::NotFound("domain"))?)
+}
+
+pub(crate) const LIST: &str = "SELECT * FROM domains
+     WHERE org_id = $1 AND deleted_at IS NULL AND id < $2
+         AND (CAST($3 AS TEXT) IS NULL OR status = $3) AND name LIKE $4 ESCAPE '\\'
+     ORDER BY id DESC LIMIT $5";
+
+/// One statement, so that no two claimers get the same row.
+pub(crate) const CLAIM: &str = "UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0
+     WHERE id IN (
+         SELECT id FROM domains
+         WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at <= $3
+             AND (lease_until IS NULL OR lease_until <= $3)
+         ORDER BY next_check_at LIMIT $4)
+     RETURNING *";
+
+pub(crate) const NEXT_FREE: &str = "SELECT next_check_at AS due FROM domains
+     WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at IS NOT NULL AND lease_until IS NULL
+     ORDER BY next_check_at LIMIT 1";
+
+pub(crate) const NEXT_LEASED: &str =
+    "SELECT MIN(CASE WHEN lease_until > next_check_at THEN lease_until ELSE next_check_at END) AS due FROM domains
+     WHERE lease_until IS NOT NULL AND deleted_at IS NULL AND status <> 'disabled'";
+
+impl Store {
+    /// Adds a domain with its DKIM keys, all or nothing.
+    ///
+    /// # Errors
+    /// `DomainAlreadyAdded`, `SelectorTaken`, `PoolEmpty`.
+    pub async fn create_domain(
+        &self,
+        new: &NewDomain,
+        keys: KeySource,
+        events: &[NewEvent],
+    ) -> Result<(Domain, Vec<DkimKey>), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let domain = insert_domain(new, &mut tx).await?;
+        let keys = match keys {
+            KeySource::Pool { selectors } => take_from_pool(selectors, &mut tx).await?,
+            KeySource::Given(keys) => keys,
+        };
+        let keys = insert_keys(new.id, keys, &mut tx).await?;
+        bump_dns_generation(&mut tx).await?;
+        insert_events(events, &mut tx).await?;
+        tx.commit().await?;
+        Ok((domain, keys))
+    }
+
+    /// One living domain of the organisation.
+    pub async fn get_domain(&self, org_id: OrgId, id: DomainId) -> Result<Domain, StoreError> {
+        let query = sql("SELECT * FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL");
+        let row = self.read_first(query.bind(&id).bind(&org_id)).await?;
+        domain(&row.ok_or(StoreError::NotFound("domain"))?)
+    }
+
+    /// The organisation's living domain of this name.
+    pub async fn get_domain_by_name(
+        &self,
+        org_id: OrgId,
+        name: &DomainName,
+    ) -> Result<Option<Domain>, StoreError> {
+        let query = sql("SELECT * FROM domains WHERE org_id = $1 AND name = $2 AND deleted_at IS NULL");
+        self.read_first(query.bind(&org_id).bind(name)).await?.as_ref().map(domain).transpose()
+    }
+
+    /// The organisation's living domains, newest first, from behind `after`.
+    pub async fn list_domains(
+        &self,
+        org_id: OrgId,
+        filter: &DomainFilter,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<Domain>, StoreError> {
+        let name = filter.name_contains.as_ref().map(|text| text.to_lowercase());
+        let page = sql(LIST)
+            .bind(&org_id)
+            .text(&before(after, DomainId::PREFIX))
+            .bind_opt(filter.status.as_ref())
+            .text(&contains(name.as_deref()))
+            .bind(&limit);
+        self.read_all(page).await?.iter().map(domain).collect()
+    }
+
+    /// How many living domains of the organisation stand where; statuses without any are left out.
+    pub async fn count_domains_by_status(
+        &self,
+        org_id: OrgId,
+    ) -> Result<Vec<(DomainStatus, u64)>, StoreError> {
+        let query = sql("SELECT status, COUNT(*) AS n FROM domains
+             WHERE org_id = $1 AND deleted_at IS NULL GROUP BY status ORDER BY status");
+        let rows = self.read_all(query.bind(&org_id)).await?;
+        rows.iter().map(|row| Ok((row.get("status")?, row.get("n")?))).collect()
+    }
+
+    /// Deletes a domain: its name and its selectors come free, its messages and events stay.
+    pub async fn delete_domain(
+        &self,
+        org_id: OrgId,
+        id: DomainId,
+        now: Timestamp,
+        events: &[NewEvent],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE domains SET deleted_at = $3, next_check_at = NULL, lease_owner = NULL, lease_until = NULL,
+                 version = version + 1
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+        .bind(&id)
+        .bind(&org_id)
+        .bind(&now)
+        .run_on("domain", &mut tx)
+        .await?;
+        retire_keys(id, &mut tx).await?;
+        bump_dns_generation(&mut tx).await?;
+        insert_events(events, &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Switches a domain off (`Disabled`) or back on (another status, checked at `next_check_at`). A check that is
+    /// running then ends as `StaleVersion`.
+    pub async fn set_domain_status(
+        &self,
+        org_id: OrgId,
+        id: DomainId,
+        status: DomainStatus,
+        next_check_at: Option<Timestamp>,
+        events: &[NewEvent],
+    ) -> Result<Domain, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let row =
+            sql("UPDATE domains SET status = $3, next_check_at = $4, lease_owner = NULL, lease_until = NULL,
+                 version = version + 1
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING *")
+            .bind(&id)
+            .bind(&org_id)
+            .bind(&status)
+            .bind_opt(next_check_at.as_ref())
+            .first(&mut tx)
+            .await?;
+        let changed = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
+        insert_events(events, &mut tx).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    /// Sets the approval.
+    pub async fn set_domain_approval(
+        &self,
+        org_id: OrgId,
+        id: DomainId,
+        approval_status: &str,
+        events: &[NewEvent],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE domains SET approval_status = $3, version = version + 1
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+        .bind(&id)
+        .bind(&org_id)
+        .text(approval_status)
+        .run_on("domain", &mut tx)
+        .await?;
+        insert_events(events, &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Claims at most `limit` domains that are due, longest due first. Until `lease_until` nobody else gets them.
+    pub async fn claim_due_domains(
+        &self,
+        now: Timestamp,
+        owner: &str,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Domain>, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let claim = sql(CLAIM).text(owner).bind(&lease_until).bind(&now).bind(&limit);
+        let rows = claim.all(&mut tx).await?;
+        let mut claimed = rows.iter().map(domain).collect::<Result<Vec<_>, _>>()?;
+        tx.commit().await?;
+        claimed.sort_by_key(|domain| (domain.next_check_at, domain.id));
+        Ok(claimed)
+    }
+
+    /// Makes a domain due. A check that is running now will be followed by another one.
+    pub async fn poke_domain(&self, id: DomainId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE domains SET next_check_at = $2, poked_at = $2, poke_pending = 1
+             WHERE id = $1 AND deleted_at IS NULL")
+        .bind(&id)
+        .bind(&now)
+        .run_on("domain", &mut tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Makes every domain at or below a name due; how many.
+    pub async fn poke_domains_below(&self, apex: &DomainName, now: Timestamp) -> Result<u64, StoreError> {
+        let below = if apex.is_root() { "%".to_owned() } else { format!("%.{}", escape(apex.as_str())) };
+        let mut tx = self.pools.write().await?;
+        let poked = sql("UPDATE domains SET next_check_at = $3, poked_at = $3, poke_pending = 1
+             WHERE deleted_at IS NULL AND status <> 'disabled' AND (name = $1 OR name LIKE $2 ESCAPE '\\')")
+        .bind(apex)
+        .text(&below)
+        .bind(&now)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(poked)
+    }
+
+    /// When the next domain can be claimed; in the past when one can be now, `None` when none ever will.
+    pub async fn next_domain_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut tx = self.pools.snapshot().await?;
+        earliest([NEXT_FREE, NEXT_LEASED], &mut tx).await
+    }
+}
+
+/// The earlier of the two times that the statements name `due`.
+pub(crate) async fn earliest(
+    statements: [&'static str; 2],
+    tx: &mut Tx,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut earliest: Option<Timestamp> = None;
+    for statement in statements {
+        let due = match sql(statement).first(tx).await? {
+            Some(row) => row.opt::<Timestamp>("due")?,
+            None => None,
+        };
+        earliest = earliest.into_iter().chain(due).min();
+    }
+    Ok(earliest)
+}

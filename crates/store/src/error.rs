@@ -1,0 +1,106 @@
+//! What can go wrong in the store, sorted by what the caller can do about it.
+
+use sqlx::error::DatabaseError as _;
+use std::io::ErrorKind;
+
+/// Why a method of the store did not do its work. Nothing of the transaction is kept then.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such thing, or it belongs to another organisation, or it was deleted.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The organisation has this domain already.
+    #[error("the organisation has this domain already")]
+    DomainAlreadyAdded,
+    /// A DKIM key with this selector is there already.
+    #[error("a DKIM key with this selector is there already; take another selector")]
+    SelectorTaken,
+    /// The playground has a zone with this apex already.
+    #[error("the playground has a zone with this name already")]
+    ZoneAlreadyExists,
+    /// The thing changed, or the lease was lost, since it was read.
+    #[error("it was changed by someone else since it was read; read it again")]
+    StaleVersion,
+    /// The pool has fewer DKIM keys than wanted.
+    #[error("no DKIM key is ready in the pool; try again in a moment")]
+    PoolEmpty,
+    /// A limit that keeps the database small.
+    #[error("there are no more than {limit} {what}; delete some first")]
+    LimitReached {
+        /// Of what there are too many.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// Another connection holds the database longer than the busy timeout. Try again later.
+    #[error("the database is locked by another process or busy; try again in a moment")]
+    Busy,
+    /// No space for the write. What was stored before is intact.
+    #[error("the disk of the database is full; free some space")]
+    Full,
+    /// The database holds something that no version of this program wrote.
+    #[error("the database holds something unreadable: {0}; restore a backup")]
+    Corrupt(String),
+    /// A newer version of the program has used this database.
+    #[error(
+        "the database has schema version {found} and this program knows up to {known}; start the newer program again"
+    )]
+    SchemaTooNew {
+        /// The version in the database.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the database failed: {0}")]
+    Database(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the same call may work later without any change by the caller.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Busy | Self::Full)
+    }
+
+    /// Turns the violation of the unique index over `columns` (as SQLite names them in its message) into `conflict`.
+    pub(crate) fn or_conflict(self, columns: &str, conflict: Self) -> Self {
+        match &self {
+            Self::Database(sqlx::Error::Database(source))
+                if source.is_unique_violation() && source.message().contains(columns) =>
+            {
+                conflict
+            }
+            _ => self,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::Io(io) if io.kind() == ErrorKind::StorageFull => Self::Full,
+            sqlx::Error::Database(source) => match sqlite_code(source.as_ref()) {
+                Some(code) => classify(code, source.message()).unwrap_or(Self::Database(error)),
+                None => Self::Database(error),
+            },
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// The extended result code (<https://www.sqlite.org/rescode.html>).
+fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?.code()?.parse().ok()
+}
+
+fn classify(extended_code: i32, message: &str) -> Option<StoreError> {
+    /// `SQLITE_IOERR_SHMSIZE`: the shared-memory file beside the database could not grow.
+    const NO_SPACE_FOR_SHARED_MEMORY: i32 = 4874;
+    match (extended_code, extended_code & 0xff) {
+        (_, 5 | 6) => Some(StoreError::Busy),
+        (NO_SPACE_FOR_SHARED_MEMORY, _) | (_, 13) => Some(StoreError::Full),
+        (_, 11 | 26) => Some(StoreError::Corrupt(message.to_owned())),
+        _ => None,
+    }
+}

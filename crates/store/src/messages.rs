@@ -1,0 +1,150 @@
+//! Accepted messages. Their deliveries are in `deliveries.rs`.
+
+use crate::{
+    Attempt, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError,
+    database::{Row, sql},
+    deliveries::{attempts_of, deliveries_of, insert_deliveries},
+    events::{before, insert_events},
+    value::to_json,
+};
+use model::{DomainId, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
+
+/// A message to accept.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Whose message.
+    pub org_id: OrgId,
+    /// The domain it is sent from.
+    pub domain_id: DomainId,
+    /// The tenant, when the organisation has tenants.
+    pub tenant_id: Option<TenantId>,
+    /// The author's address.
+    pub from_address: EmailAddress,
+    /// The subject.
+    pub subject: String,
+    /// The message as it goes out (RFC 5322).
+    pub raw: Hidden,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// A stored message, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Whose message.
+    pub org_id: OrgId,
+    /// The domain it is sent from.
+    pub domain_id: DomainId,
+    /// The tenant, when the organisation has tenants.
+    pub tenant_id: Option<TenantId>,
+    /// The author's address.
+    pub from_address: EmailAddress,
+    /// To whom it goes, in the order given.
+    pub recipients: Vec<EmailAddress>,
+    /// The subject.
+    pub subject: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+fn message(row: &Row) -> Result<Message, StoreError> {
+    Ok(Message {
+        id: row.get("id")?,
+        org_id: row.get("org_id")?,
+        domain_id: row.get("domain_id")?,
+        tenant_id: row.opt("tenant_id")?,
+        from_address: row.get("from_address")?,
+        recipients: row.json("recipients")?,
+        subject: row.get("subject")?,
+        size: row.get("size")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+pub(crate) const LIST: &str =
+    "SELECT id, org_id, domain_id, tenant_id, from_address, recipients, subject, size, created_at FROM messages
+     WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+
+impl Store {
+    /// Accepts a message with one delivery for each recipient; a recipient given twice gets it once.
+    ///
+    /// # Errors
+    /// `NotFound` when the organisation has no such domain, or it was deleted meanwhile.
+    pub async fn accept_message(
+        &self,
+        message: &NewMessage,
+        recipients: &[NewDelivery],
+        events: &[NewEvent],
+    ) -> Result<(), StoreError> {
+        let addresses: Vec<&EmailAddress> = recipients.iter().map(|delivery| &delivery.recipient).collect();
+        let mut tx = self.pools.write().await?;
+        sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+            .bind(&message.domain_id)
+            .bind(&message.org_id)
+            .first(&mut tx)
+            .await?
+            .ok_or(StoreError::NotFound("domain"))?;
+        sql(
+            "INSERT INTO messages (id, org_id, domain_id, tenant_id, from_address, recipients, subject, size,
+                 created_at, raw)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(&message.id)
+        .bind(&message.org_id)
+        .bind(&message.domain_id)
+        .bind_opt(message.tenant_id.as_ref())
+        .bind(&message.from_address)
+        .bind(&to_json(&addresses)?)
+        .bind(&message.subject)
+        .bind(&(message.raw.len() as u64))
+        .bind(&message.created_at)
+        .bind(&message.raw)
+        .run(&mut tx)
+        .await?;
+        insert_deliveries(message.id, recipients, message.created_at, &mut tx).await?;
+        insert_events(events, &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// A message with its deliveries and their attempts, oldest attempt first.
+    pub async fn get_message(
+        &self,
+        org_id: OrgId,
+        id: MessageId,
+    ) -> Result<(Message, Vec<Delivery>, Vec<Attempt>), StoreError> {
+        let mut tx = self.pools.snapshot().await?;
+        let row = sql(
+            "SELECT id, org_id, domain_id, tenant_id, from_address, recipients, subject, size, created_at
+             FROM messages WHERE id = $1 AND org_id = $2",
+        )
+        .bind(&id)
+        .bind(&org_id)
+        .first(&mut tx)
+        .await?;
+        let message = message(&row.ok_or(StoreError::NotFound("message"))?)?;
+        Ok((message, deliveries_of(id, &mut tx).await?, attempts_of(id, &mut tx).await?))
+    }
+
+    /// The text of a message.
+    pub async fn get_message_raw(&self, org_id: OrgId, id: MessageId) -> Result<Hidden, StoreError> {
+        let query = sql("SELECT raw FROM messages WHERE id = $1 AND org_id = $2").bind(&id).bind(&org_id);
+        self.read_first(query).await?.ok_or(StoreError::NotFound("message"))?.get("raw")
+    }
+
+    /// The organisation's messages, newest first, from behind `after`.
+    pub async fn list_messages(
+        &self,
+        org_id: OrgId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let page = sql(LIST).bind(&org_id).text(&before(after, MessageId::PREFIX)).bind(&limit);
+        self.read_all(page).await?.iter().map(message).collect()
+    }
+}

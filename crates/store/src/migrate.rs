@@ -1,0 +1,68 @@
+//! Brings the schema up to date: numbered files, each applied once and in one transaction.
+
+use crate::{
+    StoreError,
+    database::{Pools, Tx, sql},
+};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    script: &'static str,
+}
+
+/// Append only: a file that was released is never edited.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "start", script: include_str!("../migrations/0001_start.sql") }];
+
+const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
+/// Applies what is missing. Another process that does the same at the same time waits in `BEGIN IMMEDIATE`.
+pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
+    let mut tx = pools.write().await?;
+    sql("CREATE TABLE IF NOT EXISTS schema_migrations (
+            version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)")
+    .run(&mut tx)
+    .await?;
+    tx.commit().await?;
+    for migration in MIGRATIONS {
+        let mut tx = pools.write().await?;
+        if !is_applied(migration, &mut tx).await? {
+            tx.run_script(migration.script).await?;
+            sql("INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)")
+                .bind(&migration.version)
+                .text(migration.name)
+                .bind(&checksum(migration.script))
+                .run(&mut tx)
+                .await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+async fn is_applied(migration: &Migration, tx: &mut Tx) -> Result<bool, StoreError> {
+    let found = sql("SELECT COALESCE(MAX(version), 0) AS n FROM schema_migrations").number::<i64>(tx).await?;
+    if found > KNOWN {
+        return Err(StoreError::SchemaTooNew { found, known: KNOWN });
+    }
+    let applied = sql("SELECT checksum FROM schema_migrations WHERE version = $1").bind(&migration.version);
+    let Some(row) = applied.first(tx).await? else {
+        return Ok(false);
+    };
+    if row.get::<String>("checksum")? != checksum(migration.script) {
+        let (version, name) = (migration.version, migration.name);
+        return Err(StoreError::Corrupt(format!(
+            "schema migration {version} ({name}) was applied with another text"
+        )));
+    }
+    Ok(true)
+}
+
+/// FNV-1a, 64 bits: enough to notice that a released file was edited.
+fn checksum(script: &str) -> String {
+    let hash = script.bytes().filter(|byte| *byte != b'\r').fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
