@@ -58,9 +58,10 @@ pub async fn observe(
         rounds += 1;
         let started = Instant::now();
         let mut outcomes: Vec<Option<(Timestamp, Outcome)>> = vec![None; asks.len()];
-        let mut open = stream::iter(asks.iter().enumerate())
-            .map(|(index, ask)| {
-                let silent = &silent;
+        // By index: a closure over borrowed asks would keep this future from being sent to another thread.
+        let mut open = stream::iter(0..asks.len())
+            .map(|index| {
+                let (ask, silent) = (&asks[index], &silent);
                 async move { (index, put(client, ask, policy, silent, ends).await) }
             })
             .buffer_unordered(CONCURRENT);

@@ -1,6 +1,6 @@
 //! A whole observation, against two name servers that also play the resolver.
 
-use crate::support::{Running, client, impatient, local_policy, name, serve, zone, zones};
+use crate::support::{client, impatient, local_policy, name, serve_two, zone, zones};
 use diagnosis::{
     Observation, Plan, Profile, Variables,
     inquiry::Policy,
@@ -13,10 +13,7 @@ use dns::{
     observe,
 };
 use model::{DomainName, RecordType, Timestamp};
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 
 fn plan() -> Plan {
@@ -65,19 +62,6 @@ fn world(acme: &str) -> ZoneSet {
     zones(&zones_of)
 }
 
-/// Two servers at one port: the first one is the resolver too.
-async fn two_servers(second: ZoneSet) -> (Running, Running) {
-    loop {
-        let first = serve("127.0.0.1:0", world(ACME)).await;
-        // The port may be taken on the other address.
-        let other: SocketAddr = ([127, 0, 0, 2], first.address.port()).into();
-        if UdpSocket::bind(other).await.is_ok() {
-            let running = serve(&other.to_string(), second).await;
-            return (first, running);
-        }
-    }
-}
-
 async fn run(client: &Client, policy: &Policy, deadline: Duration) -> Observation {
     observe(client, &plan(), policy, || Timestamp::UNIX_EPOCH, deadline).await
 }
@@ -92,7 +76,7 @@ fn target(text: &str) -> DomainName {
 
 #[tokio::test]
 async fn a_plan_is_observed_from_every_perspective() {
-    let (first, second) = two_servers(world(ACME)).await;
+    let (first, second, _silent) = serve_two(|_| world(ACME)).await;
     let policy = local_policy(vec![first.address]);
     let observation = run(&client(), &policy, Duration::from_secs(20)).await;
     assert!(!observation.cut_short);
@@ -114,13 +98,14 @@ async fn a_plan_is_observed_from_every_perspective() {
     let misplaced = name("tok3._domainkey.acme.test.acme.test");
     assert!(observation.of(&misplaced, RecordType::Cname).next().is_some(), "looked for where panels put it");
     // The same world makes the same observation, whatever the order of arrival.
-    assert_eq!(run(&client(), &policy, Duration::from_secs(20)).await, observation);
+    let spawned = tokio::spawn(async move { run(&client(), &policy, Duration::from_secs(20)).await });
+    assert_eq!(spawned.await.unwrap(), observation);
 }
 
 #[tokio::test]
 async fn servers_that_disagree_are_both_kept() {
     let stale = ACME.replace("tok1.dkim.send", "old.dkim.send");
-    let (first, _second) = two_servers(world(&stale)).await;
+    let (first, _second, _silent) = serve_two(|server| world([ACME, &stale][server])).await;
     let policy = local_policy(vec![first.address]);
     let observation = run(&client(), &policy, Duration::from_secs(20)).await;
     let seen = fact(&observation, "tok1._domainkey.acme.test", RecordType::Cname);
@@ -130,11 +115,8 @@ async fn servers_that_disagree_are_both_kept() {
 #[tokio::test]
 async fn a_silent_name_server_is_given_up_after_its_timeouts() {
     let acme = ACME.replace("ns1 A 127.0.0.1", "ns1 A 127.0.0.3");
-    let first = serve("127.0.0.1:0", world(&acme)).await;
-    let second: SocketAddr = ([127, 0, 0, 2], first.address.port()).into();
-    let _second = serve(&second.to_string(), world(&acme)).await;
-    let silent: SocketAddr = ([127, 0, 0, 3], first.address.port()).into();
-    let socket = UdpSocket::bind(silent).await.unwrap();
+    let (first, _second, socket) = serve_two(|_| world(&acme)).await;
+    let silent = socket.local_addr().unwrap();
     let options = dns::ClientOptions { timeout: Duration::from_millis(300), tries: 1, ..Default::default() };
     let policy = local_policy(vec![first.address]);
     let observation = run(&Client::new(options), &policy, Duration::from_secs(20)).await;
@@ -166,7 +148,7 @@ async fn the_deadline_holds_and_open_questions_count_as_timed_out() {
 
 #[tokio::test]
 async fn a_bound_on_questions_is_told() {
-    let (first, _second) = two_servers(world(ACME)).await;
+    let (first, _second, _silent) = serve_two(|_| world(ACME)).await;
     let policy = Policy { max_asks: 20, ..local_policy(vec![first.address]) };
     let observation = run(&impatient(), &policy, Duration::from_secs(20)).await;
     assert_eq!((observation.exchanges.len(), observation.cut_short), (20, true));

@@ -11,6 +11,7 @@ use dns::{
 };
 use model::{DomainName, RecordType};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::UdpSocket;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub fn name(text: &str) -> DomainName {
@@ -43,12 +44,30 @@ pub struct Running {
 }
 
 pub async fn serve(address: &str, set: ZoneSet) -> Running {
+    try_serve(address.parse().unwrap(), set).await.unwrap()
+}
+
+async fn try_serve(address: SocketAddr, set: ZoneSet) -> Option<Running> {
     let zones = Arc::new(ArcSwap::from_pointee(set));
-    let server = Server::bind(address.parse().unwrap(), Arc::clone(&zones)).await.unwrap();
+    let server = Server::bind(address, Arc::clone(&zones)).await.ok()?;
     let address = server.local_addr();
     let stop = CancellationToken::new();
     tokio::spawn(server.run(stop.clone()));
-    Running { address, zones, _stop: stop.drop_guard() }
+    Some(Running { address, zones, _stop: stop.drop_guard() })
+}
+
+/// Servers at 127.0.0.1 and 127.0.0.2, and a socket at 127.0.0.3 that never answers, all at one port.
+pub async fn serve_two(set: impl Fn(usize) -> ZoneSet) -> (Running, Running, UdpSocket) {
+    loop {
+        let first = serve("127.0.0.1:0", set(0)).await;
+        let beside = |last| SocketAddr::from(([127, 0, 0, last], first.address.port()));
+        // The port may be taken there: then another one is tried.
+        if let Some(second) = try_serve(beside(2), set(1)).await
+            && let Ok(silent) = UdpSocket::bind(beside(3)).await
+        {
+            return (first, second, silent);
+        }
+    }
 }
 
 /// Quick enough for tests, patient enough for a busy machine.
