@@ -1,1 +1,137 @@
-//! Placeholder.
+//! The use cases: what the platform does for those who call it, and by itself.
+//!
+//! [`App`] joins the rooms that know nothing of each other: `store`, `dns`, `smtp`, `mail` and `diagnosis`. Routes
+//! and pages call its methods, the background [`tasks`] call its reconcilers. Decisions are in pure modules
+//! ([`domain_state`], [`delivery_state`]); time and randomness come in through [`ports`].
+
+pub mod access;
+mod deliver;
+pub mod delivery_state;
+mod dkim_keys;
+pub mod domain_state;
+pub mod domains;
+pub mod emails;
+pub mod error;
+pub mod health;
+pub mod platform_zone;
+pub mod playground;
+pub mod ports;
+pub mod sandbox;
+pub mod settings;
+pub mod tasks;
+pub mod vault;
+
+pub use error::{Error, FieldError, Result};
+pub use settings::{Settings, Transport};
+
+/// What `api` and `web` show comes from these rooms; they reach them through here.
+pub use {diagnosis, mail, store};
+
+use arc_swap::ArcSwap;
+use dns::authority::ZoneSet;
+use jiff::Timestamp;
+use model::OrgId;
+use ports::{Clock, Random};
+use std::sync::Arc;
+use store::{NewEvent, Store};
+use tasks::Wake;
+use vault::Vault;
+
+/// The platform, assembled.
+pub struct App {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) dns: dns::Client,
+    pub(crate) vault: Vault,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) keys: dkim_keys::KeyCache,
+    pub(crate) zones: Arc<ArcSwap<ZoneSet>>,
+    pub(crate) zone_turn: tokio::sync::Mutex<()>,
+    /// Names this process in leases.
+    pub(crate) node: String,
+    /// Pokes for the background tasks.
+    pub wake: Wake,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The operator's settings.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// The DNS client.
+    pub dns: dns::Client,
+    /// The secrets.
+    pub vault: Vault,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// What our DNS server serves; replaced as a whole.
+    pub zones: Arc<ArcSwap<ZoneSet>>,
+}
+
+impl App {
+    /// Assembles the platform. Nothing runs yet.
+    pub fn new(parts: Parts) -> Self {
+        let node = format!("node-{}", parts.random.token(12));
+        Self {
+            settings: parts.settings,
+            store: parts.store,
+            dns: parts.dns,
+            vault: parts.vault,
+            clock: parts.clock,
+            random: parts.random,
+            keys: dkim_keys::KeyCache::default(),
+            zones: parts.zones,
+            zone_turn: tokio::sync::Mutex::new(()),
+            node,
+            wake: Wake::default(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new id for a request, for logs and problem documents.
+    pub fn request_id(&self) -> model::RequestId {
+        self.random.request_id(self.clock.now())
+    }
+
+    /// The first organisation, made at the first start. Says whether it was made now.
+    pub async fn first_organisation(&self, name: &str) -> Result<(OrgId, bool)> {
+        if let Some(org) = self.store.first_organisation().await? {
+            return Ok((org.id, false));
+        }
+        let now = self.clock.now();
+        let id = self.random.org_id(now);
+        self.store.create_organisation(id, name, now).await?;
+        Ok((id, true))
+    }
+
+    pub(crate) fn event(
+        &self,
+        org_id: OrgId,
+        event_type: &str,
+        subject: String,
+        data: serde_json::Value,
+        now: Timestamp,
+    ) -> NewEvent {
+        NewEvent {
+            id: self.random.event_id(now),
+            org_id,
+            event_type: event_type.to_owned(),
+            subject,
+            data: data.to_string(),
+            created_at: now,
+        }
+    }
+}

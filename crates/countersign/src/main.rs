@@ -1,1 +1,124 @@
-fn main() {}
+//! The command line.
+
+use clap::{CommandFactory, Parser, Subcommand};
+use countersign::{
+    Config, Overrides,
+    commands::{self, Exit, check::CheckArgs},
+};
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+/// From a domain added to mail proven in the inbox.
+#[derive(Parser)]
+#[command(name = "countersign", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign dev                         the whole platform on this machine, to try and to build against
+  countersign tour                        watch the main job run by itself
+  countersign check example.com           what is wrong with a domain's mail records, and what to do";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole platform on loopback, with playground DNS and sandbox inbox
+    #[command(after_help = "\
+Examples:
+  countersign dev
+  countersign dev --http 127.0.0.1:9000 --dns 127.0.0.1:9053 --smtp 127.0.0.1:9025
+  countersign dev --data /tmp/try-it --log info,dns=debug")]
+    Dev {
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Check a domain's mail records; needs no server and no account
+    #[command(after_help = "\
+Examples:
+  countersign check example.com
+  countersign check example.com --selector google --selector s1
+  countersign check mail.acme.test --resolver 127.0.0.1:5300
+  countersign check example.com --format json | jq .findings[].code
+
+Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).")]
+    Check(CheckArgs),
+    /// Walk the main job against a private instance and print each step with its time
+    #[command(after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not.")]
+    Tour,
+    /// Print the configuration in force, and where each value comes from
+    #[command(after_help = "\
+Examples:
+  countersign config
+  COUNTERSIGN_KEY_POOL=100 countersign config
+  countersign config > countersign.toml      a file to start from")]
+    Config {
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Write the files that are made from the code (for developers of Countersign)
+    #[command(hide = true)]
+    Generate {
+        /// Write nothing; exit with 1 when a file differs
+        #[arg(long)]
+        check: bool,
+        /// The repository's folder
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let exit = run(CommandLine::parse().command).await;
+    ExitCode::from(exit as u8)
+}
+
+async fn run(command: Command) -> Exit {
+    match command {
+        Command::Dev { overrides } => dev(&overrides).await,
+        Command::Check(arguments) => commands::check::run(&arguments).await,
+        Command::Tour => {
+            commands::start_logging(&Config { log: "error".to_owned(), ..Config::default() });
+            commands::tour::run().await
+        }
+        Command::Config { overrides } => match Config::describe(&overrides) {
+            Ok(text) => {
+                drop(std::io::stdout().lock().write_all(text.as_bytes()));
+                Exit::Good
+            }
+            Err(error) => fail(&error),
+        },
+        Command::Generate { check, root } => commands::generate::run(&root, check),
+    }
+}
+
+async fn dev(overrides: &Overrides) -> Exit {
+    let config = match Config::load(overrides) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    commands::start_logging(&config);
+    match commands::dev::run(&config).await {
+        Ok(()) => Exit::Good,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> Exit {
+    drop(writeln!(std::io::stderr(), "error: {error}"));
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_well_formed_and_has_examples() {
+        CommandLine::command().debug_assert();
+        for command in CommandLine::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+        }
+    }
+}

@@ -174,7 +174,9 @@ pub fn authorities(view: &View<'_>, name: &DomainName, policy: &Policy) -> Vec<S
 
 fn alias_targets(view: &View<'_>, record: &PlannedRecord) -> Vec<DomainName> {
     match &record.expected {
-        Expected::Cname { target, .. } if view.aliases(&record.owner).contains(target) => vec![target.clone()],
+        Expected::Cname { target, .. } if view.aliases(&record.owner).contains(target) => {
+            vec![target.clone()]
+        }
         _ => Vec::new(),
     }
 }

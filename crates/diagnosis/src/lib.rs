@@ -5,6 +5,8 @@
 //! record statuses and a verdict. Nothing here asks DNS, reads a clock or knows a sentence: `dns` asks, `explain`
 //! speaks. The same plan, observation and time always make the same report.
 
+mod checks;
+mod diagnose;
 pub mod finding;
 pub mod inquiry;
 pub mod observation;
@@ -13,6 +15,7 @@ pub mod profile;
 pub mod report;
 pub mod view;
 
+pub use diagnose::diagnose;
 pub use finding::{Defect, Finding, Remedy};
 pub use observation::Observation;
 pub use plan::{Expected, Plan, PlannedRecord, Variables};

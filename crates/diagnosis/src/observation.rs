@@ -7,14 +7,7 @@ use model::{DomainName, Record, RecordData, RecordType, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// What is asked (class IN).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Question {
-    /// The name.
-    pub name: DomainName,
-    /// The type.
-    pub record_type: RecordType,
-}
+pub use mail::lookup::Question;
 
 /// Whom a question is put to. One observation holds many perspectives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -190,7 +183,11 @@ impl Observation {
     }
 
     /// All exchanges for one question.
-    pub fn of<'a>(&'a self, name: &'a DomainName, record_type: RecordType) -> impl Iterator<Item = &'a Exchange> {
+    pub fn of<'a>(
+        &'a self,
+        name: &'a DomainName,
+        record_type: RecordType,
+    ) -> impl Iterator<Item = &'a Exchange> {
         self.exchanges
             .iter()
             .filter(move |e| e.ask.question.record_type == record_type && e.ask.question.name == *name)

@@ -165,7 +165,15 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
     let mut records = Vec::new();
     let mut push = |key: String, purpose, owner: Option<DomainName>, required, expected| {
         if let Some(owner) = owner {
-            records.push(PlannedRecord { key, purpose, owner, ttl: 3600, required, expected, explanation: String::new() });
+            records.push(PlannedRecord {
+                key,
+                purpose,
+                owner,
+                ttl: 3600,
+                required,
+                expected,
+                explanation: String::new(),
+            });
         }
     };
     push("spf".into(), Purpose::Spf, Some(domain.clone()), true, Expected::Spf { rules: None });
@@ -183,7 +191,11 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
     Plan { domain: domain.clone(), profile: "audit".to_owned(), records }
 }
 
-fn owner_of(record: &ProfileRecord, domain: &DomainName, variables: &Variables) -> Result<DomainName, String> {
+fn owner_of(
+    record: &ProfileRecord,
+    domain: &DomainName,
+    variables: &Variables,
+) -> Result<DomainName, String> {
     let host = substitute(&record.host, domain, variables)?;
     if host.is_empty() || host == "@" {
         return Ok(domain.clone());
@@ -231,11 +243,13 @@ fn expected_of(
 
 /// A template writes SPF, DKIM and DMARC as plain TXT; what they are, their value and place tell.
 fn classify_txt(owner: &DomainName, value: String) -> Expected {
-    if value.starts_with("v=spf1") {
+    if mail::spf::is_spf_record(&value) {
         let rules = value
             .split_ascii_whitespace()
             .skip(1)
-            .filter(|term| !matches!(term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase().as_str(), "all"))
+            .filter(|term| {
+                !matches!(term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase().as_str(), "all")
+            })
             .collect::<Vec<_>>()
             .join(" ");
         return Expected::Spf { rules: Some(rules) };

@@ -183,7 +183,8 @@ impl Profile {
             .iter()
             .enumerate()
             .map(|(index, record)| {
-                profile_record(record, &template.ours).map_err(|problem| ProfileError::Record { index, problem })
+                profile_record(record, &template.ours)
+                    .map_err(|problem| ProfileError::Record { index, problem })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let title = [&template.service_name, &template.provider_name, &template.service_id]
@@ -215,20 +216,26 @@ const BUILT_IN: [&str; 5] = [
 ];
 
 fn profile_record(record: &TemplateRecord, ours: &Ours) -> Result<ProfileRecord, String> {
-    let points_to = || record.points_to.clone().ok_or_else(|| format!("a {} record needs pointsTo", record.record_type));
+    let points_to =
+        || record.points_to.clone().ok_or_else(|| format!("a {} record needs pointsTo", record.record_type));
     let kind = match record.record_type.as_str() {
         "CNAME" => ProfileRecordKind::Cname { points_to: points_to()? },
         "MX" => {
-            let priority = record.priority.as_ref().and_then(Number::value).ok_or("an MX record needs a priority")?;
+            let priority =
+                record.priority.as_ref().and_then(Number::value).ok_or("an MX record needs a priority")?;
             let priority = u16::try_from(priority).map_err(|_| "priority is at most 65535")?;
             ProfileRecordKind::Mx { points_to: points_to()?, priority }
         }
         "A" | "AAAA" => ProfileRecordKind::Address { points_to: points_to()? },
         "TXT" => ProfileRecordKind::Txt { data: record.data.clone().ok_or("a TXT record needs data")? },
-        "SPFM" => {
-            ProfileRecordKind::SpfMerge { rules: record.spf_rules.clone().ok_or("an SPFM record needs spfRules")? }
+        "SPFM" => ProfileRecordKind::SpfMerge {
+            rules: record.spf_rules.clone().ok_or("an SPFM record needs spfRules")?,
+        },
+        other => {
+            return Err(format!(
+                "type \"{other}\" is not supported; known are A, AAAA, CNAME, MX, TXT, SPFM"
+            ));
         }
-        other => return Err(format!("type \"{other}\" is not supported; known are A, AAAA, CNAME, MX, TXT, SPFM")),
     };
     let ttl = match &record.ttl {
         None => DEFAULT_TTL,
@@ -296,7 +303,13 @@ mod tests {
             assert!(plan.records.iter().all(|record| !record.explanation.is_empty()), "{}", profile.name);
             for record in &plan.records {
                 if let Expected::Cname { dkim_key, .. } = &record.expected {
-                    assert_eq!(dkim_key.is_some(), record.purpose == Purpose::Dkim, "{} {}", profile.name, record.key);
+                    assert_eq!(
+                        dkim_key.is_some(),
+                        record.purpose == Purpose::Dkim,
+                        "{} {}",
+                        profile.name,
+                        record.key
+                    );
                 }
             }
         }

@@ -77,7 +77,8 @@ impl RecordReport {
     /// public suffix list.
     pub fn host(&self) -> String {
         let zone = self.zone.clone().or_else(|| model::registrable_domain(&self.planned.owner));
-        zone.and_then(|zone| self.planned.owner.relative_to(&zone)).unwrap_or_else(|| self.planned.owner.to_string())
+        zone.and_then(|zone| self.planned.owner.relative_to(&zone))
+            .unwrap_or_else(|| self.planned.owner.to_string())
     }
 
     /// The type to publish.
@@ -93,7 +94,10 @@ impl RecordReport {
     /// Whether this is a record for DKIM.
     pub fn is_dkim(&self) -> bool {
         self.planned.purpose == Purpose::Dkim
-            || matches!(self.planned.expected, Expected::Dkim { .. } | Expected::Cname { dkim_key: Some(_), .. })
+            || matches!(
+                self.planned.expected,
+                Expected::Dkim { .. } | Expected::Cname { dkim_key: Some(_), .. }
+            )
     }
 }
 

@@ -9,7 +9,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 /// An index over an observation.
 pub struct View<'a> {
-    by_question: HashMap<(&'a DomainName, RecordType), Vec<&'a Exchange>>,
+    by_name: HashMap<&'a DomainName, Vec<(RecordType, Vec<&'a Exchange>)>>,
 }
 
 /// What is at a name for one type, all perspectives taken together.
@@ -28,17 +28,24 @@ pub enum Fact {
 impl<'a> View<'a> {
     /// Indexes an observation.
     pub fn new(observation: &'a Observation) -> Self {
-        let mut by_question: HashMap<_, Vec<&Exchange>> = HashMap::new();
+        let mut by_name: HashMap<_, Vec<(RecordType, Vec<&Exchange>)>> = HashMap::new();
         for exchange in &observation.exchanges {
             let question = &exchange.ask.question;
-            by_question.entry((&question.name, question.record_type)).or_default().push(exchange);
+            let types = by_name.entry(&question.name).or_default();
+            match types.iter_mut().find(|(record_type, _)| *record_type == question.record_type) {
+                Some((_, exchanges)) => exchanges.push(exchange),
+                None => types.push((question.record_type, vec![exchange])),
+            }
         }
-        Self { by_question }
+        Self { by_name }
     }
 
     /// All exchanges for a question.
     pub fn exchanges(&self, name: &DomainName, record_type: RecordType) -> &[&'a Exchange] {
-        self.by_question.get(&(name, record_type)).map_or(&[], Vec::as_slice)
+        self.by_name
+            .get(name)
+            .and_then(|types| types.iter().find(|(found, _)| *found == record_type))
+            .map_or(&[], |(_, exchanges)| exchanges.as_slice())
     }
 
     fn says(&self, name: &DomainName, record_type: RecordType) -> impl Iterator<Item = Says> + '_ {
@@ -106,7 +113,8 @@ impl<'a> View<'a> {
         let asked = |server: &Server| {
             self.exchanges(&question.name, question.record_type).iter().any(|e| e.ask.server == *server)
         };
-        policy.resolvers.iter().all(|&address| asked(&Server::Resolver { address })) && servers.iter().all(asked)
+        policy.resolvers.iter().all(|&address| asked(&Server::Resolver { address }))
+            && servers.iter().all(asked)
     }
 
     /// The names whose SOA has to be asked for to find the zone of `name`: itself, and one label up at a time as

@@ -1,7 +1,10 @@
 //! Domain names (RFC 1034 §3.1, RFC 5890).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 /// A fully qualified domain name in presentation form: lower case, A-labels, no final dot; the root is empty.
 ///
@@ -103,8 +106,7 @@ impl DomainName {
                 match octet {
                     b'A'..=b'Z' => text.push(octet.to_ascii_lowercase() as char),
                     b'.' | b'\\' | b'"' | 0..=32 | 127..=255 => {
-                        text.push('\\');
-                        text.push_str(&format!("{octet:03}"));
+                        let _ = write!(text, "\\{octet:03}");
                     }
                     _ => text.push(octet as char),
                 }

@@ -3,7 +3,7 @@
 use crate::DomainName;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
-    fmt,
+    fmt::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -168,7 +168,7 @@ fn escape_octets(octets: &[u8]) -> String {
         if (32..127).contains(&octet) && octet != b'\\' {
             out.push(octet as char);
         } else {
-            out.push_str(&format!("\\{octet:03}"));
+            let _ = write!(out, "\\{octet:03}");
         }
     }
     out

@@ -13,6 +13,8 @@
 
 mod api_keys;
 mod checks;
+#[cfg(test)]
+mod connection_tests;
 mod database;
 mod deliveries;
 mod dkim_keys;
@@ -24,8 +26,6 @@ mod messages;
 mod migrate;
 mod organisations;
 mod playground;
-#[cfg(test)]
-mod query_plans;
 mod sandbox;
 mod settings;
 mod value;

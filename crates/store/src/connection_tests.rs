@@ -1,6 +1,8 @@
-//! The statements that run all the time must find their rows through an index, whatever the size of the table.
+//! What the outside cannot see: frequent statements must find their rows through an index, whatever the size of the
+//! table, and the writing connection must sync every commit.
 
 use crate::{Store, StoreOptions, database::sql, deliveries, domains, events, messages, sandbox};
+use std::path::PathBuf;
 
 async fn plan(store: &Store, statement: &'static str) -> String {
     let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
@@ -8,11 +10,33 @@ async fn plan(store: &Store, statement: &'static str) -> String {
     rows.iter().map(|row| row.get::<String>("detail").unwrap()).collect::<Vec<_>>().join("\n")
 }
 
+/// A store in a folder of its own.
+async fn open(name: &str) -> (Store, PathBuf) {
+    let folder = std::env::temp_dir().join(format!("store-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    (Store::open(&folder.join("store.db"), StoreOptions::default()).await.unwrap(), folder)
+}
+
+#[tokio::test]
+async fn the_writer_syncs_every_commit_and_readers_cannot_write() {
+    let (store, folder) = open("pragmas").await;
+    let mut tx = store.pools.write().await.unwrap();
+    for (pragma, wanted) in [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1), ("PRAGMA query_only", 0)]
+    {
+        let row = sql(pragma).first(&mut tx).await.unwrap().unwrap();
+        assert_eq!(row.get::<i64>(pragma.split(' ').next_back().unwrap()).unwrap(), wanted, "{pragma}");
+    }
+    drop(tx);
+    let mut reader = store.pools.read().await.unwrap();
+    assert!(sql("DELETE FROM settings").run(&mut reader).await.is_err());
+    drop(reader);
+    store.close().await;
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[tokio::test]
 async fn frequent_statements_use_their_index_and_sort_nothing() {
-    let folder = std::env::temp_dir().join(format!("store-plans-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let store = Store::open(&folder.join("plans.db"), StoreOptions::default()).await.unwrap();
+    let (store, folder) = open("plans").await;
     for (statement, index) in [
         (domains::CLAIM, "domains_due"),
         (domains::NEXT_FREE, "domains_due"),

@@ -1,0 +1,305 @@
+//! Reading requests: bodies, queries and ids, strictly. What does not fit is refused with a problem document that
+//! names the place; nothing is ignored and nothing is guessed.
+
+use crate::problem::{Code, FieldProblem, Problem};
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Path, Query as AxumQuery, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use http_body_util::LengthLimitError;
+use model::{DomainId, MessageId, RecordId, SandboxMessageId, ZoneId};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::{error::Error as _, str::FromStr};
+
+/// What a body may have, in bytes, unless a route says otherwise.
+pub const SMALL: usize = 64 * 1024;
+
+/// What a request to send mail may have: 25 MiB of files, in base64.
+pub const LARGE: usize = 35 * 1024 * 1024;
+
+/// A JSON body of at most `LIMIT` bytes. The types it is read into refuse unknown fields.
+#[derive(Debug)]
+pub struct Json<T, const LIMIT: usize = SMALL>(pub T);
+
+impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let body = read_body(request, LIMIT).await?;
+        parse_json(&body).map(Self)
+    }
+}
+
+/// No body, or an object without fields: for requests that have nothing to say.
+#[derive(Debug)]
+pub struct NoFields;
+
+impl<S: Sync> FromRequest<S> for NoFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        /// No fields at all.
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        let body = read_body(request, SMALL).await?;
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self);
+        }
+        parse_json::<Empty>(&body).map(|Empty {}| Self)
+    }
+}
+
+/// `application/json`, or a type that ends in `+json` (RFC 6839 §3.1).
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    let detail = match essence.as_str() {
+        "" => "The request has no Content-Type header; send Content-Type: application/json.".to_owned(),
+        other => {
+            let shown: String = other.chars().take(80).collect();
+            format!("The body is {shown}; send JSON with Content-Type: application/json.")
+        }
+    };
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
+}
+
+async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::PayloadTooLarge, format!("The body is larger than {limit} bytes."));
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    // Refused before a byte of it is read.
+    if announced.is_some_and(|length: u64| length > limit as u64) {
+        return Err(too_large());
+    }
+    let body: Body = request.into_body();
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+            return too_large();
+        }
+        Problem::new(Code::InvalidJson, "The body broke off before its end.")
+    })
+}
+
+/// Reads JSON; says where it is wrong.
+fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        refused(&path, error.inner())
+    })?;
+    deserializer.end().map_err(|error| refused(".", &error))?;
+    Ok(value)
+}
+
+fn refused(path: &str, error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    if error.classify() != Category::Data {
+        let detail = format!("The body is not JSON: {}.", without_place(error));
+        return Problem::new(Code::InvalidJson, format!("{detail} Look at line {line}, column {column}."));
+    }
+    let message = without_place(error);
+    // Where a field is unknown or missing, its name is in the message and its parent in the path.
+    let named = message.split('`').nth(1).filter(|_| {
+        ["unknown field", "missing field", "duplicate field"].iter().any(|start| message.starts_with(start))
+    });
+    let parent = path.trim_start_matches('.').to_owned();
+    let field = match named {
+        Some(name) if parent.is_empty() => name.to_owned(),
+        Some(name) if parent == name || parent.ends_with(&format!(".{name}")) => parent,
+        Some(name) => format!("{parent}.{name}"),
+        None => parent,
+    };
+    let detail = if field.is_empty() {
+        format!("{message} (line {line}, column {column})")
+    } else {
+        format!("{field}: {message} (line {line}, column {column})")
+    };
+    Problem { errors: vec![FieldProblem { field, message }], ..Problem::new(Code::InvalidRequest, detail) }
+}
+
+/// The message without serde's " at line 1 column 2".
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}
+
+/// A query string. The types it is read into refuse unknown parameters.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        match AxumQuery::<T>::try_from_uri(&parts.uri) {
+            Ok(AxumQuery(query)) => Ok(Self(query)),
+            Err(rejection) => Err(query_problem(&rejection.body_text())),
+        }
+    }
+}
+
+fn query_problem(text: &str) -> Problem {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    let (field, message) = match text.split_once(": ") {
+        Some((field, message)) if !field.contains(' ') => (field, message),
+        _ => (text.split('`').nth(1).unwrap_or_default(), text),
+    };
+    if field.is_empty() {
+        return Problem::new(Code::InvalidRequest, format!("The query string is wrong: {message}."));
+    }
+    Problem::field(field, message)
+}
+
+/// A thing that is addressed by its id.
+pub trait Addressed: FromStr {
+    /// What a problem document calls it.
+    const NOUN: &'static str;
+}
+
+macro_rules! addressed {
+    ($($id:ty = $noun:literal),* $(,)?) => { $(impl Addressed for $id { const NOUN: &'static str = $noun; })* };
+}
+
+addressed! {
+    DomainId = "domain",
+    MessageId = "message",
+    SandboxMessageId = "sandbox message",
+    ZoneId = "zone",
+    RecordId = "record",
+}
+
+/// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.
+#[derive(Debug)]
+pub struct Id<T>(pub T);
+
+impl<T: Addressed, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => text,
+            Err(_) => String::new(),
+        };
+        text.parse().map(Self).map_err(|_| {
+            let id = text.chars().take(60).collect();
+            app::Error::NotFound { noun: T::NOUN, id }.into()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{Request as HttpRequest, StatusCode};
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        name: String,
+        #[serde(default)]
+        items: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Item {
+        count: u32,
+    }
+
+    async fn read(content_type: Option<&str>, body: &str) -> Result<Sample, Problem> {
+        let mut request = HttpRequest::builder().method("POST");
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        Json::<Sample, 200>::from_request(request, &()).await.map(|Json(value)| value)
+    }
+
+    async fn refusal(body: &str) -> (u16, &'static str, String, String) {
+        let problem = read(Some("application/json"), body).await.unwrap_err();
+        let field = problem.errors.first().map(|error| error.field.clone()).unwrap_or_default();
+        (problem.status.as_u16(), problem.code.as_str(), field, problem.detail)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_taken_as_json_only() {
+        let body = r#"{"name":"a"}"#;
+        assert_eq!(read(Some("application/json; charset=utf-8"), body).await.unwrap().name, "a");
+        assert_eq!(read(Some("application/merge-patch+json"), body).await.unwrap().name, "a");
+        for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+            let problem = read(content_type, body).await.unwrap_err();
+            assert_eq!(problem.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_json_is_refused_with_its_place() {
+        let (status, code, _, detail) = refusal("{\n  \"name\": }").await;
+        assert_eq!((status, code), (400, "INVALID_JSON"));
+        assert!(detail.contains("line 2, column 11"), "{detail}");
+        assert_eq!(refusal("").await.0, 400);
+        assert_eq!(refusal("{\"name\":\"a\"} x").await.1, "INVALID_JSON");
+    }
+
+    #[tokio::test]
+    async fn wrong_fields_are_named() {
+        for (body, field) in [
+            (r#"{"name":1}"#, "name"),
+            (r#"{"name":"a","nmae":"b"}"#, "nmae"),
+            (r#"{"name":"a","name":"b"}"#, "name"),
+            (r"{}", "name"),
+            (r#"{"name":"a","items":[{"count":1},{"count":"x"}]}"#, "items[1].count"),
+            (r#"{"name":"a","items":[{"count":1,"size":2}]}"#, "items[0].size"),
+            (r#"{"name":"a","items":[{}]}"#, "items[0].count"),
+            (r"[]", ""),
+        ] {
+            let (status, code, named, detail) = refusal(body).await;
+            assert_eq!((status, code, named.as_str()), (422, "INVALID_REQUEST", field), "{body}: {detail}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_refused_however_it_is_announced() {
+        let body = format!("{{\"name\":\"{}\"}}", "a".repeat(300));
+        assert_eq!(refusal(&body).await.0, 413);
+        let request = HttpRequest::builder()
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, "300")
+            .body(Body::empty())
+            .unwrap();
+        let problem = Json::<Sample, 200>::from_request(request, &()).await.unwrap_err();
+        assert_eq!(problem.code, Code::PayloadTooLarge);
+    }
+
+    #[tokio::test]
+    async fn nothing_may_be_said_as_nothing_or_as_an_empty_object() {
+        let read = |body: &'static str| NoFields::from_request(HttpRequest::new(Body::from(body)), &());
+        for body in ["", " \n", "{}"] {
+            assert!(read(body).await.is_ok(), "{body:?}");
+        }
+        assert_eq!(read("{\"force\":true}").await.unwrap_err().status, 422);
+        assert_eq!(read("{").await.unwrap_err().status, 400);
+    }
+
+    #[tokio::test]
+    async fn wrong_queries_are_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        struct Sample {
+            limit: Option<u32>,
+        }
+        for (query, field) in [("limit=x", "limit"), ("limit=-1", "limit"), ("lmit=3", "lmit")] {
+            let (mut parts, ()) = HttpRequest::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
+            let problem = Query::<Sample>::from_request_parts(&mut parts, &()).await.unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.errors[0].field.as_str()), (422, field), "{problem:?}");
+        }
+    }
+}

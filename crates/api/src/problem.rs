@@ -1,0 +1,337 @@
+//! Problem documents (RFC 9457): the one way in which this API says no.
+//!
+//! Use cases answer with [`app::Error`]; here it becomes a status, a stable code and a text. The same table makes
+//! the page `/docs/errors`. The request id is filled in at the edge, by [`crate::request_id`].
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use model::SenderDomainError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of problem documents.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What a client waits before it tries again when the store is busy, in seconds.
+const RETRY_AFTER: u64 = 5;
+
+macro_rules! codes {
+    ($($variant:ident = $word:literal, $status:ident, $title:literal, $meaning:literal;)*) => {
+        /// What went wrong, as a stable word.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant),*
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word in `code`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),* }
+            }
+
+            /// A short name, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+
+            /// What it means and what to do.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unauthenticated = "UNAUTHENTICATED", UNAUTHORIZED, "No valid API key",
+        "The request has no API key, or one that is unknown or revoked. Send it as Authorization: Bearer cs_….";
+    ScopeMissing = "SCOPE_MISSING", FORBIDDEN, "The key lacks a scope",
+        "The API key is valid and may not do this. Use a key with the scope that the detail names.";
+    DomainNotAllowedForKey = "DOMAIN_NOT_ALLOWED_FOR_KEY", FORBIDDEN, "The key is limited to other domains",
+        "The API key has allowed_domain_ids and this domain is not among them. Use another key.";
+    DomainTenantMismatch = "DOMAIN_TENANT_MISMATCH", FORBIDDEN, "The domain belongs to another tenant",
+        "The API key is bound to one tenant and the domain belongs to another one. Use a key of that tenant.";
+    DomainDisabled = "DOMAIN_DISABLED", FORBIDDEN, "The domain is disabled",
+        "An operator has switched the domain off. Nothing is sent from it until it is switched on again.";
+    DomainNotFound = "DOMAIN_NOT_FOUND", UNPROCESSABLE_ENTITY, "No such domain",
+        "The organisation has no such domain: 422 when mail was to be sent from it, 404 when the address of the \
+         request names it. Add it with POST /api/v1/domains.";
+    DomainPendingVerification = "DOMAIN_PENDING_VERIFICATION", UNPROCESSABLE_ENTITY, "The domain is not verified",
+        "Not all required DNS records have been seen, so nothing can be sent. GET the domain's report: it says what \
+         is missing and how to add it.";
+    DomainInvalid = "DOMAIN_INVALID", UNPROCESSABLE_ENTITY, "Not a sender domain",
+        "The text is not a domain that mail can be sent from. Give a full domain name such as mail.example.com, or a \
+         contact address in it.";
+    DomainFreeMail = "DOMAIN_FREE_MAIL", UNPROCESSABLE_ENTITY, "A domain of a mailbox provider",
+        "Only the mailbox provider can sign mail for this domain. Use a domain of your own.";
+    DomainPublicSuffix = "DOMAIN_PUBLIC_SUFFIX", UNPROCESSABLE_ENTITY, "A public suffix",
+        "Domains are registered under this name; nobody sends mail from it. Use a domain of your own.";
+    DomainAlreadyAdded = "DOMAIN_ALREADY_ADDED", CONFLICT, "The domain is there already",
+        "The organisation has this domain. There is nothing to do; delete it first to get fresh tokens.";
+    DomainHeldElsewhere = "DOMAIN_HELD_ELSEWHERE", CONFLICT, "Another organisation holds the domain",
+        "Another organisation on this platform has the domain, with a profile that leaves no room for two. Choose \
+         another profile, or have it deleted there.";
+    InvalidRequest = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "The request has wrong fields",
+        "The request was understood and some of its fields are wrong, unknown or missing; errors names each.";
+    InvalidJson = "INVALID_JSON", BAD_REQUEST, "The body is not JSON",
+        "The body does not parse as JSON. The detail says where it breaks off.";
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, "The body is of another type",
+        "Bodies are JSON in UTF-8. Send the header Content-Type: application/json.";
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, "Too large",
+        "The body, or the message made of it, is larger than is allowed. The detail has the limit.";
+    NotFound = "NOT_FOUND", NOT_FOUND, "Not there",
+        "There is nothing at this address, or this key may not see it.";
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, "Another method is needed",
+        "The address exists, and not with this method. The header Allow lists those it has.";
+    AlreadyExists = "ALREADY_EXISTS", CONFLICT, "It is there already",
+        "Something with this name exists. Use that, or choose another name.";
+    LimitReached = "LIMIT_REACHED", CONFLICT, "A limit is reached",
+        "There are as many of these as there may be. Delete some first.";
+    Timeout = "TIMEOUT", GATEWAY_TIMEOUT, "The request took too long",
+        "The request was given up after 30 seconds. It may or may not have been carried out: look before you repeat it.";
+    Unavailable = "UNAVAILABLE", SERVICE_UNAVAILABLE, "Not possible right now",
+        "The database is busy or its disk is full. Nothing of this request was kept: try again after the seconds in \
+         Retry-After.";
+    Internal = "INTERNAL", INTERNAL_SERVER_ERROR, "A fault on our side",
+        "The platform failed. Its log has the reason under the request_id.";
+}
+
+/// One field of a request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FieldProblem)]
+pub struct FieldProblem {
+    /// Where in the request: `to[0]`, `attachments[1].content`.
+    #[schema(example = "domain")]
+    pub field: String,
+    /// What was seen and what is wanted.
+    pub message: String,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// Where the code is documented, relative to the instance.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs/errors/INVALID_REQUEST")]
+    kind: String,
+    /// A short name, the same for every occurrence of the code.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What was seen this time, and what to do.
+    detail: &'a str,
+    /// The stable code; `/docs/errors` lists them. Open: there may be more in later versions.
+    #[schema(example = "INVALID_REQUEST")]
+    code: &'a str,
+    /// The fields that are wrong; empty when it is not about fields.
+    errors: &'a [FieldProblem],
+    /// Names this request in the platform's log; the same as the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required)]
+    request_id: Option<&'a str>,
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The code.
+    pub code: Code,
+    /// The status: the code's own, but for things that are looked up by their address.
+    pub status: StatusCode,
+    /// What was seen, and what to do.
+    pub detail: String,
+    /// The fields that are wrong.
+    pub errors: Vec<FieldProblem>,
+    /// The value of `WWW-Authenticate` (RFC 6750 §3).
+    challenge: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem with the status of its code.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, status: code.status(), detail: detail.into(), errors: Vec::new(), challenge: None }
+    }
+
+    /// One wrong field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        app::Error::field(field, message).into()
+    }
+
+    /// A 401; `challenge` goes into `WWW-Authenticate`.
+    pub fn unauthenticated(detail: impl Into<String>, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..Self::new(Code::Unauthenticated, detail) }
+    }
+
+    /// Says of another field what is said of `from`: two fields of a request may stand for one of a use case.
+    #[must_use]
+    pub fn rename_field(mut self, from: &str, to: &str) -> Self {
+        for error in self.errors.iter_mut().filter(|error| error.field == from) {
+            to.clone_into(&mut error.field);
+        }
+        self
+    }
+
+    /// The document's bytes.
+    pub fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
+        let document = ProblemDocument {
+            kind: format!("/docs/errors/{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            errors: &self.errors,
+            request_id,
+        };
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}
+
+impl From<app::Error> for Problem {
+    fn from(error: app::Error) -> Self {
+        use app::Error as E;
+        let detail = error.to_string();
+        let new = |code| Self::new(code, detail.clone());
+        match error {
+            E::NotASenderDomain(error) => {
+                let message = error.to_string();
+                let code = match error {
+                    SenderDomainError::FreeMail(_) => Code::DomainFreeMail,
+                    SenderDomainError::PublicSuffix(_) => Code::DomainPublicSuffix,
+                    _ => Code::DomainInvalid,
+                };
+                Self { errors: vec![FieldProblem { field: "domain".into(), message }], ..new(code) }
+            }
+            E::DomainAlreadyAdded(_) => new(Code::DomainAlreadyAdded),
+            E::DomainHeldElsewhere(_) => new(Code::DomainHeldElsewhere),
+            E::SenderDomainUnknown(_) => new(Code::DomainNotFound),
+            E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
+            E::DomainTenantMismatch(_) => new(Code::DomainTenantMismatch),
+            E::DomainPendingVerification { .. } => new(Code::DomainPendingVerification),
+            E::DomainDisabled(_) => new(Code::DomainDisabled),
+            E::NotFound { noun: "domain", .. } => {
+                Self { status: StatusCode::NOT_FOUND, ..new(Code::DomainNotFound) }
+            }
+            E::NotFound { .. } | E::NoPlayground => new(Code::NotFound),
+            E::Invalid(fields) => {
+                let errors = fields
+                    .into_iter()
+                    .map(|error| FieldProblem { field: error.field, message: error.message })
+                    .collect();
+                Self { errors, ..new(Code::InvalidRequest) }
+            }
+            E::TooLarge { .. } => new(Code::PayloadTooLarge),
+            E::LimitReached { .. } => new(Code::LimitReached),
+            E::AlreadyExists(_) => new(Code::AlreadyExists),
+            E::ScopeMissing(_) => new(Code::ScopeMissing),
+            E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
+            E::Unavailable(_) => new(Code::Unavailable),
+            E::Internal(_) => {
+                tracing::error!(error = %detail, "a request failed");
+                Self::new(Code::Internal, "Something failed on our side. The log has the reason under this request_id.")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The problem rides along as an extension, so that the edge can put the request id in.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.to_json(None)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.code == Code::Unavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::Error;
+    use model::{DomainName, SenderDomain};
+
+    fn mapped(error: Error) -> (u16, &'static str) {
+        let problem = Problem::from(error);
+        (problem.status.as_u16(), problem.code.as_str())
+    }
+
+    #[test]
+    fn refusals_have_the_documented_status_and_code() {
+        let name = || DomainName::parse("mail.acme.test").unwrap();
+        let refused = |text: &str| Error::from(SenderDomain::parse(text).unwrap_err());
+        for (error, expected) in [
+            (refused("gmail.com"), (422, "DOMAIN_FREE_MAIL")),
+            (refused("co.uk"), (422, "DOMAIN_PUBLIC_SUFFIX")),
+            (refused("localhost"), (422, "DOMAIN_INVALID")),
+            (Error::DomainAlreadyAdded(name()), (409, "DOMAIN_ALREADY_ADDED")),
+            (Error::DomainHeldElsewhere(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
+            (Error::SenderDomainUnknown(name()), (422, "DOMAIN_NOT_FOUND")),
+            (Error::NotFound { noun: "domain", id: "x".into() }, (404, "DOMAIN_NOT_FOUND")),
+            (Error::NotFound { noun: "message", id: "x".into() }, (404, "NOT_FOUND")),
+            (Error::DomainNotAllowedForKey(name()), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY")),
+            (Error::DomainTenantMismatch(name()), (403, "DOMAIN_TENANT_MISMATCH")),
+            (
+                Error::DomainPendingVerification { domain: name(), reason: "x".into() },
+                (422, "DOMAIN_PENDING_VERIFICATION"),
+            ),
+            (Error::DomainDisabled(name()), (403, "DOMAIN_DISABLED")),
+            (Error::field("to", "x"), (422, "INVALID_REQUEST")),
+            (Error::TooLarge { what: "the message", size: 2, limit: 1 }, (413, "PAYLOAD_TOO_LARGE")),
+            (Error::LimitReached { what: "zones", limit: 1 }, (409, "LIMIT_REACHED")),
+            (Error::AlreadyExists("it".into()), (409, "ALREADY_EXISTS")),
+            (Error::ScopeMissing("admin"), (403, "SCOPE_MISSING")),
+            (Error::Unauthenticated("x"), (401, "UNAUTHENTICATED")),
+            (Error::NoPlayground, (404, "NOT_FOUND")),
+            (Error::Unavailable("x".into()), (503, "UNAVAILABLE")),
+            (Error::Internal("x".into()), (500, "INTERNAL")),
+        ] {
+            assert_eq!(mapped(error), expected);
+        }
+    }
+
+    #[test]
+    fn internals_do_not_get_out() {
+        let document = Problem::from(Error::Internal("secret path /var/lib".into())).to_json(Some("req_1"));
+        let document = String::from_utf8(document).unwrap();
+        assert!(!document.contains("secret"), "{document}");
+        assert!(document.contains("\"request_id\":\"req_1\""));
+        assert!(document.contains("\"type\":\"/docs/errors/INTERNAL\""));
+    }
+
+    #[test]
+    fn refusals_carry_the_headers_of_their_status() {
+        let response = Problem::from(Error::Unauthenticated("x")).into_response();
+        assert!(response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
+        let response = Problem::from(Error::Unavailable("x".into())).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+    }
+
+    #[test]
+    fn codes_are_unique_words() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}

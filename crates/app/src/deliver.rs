@@ -1,0 +1,142 @@
+//! The delivery task: claims what is due, signs it, hands it over, and writes down what the server said.
+
+use crate::{
+    App,
+    delivery_state::{self, AttemptOutcome, DeliveryState},
+    error::{Error, Result},
+    settings::Transport,
+};
+use jiff::SignedDuration;
+use mail::dkim;
+use model::{EmailAddress, RecordStatus};
+use serde_json::json;
+use smtp::client::{self, Envelope, Target, Timeouts, TlsMode};
+use store::{ClaimedDelivery, DeliveryResult};
+
+/// How long a claimed delivery is ours: longer than a whole SMTP session may take.
+const LEASE: SignedDuration = SignedDuration::from_mins(15);
+
+struct Attempt {
+    outcome: AttemptOutcome,
+    code: Option<u16>,
+    reply: String,
+}
+
+impl App {
+    /// Delivers what is due. Returns how many deliveries were tried.
+    pub async fn deliver_due(&self, batch: u32) -> Result<usize> {
+        let now = self.clock.now();
+        let lease = now.checked_add(LEASE).unwrap_or(now);
+        let claimed = self.store.claim_deliveries(now, &self.node, lease, batch).await?;
+        let count = claimed.len();
+        let deliveries = claimed.into_iter().map(|delivery| async move {
+            let id = delivery.message_id;
+            if let Err(error) = self.deliver(delivery).await {
+                tracing::error!(message = %id, %error, "a delivery could not be written down; it is tried again when its lease ends");
+            }
+        });
+        futures_util::future::join_all(deliveries).await;
+        Ok(count)
+    }
+
+    async fn deliver(&self, delivery: ClaimedDelivery) -> Result<()> {
+        let attempt = match self.signed(&delivery).await {
+            Ok(raw) => self.hand_over(&delivery, &raw).await,
+            Err(error) => Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() },
+        };
+        let now = self.clock.now();
+        let attempts = delivery.attempts + 1;
+        let next = delivery_state::next(&attempt.outcome, attempts, delivery.created_at, now);
+        let (state, next_attempt_at, event_type) = match next {
+            DeliveryState::Delivered => ("delivered", None, "email.delivered"),
+            DeliveryState::Deferred(at) => ("deferred", Some(at), "email.deferred"),
+            DeliveryState::Failed => ("failed", None, "email.bounced"),
+        };
+        metrics::counter!("countersign_delivery_attempts_total", "state" => state).increment(1);
+        let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
+        let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), data, now);
+        let result = DeliveryResult {
+            message_id: delivery.message_id,
+            recipient: delivery.recipient,
+            owner: self.node.clone(),
+            state: state.to_owned(),
+            code: attempt.code.map(i64::from),
+            reply: attempt.reply,
+            remote: match self.settings.transport {
+                Transport::Sandbox(address) => address.to_string(),
+            },
+            next_attempt_at,
+            at: now,
+        };
+        self.store.finish_delivery(result, vec![event]).await?;
+        Ok(())
+    }
+
+    /// The message with its DKIM signature in front, by a key whose record was seen to be right.
+    async fn signed(&self, delivery: &ClaimedDelivery) -> Result<Vec<u8>> {
+        let domain = self.store.get_domain_for_delivery(delivery.domain_id).await?;
+        let name = domain.name.clone();
+        let keys = self.store.keys_of_domain(domain.id).await?;
+        let view = self.domain_view(domain).await?;
+        let dkim_records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
+        let (key, record) = keys
+            .iter()
+            .zip(&dkim_records)
+            .find(|(_, record)| record.status == RecordStatus::Verified)
+            .or_else(|| keys.iter().zip(&dkim_records).next())
+            .ok_or_else(|| Error::Internal(format!("{name} has no DKIM key")))?;
+        let selector = record.planned.owner.labels().next().unwrap_or_default().to_owned();
+        let signing_key = self.signing_key(key).await?;
+        let now = self.clock.now();
+        let raw = delivery.raw.clone();
+        // RSA costs near a millisecond of a core: not on a thread that serves requests.
+        tokio::task::spawn_blocking(move || {
+            let mut signed = dkim::sign(&raw, &signing_key, &name, &selector, now).map_err(|error| error.to_string())?;
+            signed.extend_from_slice(&raw);
+            Ok(signed)
+        })
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+        .map_err(Error::Internal)
+    }
+
+    async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8]) -> Attempt {
+        let Transport::Sandbox(address) = self.settings.transport;
+        let target =
+            Target { address, server_name: self.settings.smtp_hostname.to_string(), tls: TlsMode::Opportunistic };
+        let mail_from = match EmailAddress::parse(&delivery.return_path) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                let reply = format!("the return path {}: {error}", delivery.return_path);
+                return Attempt { outcome: AttemptOutcome::Permanent, code: None, reply };
+            }
+        };
+        let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
+        let helo = self.settings.smtp_hostname.to_string();
+        match client::deliver(&target, &helo, &envelope, raw, &Timeouts::default()).await {
+            Ok(result) => {
+                let refused = result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());
+                match refused.or(result.data) {
+                    Some(reply) => from_reply(&reply),
+                    None => Attempt {
+                        outcome: AttemptOutcome::Temporary,
+                        code: None,
+                        reply: "the server did not answer to the message".to_owned(),
+                    },
+                }
+            }
+            Err(error) => Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() },
+        }
+    }
+}
+
+fn from_reply(reply: &smtp::client::Reply) -> Attempt {
+    let outcome = if reply.is_success() {
+        AttemptOutcome::Accepted
+    } else if reply.is_permanent() {
+        AttemptOutcome::Permanent
+    } else {
+        AttemptOutcome::Temporary
+    };
+    Attempt { outcome, code: Some(reply.code), reply: reply.text.clone() }
+}

@@ -1,0 +1,400 @@
+//! Sender domains: add, look at, verify, delete.
+
+use crate::{
+    App,
+    access::{Caller, Scope},
+    domain_state::{self, State, Trigger},
+    error::{Error, Result},
+};
+use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
+use jiff::Timestamp;
+use model::{CheckStatus, DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain};
+use serde_json::json;
+use std::time::Duration;
+use store::{CheckRecord, DomainFilter, KeySource, NewDomain, NewEvent, StoreError};
+
+/// How long one check may take in all. A check on demand is answered within it.
+const CHECK_DEADLINE: Duration = Duration::from_secs(8);
+
+/// A domain, and the newest report about it.
+#[derive(Debug, Clone)]
+pub struct DomainView {
+    /// The stored domain.
+    pub domain: store::Domain,
+    /// The newest report; where nothing was checked yet, the plan with every record unknown.
+    pub report: Report,
+    /// The selectors that are its tokens, in the order of its keys.
+    pub dkim_tokens: Vec<String>,
+}
+
+/// What adding a domain needs.
+#[derive(Debug, Clone, Default)]
+pub struct AddDomain {
+    /// The domain, or a contact e-mail address in it.
+    pub domain: String,
+    /// A profile's name; the default one without.
+    pub profile: Option<String>,
+    /// The region that sends for it.
+    pub region: Option<String>,
+}
+
+/// Why a domain cannot send now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The code that sending would be refused with.
+    pub code: &'static str,
+    /// For people.
+    pub reason: String,
+}
+
+impl DomainView {
+    /// What stands in the way of sending; nothing means that it can.
+    pub fn obstacles(&self) -> Vec<Obstacle> {
+        let reason = match self.domain.status {
+            DomainStatus::Verified => return Vec::new(),
+            DomainStatus::Disabled => {
+                let reason = "The domain is disabled.".to_owned();
+                return vec![Obstacle { code: "DOMAIN_DISABLED", reason }];
+            }
+            DomainStatus::Pending | DomainStatus::Failed => self.unverified_reason(),
+        };
+        vec![Obstacle { code: "DOMAIN_PENDING_VERIFICATION", reason }]
+    }
+
+    fn unverified_reason(&self) -> String {
+        let open: Vec<&RecordReport> = self
+            .report
+            .records
+            .iter()
+            .filter(|record| record.planned.required && record.status != RecordStatus::Verified)
+            .collect();
+        match open.as_slice() {
+            [] => "its records were right at the last check; the next check will settle it".to_owned(),
+            [one] => format!("the record {} is {}", one.planned.owner, one.status),
+            [first, rest @ ..] => {
+                format!("{} required records are not there yet, the first is {}", rest.len() + 1, first.planned.owner)
+            }
+        }
+    }
+
+    /// The id of a planned record: the same at every look.
+    pub fn record_id(&self, record: &RecordReport) -> RecordId {
+        record_id(self.domain.id, &record.planned.key)
+    }
+}
+
+/// Records have no row of their own: their id is made of the domain's and the record's key.
+fn record_id(domain: DomainId, key: &str) -> RecordId {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{domain}/{key}").as_bytes());
+    let mut random = [0; 16];
+    random[6..].copy_from_slice(&hash.as_ref()[..10]);
+    RecordId::from_parts(0, u128::from_be_bytes(random))
+}
+
+impl App {
+    /// Adds a domain: keys from the pool, tokens of its own, its plan. It is checked from then on by itself.
+    pub async fn add_domain(&self, caller: &Caller, request: &AddDomain) -> Result<DomainView> {
+        caller.require(Scope::WriteDomains)?;
+        let name = SenderDomain::parse(&request.domain)?.name().clone();
+        if name.is_at_or_below(&self.settings.platform_zone) {
+            return Err(Error::field("domain", format!("{name} belongs to this platform itself; give a domain of yours")));
+        }
+        let wanted = request.profile.as_deref().unwrap_or(&self.settings.default_profile);
+        let profile = self.settings.profile(wanted).ok_or_else(|| {
+            let known: Vec<_> = self.settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
+            Error::field("profile", format!("there is no profile \"{wanted}\"; known are {}", known.join(", ")))
+        })?;
+        let now = self.clock.now();
+        let id = self.random.domain_id(now);
+        let variables = self.new_variables(profile);
+        let served = served_labels(profile, &name, &variables, &self.settings.dkim_zone())?;
+        let state = State::added(now);
+        let new = NewDomain {
+            id,
+            org_id: caller.org_id,
+            tenant_id: caller.tenant_id,
+            name: name.clone(),
+            profile: profile.name.clone(),
+            variables: json!(variables).to_string(),
+            capabilities: json!({"sending": true, "receiving": false}).to_string(),
+            region: request.region.clone().unwrap_or_else(|| "local".to_owned()),
+            fails_at: state.fails_at,
+            next_check_at: now,
+            created_at: now,
+        };
+        let event = self.event(caller.org_id, "domain.created", id.to_string(), json!({"domain": name}), now);
+        let stored = self.create_with_keys(new, served, event).await.map_err(|error| match error {
+            Error::DomainAlreadyAdded(_) => Error::DomainAlreadyAdded(name.clone()),
+            Error::DomainHeldElsewhere(_) => Error::DomainHeldElsewhere(name.clone()),
+            other => other,
+        })?;
+        tracing::info!(domain = %name, id = %id, profile = %profile.name, "a domain was added");
+        self.wake.dns.notify_one();
+        self.wake.verify.notify_one();
+        self.wake.key_pool.notify_one();
+        self.domain_view(stored).await
+    }
+
+    async fn create_with_keys(&self, new: NewDomain, selectors: Vec<String>, event: NewEvent) -> Result<store::Domain> {
+        let events = vec![event];
+        let source = KeySource::Pool { selectors: selectors.clone() };
+        match self.store.create_domain(new.clone(), source, events.clone()).await {
+            Ok((domain, _)) => Ok(domain),
+            // A burst emptied the pool: this request waits for keys of its own.
+            Err(StoreError::PoolEmpty) => {
+                let mut keys = Vec::with_capacity(selectors.len());
+                for selector in selectors {
+                    keys.push((selector, self.make_dkim_key().await?));
+                }
+                let source = KeySource::Given(keys);
+                self.store.create_domain(new, source, events).await.map(|(domain, _)| domain).map_err(added_error)
+            }
+            Err(error) => Err(added_error(error)),
+        }
+    }
+
+    fn new_variables(&self, profile: &Profile) -> Variables {
+        let mut variables = self.settings.variables();
+        for number in 1..=profile.dkim_keys {
+            variables.insert(format!("token{number}"), self.random.token(24));
+        }
+        variables
+    }
+
+    /// A domain of the caller's.
+    pub async fn domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
+        caller.require(Scope::ReadDomains)?;
+        let domain = self.stored_domain(caller, id).await?;
+        self.domain_view(domain).await
+    }
+
+    /// The caller's domains, newest first; at most `limit`, older than `after`.
+    pub async fn domains(
+        &self,
+        caller: &Caller,
+        filter: DomainFilter,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<DomainView>> {
+        caller.require(Scope::ReadDomains)?;
+        let domains = self.store.list_domains(caller.org_id, filter, after, limit).await?;
+        let mut views = Vec::with_capacity(domains.len());
+        for domain in domains {
+            if caller.require_domain(&domain).is_ok() {
+                views.push(self.domain_view(domain).await?);
+            }
+        }
+        Ok(views)
+    }
+
+    /// Takes a domain out of the registry. The customer's DNS is not touched, and messages stay readable.
+    pub async fn delete_domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
+        caller.require(Scope::WriteDomains)?;
+        let domain = self.stored_domain(caller, id).await?;
+        let view = self.domain_view(domain).await?;
+        let now = self.clock.now();
+        let name = &view.domain.name;
+        let event = self.event(caller.org_id, "domain.deleted", id.to_string(), json!({"domain": name}), now);
+        self.store.delete_domain(caller.org_id, id, now, event).await?;
+        self.wake.dns.notify_one();
+        Ok(view)
+    }
+
+    /// Checks a domain now and answers with the fresh report. Never takes a status away.
+    pub async fn verify_domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
+        caller.require(Scope::WriteDomains)?;
+        let domain = self.stored_domain(caller, id).await?;
+        self.check(domain, Trigger::Demand).await
+    }
+
+    /// The raw answers behind the newest report, as JSON.
+    pub async fn observation(&self, caller: &Caller, id: DomainId) -> Result<Option<String>> {
+        caller.require(Scope::ReadDomains)?;
+        let domain = self.stored_domain(caller, id).await?;
+        Ok(self.store.latest_observation(domain.id).await?.map(|observation| observation.observation))
+    }
+
+    async fn stored_domain(&self, caller: &Caller, id: DomainId) -> Result<store::Domain> {
+        let found = self.store.get_domain(caller.org_id, id).await;
+        let domain = match found {
+            Err(StoreError::NotFound) => return Err(Error::NotFound { noun: "domain", id: id.to_string() }),
+            other => other?,
+        };
+        caller.require_domain(&domain)?;
+        Ok(domain)
+    }
+
+    /// Checks every domain that is due. Returns how many were checked.
+    pub async fn check_due_domains(&self, batch: u32) -> Result<usize> {
+        let now = self.clock.now();
+        let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap_or(now);
+        let domains = self.store.claim_due_domains(now, &self.node, lease, batch).await?;
+        let count = domains.len();
+        let checks = domains.into_iter().map(|domain| async move {
+            let name = domain.name.clone();
+            if let Err(error) = self.check(domain, Trigger::Schedule).await {
+                tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
+            }
+        });
+        futures_util::future::join_all(checks).await;
+        Ok(count)
+    }
+
+    /// Plan, observe, diagnose, decide, store: the one way a domain's status changes.
+    async fn check(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
+        let claimed_at = self.clock.now();
+        let plan = self.plan_of(&domain).await?;
+        let clock = self.clock.clone();
+        let observation =
+            dns::observe(&self.dns, &plan, &self.settings.policy, move || clock.now(), CHECK_DEADLINE).await;
+        let now = self.clock.now();
+        let report = diagnosis::diagnose(&plan, &observation, now);
+        let texts = (
+            serde_json::to_string(&report).map_err(|error| Error::Internal(error.to_string()))?,
+            serde_json::to_string(&observation).map_err(|error| Error::Internal(error.to_string()))?,
+        );
+        metrics::counter!("countersign_checks_total", "verdict" => report.verdict.as_str()).increment(1);
+        for finding in &report.findings {
+            metrics::counter!("countersign_findings_total", "code" => finding.code()).increment(1);
+        }
+        let mut domain = domain;
+        // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
+        for _ in 0..5 {
+            let record = self.transition(&domain, &report, &texts, trigger, claimed_at, now);
+            match self.store.record_check(record).await {
+                Ok(stored) => return self.domain_view(stored).await,
+                Err(StoreError::StaleVersion) => {
+                    domain = self.store.get_domain(domain.org_id, domain.id).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Unavailable(format!("{} is being checked by others at the same time", domain.name)))
+    }
+
+    fn transition(
+        &self,
+        domain: &store::Domain,
+        report: &Report,
+        (report_text, observation_text): &(String, String),
+        trigger: Trigger,
+        claimed_at: Timestamp,
+        now: Timestamp,
+    ) -> CheckRecord {
+        let state = state_of(domain);
+        let (next, event_types) = domain_state::next(&state, report.verdict, trigger, now);
+        let since = match next.status {
+            DomainStatus::Pending => domain.poked_at.unwrap_or(domain.created_at),
+            _ => next.verified_at.unwrap_or(domain.created_at),
+        };
+        let events = event_types
+            .into_iter()
+            .map(|event_type| {
+                let data = json!({"domain": domain.name, "status": next.status, "verdict": report.verdict});
+                self.event(domain.org_id, event_type, domain.id.to_string(), data, now)
+            })
+            .collect();
+        if next.status != domain.status {
+            tracing::info!(domain = %domain.name, from = %domain.status, to = %next.status, "a domain changed its status");
+        }
+        CheckRecord {
+            domain_id: domain.id,
+            version: domain.version,
+            claimed_at,
+            checked_at: now,
+            report: report_text.clone(),
+            observation: observation_text.clone(),
+            status: next.status,
+            spf_status: report.spf_status,
+            dkim_status: report.dkim_status,
+            dmarc_status: report.dmarc_status,
+            return_path_status: report.return_path_status,
+            health: if next.warning { "warning" } else { "ok" }.to_owned(),
+            verified_at: next.verified_at,
+            fails_at: next.fails_at,
+            next_check_at: domain_state::next_check(&next, since, now, self.random.fraction()),
+            consecutive_failures: next.consecutive_failures,
+            events,
+        }
+    }
+
+    /// The plan of a stored domain: its profile with its tokens and keys.
+    pub(crate) async fn plan_of(&self, domain: &store::Domain) -> Result<Plan> {
+        let keys = self.store.keys_of_domain(domain.id).await?;
+        let profile = self.settings.profile(&domain.profile).ok_or_else(|| {
+            Error::Internal(format!("the profile \"{}\" of {} is not loaded any more", domain.profile, domain.name))
+        })?;
+        let mut variables: Variables =
+            serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
+        for (index, key) in keys.iter().enumerate() {
+            variables.insert(format!("key{}", index + 1), key.public_key.clone());
+        }
+        plan(profile, &domain.name, &variables).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    pub(crate) async fn domain_view(&self, domain: store::Domain) -> Result<DomainView> {
+        let variables: Variables =
+            serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
+        let dkim_tokens = (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
+        let stored = domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
+        let report = match stored {
+            Some(report) => report,
+            None => Report::unchecked(&self.plan_of(&domain).await?, domain.created_at),
+        };
+        Ok(DomainView { domain, report, dkim_tokens })
+    }
+
+    /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
+    pub(crate) fn return_path_host(&self, view: &DomainView) -> DomainName {
+        let own = view.report.records.iter().find(|record| {
+            record.planned.purpose == Purpose::ReturnPath && view.domain.return_path_status == CheckStatus::Verified
+        });
+        match own {
+            Some(record) => record.planned.owner.clone(),
+            None => self.settings.platform_zone.prepend("bounce").unwrap_or_else(|_| self.settings.platform_zone.clone()),
+        }
+    }
+}
+
+fn state_of(domain: &store::Domain) -> State {
+    State {
+        status: domain.status,
+        warning: domain.health == "warning",
+        verified_at: domain.verified_at,
+        fails_at: domain.fails_at,
+        consecutive_failures: domain.consecutive_failures,
+    }
+}
+
+fn added_error(error: StoreError) -> Error {
+    match error {
+        StoreError::DomainAlreadyAdded => Error::DomainAlreadyAdded(DomainName::root()),
+        StoreError::SelectorTaken => Error::DomainHeldElsewhere(DomainName::root()),
+        other => other.into(),
+    }
+}
+
+/// The label in front of `dkim.<platform zone>` under which each of the domain's keys is served, in the order of
+/// the profile's DKIM records. A key that the customer publishes as TXT is served under its token as well.
+fn served_labels(
+    profile: &Profile,
+    name: &DomainName,
+    variables: &Variables,
+    dkim_zone: &str,
+) -> Result<Vec<String>> {
+    let mut variables = variables.clone();
+    for number in 1..=profile.dkim_keys {
+        variables.insert(format!("key{number}"), String::new());
+    }
+    let plan = plan(profile, name, &variables).map_err(|error| Error::Internal(error.to_string()))?;
+    let suffix = format!(".{dkim_zone}");
+    Ok(plan
+        .records
+        .iter()
+        .filter_map(|record| match &record.expected {
+            Expected::Cname { target, dkim_key: Some(_) } => target.as_str().strip_suffix(&suffix).map(str::to_owned),
+            Expected::Dkim { .. } => record.owner.labels().next().map(str::to_owned),
+            _ => None,
+        })
+        .collect())
+}

@@ -1,0 +1,236 @@
+//! Sending: from a request to a message in the queue.
+
+use crate::{
+    App,
+    access::{Caller, Scope},
+    domains::DomainView,
+    error::{Error, FieldError, Result},
+};
+use mail::compose::{Attachment, Composition, Mailbox, compose};
+use model::{DomainStatus, MessageId};
+use serde_json::json;
+use store::{NewDelivery, NewMessage, StoreError};
+
+/// How many recipients one message may have.
+pub const MAX_RECIPIENTS: usize = 50;
+
+/// A message to send, as a caller gives it.
+#[derive(Debug, Clone, Default)]
+pub struct SendEmail {
+    /// `Name <a@b>` or a bare address.
+    pub from: String,
+    /// At least one recipient.
+    pub to: Vec<String>,
+    /// Shown copies.
+    pub cc: Vec<String>,
+    /// Copies that are not shown.
+    pub bcc: Vec<String>,
+    /// Where answers go.
+    pub reply_to: Vec<String>,
+    /// The subject.
+    pub subject: String,
+    /// The text part.
+    pub text: Option<String>,
+    /// The HTML part.
+    pub html: Option<String>,
+    /// Further header fields, in their order.
+    pub headers: Vec<(String, String)>,
+    /// Files.
+    pub attachments: Vec<FileToSend>,
+}
+
+/// A file to send, its content decoded.
+#[derive(Debug, Clone, Default)]
+pub struct FileToSend {
+    /// Its name.
+    pub filename: String,
+    /// Its media type; `application/octet-stream` without.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// A message and what became of it.
+#[derive(Debug, Clone)]
+pub struct MessageView {
+    /// The message.
+    pub message: store::Message,
+    /// One for each recipient.
+    pub deliveries: Vec<store::Delivery>,
+    /// Every attempt so far.
+    pub attempts: Vec<store::Attempt>,
+}
+
+impl App {
+    /// Accepts a message: authorised, composed, and in the queue when this returns.
+    pub async fn send_email(&self, caller: &Caller, request: SendEmail) -> Result<MessageView> {
+        caller.require(Scope::SendEmails)?;
+        let now = self.clock.now();
+        let mut addresses = Addresses::parse(&request)?;
+        let domain = self.authorised_sender(caller, &addresses.from).await?;
+        let id = self.random.message_id(now);
+        let recipients = addresses.recipients();
+        let composition = Composition {
+            message_id: format!("{}@{}", id.to_string().to_ascii_lowercase(), domain.domain.name),
+            date: now,
+            from: addresses.from.clone(),
+            to: std::mem::take(&mut addresses.to),
+            cc: std::mem::take(&mut addresses.cc),
+            bcc: Vec::new(),
+            reply_to: std::mem::take(&mut addresses.reply_to),
+            subject: request.subject.clone(),
+            text: request.text,
+            html: request.html,
+            attachments: request
+                .attachments
+                .into_iter()
+                .map(|file| Attachment {
+                    filename: file.filename,
+                    content_type: file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+                    content: file.content,
+                    content_id: None,
+                })
+                .collect(),
+            headers: request.headers,
+        };
+        let raw = compose(&composition).map_err(|error| Error::field("message", error.to_string()))?;
+        if raw.len() > self.settings.max_message_size {
+            let limit = self.settings.max_message_size;
+            return Err(Error::TooLarge { what: "the message", size: raw.len(), limit });
+        }
+        let host = self.return_path_host(&domain);
+        let token = id.to_string().replace('_', "-").to_ascii_lowercase();
+        let deliveries = recipients
+            .iter()
+            .enumerate()
+            .map(|(index, recipient)| NewDelivery {
+                recipient: recipient.clone(),
+                return_path: format!("{token}-{index}@{host}"),
+            })
+            .collect();
+        let data = json!({"from": addresses.from.address, "to": recipients, "subject": request.subject});
+        let event = self.event(caller.org_id, "email.accepted", id.to_string(), data, now);
+        let message = NewMessage {
+            id,
+            org_id: caller.org_id,
+            domain_id: domain.domain.id,
+            tenant_id: domain.domain.tenant_id,
+            from_address: addresses.from.address.clone(),
+            recipients,
+            subject: request.subject,
+            raw,
+            created_at: now,
+        };
+        self.store.accept_message(message, deliveries, vec![event]).await?;
+        metrics::counter!("countersign_emails_accepted_total").increment(1);
+        self.wake.deliver.notify_one();
+        self.message(caller, id).await
+    }
+
+    /// The domain of the From address, if the caller may send from it now.
+    async fn authorised_sender(&self, caller: &Caller, from: &Mailbox) -> Result<DomainView> {
+        let name = from.address.domain();
+        let domain = match self.store.get_domain_by_name(caller.org_id, name).await {
+            Err(StoreError::NotFound) => return Err(Error::SenderDomainUnknown(name.clone())),
+            other => other?,
+        };
+        caller.require_domain(&domain)?;
+        let status = domain.status;
+        let view = self.domain_view(domain).await?;
+        match (status, view.obstacles().into_iter().next()) {
+            (DomainStatus::Disabled, _) => Err(Error::DomainDisabled(name.clone())),
+            (_, Some(obstacle)) => {
+                Err(Error::DomainPendingVerification { domain: name.clone(), reason: obstacle.reason })
+            }
+            (_, None) => Ok(view),
+        }
+    }
+
+    /// A message of the caller's organisation and what became of it.
+    pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
+        if caller.require(Scope::ReadEmails).is_err() {
+            caller.require(Scope::SendEmails)?;
+        }
+        match self.store.get_message(caller.org_id, id).await {
+            Ok((message, deliveries, attempts)) => {
+                if caller.tenant_id.is_some() && caller.tenant_id != message.tenant_id {
+                    return Err(Error::NotFound { noun: "message", id: id.to_string() });
+                }
+                Ok(MessageView { message, deliveries, attempts })
+            }
+            Err(StoreError::NotFound) => Err(Error::NotFound { noun: "message", id: id.to_string() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The caller's messages, newest first.
+    pub async fn messages(
+        &self,
+        caller: &Caller,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<store::Message>> {
+        caller.require(Scope::ReadEmails)?;
+        Ok(self.store.list_messages(caller.org_id, after, limit).await?)
+    }
+}
+
+struct Addresses {
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    bcc: Vec<Mailbox>,
+    reply_to: Vec<Mailbox>,
+}
+
+impl Addresses {
+    /// Parses every address, and says of every bad one where it stands.
+    fn parse(request: &SendEmail) -> Result<Self> {
+        let mut errors = Vec::new();
+        let mut parse = |field: String, text: &str| match Mailbox::parse(text) {
+            Ok(mailbox) => Some(mailbox),
+            Err(error) => {
+                errors.push(FieldError { field, message: error.to_string() });
+                None
+            }
+        };
+        let from = parse("from".to_owned(), &request.from);
+        let mut list = |name: &str, texts: &[String]| -> Vec<Mailbox> {
+            texts.iter().enumerate().filter_map(|(index, text)| parse(format!("{name}[{index}]"), text)).collect()
+        };
+        let to = list("to", &request.to);
+        let cc = list("cc", &request.cc);
+        let bcc = list("bcc", &request.bcc);
+        let reply_to = list("reply_to", &request.reply_to);
+        if request.to.is_empty() {
+            errors.push(FieldError { field: "to".into(), message: "give at least one recipient".into() });
+        }
+        let count = request.to.len() + request.cc.len() + request.bcc.len();
+        if count > MAX_RECIPIENTS {
+            let message = format!("{count} recipients in to, cc and bcc; {MAX_RECIPIENTS} are allowed");
+            errors.push(FieldError { field: "to".into(), message });
+        }
+        if request.text.is_none() && request.html.is_none() {
+            errors.push(FieldError { field: "text".into(), message: "give text, html or both".into() });
+        }
+        if request.subject.chars().any(char::is_control) {
+            let message = "has a line break or another control character".to_owned();
+            errors.push(FieldError { field: "subject".into(), message });
+        }
+        match (from, errors.is_empty()) {
+            (Some(from), true) => Ok(Self { from, to, cc, bcc, reply_to }),
+            _ => Err(Error::Invalid(errors)),
+        }
+    }
+
+    /// Every recipient once, in their order.
+    fn recipients(&self) -> Vec<model::EmailAddress> {
+        let mut recipients = Vec::new();
+        for mailbox in self.to.iter().chain(&self.cc).chain(&self.bcc) {
+            if !recipients.contains(&mailbox.address) {
+                recipients.push(mailbox.address.clone());
+            }
+        }
+        recipients
+    }
+}

@@ -1,0 +1,123 @@
+//! Why a use case was refused or failed. `api` makes problem documents of it, `web` makes pages.
+
+use model::{DomainName, SenderDomainError};
+
+/// One field of a request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where in the request: `to[0]`, `headers.X-Tag`.
+    pub field: String,
+    /// What was seen and what is wanted.
+    pub message: String,
+}
+
+/// Why a use case did not go through.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The domain cannot be a sender domain.
+    #[error("{0}")]
+    NotASenderDomain(#[from] SenderDomainError),
+    /// The organisation has it already.
+    #[error("{0} was added before; there is nothing to do, or delete it first to get fresh tokens")]
+    DomainAlreadyAdded(DomainName),
+    /// Held by someone else on this platform, where the profile leaves no room for two.
+    #[error("{0} is held by another organisation on this platform, and its profile allows only one")]
+    DomainHeldElsewhere(DomainName),
+    /// No such domain in the organisation. `from` mail cannot be sent then.
+    #[error("the domain {0} is not in your organisation; add it with POST /api/v1/domains")]
+    SenderDomainUnknown(DomainName),
+    /// The key is limited to other domains.
+    #[error("this API key may not use {0}: its allowed_domain_ids do not list it")]
+    DomainNotAllowedForKey(DomainName),
+    /// The key belongs to another tenant.
+    #[error("{0} belongs to another tenant than this API key")]
+    DomainTenantMismatch(DomainName),
+    /// Records are not all seen yet.
+    #[error("{domain} is not verified: {reason}")]
+    DomainPendingVerification {
+        /// The domain.
+        domain: DomainName,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// Switched off.
+    #[error("{0} is disabled")]
+    DomainDisabled(DomainName),
+    /// No such thing, or not visible to this caller.
+    #[error("there is no {noun} {id}")]
+    NotFound {
+        /// What was looked for.
+        noun: &'static str,
+        /// The id or name given.
+        id: String,
+    },
+    /// The request is understood and wrong.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<FieldError>),
+    /// The whole is too large.
+    #[error("{what} has {size} bytes; {limit} are allowed")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A bound on the number of things is reached.
+    #[error("there are {limit} {what} already, and that is the most there can be; delete some first")]
+    LimitReached {
+        /// What.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// The thing is there already.
+    #[error("{0} is there already")]
+    AlreadyExists(String),
+    /// The key does not have the scope.
+    #[error("this API key lacks the scope {0}")]
+    ScopeMissing(&'static str),
+    /// No key, an unknown or a revoked one.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The playground is off.
+    #[error("the playground is only there in a development instance (countersign dev)")]
+    NoPlayground,
+    /// The database is busy or the disk is full: what was accepted is safe, this request was not carried out.
+    #[error("{0}; nothing of this request was kept, try again shortly")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error("an internal fault: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// One field is wrong.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field: field.into(), message: message.into() }])
+    }
+}
+
+fn summary(errors: &[FieldError]) -> String {
+    errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
+}
+
+impl From<store::StoreError> for Error {
+    fn from(error: store::StoreError) -> Self {
+        match error {
+            store::StoreError::LimitReached { what, limit } => Self::LimitReached { what, limit },
+            error if error.is_temporary() => {
+                tracing::warn!(%error, "the store is not available");
+                Self::Unavailable(error.to_string())
+            }
+            error => {
+                tracing::error!(%error, "the store failed");
+                Self::Internal("the store failed; the log has the reason".to_owned())
+            }
+        }
+    }
+}
+
+/// What use cases return.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,168 @@
+//! What our DNS server serves: the platform zone, and in development the playground zones and the root above them.
+//!
+//! The whole set is built anew from the store and handed over under a generation number; nothing is patched.
+
+use crate::{
+    App,
+    error::{Error, Result},
+    playground::record_of,
+    settings::Settings,
+};
+use dns::authority::{Zone, ZoneSetBuilder};
+use model::{DomainName, Record, RecordData, Soa, TxtData};
+use std::{net::IpAddr, sync::Arc};
+
+/// How long resolvers may keep a key or the SPF include, in seconds.
+const TTL: u32 = 300;
+
+/// How long resolvers may keep "no such name": short, since the next key may be published any moment.
+const NEGATIVE_TTL: u32 = 30;
+
+/// The name server of playground zones.
+const PLAYGROUND_NAME_SERVER: &str = "ns1.playground.test";
+
+impl App {
+    /// Builds the zones from the store and serves them from then on.
+    pub async fn serve_zones(&self) -> Result<()> {
+        // One builder at a time, so that an older state never replaces a newer one.
+        let _turn = self.zone_turn.lock().await;
+        let generation = self.store.dns_generation().await?;
+        let keys = self.store.published_keys().await?;
+        let mut zones = vec![platform_zone(&self.settings, &keys, generation).map_err(internal)?];
+        if self.settings.playground {
+            zones.push(root_zone(generation));
+            zones.push(playground_host_zone(&self.settings, generation).map_err(internal)?);
+            for (zone, records) in self.store.all_zones_with_records().await? {
+                zones.push(playground_zone(&zone, &records).map_err(internal)?);
+            }
+        }
+        let mut set = ZoneSetBuilder::new(u64::try_from(generation).unwrap_or(0));
+        for zone in &zones {
+            set.add(zone).map_err(internal)?;
+        }
+        self.zones.store(Arc::new(set.build()));
+        Ok(())
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("the DNS zones could not be built: {error}"))
+}
+
+struct Builder {
+    apex: DomainName,
+    records: Vec<Record>,
+}
+
+impl Builder {
+    fn add(&mut self, label: &str, data: RecordData) -> std::result::Result<(), model::DomainNameError> {
+        let owner = if label.is_empty() { self.apex.clone() } else { self.apex.prepend(label)? };
+        self.records.push(Record { owner, ttl: TTL, data });
+        Ok(())
+    }
+
+    fn addresses(&mut self, label: &str, addresses: &[IpAddr]) -> std::result::Result<(), model::DomainNameError> {
+        for address in addresses {
+            let data = match address {
+                IpAddr::V4(v4) => RecordData::A(*v4),
+                IpAddr::V6(v6) => RecordData::Aaaa(*v6),
+            };
+            self.add(label, data)?;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, label: &str, text: &str) -> std::result::Result<(), model::DomainNameError> {
+        self.add(label, RecordData::Txt(TxtData::from_text(text)))
+    }
+}
+
+/// Keys at `<selector>.dkim`, the SPF include at `spf` and `notices`, bounces at `bounce` and `feedback`, and the
+/// consent to DMARC reports about other domains (RFC 9990 §4).
+fn platform_zone(
+    settings: &Settings,
+    keys: &[(String, String)],
+    generation: i64,
+) -> std::result::Result<Zone, model::DomainNameError> {
+    let apex = settings.platform_zone.clone();
+    let mut zone = Builder { apex: apex.clone(), records: Vec::with_capacity(keys.len() + 24) };
+    zone.add("", RecordData::Ns(settings.name_server.clone()))?;
+    if let Some(label) = settings.name_server.relative_to(&apex) {
+        zone.addresses(&label, &settings.public_addresses)?;
+    }
+    zone.addresses("feedback", &settings.public_addresses)?;
+    let feedback = apex.prepend("feedback")?;
+    let spf = spf_record(&settings.sender_addresses);
+    for label in ["spf", "notices"] {
+        zone.text(label, &spf)?;
+    }
+    for label in ["", "bounce"] {
+        zone.add(label, RecordData::Mx { preference: 10, exchange: feedback.clone() })?;
+        zone.text(label, &format!("v=spf1 include:spf.{apex} ~all"))?;
+    }
+    zone.text("_dmarc", "v=DMARC1; p=reject")?;
+    zone.text("*._report._dmarc", "v=DMARC1")?;
+    for (selector, public_key) in keys {
+        zone.text(&format!("{selector}.dkim"), &format!("v=DKIM1; k=rsa; p={public_key}"))?;
+    }
+    Ok(served(apex, soa(&settings.name_server, generation), zone.records))
+}
+
+/// `v=spf1 ip4:… ip6:… ~all`.
+fn spf_record(addresses: &[IpAddr]) -> String {
+    let mechanisms: String = addresses
+        .iter()
+        .map(|address| match address {
+            IpAddr::V4(v4) => format!("ip4:{v4} "),
+            IpAddr::V6(v6) => format!("ip6:{v6} "),
+        })
+        .collect();
+    format!("v=spf1 {mechanisms}~all")
+}
+
+/// In development our server is the whole internet: what is in none of its zones does not exist.
+fn root_zone(generation: i64) -> Zone {
+    let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER).unwrap_or_default();
+    let ns = Record { owner: DomainName::root(), ttl: TTL, data: RecordData::Ns(name_server.clone()) };
+    served(DomainName::root(), soa(&name_server, generation), vec![ns])
+}
+
+fn playground_host_zone(settings: &Settings, generation: i64) -> std::result::Result<Zone, model::DomainNameError> {
+    let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER)?;
+    let apex = DomainName::parse("playground.test")?;
+    let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
+    zone.add("", RecordData::Ns(name_server.clone()))?;
+    zone.addresses("ns1", &settings.public_addresses)?;
+    Ok(served(apex, soa(&name_server, generation), zone.records))
+}
+
+/// A zone as sloppy as its editor was: an alias may stand beside other data, so that the mistake can be diagnosed.
+fn playground_zone(
+    zone: &store::PlaygroundZone,
+    typed: &[store::PlaygroundRecord],
+) -> std::result::Result<Zone, model::DomainNameError> {
+    let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER)?;
+    let ns = Record { owner: zone.apex.clone(), ttl: TTL, data: RecordData::Ns(name_server.clone()) };
+    let records = std::iter::once(ns)
+        // What does not parse any more (a rule became stricter) is left out, not a reason to serve nothing.
+        .chain(typed.iter().filter_map(|record| record_of(record, &zone.apex).ok()))
+        .collect();
+    Ok(Zone { lenient: true, ..served(zone.apex.clone(), soa(&name_server, zone.serial), records) })
+}
+
+fn served(apex: DomainName, soa: Soa, records: Vec<Record>) -> Zone {
+    Zone { soa_ttl: NEGATIVE_TTL, records, ..Zone::new(apex, soa) }
+}
+
+fn soa(name_server: &DomainName, serial: i64) -> Soa {
+    Soa {
+        mname: name_server.clone(),
+        rname: name_server.parent().and_then(|parent| parent.prepend("hostmaster").ok()).unwrap_or_default(),
+        // RFC 1982: serials wrap around.
+        serial: u32::try_from(serial.rem_euclid(1 << 32)).unwrap_or(1).max(1),
+        refresh: 3_600,
+        retry: 600,
+        expire: 604_800,
+        minimum: NEGATIVE_TTL,
+    }
+}

@@ -1,0 +1,243 @@
+//! Playground zones: a stand-in for a customer's DNS host, in development.
+//!
+//! Like most hosts' panels it appends the zone to what is typed into the host field, so the mistakes people make at
+//! a real host can be made here too.
+
+use crate::{
+    App,
+    access::{Caller, Scope},
+    error::{Error, FieldError, Result},
+};
+use model::{DomainName, Record, RecordData, RecordId, RecordType, TxtData, ZoneId, registrable_domain};
+use std::net::{IpAddr, Ipv4Addr};
+use store::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone, StoreError};
+
+/// What a proxied record answers with (RFC 5737): the proxy's address in place of the alias.
+const PROXY_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
+
+/// A record as it is typed into the panel.
+#[derive(Debug, Clone, Default)]
+pub struct TypedRecord {
+    /// The host field: relative, `@` for the zone itself.
+    pub host: String,
+    /// The type.
+    pub record_type: String,
+    /// The value field.
+    pub value: String,
+    /// In seconds.
+    pub ttl: Option<u32>,
+    /// For MX.
+    pub priority: Option<u16>,
+    /// Whether the host's proxy answers for it.
+    pub proxied: bool,
+}
+
+/// A zone with its records.
+#[derive(Debug, Clone)]
+pub struct ZoneView {
+    /// The zone.
+    pub zone: PlaygroundZone,
+    /// Its records, as typed.
+    pub records: Vec<PlaygroundRecord>,
+}
+
+/// The full name that the panel makes of a host field.
+pub fn owner_of(host: &str, apex: &DomainName) -> std::result::Result<DomainName, String> {
+    let host = host.trim();
+    if host.is_empty() || host == "@" {
+        return Ok(apex.clone());
+    }
+    if let Some(absolute) = host.strip_suffix('.') {
+        let name = DomainName::parse(absolute).map_err(|error| error.to_string())?;
+        return if name.is_at_or_below(apex) {
+            Ok(name)
+        } else {
+            Err(format!("{name} is not in the zone {apex}"))
+        };
+    }
+    apex.prepend(host).map_err(|error| error.to_string())
+}
+
+/// The DNS record that a typed one becomes.
+pub fn record_of(typed: &PlaygroundRecord, apex: &DomainName) -> std::result::Result<Record, FieldError> {
+    let field = |field: &str, message: String| FieldError { field: field.to_owned(), message };
+    let owner = owner_of(&typed.host, apex).map_err(|message| field("host", message))?;
+    let data = data_of(&typed.record_type, &typed.value, typed.priority).map_err(|message| field("value", message))?;
+    let data = match data {
+        RecordData::Cname(_) if typed.proxied => RecordData::A(PROXY_ADDRESS),
+        data => data,
+    };
+    Ok(Record { owner, ttl: typed.ttl, data })
+}
+
+fn data_of(record_type: &str, value: &str, priority: Option<u16>) -> std::result::Result<RecordData, String> {
+    let record_type: RecordType = record_type.parse().map_err(|error: model::RecordTypeError| error.to_string())?;
+    let name = |text: &str| DomainName::parse(text).map_err(|error| error.to_string());
+    let value = value.trim();
+    match record_type {
+        RecordType::A => match value.parse() {
+            Ok(IpAddr::V4(address)) => Ok(RecordData::A(address)),
+            _ => Err(format!("\"{value}\" is not an IPv4 address")),
+        },
+        RecordType::Aaaa => match value.parse() {
+            Ok(IpAddr::V6(address)) => Ok(RecordData::Aaaa(address)),
+            _ => Err(format!("\"{value}\" is not an IPv6 address")),
+        },
+        RecordType::Cname => Ok(RecordData::Cname(name(value)?)),
+        RecordType::Ns => Ok(RecordData::Ns(name(value)?)),
+        RecordType::Mx => {
+            let preference = priority.ok_or("an MX record needs a priority")?;
+            Ok(RecordData::Mx { preference, exchange: name(value)? })
+        }
+        RecordType::Txt if value.is_empty() => Err("the value is empty".to_owned()),
+        RecordType::Txt if value.len() > 4_096 => Err(format!("{} bytes; 4,096 are allowed", value.len())),
+        RecordType::Txt => Ok(RecordData::Txt(TxtData::from_text(value))),
+        other => Err(format!("{other} records cannot be made here; A, AAAA, CNAME, MX, NS and TXT can")),
+    }
+}
+
+impl App {
+    fn require_playground(&self, caller: &Caller) -> Result<()> {
+        if !self.settings.playground {
+            return Err(Error::NoPlayground);
+        }
+        caller.require(Scope::Admin)
+    }
+
+    /// All zones, without records.
+    pub async fn playground_zones(&self, caller: &Caller) -> Result<Vec<PlaygroundZone>> {
+        self.require_playground(caller)?;
+        Ok(self.store.list_zones().await?)
+    }
+
+    /// A zone with its records.
+    pub async fn playground_zone(&self, caller: &Caller, id: ZoneId) -> Result<ZoneView> {
+        self.require_playground(caller)?;
+        let zone = self.store.get_zone(id).await.map_err(|error| not_found(error, "zone", &id))?;
+        let records = self.store.zone_records(id).await?;
+        Ok(ZoneView { zone, records })
+    }
+
+    /// Makes a zone.
+    pub async fn create_playground_zone(&self, caller: &Caller, apex: &str) -> Result<PlaygroundZone> {
+        self.require_playground(caller)?;
+        let apex = DomainName::parse(apex).map_err(|error| Error::field("apex", error.to_string()))?;
+        let platform = &self.settings.platform_zone;
+        if apex.is_at_or_below(platform) || platform.is_below(&apex) || registrable_domain(&apex).is_none() {
+            let message = format!("{apex} cannot be a playground zone; take a name such as acme.test");
+            return Err(Error::field("apex", message));
+        }
+        let now = self.clock.now();
+        let new = NewPlaygroundZone { id: self.random.zone_id(now), apex: apex.clone(), created_at: now };
+        let zone = match self.store.create_zone(new).await {
+            Err(StoreError::ZoneAlreadyExists) => return Err(Error::AlreadyExists(format!("the zone {apex}"))),
+            other => other?,
+        };
+        self.zone_changed(&apex).await?;
+        Ok(zone)
+    }
+
+    /// Deletes a zone with all that is in it.
+    pub async fn delete_playground_zone(&self, caller: &Caller, id: ZoneId) -> Result<()> {
+        self.require_playground(caller)?;
+        let zone = self.store.get_zone(id).await.map_err(|error| not_found(error, "zone", &id))?;
+        self.store.delete_zone(id).await?;
+        self.zone_changed(&zone.apex).await
+    }
+
+    /// Adds a record as it was typed.
+    pub async fn create_playground_record(
+        &self,
+        caller: &Caller,
+        zone_id: ZoneId,
+        typed: &TypedRecord,
+    ) -> Result<PlaygroundRecord> {
+        self.require_playground(caller)?;
+        let zone = self.store.get_zone(zone_id).await.map_err(|error| not_found(error, "zone", &zone_id))?;
+        let now = self.clock.now();
+        let new = self.stored_record(typed, zone_id, self.random.record_id(now), now);
+        record_of(&new, &zone.apex).map_err(|error| Error::Invalid(vec![error]))?;
+        let record = self.store.create_record(new).await?;
+        self.zone_changed(&zone.apex).await?;
+        Ok(record)
+    }
+
+    /// Changes a record to what was typed.
+    pub async fn update_playground_record(
+        &self,
+        caller: &Caller,
+        id: RecordId,
+        typed: &TypedRecord,
+    ) -> Result<PlaygroundRecord> {
+        self.require_playground(caller)?;
+        let old = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
+        let zone = self.store.get_zone(old.zone_id).await?;
+        let new = self.stored_record(typed, old.zone_id, id, self.clock.now());
+        record_of(&new, &zone.apex).map_err(|error| Error::Invalid(vec![error]))?;
+        let record = self.store.update_record(new).await.map_err(|error| not_found(error, "record", &id))?;
+        self.zone_changed(&zone.apex).await?;
+        Ok(record)
+    }
+
+    /// Deletes a record.
+    pub async fn delete_playground_record(&self, caller: &Caller, id: RecordId) -> Result<()> {
+        self.require_playground(caller)?;
+        let record = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
+        let zone = self.store.get_zone(record.zone_id).await?;
+        self.store.delete_record(id).await.map_err(|error| not_found(error, "record", &id))?;
+        self.zone_changed(&zone.apex).await
+    }
+
+    /// The zone is served before this returns, and the domains in it are checked next.
+    async fn zone_changed(&self, apex: &DomainName) -> Result<()> {
+        self.serve_zones().await?;
+        self.store.poke_domains_below(apex, self.clock.now()).await?;
+        self.wake.verify.notify_one();
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the others do")]
+    fn stored_record(
+        &self,
+        typed: &TypedRecord,
+        zone_id: ZoneId,
+        id: RecordId,
+        now: jiff::Timestamp,
+    ) -> NewPlaygroundRecord {
+        NewPlaygroundRecord {
+            id,
+            zone_id,
+            host: typed.host.trim().to_owned(),
+            record_type: typed.record_type.trim().to_ascii_uppercase(),
+            value: typed.value.trim().to_owned(),
+            ttl: typed.ttl.unwrap_or(300).min(86_400),
+            priority: typed.priority,
+            proxied: typed.proxied,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+fn not_found(error: StoreError, noun: &'static str, id: &dyn std::fmt::Display) -> Error {
+    match error {
+        StoreError::NotFound => Error::NotFound { noun, id: id.to_string() },
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panel_appends_the_zone_as_hosts_do() {
+        let apex = DomainName::parse("acme.test").unwrap();
+        let owner = |host| owner_of(host, &apex).map(|name| name.to_string());
+        assert_eq!(owner("@").unwrap(), "acme.test");
+        assert_eq!(owner("a._domainkey.mail").unwrap(), "a._domainkey.mail.acme.test");
+        assert_eq!(owner("a.mail.acme.test").unwrap(), "a.mail.acme.test.acme.test");
+        assert_eq!(owner("a.mail.acme.test.").unwrap(), "a.mail.acme.test");
+        assert!(owner("other.test.").is_err());
+    }
+}

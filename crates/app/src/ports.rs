@@ -1,0 +1,90 @@
+//! Time and randomness, as arguments.
+
+use aws_lc_rs::rand;
+use jiff::Timestamp;
+use model::{ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, ZoneId};
+use std::sync::Arc;
+
+/// Reads the time. The composition root gives the system's clock, tests give their own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks a function.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// Fills bytes with randomness fit for secrets.
+#[derive(Clone)]
+pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+
+impl Random {
+    /// The operating system's randomness.
+    pub fn system() -> Self {
+        // Without randomness no key, token or id may be made: stopping is the only safe answer.
+        #[expect(clippy::expect_used, reason = "going on without randomness would make guessable secrets")]
+        Self(Arc::new(|buffer| rand::fill(buffer).expect("the operating system gives randomness")))
+    }
+
+    /// Some bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut buffer = [0; N];
+        (self.0)(&mut buffer);
+        buffer
+    }
+
+    /// A text of letters and digits that DNS keeps as they are (base 32 in lower case): 5 bits a character.
+    pub fn token(&self, length: usize) -> String {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut text = String::with_capacity(length);
+        while text.len() < length {
+            for byte in self.bytes::<32>() {
+                if text.len() < length {
+                    text.push(ALPHABET[usize::from(byte & 31)] as char);
+                }
+            }
+        }
+        text
+    }
+
+    /// A number from 0 up to 1, for spreading work in time.
+    pub fn fraction(&self) -> f64 {
+        f64::from(u32::from_le_bytes(self.bytes::<4>())) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+macro_rules! new_ids {
+    ($($name:ident: $type:ty),* $(,)?) => {
+        impl Random {
+            $(
+                #[doc = concat!("A new [`", stringify!($type), "`].")]
+                pub fn $name(&self, now: Timestamp) -> $type {
+                    let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+                    let mut random = [0; 16];
+                    random[6..].copy_from_slice(&self.bytes::<10>());
+                    <$type>::from_parts(unix_ms, u128::from_be_bytes(random))
+                }
+            )*
+        }
+    };
+}
+
+new_ids! {
+    domain_id: DomainId,
+    record_id: RecordId,
+    org_id: OrgId,
+    api_key_id: ApiKeyId,
+    key_id: KeyId,
+    message_id: MessageId,
+    event_id: EventId,
+    sandbox_message_id: SandboxMessageId,
+    zone_id: ZoneId,
+    request_id: RequestId,
+}

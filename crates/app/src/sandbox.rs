@@ -1,0 +1,165 @@
+//! The sandbox inbox: takes all mail for anyone, judges its authentication by real DNS look-ups, shows it.
+
+use crate::{
+    App,
+    access::{Caller, Scope},
+    error::{Error, Result},
+};
+use jiff::SignedDuration;
+use mail::{
+    authentication::{AuthenticationResults, Envelope, authenticate},
+    lookup::Answers,
+    message::{Summary, summary},
+};
+use model::{EmailAddress, SandboxMessageId};
+use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
+use std::sync::Arc;
+use store::{NewSandboxMessage, StoreError};
+
+/// How many rounds of look-ups one message may need: SPF alone goes at most ten includes deep.
+const MAX_ROUNDS: usize = 40;
+
+/// How many look-ups one message may need in all, whatever its signatures and records ask for.
+const MAX_LOOKUPS: usize = 200;
+
+/// A sandbox message, read.
+#[derive(Debug, Clone)]
+pub struct SandboxView {
+    /// As stored, with its source.
+    pub message: store::SandboxMessage,
+    /// Its parts.
+    pub summary: Summary,
+    /// SPF, DKIM and DMARC, as soon as they were looked up.
+    pub authentication: Option<AuthenticationResults>,
+}
+
+/// The inbox behind the SMTP listener.
+pub struct SandboxInbox(pub Arc<App>);
+
+impl Inbox for SandboxInbox {
+    async fn recipient(&self, _envelope: &EnvelopeSoFar, _to: &EmailAddress) -> std::result::Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Returns only after the message is durable: the session answers 250 then.
+    async fn accept(&self, message: Incoming) -> std::result::Result<String, Refusal> {
+        let app = &self.0;
+        let now = app.clock.now();
+        let id = app.random.sandbox_message_id(now);
+        let read = summary(&message.raw);
+        let (max_messages, max_bytes) = app.settings.sandbox_limits;
+        let new = NewSandboxMessage {
+            id,
+            received_at: now,
+            client_ip: message.client.ip(),
+            helo: message.helo,
+            mail_from: message.mail_from,
+            recipients: message.recipients,
+            tls: message.tls,
+            header_from: read.from.unwrap_or_default(),
+            subject: read.subject.unwrap_or_default(),
+            raw: message.raw,
+        };
+        match app.store.receive_sandbox_message(new, max_messages, max_bytes).await {
+            Ok(()) => {
+                metrics::counter!("countersign_messages_received_total").increment(1);
+                app.wake.authenticate.notify_one();
+                Ok(id.to_string())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message could not be stored; its sender was told to try again");
+                Err(Refusal::temporary("4.3.1", "the message could not be stored; try again later").with_code(452))
+            }
+        }
+    }
+}
+
+impl App {
+    /// Judges the messages that were not judged yet. Returns how many.
+    pub async fn authenticate_received(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let messages = self.store.unauthenticated(now, 20).await?;
+        let count = messages.len();
+        for message in messages {
+            let results = self.authenticate_message(&message).await;
+            let temporary = results.as_ref().is_none_or(has_temporary_error);
+            // DNS that does not answer now may in a moment; after a few tries "temperror" is the honest verdict.
+            if temporary && message.attempts < 3 {
+                let again = now.checked_add(SignedDuration::from_secs(5 << message.attempts)).unwrap_or(now);
+                self.store.defer_authentication(message.id, again).await?;
+                continue;
+            }
+            let Some(results) = results else {
+                tracing::warn!(message = %message.id, "a message needs more DNS look-ups than are allowed");
+                self.store.set_authentication(message.id, "null".to_owned(), now).await?;
+                continue;
+            };
+            let json = serde_json::to_string(&results).map_err(|error| Error::Internal(error.to_string()))?;
+            self.store.set_authentication(message.id, json, now).await?;
+        }
+        Ok(count)
+    }
+
+    /// `None` when the message asks for more look-ups than one message may cost.
+    async fn authenticate_message(&self, message: &store::SandboxMessage) -> Option<AuthenticationResults> {
+        let envelope = Envelope {
+            client_ip: message.client_ip,
+            helo: message.helo.clone(),
+            mail_from: message.mail_from.clone(),
+        };
+        let mut answers = Answers::new();
+        for _ in 0..MAX_ROUNDS {
+            let needed = match authenticate(&message.raw, &envelope, &answers, message.received_at) {
+                Ok(results) => return Some(results),
+                Err(needed) => needed,
+            };
+            if answers.len() + needed.0.len() > MAX_LOOKUPS {
+                return None;
+            }
+            let found = self.dns.resolve_needed(&self.settings.policy.resolvers, &needed.0).await;
+            answers.extend(found);
+        }
+        None
+    }
+
+    /// The inbox, newest first, without the sources.
+    pub async fn sandbox_messages(
+        &self,
+        caller: &Caller,
+        after: Option<SandboxMessageId>,
+        limit: u32,
+        recipient: Option<String>,
+    ) -> Result<Vec<store::SandboxMessage>> {
+        caller.require(Scope::ReadEmails)?;
+        Ok(self.store.list_sandbox_messages(after, limit, recipient).await?)
+    }
+
+    /// One message with its source and verdict.
+    pub async fn sandbox_message(&self, caller: &Caller, id: SandboxMessageId) -> Result<SandboxView> {
+        caller.require(Scope::ReadEmails)?;
+        let message = match self.store.get_sandbox_message(id).await {
+            Err(StoreError::NotFound) => {
+                return Err(Error::NotFound { noun: "sandbox message", id: id.to_string() });
+            }
+            other => other?,
+        };
+        let summary = summary(&message.raw);
+        let authentication = read_authentication(&message);
+        Ok(SandboxView { message, summary, authentication })
+    }
+
+    /// Empties the inbox. Returns how many messages it had.
+    pub async fn clear_sandbox(&self, caller: &Caller) -> Result<u64> {
+        caller.require(Scope::Admin)?;
+        Ok(self.store.delete_all_sandbox_messages().await?)
+    }
+}
+
+/// The stored verdict of a message.
+pub fn read_authentication(message: &store::SandboxMessage) -> Option<AuthenticationResults> {
+    message.authentication.as_deref().and_then(|json| serde_json::from_str(json).ok())
+}
+
+fn has_temporary_error(results: &AuthenticationResults) -> bool {
+    results.has_temporary_error()
+}

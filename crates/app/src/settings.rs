@@ -1,0 +1,70 @@
+//! What the operator decides, as the use cases need it.
+
+use diagnosis::{Profile, Variables, inquiry::Policy};
+use model::DomainName;
+use std::net::{IpAddr, SocketAddr};
+
+/// The platform's settings. Read once, by the composition root.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
+    pub platform_zone: DomainName,
+    /// The name server of the platform zone.
+    pub name_server: DomainName,
+    /// Where that name server and the feedback host can be reached.
+    pub public_addresses: Vec<IpAddr>,
+    /// The addresses that our mail leaves from; they make up the SPF include.
+    pub sender_addresses: Vec<IpAddr>,
+    /// Where DMARC reports of customers' domains are sent.
+    pub dmarc_mailbox: String,
+    /// The profile of a domain that is added without naming one.
+    pub default_profile: String,
+    /// All profiles.
+    pub profiles: Vec<Profile>,
+    /// Whom to ask about DNS, and how far to go.
+    pub policy: Policy,
+    /// Where accepted mail is handed over.
+    pub transport: Transport,
+    /// How our SMTP client and listener call themselves.
+    pub smtp_hostname: DomainName,
+    /// How many DKIM keys are made in advance.
+    pub key_pool: usize,
+    /// Whether there are playground zones.
+    pub playground: bool,
+    /// The largest message, in bytes of MIME.
+    pub max_message_size: usize,
+    /// How many messages, and how many bytes of them, the sandbox inbox keeps.
+    pub sandbox_limits: (u64, u64),
+}
+
+/// Where accepted mail is handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// All mail goes to the sandbox inbox's SMTP listener, whatever its recipient.
+    Sandbox(SocketAddr),
+}
+
+impl Settings {
+    /// A profile by name.
+    pub fn profile(&self, name: &str) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// The zone that holds the keys: `dkim.<platform zone>`.
+    pub fn dkim_zone(&self) -> String {
+        format!("dkim.{}", self.platform_zone)
+    }
+
+    /// A host of the platform zone.
+    pub fn platform_host(&self, label: &str) -> String {
+        format!("{label}.{}", self.platform_zone)
+    }
+
+    /// The profile variables that do not depend on the domain.
+    pub fn variables(&self) -> Variables {
+        [("platform", self.platform_zone.to_string()), ("dmarcrua", self.dmarc_mailbox.clone())]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! The background tasks: each reconciles by itself, runs on a poke and on a period, and stops when told.
+
+use crate::{App, error::Result};
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How many domains are checked, and messages delivered, at the same time.
+const BATCH: u32 = 16;
+
+/// The longest a task sleeps: a poke that got lost, or another node's work, is found by then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+
+/// Pokes for the tasks.
+#[derive(Default)]
+pub struct Wake {
+    /// Domains may be due.
+    pub verify: Notify,
+    /// Messages may be due.
+    pub deliver: Notify,
+    /// What DNS serves may have changed.
+    pub dns: Notify,
+    /// Received messages may wait for their verdict.
+    pub authenticate: Notify,
+    /// The key pool may have room.
+    pub key_pool: Notify,
+}
+
+/// Starts every task. They end soon after `cancel`; what they were in the middle of is finished or left to its lease.
+pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let start = |tasks: &mut JoinSet<()>, task: Task| {
+        let (app, cancel) = (Arc::clone(app), cancel.clone());
+        tasks.spawn(async move { run(app, cancel, task).await });
+    };
+    for task in [Task::ServeZones, Task::FillKeyPool, Task::Verify, Task::Deliver, Task::Authenticate] {
+        start(&mut tasks, task);
+    }
+    tasks
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    ServeZones,
+    FillKeyPool,
+    Verify,
+    Deliver,
+    Authenticate,
+}
+
+async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
+    while !cancel.is_cancelled() {
+        let pause = match task.once(&app).await {
+            // There may be more of it at once.
+            Ok(0) => task.sleep(&app).await,
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                tracing::warn!(?task, %error, "a background task failed; it goes on in a moment");
+                Duration::from_secs(2)
+            }
+        };
+        if pause.is_zero() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = task.poke(&app).notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+impl Task {
+    /// One pass; how much it did.
+    async fn once(self, app: &App) -> Result<usize> {
+        match self {
+            Self::ServeZones => app.serve_zones().await.map(|()| 0),
+            Self::FillKeyPool => app.fill_key_pool().await,
+            Self::Verify => app.check_due_domains(BATCH).await,
+            Self::Deliver => app.deliver_due(BATCH).await,
+            Self::Authenticate => app.authenticate_received().await.map(|_| 0),
+        }
+    }
+
+    fn poke(self, app: &App) -> &Notify {
+        match self {
+            Self::ServeZones => &app.wake.dns,
+            Self::FillKeyPool => &app.wake.key_pool,
+            Self::Verify => &app.wake.verify,
+            Self::Deliver => &app.wake.deliver,
+            Self::Authenticate => &app.wake.authenticate,
+        }
+    }
+
+    /// Until the next thing is due, but no longer than [`LONGEST_SLEEP`].
+    async fn sleep(self, app: &App) -> Duration {
+        let due = match self {
+            Self::Verify => app.store.next_domain_due_at().await,
+            Self::Deliver => app.store.next_delivery_due_at().await,
+            Self::Authenticate => app.store.next_authentication_due_at().await,
+            Self::ServeZones | Self::FillKeyPool => Ok(None),
+        };
+        match due {
+            Ok(Some(at)) => soon(at.duration_since(app.clock.now())),
+            _ => LONGEST_SLEEP,
+        }
+    }
+}
+
+fn soon(wait: impl TryInto<Duration>) -> Duration {
+    // What is due already is tried again in a moment, never in a tight loop: its lease may still be held.
+    wait.try_into().unwrap_or(Duration::ZERO).clamp(Duration::from_millis(50), LONGEST_SLEEP)
+}
+
+/// Watches a future until cancellation, for composition roots that run servers beside the tasks.
+pub async fn until_cancelled<F: Future>(cancel: &CancellationToken, future: F) -> Option<F::Output> {
+    tokio::select! {
+        () = cancel.cancelled() => None,
+        output = future => Some(output),
+    }
+}

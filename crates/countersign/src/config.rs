@@ -1,0 +1,265 @@
+//! Configuration: defaults, then `countersign.toml`, then the environment, then flags. Later wins.
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use model::DomainName;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the API and the dashboard listen.
+    pub http: SocketAddr,
+    /// Where the DNS server listens, UDP and TCP.
+    pub dns: SocketAddr,
+    /// Where the SMTP listener of the sandbox inbox listens.
+    pub smtp: SocketAddr,
+    /// The folder of the database and the master key.
+    pub data: PathBuf,
+    /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
+    pub platform_zone: String,
+    /// The addresses that mail leaves from; they make up the SPF include.
+    pub sender_addresses: Vec<IpAddr>,
+    /// Where DMARC reports of customers' domains go; empty for `dmarc@` the platform zone.
+    pub dmarc_mailbox: String,
+    /// The profile of domains that are added without naming one.
+    pub default_profile: String,
+    /// A folder of further profiles, Domain Connect templates; empty for none.
+    pub profiles: PathBuf,
+    /// How many DKIM keys are made in advance.
+    pub key_pool: usize,
+    /// The largest message, in bytes.
+    pub max_message_size: usize,
+    /// How many messages the sandbox inbox keeps.
+    pub sandbox_messages: u64,
+    /// How many bytes of messages the sandbox inbox keeps.
+    pub sandbox_bytes: u64,
+    /// The master key, 64 hexadecimal digits; empty for a file in the data folder, made at the first start.
+    pub master_key: String,
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as `info,dns=debug`.
+    pub log: String,
+    /// How it is logged: `text` or `json`.
+    pub log_format: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            http: loopback(8080),
+            dns: loopback(5300),
+            smtp: loopback(2525),
+            data: PathBuf::from("countersign-data"),
+            platform_zone: "send.countersign.test".to_owned(),
+            sender_addresses: vec![IpAddr::from([127, 0, 0, 1])],
+            dmarc_mailbox: String::new(),
+            default_profile: "three-cname".to_owned(),
+            profiles: PathBuf::new(),
+            key_pool: 30,
+            max_message_size: 25 * 1024 * 1024,
+            sandbox_messages: 1_000,
+            sandbox_bytes: 200 * 1024 * 1024,
+            master_key: String::new(),
+            log: "info".to_owned(),
+            log_format: "text".to_owned(),
+        }
+    }
+}
+
+/// Flags that set configuration values for one run.
+#[derive(Debug, Clone, Default, clap::Args, Serialize)]
+pub struct Overrides {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = "countersign.toml")]
+    #[serde(skip)]
+    pub config: PathBuf,
+    /// Where API and dashboard listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<SocketAddr>,
+    /// Where the DNS server listens
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<SocketAddr>,
+    /// Where the SMTP listener listens
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SocketAddr>,
+    /// Folder of the database and the master key
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Zone that our DNS server serves the keys in
+    #[arg(long, value_name = "ZONE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_zone: Option<String>,
+    /// What is logged: error, warn, info, debug, or a filter
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or variable is wrong.
+    #[error("the configuration is wrong: {0}")]
+    Read(#[from] Box<figment::Error>),
+    /// One value is wrong.
+    #[error("the configuration is wrong: {key} = \"{value}\": {problem}")]
+    Value {
+        /// Which.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads every source.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let config: Self = figment(overrides).extract().map_err(Box::new)?;
+        config.platform_zone()?;
+        Ok(config)
+    }
+
+    /// The platform zone, parsed.
+    pub fn platform_zone(&self) -> Result<DomainName, ConfigError> {
+        DomainName::parse(&self.platform_zone).map_err(|error| ConfigError::Value {
+            key: "platform_zone",
+            value: self.platform_zone.clone(),
+            problem: error.to_string(),
+        })
+    }
+
+    /// The master key of the configuration, if one is there.
+    pub fn master_key(&self) -> Result<Option<[u8; 32]>, ConfigError> {
+        if self.master_key.is_empty() {
+            return Ok(None);
+        }
+        parse_key(&self.master_key).map(Some).ok_or_else(|| ConfigError::Value {
+            key: "master_key",
+            value: "…".to_owned(),
+            problem: "it is not 64 hexadecimal digits".to_owned(),
+        })
+    }
+
+    /// The values in force as a `countersign.toml`, each with where it comes from. Secrets are not shown.
+    pub fn describe(overrides: &Overrides) -> Result<String, ConfigError> {
+        let config = Self::load(overrides)?;
+        let figment = figment(overrides);
+        let value = serde_json::to_value(&config).unwrap_or_default();
+        let mut out = String::new();
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let source = figment.find_metadata(key).map_or("default", |metadata| source_name(&metadata.name));
+            let shown = if key == "master_key" && !config.master_key.is_empty() {
+                "\"(set, not shown)\"".to_owned()
+            } else {
+                value.to_string()
+            };
+            out.push_str(&format!("{:<48} # {source}\n", format!("{key} = {shown}")));
+        }
+        Ok(out)
+    }
+}
+
+/// 64 hexadecimal digits as a key.
+pub fn parse_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(key)
+}
+
+const FLAGS: &str = "flag";
+
+fn figment(overrides: &Overrides) -> Figment {
+    Figment::from(Serialized::defaults(Config::default()))
+        .merge(Toml::file(&overrides.config))
+        .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config"]))
+        .merge(NamedFlags(overrides))
+}
+
+/// Flags as a source of their own, so that `config` can name it.
+struct NamedFlags<'a>(&'a Overrides);
+
+impl figment::Provider for NamedFlags<'_> {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named(FLAGS)
+    }
+
+    fn data(&self) -> Result<figment::value::Map<figment::Profile, figment::value::Dict>, figment::Error> {
+        Serialized::defaults(self.0).data()
+    }
+}
+
+fn source_name(name: &str) -> &str {
+    if name.contains("TOML") {
+        "file"
+    } else if name.contains("environment") {
+        "environment"
+    } else if name == FLAGS {
+        "flag"
+    } else {
+        "default"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_sources_win_and_are_named() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("countersign.toml", "http = \"127.0.0.1:9000\"\nkey_pool = 7\n")?;
+            jail.set_env("COUNTERSIGN_KEY_POOL", "9");
+            let overrides = Overrides {
+                config: "countersign.toml".into(),
+                dns: Some("127.0.0.1:5399".parse().unwrap()),
+                ..Overrides::default()
+            };
+            let config = Config::load(&overrides).unwrap();
+            assert_eq!((config.http.port(), config.key_pool, config.dns.port()), (9000, 9, 5399));
+            let shown = Config::describe(&overrides).unwrap();
+            let source = |key: &str| {
+                let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
+                line.rsplit("# ").next().unwrap().to_owned()
+            };
+            assert_eq!([source("http"), source("key_pool"), source("dns"), source("smtp")], ["file", "environment", "flag", "default"]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("countersign.toml", "htpp = \"127.0.0.1:9000\"\n")?;
+            let overrides = Overrides { config: "countersign.toml".into(), ..Overrides::default() };
+            let error = Config::load(&overrides).unwrap_err().to_string();
+            assert!(error.contains("htpp"), "{error}");
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn master_keys_are_64_hexadecimal_digits() {
+        assert_eq!(parse_key(&"0f".repeat(32)), Some([15; 32]));
+        assert_eq!(parse_key("0f"), None);
+        assert_eq!(parse_key(&"ä".repeat(32)), None);
+    }
+}

@@ -1,0 +1,388 @@
+//! One running platform: every listener, every background task, assembled from the configuration.
+
+use crate::{
+    config::{Config, ConfigError, parse_key},
+    operations,
+};
+use app::{
+    App, Parts, Settings, Transport,
+    access::{Caller, Scope},
+    ports::{Clock, Random},
+    sandbox::SandboxInbox,
+    tasks,
+    vault::Vault,
+};
+use diagnosis::{Profile, inquiry::Policy};
+use dns::authority::{Server as DnsServer, ZoneSet};
+use model::{DomainName, EmailAddress, OrgId, Timestamp};
+use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use store::{Store, StoreOptions};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// The file with the development instance's API key, in the data folder.
+const API_KEY_FILE: &str = "api-key";
+/// The file with the master key, in the data folder.
+const MASTER_KEY_FILE: &str = "master.key";
+/// The playground zone that a new development instance starts with.
+const FIRST_ZONE: &str = "acme.test";
+/// How long what is in flight may take when the instance stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why an instance did not start. Every text names the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port is taken or not allowed.
+    #[error("{what} cannot listen at {address}: {problem}. Choose another with --{flag} ADDRESS:PORT (port 0 takes a free one)")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// Its flag.
+        flag: &'static str,
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// Why it cannot.
+        problem: String,
+    },
+    /// Another instance has the data folder.
+    #[error("another countersign uses the data folder {0}; stop it, or choose another folder with --data FOLDER")]
+    DataInUse(PathBuf),
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {problem}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The database was made with another master key.
+    #[error("the master key is not the one that the secrets in {0} were sealed with; put the old key back (file master.key in the data folder, or COUNTERSIGN_MASTER_KEY)")]
+    WrongMasterKey(PathBuf),
+    /// The database.
+    #[error("the database {path} cannot be opened: {source}")]
+    Store {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: store::StoreError,
+    },
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A running platform.
+pub struct Instance {
+    /// Where API and dashboard are.
+    pub http: SocketAddr,
+    /// Where the DNS server is.
+    pub dns: SocketAddr,
+    /// Where the SMTP listener is.
+    pub smtp: SocketAddr,
+    /// The API key of the development organisation.
+    pub api_key: String,
+    /// Whether the database was made by this start.
+    pub first_start: bool,
+    /// The use cases.
+    pub app: Arc<App>,
+    cancel: CancellationToken,
+    running: JoinSet<()>,
+    // Held for as long as the instance runs.
+    _lock: File,
+}
+
+impl Instance {
+    /// Starts a development instance: everything on the configured addresses, with a playground.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let folder = &config.data;
+        let lock = lock_folder(folder)?;
+        let random = Random::system();
+        let clock = Clock::new(system_time);
+        let vault = open_vault(config, &random)?;
+        let path = folder.join("countersign.sqlite");
+        let store = Store::open(&path, StoreOptions::default())
+            .await
+            .map_err(|source| StartError::Store { path: path.clone(), source })?;
+        check_vault(&vault, &store, &random, &path).await?;
+
+        let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
+        let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones))
+            .await
+            .map_err(|error| listen_error("the DNS server", "dns", config.dns, &error))?;
+        let dns_address = dns_server.local_addr();
+        let inbox = Arc::new(LateInbox::default());
+        let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
+        smtp_config.max_message_size = config.max_message_size + 64 * 1024;
+        smtp_config.tls = Some(Arc::new(
+            smtp::tls::self_signed(&smtp_config.hostname).map_err(|error| StartError::Other(error.to_string()))?,
+        ));
+        let smtp_server = Listener::bind(config.smtp, smtp_config, Arc::clone(&inbox))
+            .await
+            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, &error))?;
+        let smtp_address = smtp_server.local_addr();
+        let http_listener = TcpListener::bind(config.http)
+            .await
+            .map_err(|error| listen_error("the API", "http", config.http, &error))?;
+        let http = http_listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
+
+        let settings = settings(config, dns_address, smtp_address)?;
+        let dns = dns::Client::new(dns::ClientOptions::default());
+        let app = Arc::new(App::new(Parts { settings, store, dns, vault, clock, random, zones }));
+        inbox.0.set(SandboxInbox(Arc::clone(&app))).map_err(|_| StartError::Other("started twice".to_owned()))?;
+        let (org_id, first_start) = app.first_organisation("Development").await.map_err(other)?;
+        let api_key = api_key(&app, org_id, folder).await?;
+        let owner = Caller::owner(org_id);
+        if first_start {
+            app.create_playground_zone(&owner, FIRST_ZONE).await.map_err(other)?;
+        }
+        // Before anything can be asked: the zones are served, whatever the order in which tasks start.
+        app.serve_zones().await.map_err(other)?;
+
+        let cancel = CancellationToken::new();
+        let mut running = tasks::spawn(&app, &cancel);
+        running.spawn(dns_server.run(cancel.clone()));
+        running.spawn(smtp_server.run(cancel.clone()));
+        let router = operations::router(Arc::clone(&app))
+            .merge(api::router(Arc::clone(&app)))
+            .merge(web::router(Arc::clone(&app), owner));
+        let stop = cancel.clone();
+        running.spawn(async move {
+            let serving = axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned());
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the HTTP server stopped");
+            }
+        });
+        Ok(Self {
+            http,
+            dns: dns_address,
+            smtp: smtp_address,
+            api_key,
+            first_start,
+            app,
+            cancel,
+            running,
+            _lock: lock,
+        })
+    }
+
+    /// Stops taking work, lets what is in flight finish for a bounded time, and returns.
+    pub async fn stop(mut self) {
+        self.cancel.cancel();
+        let drained = tokio::time::timeout(DRAIN, async { while self.running.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!("something was still running after {} seconds and was cut off", DRAIN.as_secs());
+            self.running.shutdown().await;
+        }
+    }
+}
+
+/// The one place that reads the system's clock.
+#[expect(clippy::disallowed_methods, reason = "the composition root hands the time to everyone else")]
+pub fn system_time() -> Timestamp {
+    Timestamp::now()
+}
+
+fn other(error: app::Error) -> StartError {
+    StartError::Other(error.to_string())
+}
+
+fn listen_error(what: &'static str, flag: &'static str, address: SocketAddr, error: &io::Error) -> StartError {
+    let problem = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { what, flag, address, problem }
+}
+
+fn lock_folder(folder: &Path) -> Result<File, StartError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StartError::File { path, source }
+    };
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    // The database holds customers' mail, the key file opens its secrets: nobody else's business.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(at(folder))?;
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(StartError::File { path, source }),
+    }
+}
+
+/// Reads a small secret file, or makes it with `content` readable by its owner only, durable before it is used.
+fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String, StartError> {
+    let at = |source| StartError::File { path: path.to_owned(), source };
+    match File::open(path) {
+        Ok(mut file) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(at)?;
+            Ok(text)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = content();
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
+            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
+            Ok(text)
+        }
+        Err(error) => Err(at(error)),
+    }
+}
+
+fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
+    let key = if let Some(key) = config.master_key()? {
+        key
+    } else {
+        let path = config.data.join(MASTER_KEY_FILE);
+        let make = || random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        let text = read_or_make(&path, make)?;
+        let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
+        parse_key(&text).ok_or(StartError::Content { path, problem })?
+    };
+    Vault::new(&key).map_err(|error| StartError::Other(error.to_string()))
+}
+
+/// A secret sealed at the first start: it opens only with the same master key.
+async fn check_vault(vault: &Vault, store: &Store, random: &Random, path: &Path) -> Result<(), StartError> {
+    const SETTING: &str = "master_key_check";
+    let failed = |source| StartError::Store { path: path.to_owned(), source };
+    let sealed = vault.seal(SETTING, SETTING.as_bytes(), random).map_err(|error| StartError::Other(error.to_string()))?;
+    let mine: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let stored = store.set_if_absent(SETTING, &mine).await.map_err(failed)?;
+    let bytes: Vec<u8> = (0..stored.len() / 2)
+        .filter_map(|index| u8::from_str_radix(stored.get(index * 2..index * 2 + 2)?, 16).ok())
+        .collect();
+    match vault.open(SETTING, &bytes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(StartError::WrongMasterKey(path.to_owned())),
+    }
+}
+
+/// The key of the development organisation, kept in a file so that it can be shown at every start.
+async fn api_key(app: &App, org_id: OrgId, folder: &Path) -> Result<String, StartError> {
+    let path = folder.join(API_KEY_FILE);
+    if let Ok(text) = fs::read_to_string(&path) {
+        let key = text.trim().to_owned();
+        if app.authenticate(&key).await.is_ok() {
+            return Ok(key);
+        }
+        // Not a key of this database: it was moved or edited. A new one takes its place.
+        fs::remove_file(&path).map_err(|source| StartError::File { path: path.clone(), source })?;
+    }
+    let key = app.create_api_key(org_id, "development", &Scope::ALL).await.map_err(other)?;
+    read_or_make(&path, || format!("{key}\n"))?;
+    Ok(key)
+}
+
+fn host(zone: &DomainName, label: &str) -> DomainName {
+    zone.prepend(label).unwrap_or_else(|_| zone.clone())
+}
+
+fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settings, StartError> {
+    let platform_zone = config.platform_zone()?;
+    let mut profiles = Profile::built_in();
+    profiles.extend(further_profiles(&config.profiles)?);
+    if !profiles.iter().any(|profile| profile.name == config.default_profile) {
+        return Err(StartError::Config(ConfigError::Value {
+            key: "default_profile",
+            value: config.default_profile.clone(),
+            problem: "there is no such profile".to_owned(),
+        }));
+    }
+    Ok(Settings {
+        name_server: host(&platform_zone, "ns1"),
+        public_addresses: vec![dns.ip()],
+        sender_addresses: config.sender_addresses.clone(),
+        dmarc_mailbox: match config.dmarc_mailbox.as_str() {
+            "" => format!("dmarc@{platform_zone}"),
+            mailbox => EmailAddress::parse(mailbox)
+                .map_err(|error| ConfigError::Value {
+                    key: "dmarc_mailbox",
+                    value: mailbox.to_owned(),
+                    problem: error.to_string(),
+                })?
+                .to_string(),
+        },
+        default_profile: config.default_profile.clone(),
+        profiles,
+        policy: Policy::for_resolvers(vec![dns]),
+        transport: Transport::Sandbox(smtp),
+        smtp_hostname: host(&platform_zone, "out"),
+        key_pool: config.key_pool,
+        playground: true,
+        max_message_size: config.max_message_size,
+        sandbox_limits: (config.sandbox_messages, config.sandbox_bytes),
+        platform_zone,
+    })
+}
+
+fn further_profiles(folder: &Path) -> Result<Vec<Profile>, StartError> {
+    if folder.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StartError::File { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            Profile::parse(&text).map_err(|error| StartError::Content { path, problem: error.to_string() })
+        })
+        .collect()
+}
+
+/// The listener is bound before the platform is assembled, since the platform has to know its port.
+#[derive(Default)]
+struct LateInbox(OnceLock<SandboxInbox>);
+
+impl Inbox for LateInbox {
+    async fn recipient(&self, envelope: &EnvelopeSoFar, to: &EmailAddress) -> Result<(), Refusal> {
+        match self.0.get() {
+            Some(inbox) => inbox.recipient(envelope, to).await,
+            None => Err(starting()),
+        }
+    }
+
+    async fn accept(&self, message: Incoming) -> Result<String, Refusal> {
+        match self.0.get() {
+            Some(inbox) => inbox.accept(message).await,
+            None => Err(starting()),
+        }
+    }
+}
+
+fn starting() -> Refusal {
+    Refusal::temporary("4.3.2", "starting up; try again in a moment")
+}

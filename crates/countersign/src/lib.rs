@@ -1,0 +1,12 @@
+//! The composition root: configuration, the running instance, and the commands.
+//!
+//! The only place that reads the environment and the clock. `main.rs` parses the command line and calls
+//! [`commands`]; tests start an [`Instance`] themselves.
+
+pub mod commands;
+pub mod config;
+pub mod instance;
+mod operations;
+
+pub use config::{Config, Overrides};
+pub use instance::Instance;

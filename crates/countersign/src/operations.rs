@@ -1,0 +1,72 @@
+//! `/healthz`, `/readyz`, `/metrics`: for those who run the platform.
+
+use app::App;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::{Arc, OnceLock};
+
+static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Upper bounds of the duration histograms, in seconds.
+const BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// The process-wide recorder; installed at the first call.
+fn recorder() -> Option<&'static PrometheusHandle> {
+    METRICS
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)
+                .and_then(PrometheusBuilder::install_recorder)
+                .inspect_err(|error| tracing::error!(%error, "metrics are off"))
+                .ok()
+        })
+        .as_ref()
+}
+
+/// The operator's routes.
+pub fn router(app: Arc<App>) -> Router {
+    recorder();
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render_metrics))
+        .with_state(app)
+}
+
+/// The process runs.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The process can do its work: something can be stored.
+async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
+    match app.ready().await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
+    }
+}
+
+async fn render_metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let Some(recorder) = recorder() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "metrics are off\n".to_owned()).into_response();
+    };
+    if let Ok(gauges) = app.gauges().await {
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        let float = |number: u64| number as f64;
+        for (status, count) in gauges.domains {
+            metrics::gauge!("countersign_domains", "status" => status.as_str()).set(float(count));
+        }
+        metrics::gauge!("countersign_queue_deliveries").set(float(gauges.queued));
+        metrics::gauge!("countersign_key_pool_keys").set(float(gauges.key_pool));
+        let oldest = gauges.oldest_queued.map_or(0.0, |at| app.now().duration_since(at).as_secs_f64());
+        metrics::gauge!("countersign_queue_oldest_seconds_now").set(oldest);
+    }
+    recorder.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], recorder.render()).into_response()
+}

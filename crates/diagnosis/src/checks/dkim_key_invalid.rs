@@ -1,0 +1,18 @@
+//! A DKIM record that verifiers discard.
+
+use super::{Context, parse_key};
+use crate::finding::{Defect, Finding, Remedy};
+
+/// The DKIM record does not parse.
+///
+/// A verifier discards it and treats the signature as if there were no key. Replace it by the planned one.
+///
+/// Source: RFC 6376 §3.6.1.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let texts = context.key_texts()?;
+    let [found] = texts.as_slice() else { return None };
+    let reason = parse_key(found).err()?;
+    let defect = Defect::DkimKeyInvalid { name: context.record.owner.clone(), found: found.clone(), reason };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.clone()) };
+    Some(context.finding(defect, context.severity(), remedy))
+}

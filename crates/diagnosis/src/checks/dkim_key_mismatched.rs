@@ -1,0 +1,40 @@
+//! A DKIM key is there, and it is not ours.
+
+use super::{Context, holds, parse_key};
+use crate::finding::{Defect, Finding, Remedy};
+use mail::dkim::KeyState;
+
+/// The public key at the selector is not the one we sign with.
+///
+/// Every signature fails. Replace the record; a key that was cut off while pasting looks like this too.
+///
+/// Source: RFC 6376 §6.1.3.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let expected = context.expected_key()?;
+    let texts = context.key_texts()?;
+    let [found] = texts.as_slice() else { return None };
+    let key = parse_key(found).ok()?;
+    if holds(&key, expected) || key.key == KeyState::Revoked {
+        return None;
+    }
+    let found_key: String =
+        found.split("p=").nth(1).unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+    let defect = Defect::DkimKeyMismatched {
+        name: context.record.owner.clone(),
+        expected_start: ends(expected),
+        found_start: ends(&found_key),
+    };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.clone()) };
+    Some(context.finding(defect, context.severity(), remedy))
+}
+
+/// Keys of one kind start alike: the part that tells them apart comes after the DER header.
+fn ends(key: &str) -> String {
+    let key: Vec<char> = key.chars().collect();
+    if key.len() <= 60 {
+        return key.into_iter().collect();
+    }
+    let start: String = key[44..56].iter().collect();
+    let end: String = key[key.len() - 8..].iter().collect();
+    format!("…{start}…{end}")
+}

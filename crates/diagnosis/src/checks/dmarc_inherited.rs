@@ -1,0 +1,32 @@
+//! The policy comes from a name further up.
+
+use super::{Context, dmarc_answers, dmarc_records};
+use crate::{
+    finding::{Defect, Finding},
+    plan::Expected,
+};
+use model::{DomainName, Severity};
+
+/// The domain has no DMARC record of its own; the one of a domain above it applies.
+///
+/// That is enough for the mailbox providers. A record of its own lets the domain have its own policy and reports.
+///
+/// Source: RFC 9989 §4.10.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let (from, policy) = inherited(context)?;
+    let defect = Defect::DmarcInherited { name: context.record.owner.clone(), from, policy };
+    Some(context.finding(defect, Severity::Info, context.add()))
+}
+
+/// Where the applying policy was found and what it is, when that is not the domain itself.
+pub fn inherited(context: &Context<'_>) -> Option<(DomainName, String)> {
+    if !matches!(context.record.expected, Expected::Dmarc { .. })
+        || !dmarc_records(&context.texts()).is_empty()
+    {
+        return None;
+    }
+    let answers = dmarc_answers(context.view, &context.plan.domain);
+    let discovery = mail::dmarc::discover(&context.plan.domain, &answers).ok()?;
+    let (found, policy) = (discovery.found?, discovery.applied?);
+    found.inherited.then(|| (found.at, policy.to_string()))
+}

@@ -1,0 +1,307 @@
+//! The checks: one file per defect, named after it.
+//!
+//! A check looks at one planned record in its [`Context`] and returns a finding or nothing. [`explain_wrong`] is
+//! called for a record that is certainly not right and stops at the first check that knows why, from the precise to
+//! the general; [`inspect_right`] is called for a record that is there and looks for what is wrong all the same.
+
+mod address_wrong;
+mod cname_conflict;
+mod cname_proxied;
+mod cname_target_missing;
+mod cname_target_zone_appended;
+mod cname_wrong_target;
+mod dkim_key_invalid;
+mod dkim_key_mismatched;
+mod dkim_key_revoked;
+mod dkim_key_weak;
+mod dkim_multiple_records;
+pub mod dkim_partial;
+mod dmarc_inherited;
+mod dmarc_invalid;
+mod dmarc_missing;
+mod dmarc_multiple_records;
+pub mod domain_not_found;
+mod mx_wrong;
+pub mod name_server_lame;
+mod record_in_doubled_zone;
+mod record_misplaced;
+mod record_missing;
+mod record_wrong_type;
+pub mod resolver_cache_stale;
+mod spf_invalid;
+mod spf_mechanism_absent;
+mod spf_missing;
+mod spf_multiple_records;
+mod spf_passes_all;
+pub mod subdomain_recommended;
+mod txt_quotes_pasted;
+mod txt_wrong_value;
+
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    observation::Says,
+    plan::{Expected, Plan, PlannedRecord},
+    view::{Fact, View},
+};
+use mail::{
+    dkim::{KeyRecord, KeyState},
+    lookup::{Answer, Answers, Question},
+};
+use model::{Confidence, DomainName, RecordData, RecordType, Severity};
+
+/// One planned record and all that was observed around it.
+pub struct Context<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The record.
+    pub record: &'a PlannedRecord,
+    /// The facts.
+    pub view: &'a View<'a>,
+    /// The zone that the record's name is in.
+    pub zone: Option<DomainName>,
+    /// What is at the name for the record's own type.
+    pub here: Says,
+}
+
+/// A check: a pure function of its context.
+type Check = fn(&Context<'_>) -> Option<Finding>;
+
+/// From the precise to the general. The last of each kind always knows something.
+const WRONG: &[Check] = &[
+    cname_conflict::check,
+    cname_target_zone_appended::check,
+    cname_wrong_target::check,
+    txt_quotes_pasted::check,
+    dkim_multiple_records::check,
+    dkim_key_revoked::check,
+    dkim_key_invalid::check,
+    dkim_key_mismatched::check,
+    spf_multiple_records::check,
+    spf_invalid::check,
+    spf_mechanism_absent::check,
+    dmarc_multiple_records::check,
+    dmarc_invalid::check,
+    mx_wrong::check,
+    address_wrong::check,
+    record_wrong_type::check,
+    record_in_doubled_zone::check,
+    record_misplaced::check,
+    cname_proxied::check,
+    txt_wrong_value::check,
+    spf_missing::check,
+    dmarc_missing::check,
+    record_missing::check,
+];
+
+/// All that can be wrong with a record that is at its place.
+const RIGHT: &[Check] = &[
+    cname_conflict::check,
+    cname_target_missing::check,
+    dkim_key_revoked::check,
+    dkim_key_invalid::check,
+    dkim_key_mismatched::check,
+    dkim_key_weak::check,
+    dmarc_inherited::check,
+    spf_passes_all::check,
+];
+
+/// Says why a record is not right.
+pub fn explain_wrong(context: &Context<'_>) -> Option<Finding> {
+    WRONG.iter().find_map(|check| check(context))
+}
+
+/// Says what is wrong with a record that is there.
+pub fn inspect_right(context: &Context<'_>) -> Vec<Finding> {
+    RIGHT.iter().filter_map(|check| check(context)).collect()
+}
+
+impl Context<'_> {
+    /// A finding about this record, seen for certain.
+    pub fn finding(&self, defect: Defect, severity: Severity, remedy: Remedy) -> Finding {
+        let record = Some(self.record.key.clone());
+        Finding { defect, severity, confidence: Confidence::Confirmed, record, remedy }
+    }
+
+    /// How bad it is that this record is not right: what is recommended only warns.
+    pub fn severity(&self) -> Severity {
+        if self.record.required { Severity::Error } else { Severity::Warning }
+    }
+
+    /// The remedy of adding the planned record.
+    pub fn add(&self) -> Remedy {
+        let expected = &self.record.expected;
+        Remedy::Add {
+            name: self.record.owner.clone(),
+            record_type: expected.record_type(),
+            value: expected.value(),
+            preference: expected.preference(),
+        }
+    }
+
+    /// The remedy of publishing the planned record in the place of what is there.
+    pub fn replace(&self, current: Vec<String>) -> Remedy {
+        let expected = &self.record.expected;
+        Remedy::Replace {
+            name: self.record.owner.clone(),
+            record_type: expected.record_type(),
+            current,
+            value: expected.value(),
+            preference: expected.preference(),
+        }
+    }
+
+    /// The TXT values at the name, each joined; those at the end of an alias where there is one.
+    pub fn texts(&self) -> Vec<String> {
+        texts_of(&self.here)
+    }
+
+    /// The target of the alias at the name.
+    pub fn alias(&self) -> Option<&DomainName> {
+        match &self.here {
+            Says::Alias { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// The texts of the DKIM record that a receiver would see: at the name, or behind our alias.
+    pub fn key_texts(&self) -> Option<Vec<String>> {
+        match &self.record.expected {
+            Expected::Dkim { .. } => Some(self.texts()),
+            Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
+                match self.view.fact(target, RecordType::Txt) {
+                    Fact::Agreed(says) => Some(texts_of(&says)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The public key that should be found, base64 of the SPKI.
+    pub fn expected_key(&self) -> Option<&str> {
+        match &self.record.expected {
+            Expected::Dkim { public_key } => public_key.as_deref(),
+            Expected::Cname { dkim_key, .. } => dkim_key.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether what should be behind this record is ours to mend: the key is in the platform's own zone.
+    pub fn key_is_ours(&self) -> bool {
+        matches!(self.record.expected, Expected::Cname { dkim_key: Some(_), .. })
+    }
+}
+
+/// The TXT values of an answer, each joined.
+pub fn texts_of(says: &Says) -> Vec<String> {
+    let (Says::Records(records) | Says::Alias { at_end: records, .. }) = says else { return Vec::new() };
+    records
+        .iter()
+        .filter_map(|data| match data {
+            RecordData::Txt(text) => Some(text.joined()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The SPF records among texts.
+pub fn spf_records(texts: &[String]) -> Vec<String> {
+    texts.iter().filter(|text| mail::spf::is_spf_record(text)).cloned().collect()
+}
+
+/// The texts that a DMARC verifier takes for policy records: `v=DMARC1` first, exactly (RFC 9989 §4.10).
+pub fn dmarc_records(texts: &[String]) -> Vec<String> {
+    texts.iter().filter(|text| mail::dmarc::is_dmarc_record(text)).cloned().collect()
+}
+
+/// The DKIM record in a text, or why verifiers discard it.
+pub fn parse_key(text: &str) -> Result<KeyRecord, String> {
+    KeyRecord::parse(text).map_err(|error| error.to_string())
+}
+
+/// Whether a record holds this public key (base64), whichever of the two DER forms either is in.
+pub fn holds(record: &KeyRecord, public_key: &str) -> bool {
+    KeyRecord::parse(&format!("p={public_key}")).is_ok_and(|expected| expected.key == record.key)
+}
+
+/// Whether one server's answer shows the planned record; `None` when the answer says nothing certain.
+pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
+    if matches!(says, Says::Nothing(_) | Says::Lame(_)) {
+        return None;
+    }
+    let chain_hidden = matches!(says, Says::Alias { at_end, .. } if at_end.is_empty());
+    let texts = texts_of(says);
+    Some(match &record.expected {
+        Expected::Cname { target, .. } => {
+            matches!(says, Says::Alias { target: found, .. } if found == target)
+        }
+        // The name server shows an alias and not what is behind it: only a resolver can tell.
+        _ if chain_hidden => return None,
+        Expected::Dkim { public_key } => {
+            texts.len() == 1
+                && parse_key(&texts[0]).is_ok_and(|key| match public_key {
+                    Some(expected) => holds(&key, expected),
+                    None => key.key != KeyState::Revoked,
+                })
+        }
+        Expected::Spf { rules } => match spf_records(&texts).as_slice() {
+            [one] => {
+                mail::spf::SpfRecord::parse(one).is_ok()
+                    && rules.as_ref().is_none_or(|rules| mail::spf::contains_effective(one, rules))
+            }
+            _ => false,
+        },
+        Expected::Dmarc { .. } => match dmarc_records(&texts).as_slice() {
+            [one] => mail::dmarc::PolicyRecord::parse(one).is_ok(),
+            _ => false,
+        },
+        Expected::Txt { value } => texts.contains(value),
+        Expected::Mx { exchange, .. } => match says {
+            Says::Records(found) => found
+                .iter()
+                .all(|data| matches!(data, RecordData::Mx { exchange: other, .. } if other == exchange)),
+            _ => false,
+        },
+        Expected::Address { data } => matches!(says, Says::Records(found) if found.contains(data)),
+    })
+}
+
+/// The DNS answers that a DMARC discovery needs, out of the observation; what was not asked is not in it.
+pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
+    let mut answers = Answers::new();
+    let mut insert = |name: DomainName, record_type: RecordType| {
+        if view.exchanges(&name, record_type).is_empty() {
+            return;
+        }
+        let answer = match view.fact(&name, record_type) {
+            Fact::Agreed(says) => answer_of(says),
+            Fact::Disagreed(mut all) => answer_of(all.swap_remove(0).1),
+            Fact::Unknown(reasons) => Answer::TempError(reasons.join("; ")),
+        };
+        answers.insert(Question { name, record_type }, answer);
+    };
+    for ancestor in domain.ancestors().take(127) {
+        if let Ok(name) = ancestor.prepend("_dmarc") {
+            insert(name, RecordType::Txt);
+        }
+    }
+    // Whether the domain exists (for `np`) shows in any answer about it; its SOA was asked for in any case.
+    if let Fact::Agreed(says) = view.fact(domain, RecordType::Soa) {
+        let exists = if matches!(says, Says::NxDomain(_)) { Answer::NxDomain } else { Answer::NoData };
+        for record_type in [RecordType::A, RecordType::Cname] {
+            answers.insert(Question { name: domain.clone(), record_type }, exists.clone());
+        }
+    }
+    answers
+}
+
+fn answer_of(says: Says) -> Answer {
+    match says {
+        Says::Records(records) => Answer::Records(records),
+        Says::Alias { at_end, .. } if at_end.is_empty() => Answer::NoData,
+        Says::Alias { at_end, .. } => Answer::Records(at_end),
+        Says::NoData(_) => Answer::NoData,
+        Says::NxDomain(_) => Answer::NxDomain,
+        Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason),
+    }
+}

@@ -1,0 +1,47 @@
+//! The zone's name stands twice.
+
+use super::{Context, is_right};
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    view::{Fact, View},
+};
+use model::DomainName;
+
+/// The record stands at its full name with the zone's name once more behind it.
+///
+/// The DNS host appends the zone to what is typed into the host field, and the full name was typed. Type only the
+/// part in front of the zone.
+///
+/// Source: RFC 1035 §5.1.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let zone = context.zone.clone()?;
+    let found_at = zone.prepend(context.record.owner.as_str()).ok()?;
+    let defect = Defect::RecordInDoubledZone {
+        name: context.record.owner.clone(),
+        found_at: found_at.clone(),
+        zone: zone.clone(),
+    };
+    stands_at(context, context.view, &found_at)
+        .then(|| context.finding(defect, context.severity(), move_from(context, found_at)))
+}
+
+/// Whether the planned record stands at another name, its target possibly with the zone appended.
+pub fn stands_at(context: &Context<'_>, view: &View<'_>, name: &DomainName) -> bool {
+    match view.fact(name, context.record.expected.record_type()) {
+        Fact::Agreed(says) => is_right(context.record, &says) == Some(true),
+        Fact::Disagreed(all) => all.iter().any(|(_, says)| is_right(context.record, says) == Some(true)),
+        Fact::Unknown(_) => false,
+    }
+}
+
+/// The remedy of moving the record to its place.
+pub fn move_from(context: &Context<'_>, from: DomainName) -> Remedy {
+    let expected = &context.record.expected;
+    Remedy::Move {
+        from,
+        to: context.record.owner.clone(),
+        record_type: expected.record_type(),
+        value: expected.value(),
+        preference: expected.preference(),
+    }
+}

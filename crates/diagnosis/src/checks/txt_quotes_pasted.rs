@@ -1,0 +1,56 @@
+//! Quotation marks inside the value.
+
+use super::Context;
+use crate::{
+    finding::{Defect, Finding},
+    plan::Expected,
+};
+use model::RecordType;
+
+/// The value at the name starts with a quotation mark.
+///
+/// Quotation marks belong to zone files, not to the value; this DNS host adds its own. Receivers see them as part
+/// of the text and do not recognise the record. Remove them.
+///
+/// Source: RFC 1035 §5.1.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    if context.record.expected.record_type() != RecordType::Txt {
+        return None;
+    }
+    let (found, expected) = context.texts().into_iter().find_map(|found| {
+        let bare = unquoted(&found)?;
+        is_meant(&context.record.expected, &bare).then_some((found, bare))
+    })?;
+    let defect = Defect::TxtQuotesPasted {
+        name: context.record.owner.clone(),
+        found: found.clone(),
+        expected: expected.clone(),
+    };
+    let remedy = crate::Remedy::Replace {
+        name: context.record.owner.clone(),
+        record_type: RecordType::Txt,
+        current: vec![found],
+        value: expected,
+        preference: None,
+    };
+    Some(context.finding(defect, context.severity(), remedy))
+}
+
+/// The value without its quotation marks, which may also stand between its parts; `None` when it has none around it.
+fn unquoted(text: &str) -> Option<String> {
+    let text = text.trim().replace("\\\"", "\"");
+    if !text.starts_with('"') && !text.ends_with('"') {
+        return None;
+    }
+    Some(text.replace("\" \"", "").replace("\"\"", "").replace('"', ""))
+}
+
+fn is_meant(expected: &Expected, bare: &str) -> bool {
+    match expected {
+        Expected::Spf { .. } => mail::spf::is_spf_record(bare),
+        Expected::Dmarc { .. } => bare.starts_with("v=DMARC1"),
+        Expected::Dkim { .. } => bare.contains("p="),
+        Expected::Txt { value } => bare == value,
+        _ => false,
+    }
+}

@@ -1,0 +1,20 @@
+//! Another text.
+
+use super::Context;
+use crate::{
+    finding::{Defect, Finding},
+    plan::Expected,
+};
+
+/// The name has TXT records, and none has the planned value.
+///
+/// The proof is not seen. Add the record; others may stay beside it.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let Expected::Txt { value } = &context.record.expected else { return None };
+    let found = context.texts();
+    if found.is_empty() {
+        return None;
+    }
+    let defect = Defect::TxtWrongValue { name: context.record.owner.clone(), expected: value.clone(), found };
+    Some(context.finding(defect, context.severity(), context.add()))
+}

@@ -1,0 +1,140 @@
+//! Every scenario through the whole pure way: plan, inquiry, observation, report.
+
+use crate::{
+    fake_dns::{FakeDns, RESOLVER},
+    scenario::{self, Scenario},
+};
+use diagnosis::{Defect, Observation, Remedy, Report, diagnose, inquiry, observation::Exchange};
+use model::Timestamp;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// Asks until nothing is left to ask; also says how many rounds it took.
+fn observe(scenario: &Scenario) -> (Observation, usize) {
+    let (plan, dns) = (scenario.plan(), FakeDns::new(scenario));
+    let policy = inquiry::Policy::for_resolvers(vec![RESOLVER.parse().unwrap()]);
+    let mut observation = Observation::default();
+    for round in 0..20 {
+        let asks = inquiry::next(&plan, &observation, &policy);
+        if asks.is_empty() {
+            observation.cut_short = inquiry::is_cut_short(&plan, &observation, &policy);
+            return (observation, round);
+        }
+        for ask in asks {
+            let outcome = dns.answer(&ask);
+            observation.exchanges.push(Exchange { ask, at: now(), outcome });
+        }
+    }
+    panic!("the inquiry does not end");
+}
+
+fn report(scenario: &Scenario) -> Report {
+    diagnose(&scenario.plan(), &observe(scenario).0, now())
+}
+
+#[test]
+fn every_scenario_finds_what_it_must_and_nothing_it_must_not() {
+    let all = scenario::all();
+    assert!(all.len() > 40, "scenarios are found");
+    let mut problems = Vec::new();
+    for (name, scenario) in &all {
+        let report = report(scenario);
+        let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code()).collect();
+        let mut problem = |text: String| problems.push(format!("{name} ({}): {text}\n    found {codes:?}", scenario.title));
+        if report.verdict.as_str() != scenario.expect.verdict {
+            problem(format!("the verdict is {}, not {}", report.verdict, scenario.expect.verdict));
+        }
+        for code in &scenario.expect.findings {
+            if !codes.contains(&code.as_str()) {
+                problem(format!("{code} was not found"));
+            }
+            assert!(Defect::CODES.contains(&code.as_str()), "{name} expects the unknown code {code}");
+        }
+        // A scenario that expects nothing means it.
+        if scenario.expect.findings.is_empty() && !codes.is_empty() {
+            problem("nothing should be found".to_owned());
+        }
+        for code in &scenario.expect.forbidden {
+            assert!(Defect::CODES.contains(&code.as_str()), "{name} forbids the unknown code {code}");
+            if codes.contains(&code.as_str()) {
+                problem(format!("{code} must not be found"));
+            }
+        }
+        for (key, status) in &scenario.expect.records {
+            match report.records.iter().find(|record| record.planned.key == *key) {
+                None => problem(format!("there is no record {key}")),
+                Some(record) if record.status.as_str() != status => {
+                    problem(format!("{key} is {}, not {status}", record.status));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_same_observation_makes_the_same_report_also_after_storing_it() {
+    for (name, scenario) in scenario::all() {
+        let (observation, _) = observe(&scenario);
+        let stored = serde_json::to_string(&observation).unwrap();
+        let again: Observation = serde_json::from_str(&stored).unwrap();
+        assert_eq!(again, observation, "{name}");
+        let report = diagnose(&scenario.plan(), &observation, now());
+        assert_eq!(diagnose(&scenario.plan(), &again, now()), report, "{name}");
+        let stored = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&stored).unwrap(), report, "{name}");
+    }
+}
+
+#[test]
+fn an_inquiry_is_as_deep_as_its_longest_chain_and_bounded() {
+    for (name, scenario) in scenario::all() {
+        let (observation, rounds) = observe(&scenario);
+        // Resolver; name servers; their addresses; each of them; where missing records could have gone; and one
+        // more where an alias hides its zone.
+        assert!(rounds <= 7, "{name} takes {rounds} rounds");
+        assert!(observation.exchanges.len() < 200, "{name} asks {} questions", observation.exchanges.len());
+        assert!(!observation.cut_short, "{name}");
+    }
+}
+
+#[test]
+fn an_spf_record_of_another_service_is_merged_not_doubled() {
+    let (_, scenario) = scenario::all().into_iter().find(|(name, _)| name == "spf_mechanism_absent").unwrap();
+    let report = report(&scenario);
+    let record = report.records.iter().find(|record| record.planned.key == "spf").unwrap();
+    assert_eq!(record.current, ["v=spf1 include:_spf.other.test -all"]);
+    assert_eq!(record.value(), "v=spf1 include:_spf.other.test include:spf.send.example.net -all");
+    let merge = report.findings.iter().find_map(|finding| match &finding.remedy {
+        Remedy::MergeSpf { current, replace_with, .. } => Some((current.clone(), replace_with.clone())),
+        _ => None,
+    });
+    assert_eq!(merge, Some((record.current.clone(), record.value())));
+}
+
+#[test]
+fn a_misplaced_record_is_named_with_where_it_is_and_where_it_belongs() {
+    let (_, scenario) =
+        scenario::all().into_iter().find(|(name, _)| name == "record_in_doubled_zone").unwrap();
+    let report = report(&scenario);
+    let found = report.findings.iter().find_map(|finding| match &finding.defect {
+        Defect::RecordInDoubledZone { found_at, .. } => Some(found_at.to_string()),
+        _ => None,
+    });
+    assert_eq!(found.as_deref(), Some("tok1._domainkey.mail.acme.test.acme.test"));
+    let record = &report.records[0];
+    assert_eq!(
+        (record.host().as_str(), record.zone.as_ref().unwrap().as_str()),
+        ("tok1._domainkey.mail", "acme.test")
+    );
+}
+
+#[test]
+fn a_stale_answer_tells_when_it_runs_out() {
+    let (_, scenario) = scenario::all().into_iter().find(|(name, _)| name == "resolver_cache_stale").unwrap();
+    let by = report(&scenario).visible_everywhere_by.unwrap();
+    assert_eq!(by.duration_since(now()).as_secs(), 540);
+}

@@ -1,0 +1,128 @@
+//! API keys, the key pool, settings, events, organisations, health.
+
+use crate::seed::{
+    api_key_id, at, domain, domain_id, event, new_domain, new_message, organisation, pool_key, to,
+};
+use store::{Hidden, KeySource, NewApiKey, Store, StoreError};
+
+fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
+    NewApiKey {
+        id: api_key_id(),
+        org_id,
+        name: "ci".into(),
+        secret_hash: Hidden::from(vec![hash; 32]),
+        display_prefix: "cs_ab".into(),
+        scopes: vec!["domains:read".into()],
+        allowed_domain_ids: Some(vec![domain_id()]),
+        tenant_id: None,
+        created_at: at(0),
+    }
+}
+
+pub async fn api_keys_are_found_until_revoked(store: &Store) {
+    let (org, other) = (organisation(store).await, organisation(store).await);
+    let new = api_key(org, 1);
+    store.insert_api_key(&new, &[event(org, "api_key.created", &new.id)]).await.unwrap();
+    let find = async || store.find_api_key_by_hash(&[1; 32]).await.unwrap();
+    let found = find().await.unwrap();
+    assert_eq!((found.id, &found.allowed_domain_ids), (new.id, &new.allowed_domain_ids));
+    assert_eq!((found.last_used_at, found.revoked_at), (None, None));
+    assert_eq!(store.find_api_key_by_hash(&[2; 32]).await.unwrap(), None);
+
+    for (now, seen) in [(5, 5), (60_004, 5), (60_005, 60_005)] {
+        store.touch_api_key(new.id, at(now)).await.unwrap();
+        assert_eq!(find().await.unwrap().last_used_at, Some(at(seen)));
+    }
+    let foreign = store.revoke_api_key(other, new.id, at(9), &[]).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound("API key"))), "{foreign:?}");
+    for _ in 0..2 {
+        let told = event(org, "api_key.revoked", &new.id);
+        store.revoke_api_key(org, new.id, at(9), &[told]).await.unwrap();
+    }
+    assert_eq!(find().await, None);
+    assert_eq!(store.list_api_keys(org).await.unwrap()[0].revoked_at, Some(at(9)));
+    assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 2, "revoking twice is one event");
+}
+
+pub async fn settings_keep_the_first_value(store: &Store) {
+    assert_eq!(store.get_setting("token_key").await.unwrap(), None);
+    let writers: Vec<_> = (0..4)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(
+                async move { store.set_setting_if_absent("token_key", &format!("v{n}")).await.unwrap() },
+            )
+        })
+        .collect();
+    let mut values = Vec::new();
+    for writer in writers {
+        values.push(writer.await.unwrap());
+    }
+    values.dedup();
+    assert_eq!(values.len(), 1, "all nodes use the same value");
+    store.set_setting("token_key", "new").await.unwrap();
+    assert_eq!(store.set_setting_if_absent("token_key", "late").await.unwrap(), "new");
+    assert_eq!(store.get_setting("token_key").await.unwrap().as_deref(), Some("new"));
+}
+
+pub async fn debug_output_has_no_secrets(store: &Store) {
+    let org = organisation(store).await;
+    let domain = domain(store, org, "example.com").await;
+    let message = new_message(&domain);
+    store.accept_message(&message, &[to("r@example.net")], &[]).await.unwrap();
+    let shown = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        store.keys_of_domain(domain.id).await.unwrap(),
+        pool_key(at(0)),
+        message,
+        store.claim_deliveries(at(1), "a", at(9), 1).await.unwrap(),
+        api_key(org, b'h'),
+    );
+    assert!(shown.contains("(32 bytes)"), "{shown}");
+    for secret in ["sealed", "115, 101", "secret body", "hhhh", "104, 104"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+pub async fn the_pool_gives_its_oldest_keys(store: &Store) {
+    let org = organisation(store).await;
+    let keys = [pool_key(at(30)), pool_key(at(10)), pool_key(at(20))];
+    for key in &keys {
+        store.add_pool_key(key).await.unwrap();
+    }
+    let selectors = vec!["s1".to_owned(), "s2".to_owned()];
+    let new = new_domain(org, "example.com");
+    let (_, taken) = store.create_domain(&new, KeySource::Pool { selectors }, &[]).await.unwrap();
+    assert_eq!(taken.iter().map(|key| key.id).collect::<Vec<_>>(), [keys[1].id, keys[2].id]);
+    assert_eq!(store.count_pool_keys().await.unwrap(), 1);
+}
+
+pub async fn events_page_and_expire(store: &Store) {
+    let org = organisation(store).await;
+    let mut events: Vec<_> = (0..4).map(|n| event(org, "test", &n)).collect();
+    events[0].created_at = at(-10);
+    store.add_events(&events).await.unwrap();
+    events.reverse();
+    assert_eq!(store.list_events(org, None, 2).await.unwrap(), events[..2]);
+    assert_eq!(store.list_events(org, Some(events[1].id), 9).await.unwrap(), events[2..]);
+    assert_eq!(store.delete_events_before(at(0), 9).await.unwrap(), 1);
+    assert_eq!(store.list_events(org, None, 9).await.unwrap(), events[..3]);
+    let twice = store.add_events(&[event(org, "new", &1), events[0].clone()]).await;
+    assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
+    assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 3, "all or none");
+}
+
+pub async fn organisations_are_found(store: &Store) {
+    assert_eq!(store.first_organisation().await.unwrap(), None);
+    let first = organisation(store).await;
+    organisation(store).await;
+    assert_eq!(store.first_organisation().await.unwrap().unwrap().id, first);
+    assert_eq!(store.get_organisation(first).await.unwrap().name, "Acme");
+    let none = store.get_organisation(crate::seed::org_id()).await;
+    assert!(matches!(none, Err(StoreError::NotFound("organisation"))), "{none:?}");
+}
+
+pub async fn writing_works(store: &Store) {
+    store.ping_write(at(1)).await.unwrap();
+    store.ping_read().await.unwrap();
+}

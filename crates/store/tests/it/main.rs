@@ -1,0 +1,53 @@
+//! The conformance suite of the store: functions that take a `&Store` and know nothing of the database behind it,
+//! run on SQLite, and a few tests of what only a file on a disk can do (`sqlite.rs`).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic; the lint knows only functions that are marked as tests"
+)]
+
+mod checks;
+mod claims;
+mod domains;
+mod keys;
+mod messages;
+mod playground;
+mod sandbox;
+mod seed;
+mod sqlite;
+
+macro_rules! conformance {
+    ($($module:ident: $($name:ident),*;)*) => {$(
+        mod $module {
+            mod on_sqlite {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() {
+                        let database = crate::seed::Database::new().await;
+                        crate::$module::$name(&database.store).await;
+                    }
+                )*
+            }
+        }
+    )*};
+}
+
+mod conformance {
+    conformance! {
+        domains: a_domain_reads_back_as_it_was_added, a_failed_creation_leaves_nothing,
+            a_name_is_taken_once_per_organisation, deleting_frees_name_and_selectors,
+            lists_page_filter_and_keep_to_the_organisation, pokes_reach_names_at_and_below_an_apex,
+            a_disabled_domain_is_not_due;
+        checks: a_check_is_stored_whole, a_stale_check_changes_nothing, a_poke_during_a_check_is_not_lost,
+            only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check;
+        claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
+            a_lost_lease_finishes_nothing;
+        messages: a_message_goes_through_the_queue, nothing_is_accepted_for_a_deleted_domain,
+            messages_page_newest_first;
+        sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;
+        playground: every_edit_moves_serial_and_generation, zones_and_records_are_limited,
+            zones_come_with_their_records;
+        keys: api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
+            the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
+    }
+}

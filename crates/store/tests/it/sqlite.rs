@@ -1,0 +1,168 @@
+//! What only a file on a disk can do: be there again, be full, be locked, be from the future.
+
+use crate::seed::{Database, at, domain, event, new_message, organisation, to};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::{path::Path, time::Duration};
+use store::{Hidden, Store, StoreError, StoreOptions};
+
+async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &'static str) {
+    sqlx::query(statement).execute(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_store_is_there_again() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    let stored = domain(&database.store, org, "example.com").await;
+    // No close, no checkpoint: as after kill -9.
+    let second = Store::open(&database.path, StoreOptions::default()).await.unwrap();
+    assert_eq!(second.get_domain(org, stored.id).await.unwrap(), stored);
+    database.store.close().await;
+    second.close().await;
+    let third = Store::open(&database.path, StoreOptions::default()).await.unwrap();
+    assert_eq!(third.get_domain(org, stored.id).await.unwrap(), stored);
+    third.close().await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_files_without_any_close_has_every_commit() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    let stored = domain(&database.store, org, "example.com").await;
+    let copy = database.path.with_file_name("copy.db");
+    std::fs::copy(&database.path, &copy).unwrap();
+    std::fs::copy(database.path.with_file_name("store.db-wal"), database.path.with_file_name("copy.db-wal"))
+        .unwrap();
+    let store = Store::open(&copy, StoreOptions::default()).await.unwrap();
+    assert_eq!(store.get_domain(org, stored.id).await.unwrap(), stored);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let options = StoreOptions { max_page_count: Some(160), ..StoreOptions::default() };
+    let database = Database::with(options).await;
+    let store = &database.store;
+    let org = organisation(store).await;
+    let domain = domain(store, org, "example.com").await;
+    let mut accepted = 0;
+    let error = loop {
+        let mut message = new_message(&domain);
+        message.raw = Hidden::from(vec![b'x'; 20_000]);
+        let told = [event(org, "message.accepted", &message.id)];
+        match store.accept_message(&message, &[to("r@example.net")], &told).await {
+            Ok(()) => accepted += 1,
+            Err(error) => break error,
+        }
+        assert!(accepted < 1_000, "the limit must be reached");
+    };
+    assert!(matches!(error, StoreError::Full), "{error:?}");
+    assert!(error.is_temporary());
+    assert!(accepted > 0);
+
+    // Again, because the first failure must not leave the writing connection unusable.
+    let mut message = new_message(&domain);
+    message.raw = Hidden::from(vec![b'x'; 200_000]);
+    let again = store.accept_message(&message, &[to("r@example.net")], &[]).await;
+    assert!(matches!(again, Err(StoreError::Full)), "{again:?}");
+    let messages = store.list_messages(org, None, 2_000).await.unwrap();
+    assert_eq!(messages.len(), accepted);
+    assert_eq!(store.get_message_raw(org, messages[0].id).await.unwrap().len(), 20_000);
+    assert_eq!(store.list_events(org, None, 2_000).await.unwrap().len(), accepted);
+    assert_eq!(store.queue_depth().await.unwrap().0, accepted as u64);
+    store.ping_write(at(5)).await.expect("a write that needs no new page works");
+    assert_eq!(store.delete_events_before(at(1), 9).await.unwrap(), accepted.min(9) as u64);
+
+    let mut connection = connect(&database.path).await;
+    let sound: String =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(sound, "ok");
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_locked_database_is_busy_for_writes_and_open_for_reads() {
+    let options = StoreOptions { busy_timeout: Duration::from_millis(50), ..StoreOptions::default() };
+    let database = Database::with(options).await;
+    let store = &database.store;
+    let org = organisation(store).await;
+    let mut other = connect(&database.path).await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+
+    let refused = store.ping_write(at(1)).await;
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    assert!(refused.unwrap_err().is_temporary());
+    assert_eq!(store.first_organisation().await.unwrap().unwrap().id, org);
+
+    run(&mut other, "ROLLBACK").await;
+    store.ping_write(at(2)).await.unwrap();
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_call_leaves_no_open_transaction() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let org = organisation(store).await;
+    for n in 0..30 {
+        let name = format!("n{n}.example.com");
+        // Polled for as long as one yield of the other branch takes, so it ends at many different places.
+        tokio::select! {
+            biased;
+            () = async { for _ in 0..n { tokio::task::yield_now().await } } => {}
+            _ = domain(store, org, &name) => {}
+        }
+        store.ping_write(at(n)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_newer_or_edited_schema_is_refused() {
+    let database = Database::new().await;
+    database.store.close().await;
+    let mut connection = connect(&database.path).await;
+    run(&mut connection, "UPDATE schema_migrations SET checksum = 'edited' WHERE version = 1").await;
+    let edited = Store::open(&database.path, StoreOptions::default()).await;
+    assert!(matches!(edited, Err(StoreError::Corrupt(_))), "{edited:?}");
+    run(&mut connection, "INSERT INTO schema_migrations (version, name, checksum) VALUES (999, 'x', 'y')")
+        .await;
+    let newer = Store::open(&database.path, StoreOptions::default()).await;
+    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 1 })), "{newer:?}");
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_and_a_value_nobody_wrote_are_corrupt() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    let stored = domain(&database.store, org, "example.com").await;
+    let mut connection = connect(&database.path).await;
+    run(&mut connection, "UPDATE domains SET status = 'sideways'").await;
+    let read = database.store.get_domain(org, stored.id).await;
+    assert!(matches!(&read, Err(StoreError::Corrupt(what)) if what.contains("status")), "{read:?}");
+    connection.close().await.unwrap();
+
+    let garbage = database.path.with_file_name("garbage.db");
+    std::fs::write(&garbage, vec![b'#'; 8192]).unwrap();
+    let opened = Store::open(&garbage, StoreOptions::default()).await;
+    assert!(matches!(opened, Err(StoreError::Corrupt(_))), "{opened:?}");
+}
+
+#[tokio::test]
+async fn the_log_is_written_ahead_and_the_files_are_private() {
+    let database = Database::new().await;
+    let mut connection = connect(&database.path).await;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(mode, "wal");
+    connection.close().await.unwrap();
+    #[cfg(unix)]
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = std::fs::metadata(database.path.with_file_name(file)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
+    }
+}
