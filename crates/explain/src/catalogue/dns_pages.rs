@@ -109,7 +109,9 @@ pub(super) const PAGES: &[Page] = &[
         title: "The TXT record has another value",
         what: "TXT records are at the name, and none has the expected value.",
         why: "A proof or policy counts only when it is exact: one character more or less is another value.",
-        how: &["Add the record shown, or correct the one that was meant to be it. Other TXT records at the name may stay."],
+        how: &[
+            "Add the record shown, or correct the one that was meant to be it. Other TXT records at the name may stay.",
+        ],
         references: &["RFC 1035 §3.3.14"],
     },
     Page {

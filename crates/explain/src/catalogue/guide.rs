@@ -1,26 +1,13 @@
 //! What to do about a finding, step by step, at one DNS host.
 
+use super::Place;
 use crate::{
     clock,
-    hosts::{Host, HostField},
-    paste::{Entry, Paste, Step, fill},
+    paste::{Step, fill},
     shown::{self, list, value},
 };
-use diagnosis::{Defect, Finding, RecordReport, Remedy, observation::Server};
-use model::{DomainName, RecordType, Timestamp};
-
-/// Where and when a finding is to be mended.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The DNS host.
-    pub host: &'a Host,
-    /// The zone that the name is in; guessed from the public suffix list where DNS did not tell.
-    pub zone: Option<&'a DomainName>,
-    /// The planned record that the finding is about.
-    pub record: Option<&'a RecordReport>,
-    /// Now.
-    pub now: Timestamp,
-}
+use diagnosis::{Defect, Finding, Remedy, observation::Server};
+use model::{DomainName, RecordType};
 
 /// The steps as lines of text.
 pub fn steps(finding: &Finding, place: &Place<'_>) -> Vec<String> {
@@ -45,7 +32,7 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
             steps.extend(merge_spf(place, name, current, replace_with));
         }
         Remedy::Remove { name, record_types, values } => {
-            steps.extend(remove(place, name, record_types, values));
+            steps.extend(remove(&finding.defect, place, name, record_types, values));
         }
         Remedy::TurnOffProxy { name } => steps.extend(turn_off_proxy(place, name)),
         Remedy::FixNameServers { zone, servers } => {
@@ -73,97 +60,8 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
     steps
 }
 
-fn say(text: impl Into<String>) -> Step {
+pub(super) fn say(text: impl Into<String>) -> Step {
     Step::Say(text.into())
-}
-
-impl Place<'_> {
-    fn zone_of(&self, name: &DomainName) -> DomainName {
-        self.zone
-            .filter(|zone| name.is_at_or_below(zone))
-            .cloned()
-            .or_else(|| model::registrable_domain(name))
-            .unwrap_or_else(|| name.clone())
-    }
-
-    fn ttl(&self) -> Option<u32> {
-        self.record.map(|record| record.planned.ttl)
-    }
-
-    /// What the list of records shows for a name; the whole name where the field would be empty.
-    fn field(&self, name: &DomainName) -> String {
-        let field = self.host.field(name, &self.zone_of(name));
-        value(if field.is_empty() { name.as_str() } else { &field })
-    }
-
-    fn paste(
-        &self,
-        name: &DomainName,
-        record_type: RecordType,
-        value: &str,
-        preference: Option<u16>,
-        current: &[String],
-    ) -> Paste {
-        let entry = Entry { record_type, value, preference, ttl: self.ttl(), current };
-        Paste::new(self.host, &self.zone_of(name), name, &entry)
-    }
-
-    fn open(&self, name: &DomainName) -> String {
-        format!(
-            "At {}, open {} for {}",
-            self.host.name,
-            self.host.page,
-            value(&self.zone_of(name).to_string())
-        )
-    }
-
-    fn add(
-        &self,
-        name: &DomainName,
-        record_type: RecordType,
-        value: &str,
-        preference: Option<u16>,
-    ) -> Vec<Step> {
-        let paste = self.paste(name, record_type, value, preference, &[]);
-        let mut steps = fill(self.host, &self.host.steps.add, &self.zone_of(name), &paste);
-        steps.extend(self.cautions(&paste, value));
-        steps
-    }
-
-    fn edit(&self, paste: &Paste, raw: &str) -> Vec<Step> {
-        let mut steps = fill(self.host, &self.host.steps.edit, &self.zone_of(&paste.name), paste);
-        steps.extend(self.cautions(paste, raw));
-        steps
-    }
-
-    /// What may go wrong with this record in this panel.
-    fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let zone = self.zone_of(&paste.name);
-        if self.host.host_field == HostField::Relative && paste.name.is_below(&zone) {
-            steps.push(say(format!(
-                "The panel adds {} to the name by itself. Once saved, the whole name reads: {}",
-                value(&zone.to_string()),
-                value(paste.name.as_str())
-            )));
-        }
-        let length = raw.chars().count();
-        if length > shown::TO_PASTE {
-            steps.push(say(
-                "The value is longer than can be shown here: take the whole of it from the export of this domain's records.",
-            ));
-        }
-        if let Some(most) = self.host.txt_max
-            && paste.record_type == RecordType::Txt
-            && length > most
-        {
-            steps.push(say(format!(
-                "{} takes at most {most} characters in a TXT value and this one has {length}: it has to be shortened, or the name moved to another DNS host.",
-                self.host.name
-            )));
-        }
-        steps
-    }
 }
 
 /// What has to be said first, whatever the remedy.
@@ -180,6 +78,16 @@ fn before(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
             value(&zone.to_string()),
             value(&expected.absolute())
         ))],
+        Defect::SpfInvalid { record, reason, .. } => vec![
+            say(format!(
+                "What is wrong in it: {}. Mended, it may keep all else that it holds.",
+                value(reason)
+            )),
+            say(format!(
+                "The new record below is for this service alone: add the parts for your other senders from the present one, {}",
+                value(record)
+            )),
+        ],
         Defect::DkimMultipleRecords { count, .. } => {
             vec![say(format!("Of the {count} records, keep one: the one with our key."))]
         }
@@ -293,15 +201,30 @@ fn merge_spf(place: &Place<'_>, name: &DomainName, current: &[String], new: &str
     steps
 }
 
-fn remove(place: &Place<'_>, name: &DomainName, types: &[RecordType], values: &[String]) -> Vec<Step> {
+fn remove(
+    defect: &Defect,
+    place: &Place<'_>,
+    name: &DomainName,
+    types: &[RecordType],
+    values: &[String],
+) -> Vec<Step> {
     const MOST: usize = 5;
     let types = if types.is_empty() { "other".to_owned() } else { list(types) };
-    let mut steps =
-        vec![say(format!("{}, and find the {types} records at {}.", place.open(name), place.field(name)))];
+    let mut steps = vec![say(format!(
+        "{}, and find the {types} records at this name: {}",
+        place.open(name),
+        place.field(name)
+    ))];
     if values.is_empty() {
         steps.push(say(format!(
             "Delete all of them that are {types} records; leave other names as they are."
         )));
+        // What stays is the planned record only where everything else goes by its type.
+        if let Some(record) = place.record {
+            steps.push(say("What has to be at this name afterwards:"));
+            steps.push(place.planned(record));
+        }
+        return steps;
     }
     for text in values.iter().take(MOST) {
         steps.push(say(format!("Delete the one that reads: {}", shown::line(text, shown::ON_LINE))));
@@ -309,23 +232,13 @@ fn remove(place: &Place<'_>, name: &DomainName, types: &[RecordType], values: &[
     if values.len() > MOST {
         steps.push(say(format!("Delete {} more records of these types there.", values.len() - MOST)));
     }
-    if let Some(record) = place.record {
-        steps.push(say("What has to be at this name afterwards:"));
-        steps.push(place.planned(record));
+    if let Defect::DmarcMultipleRecords { records, .. } = defect
+        && let Some(kept) = records.iter().find(|record| !values.contains(record))
+    {
+        steps.push(say(format!("Keep the one that reads: {}", shown::line(kept, shown::ON_LINE))));
+        steps.push(say("If another of them is the policy that you mean, keep that one in its place."));
     }
     steps
-}
-
-impl Place<'_> {
-    fn planned(&self, record: &RecordReport) -> Step {
-        Step::Record(Box::new(self.paste(
-            &record.planned.owner,
-            record.record_type(),
-            &record.value(),
-            record.planned.expected.preference(),
-            &[],
-        )))
-    }
 }
 
 fn turn_off_proxy(place: &Place<'_>, name: &DomainName) -> Vec<Step> {

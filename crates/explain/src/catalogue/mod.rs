@@ -7,9 +7,11 @@
 mod dns_pages;
 mod guide;
 mod mail_pages;
+mod place;
 mod title;
 
-pub use guide::{Place, guide, steps};
+pub use guide::{guide, steps};
+pub use place::Place;
 pub use title::title;
 
 use serde::Serialize;

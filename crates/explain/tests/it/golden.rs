@@ -198,3 +198,44 @@ fn records_are_explained_with_where_they_stand() {
         "Holds the key that receivers check signatures with. 1 of 2 servers have it. All should have it by 14:32 UTC, in 9 minutes."
     );
 }
+
+fn steps_of(finding: &diagnosis::Finding, report: &Report) -> Vec<String> {
+    explain::finding_view(finding, report, now()).steps
+}
+
+#[test]
+fn of_several_dmarc_records_the_kept_one_is_shown_and_not_the_suggestion() {
+    let report = report(Verdict::Fail, RecordStatus::Verified, CLOUDFLARE);
+    let (keep, drop) = ("v=DMARC1; p=reject".to_owned(), "v=DMARC1; p=none".to_owned());
+    let name = n("_dmarc.mail.acme.test");
+    let defect = Defect::DmarcMultipleRecords { name: name.clone(), records: vec![keep, drop.clone()] };
+    let remedy = Remedy::Remove { name, record_types: vec![RecordType::Txt], values: vec![drop] };
+    let steps = steps_of(&finding(defect, remedy, Severity::Error, Some("dmarc")), &report);
+    assert_eq!(
+        steps,
+        [
+            "At Cloudflare, open DNS › Records for acme.test, and find the TXT records at this name: _dmarc.mail",
+            "Delete the one that reads: v=DMARC1; p=none",
+            "Keep the one that reads: v=DMARC1; p=reject",
+            "If another of them is the policy that you mean, keep that one in its place.",
+        ]
+    );
+}
+
+#[test]
+fn a_value_that_an_audit_cannot_know_is_not_given_to_paste() {
+    let report = report(Verdict::Fail, RecordStatus::Verified, CLOUDFLARE);
+    let name = n("mail.acme.test");
+    let value = diagnosis::Expected::Spf { rules: None }.value();
+    let remedy = Remedy::Add { name: name.clone(), record_type: RecordType::Txt, value, preference: None };
+    let finding = finding(Defect::SpfMissing { name }, remedy, Severity::Error, Some("spf"));
+    let view = explain::finding_view(&finding, &report, now());
+    assert!(view.records.is_empty());
+    assert_eq!(
+        view.steps,
+        [
+            "At Cloudflare, open DNS › Records for acme.test, and add or correct this TXT record: mail",
+            "Its value has the form v=spf1 … ~all; what belongs in place of … is told by the service that sends your mail.",
+        ]
+    );
+}

@@ -1,0 +1,147 @@
+//! One DNS host, zone and time: where the steps of a guide are to be done.
+
+use super::guide::say;
+use crate::{
+    hosts::{Host, HostField},
+    paste::{Entry, Paste, Step, fill},
+    shown::{self, value},
+};
+use diagnosis::RecordReport;
+use model::{DomainName, RecordType, Timestamp};
+
+/// Stands in a planned value for what the plan cannot know, see [`diagnosis::Expected::value`].
+const UNFINISHED: char = '…';
+
+/// Where and when a finding is to be mended.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The DNS host.
+    pub host: &'a Host,
+    /// The zone that the name is in; guessed from the public suffix list where DNS did not tell.
+    pub zone: Option<&'a DomainName>,
+    /// The planned record that the finding is about.
+    pub record: Option<&'a RecordReport>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Place<'_> {
+    pub(super) fn zone_of(&self, name: &DomainName) -> DomainName {
+        self.zone
+            .filter(|zone| name.is_at_or_below(zone))
+            .cloned()
+            .or_else(|| model::registrable_domain(name))
+            .unwrap_or_else(|| name.clone())
+    }
+
+    fn ttl(&self) -> Option<u32> {
+        self.record.map(|record| record.planned.ttl)
+    }
+
+    /// What the list of records shows for a name; the whole name where the field would be empty.
+    pub(super) fn field(&self, name: &DomainName) -> String {
+        let field = self.host.field(name, &self.zone_of(name));
+        value(if field.is_empty() { name.as_str() } else { &field })
+    }
+
+    pub(super) fn paste(
+        &self,
+        name: &DomainName,
+        record_type: RecordType,
+        value: &str,
+        preference: Option<u16>,
+        current: &[String],
+    ) -> Paste {
+        let entry = Entry { record_type, value, preference, ttl: self.ttl(), current };
+        Paste::new(self.host, &self.zone_of(name), name, &entry)
+    }
+
+    pub(super) fn open(&self, name: &DomainName) -> String {
+        format!(
+            "At {}, open {} for {}",
+            self.host.name,
+            self.host.page,
+            value(&self.zone_of(name).to_string())
+        )
+    }
+
+    pub(super) fn add(
+        &self,
+        name: &DomainName,
+        record_type: RecordType,
+        value: &str,
+        preference: Option<u16>,
+    ) -> Vec<Step> {
+        if value.contains(UNFINISHED) {
+            return self.unfinished(name, record_type, value);
+        }
+        let paste = self.paste(name, record_type, value, preference, &[]);
+        let mut steps = fill(self.host, &self.host.steps.add, &self.zone_of(name), &paste);
+        steps.extend(self.cautions(&paste, value));
+        steps
+    }
+
+    pub(super) fn edit(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+        if raw.contains(UNFINISHED) {
+            return self.unfinished(&paste.name, paste.record_type, raw);
+        }
+        let mut steps = fill(self.host, &self.host.steps.edit, &self.zone_of(&paste.name), paste);
+        steps.extend(self.cautions(paste, raw));
+        steps
+    }
+
+    /// What may go wrong with this record in this panel.
+    pub(super) fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let zone = self.zone_of(&paste.name);
+        if self.host.host_field == HostField::Relative && paste.name.is_below(&zone) {
+            steps.push(say(format!(
+                "The panel adds {} to the name by itself. Once saved, the whole name reads: {}",
+                value(&zone.to_string()),
+                value(paste.name.as_str())
+            )));
+        }
+        let length = raw.chars().count();
+        if length > shown::TO_PASTE {
+            steps.push(say(
+                "The value is longer than can be shown here: take the whole of it from the export of this domain's records.",
+            ));
+        }
+        if let Some(most) = self.host.txt_max
+            && paste.record_type == RecordType::Txt
+            && length > most
+        {
+            steps.push(say(format!(
+                "{} takes at most {most} characters in a TXT value and this one has {length}: it has to be shortened, or the name moved to another DNS host.",
+                self.host.name
+            )));
+        }
+        steps
+    }
+
+    /// The fields of the planned record.
+    pub(super) fn planned(&self, record: &RecordReport) -> Step {
+        Step::Record(Box::new(self.paste(
+            &record.planned.owner,
+            record.record_type(),
+            &record.value(),
+            record.planned.expected.preference(),
+            &[],
+        )))
+    }
+
+    /// A record that only the customer can complete: an audit knows its form and not its content.
+    fn unfinished(&self, name: &DomainName, record_type: RecordType, form: &str) -> Vec<Step> {
+        vec![
+            say(format!(
+                "{}, and add or correct this {record_type} record: {}",
+                self.open(name),
+                self.field(name)
+            )),
+            say(format!(
+                "Its value has the form {}; what belongs in place of … is told by the service that sends your mail.",
+                value(form)
+            )),
+        ]
+    }
+}
