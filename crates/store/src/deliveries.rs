@@ -8,7 +8,7 @@ use crate::{
     value::words,
 };
 use model::{DomainId, EmailAddress, MessageId, OrgId, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 words! {
     /// Where a delivery stands.
@@ -236,10 +236,10 @@ impl Store {
         let mut claimed = Vec::new();
         for row in claim.all(&mut tx).await? {
             let message_id = row.get("message_id")?;
-            if !messages.contains_key(&message_id) {
-                messages.insert(message_id, shared(message_id, &mut tx).await?);
-            }
-            let message = &messages[&message_id];
+            let message = match messages.entry(message_id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(shared(message_id, &mut tx).await?),
+            };
             let due: Timestamp = row.get("next_attempt_at")?;
             claimed.push((
                 due,
