@@ -116,17 +116,20 @@ impl App {
         let start = format!("{PREFIX}{}", self.random.token(RANDOM_LENGTH));
         let secret = format!("{start}{}", checksum(&start));
         self.store
-            .insert_api_key(store::NewApiKey {
-                id: self.random.api_key_id(now),
-                org_id,
-                name: name.to_owned(),
-                secret_hash: hash(&secret),
-                display_prefix: secret[..PREFIX.len() + 6].to_owned(),
-                scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-                allowed_domain_ids: None,
-                tenant_id: None,
-                created_at: now,
-            })
+            .insert_api_key(
+                &store::NewApiKey {
+                    id: self.random.api_key_id(now),
+                    org_id,
+                    name: name.to_owned(),
+                    secret_hash: hash(&secret).into(),
+                    display_prefix: secret[..PREFIX.len() + 6].to_owned(),
+                    scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+                    allowed_domain_ids: None,
+                    tenant_id: None,
+                    created_at: now,
+                },
+                &[],
+            )
             .await?;
         Ok(secret)
     }

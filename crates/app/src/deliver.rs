@@ -42,39 +42,45 @@ impl App {
     async fn deliver(&self, delivery: ClaimedDelivery) -> Result<()> {
         let attempt = match self.signed(&delivery).await {
             Ok(raw) => self.hand_over(&delivery, &raw).await,
-            Err(error) => Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() },
+            // A domain that is gone takes its keys with it: nothing of it can be signed any more.
+            Err(error @ Error::NotFound { .. }) => {
+                Attempt { outcome: AttemptOutcome::Permanent, code: None, reply: error.to_string() }
+            }
+            Err(error) => {
+                Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() }
+            }
         };
         let now = self.clock.now();
         let attempts = delivery.attempts + 1;
         let next = delivery_state::next(&attempt.outcome, attempts, delivery.created_at, now);
         let (state, next_attempt_at, event_type) = match next {
-            DeliveryState::Delivered => ("delivered", None, "email.delivered"),
-            DeliveryState::Deferred(at) => ("deferred", Some(at), "email.deferred"),
-            DeliveryState::Failed => ("failed", None, "email.bounced"),
+            DeliveryState::Delivered => (store::DeliveryState::Delivered, None, "email.delivered"),
+            DeliveryState::Deferred(at) => (store::DeliveryState::Deferred, Some(at), "email.deferred"),
+            DeliveryState::Failed => (store::DeliveryState::Failed, None, "email.bounced"),
         };
-        metrics::counter!("countersign_delivery_attempts_total", "state" => state).increment(1);
+        metrics::counter!("countersign_delivery_attempts_total", "state" => state.as_str()).increment(1);
         let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
         let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), data, now);
         let result = DeliveryResult {
             message_id: delivery.message_id,
             recipient: delivery.recipient,
             owner: self.node.clone(),
-            state: state.to_owned(),
-            code: attempt.code.map(i64::from),
+            state,
+            code: attempt.code,
             reply: attempt.reply,
             remote: match self.settings.transport {
-                Transport::Sandbox(address) => address.to_string(),
+                Transport::Sandbox(address) => Some(address.to_string()),
             },
             next_attempt_at,
             at: now,
         };
-        self.store.finish_delivery(result, vec![event]).await?;
+        self.store.finish_delivery(&result, &[event]).await?;
         Ok(())
     }
 
     /// The message with its DKIM signature in front, by a key whose record was seen to be right.
     async fn signed(&self, delivery: &ClaimedDelivery) -> Result<Vec<u8>> {
-        let domain = self.store.get_domain_for_delivery(delivery.domain_id).await?;
+        let domain = self.store.get_domain(delivery.org_id, delivery.domain_id).await.map_err(deleted)?;
         let name = domain.name.clone();
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
@@ -88,10 +94,11 @@ impl App {
         let selector = record.planned.owner.labels().next().unwrap_or_default().to_owned();
         let signing_key = self.signing_key(key).await?;
         let now = self.clock.now();
-        let raw = delivery.raw.clone();
+        let raw = delivery.raw.to_vec();
         // RSA costs near a millisecond of a core: not on a thread that serves requests.
         tokio::task::spawn_blocking(move || {
-            let mut signed = dkim::sign(&raw, &signing_key, &name, &selector, now).map_err(|error| error.to_string())?;
+            let mut signed =
+                dkim::sign(&raw, &signing_key, &name, &selector, now).map_err(|error| error.to_string())?;
             signed.extend_from_slice(&raw);
             Ok(signed)
         })
@@ -102,8 +109,11 @@ impl App {
 
     async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8]) -> Attempt {
         let Transport::Sandbox(address) = self.settings.transport;
-        let target =
-            Target { address, server_name: self.settings.smtp_hostname.to_string(), tls: TlsMode::Opportunistic };
+        let target = Target {
+            address,
+            server_name: self.settings.smtp_hostname.to_string(),
+            tls: TlsMode::Opportunistic,
+        };
         let mail_from = match EmailAddress::parse(&delivery.return_path) {
             Ok(address) => Some(address),
             Err(error) => {
@@ -115,7 +125,8 @@ impl App {
         let helo = self.settings.smtp_hostname.to_string();
         match client::deliver(&target, &helo, &envelope, raw, &Timeouts::default()).await {
             Ok(result) => {
-                let refused = result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());
+                let refused =
+                    result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());
                 match refused.or(result.data) {
                     Some(reply) => from_reply(&reply),
                     None => Attempt {
@@ -125,8 +136,20 @@ impl App {
                     },
                 }
             }
-            Err(error) => Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() },
+            Err(client::ClientError::Refused { reply, .. }) => from_reply(&reply),
+            Err(error) => {
+                let outcome =
+                    if error.is_temporary() { AttemptOutcome::Temporary } else { AttemptOutcome::Permanent };
+                Attempt { outcome, code: None, reply: error.to_string() }
+            }
         }
+    }
+}
+
+fn deleted(error: store::StoreError) -> Error {
+    match error {
+        store::StoreError::NotFound(_) => Error::NotFound { noun: "domain any more", id: String::new() },
+        other => other.into(),
     }
 }
 

@@ -31,11 +31,18 @@ const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
 const WAITS: [i64; 7] = [30, 120, 300, 900, 1_800, 3_600, 10_800];
 
 /// The state after the attempt with number `attempts` (1 for the first), of a message accepted at `accepted_at`.
-pub fn next(outcome: &AttemptOutcome, attempts: i64, accepted_at: Timestamp, now: Timestamp) -> DeliveryState {
+pub fn next(
+    outcome: &AttemptOutcome,
+    attempts: u32,
+    accepted_at: Timestamp,
+    now: Timestamp,
+) -> DeliveryState {
     match outcome {
         AttemptOutcome::Accepted => DeliveryState::Delivered,
         AttemptOutcome::Permanent => DeliveryState::Failed,
-        AttemptOutcome::Temporary if now.duration_since(accepted_at) >= GIVE_UP_AFTER => DeliveryState::Failed,
+        AttemptOutcome::Temporary if now.duration_since(accepted_at) >= GIVE_UP_AFTER => {
+            DeliveryState::Failed
+        }
         AttemptOutcome::Temporary => {
             let index = usize::try_from(attempts.max(1) - 1).unwrap_or(0).min(WAITS.len() - 1);
             let wait = SignedDuration::from_secs(WAITS[index]);

@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use mail::dkim::SigningKey;
 use model::KeyId;
 use std::{collections::HashMap, sync::Arc};
-use store::NewDkimKey;
+use store::NewPoolKey;
 use tokio::sync::Mutex;
 
 /// How many opened keys are kept: loading one costs 0.2 ms, signing 0.7 ms.
@@ -25,7 +25,7 @@ pub struct KeyCache(Mutex<HashMap<KeyId, Arc<SigningKey>>>);
 
 impl App {
     /// Makes one RSA-2048 pair (RFC 8301 §3.2), its private part sealed for its id. Takes some 70 ms of one core.
-    pub async fn make_dkim_key(&self) -> Result<NewDkimKey> {
+    pub async fn make_dkim_key(&self) -> Result<NewPoolKey> {
         let now = self.clock.now();
         let id = self.random.key_id(now);
         let (public, private) = tokio::task::spawn_blocking(make_pair)
@@ -36,15 +36,20 @@ impl App {
             .vault
             .seal(&id.to_string(), &private, &self.random)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(NewDkimKey { id, public_key: STANDARD.encode(public), private_key: sealed, created_at: now })
+        Ok(NewPoolKey {
+            id,
+            public_key: STANDARD.encode(public),
+            private_key: sealed.into(),
+            created_at: now,
+        })
     }
 
     /// Fills the pool up to its size, one key at a time. Returns how many it made.
     pub async fn fill_key_pool(&self) -> Result<usize> {
         let mut made = 0;
-        while usize::try_from(self.store.key_pool_count().await?).unwrap_or(0) < self.settings.key_pool {
+        while usize::try_from(self.store.count_pool_keys().await?).unwrap_or(0) < self.settings.key_pool {
             let key = self.make_dkim_key().await?;
-            self.store.add_pool_key(key).await?;
+            self.store.add_pool_key(&key).await?;
             made += 1;
         }
         Ok(made)
@@ -60,8 +65,8 @@ impl App {
             .vault
             .open(&key.id.to_string(), &key.private_key)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let opened =
-            SigningKey::from_pkcs8(&secret).map_err(|error| Error::Internal(format!("a DKIM key: {error}")))?;
+        let opened = SigningKey::from_pkcs8(&secret)
+            .map_err(|error| Error::Internal(format!("a DKIM key: {error}")))?;
         let opened = Arc::new(opened);
         if cache.len() >= CACHED_KEYS {
             cache.clear();

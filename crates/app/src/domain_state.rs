@@ -15,7 +15,7 @@ use model::{DomainStatus, Verdict};
 pub const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 /// How many checks in a row must have failed before a verified domain is given up.
-const FAILURES_TO_GIVE_UP: i64 = 3;
+const FAILURES_TO_GIVE_UP: u32 = 3;
 
 /// Where a domain stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct State {
     /// When it will count as failed if nothing changes.
     pub fails_at: Option<Timestamp>,
     /// Checks in a row that failed for certain.
-    pub consecutive_failures: i64,
+    pub consecutive_failures: u32,
 }
 
 /// Why the check was made.
@@ -128,7 +128,11 @@ pub fn next_check(state: &State, since: Timestamp, now: Timestamp, spread: f64) 
         },
         DomainStatus::Disabled => 86_400,
     };
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a spread needs no precision")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a spread needs no precision"
+    )]
     let millis = (seconds as f64 * 1_000.0 * (1.0 + spread.clamp(0.0, 1.0) * 0.1)) as i64;
     now.checked_add(SignedDuration::from_millis(millis)).unwrap_or(now)
 }
@@ -145,7 +149,10 @@ mod tests {
     fn a_pending_domain_is_verified_once_and_fails_after_72_hours() {
         let state = State::added(at(0));
         let (verified, events) = next(&state, Verdict::Pass, Trigger::Demand, at(1));
-        assert_eq!((verified.status, verified.verified_at, events), (DomainStatus::Verified, Some(at(1)), vec!["domain.verified"]));
+        assert_eq!(
+            (verified.status, verified.verified_at, events),
+            (DomainStatus::Verified, Some(at(1)), vec!["domain.verified"])
+        );
         assert_eq!(next(&verified, Verdict::Pass, Trigger::Schedule, at(2)), (verified, vec![]));
         let (still, events) = next(&state, Verdict::Fail, Trigger::Schedule, at(71));
         assert_eq!((still.status, events), (DomainStatus::Pending, vec![]));
@@ -157,9 +164,17 @@ mod tests {
 
     #[test]
     fn unknown_changes_nothing_in_any_state() {
-        for status in [DomainStatus::Pending, DomainStatus::Verified, DomainStatus::Failed, DomainStatus::Disabled] {
+        for status in
+            [DomainStatus::Pending, DomainStatus::Verified, DomainStatus::Failed, DomainStatus::Disabled]
+        {
             for warning in [false, true] {
-                let state = State { status, warning, fails_at: Some(at(0)), verified_at: None, consecutive_failures: 9 };
+                let state = State {
+                    status,
+                    warning,
+                    fails_at: Some(at(0)),
+                    verified_at: None,
+                    consecutive_failures: 9,
+                };
                 assert_eq!(next(&state, Verdict::Unknown, Trigger::Schedule, at(1_000)), (state, vec![]));
             }
         }
@@ -170,7 +185,10 @@ mod tests {
         let (verified, _) = next(&State::added(at(0)), Verdict::Pass, Trigger::Schedule, at(0));
         assert_eq!(next(&verified, Verdict::Fail, Trigger::Demand, at(1)), (verified.clone(), vec![]));
         let (warned, events) = next(&verified, Verdict::Fail, Trigger::Schedule, at(1));
-        assert_eq!((warned.status, warned.warning, events), (DomainStatus::Verified, true, vec!["domain.warning"]));
+        assert_eq!(
+            (warned.status, warned.warning, events),
+            (DomainStatus::Verified, true, vec!["domain.warning"])
+        );
         let (second, events) = next(&warned, Verdict::Fail, Trigger::Schedule, at(72));
         assert_eq!((second.status, events), (DomainStatus::Verified, vec![]));
         let (third, events) = next(&second, Verdict::Fail, Trigger::Schedule, at(73));

@@ -11,10 +11,15 @@ use jiff::Timestamp;
 use model::{CheckStatus, DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain};
 use serde_json::json;
 use std::time::Duration;
-use store::{CheckRecord, DomainFilter, KeySource, NewDomain, NewEvent, StoreError};
+use store::{
+    CheckRecord, DomainFilter, Health, KeySource, KeyState, NewDkimKey, NewDomain, NewEvent, StoreError,
+};
 
 /// How long one check may take in all. A check on demand is answered within it.
 const CHECK_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a fresh domain's warm-up takes unless the customer says otherwise.
+const WARMUP_DAYS: u32 = 14;
 
 /// A domain, and the newest report about it.
 #[derive(Debug, Clone)]
@@ -72,7 +77,11 @@ impl DomainView {
             [] => "its records were right at the last check; the next check will settle it".to_owned(),
             [one] => format!("the record {} is {}", one.planned.owner, one.status),
             [first, rest @ ..] => {
-                format!("{} required records are not there yet, the first is {}", rest.len() + 1, first.planned.owner)
+                format!(
+                    "{} required records are not there yet, the first is {}",
+                    rest.len() + 1,
+                    first.planned.owner
+                )
             }
         }
     }
@@ -97,12 +106,18 @@ impl App {
         caller.require(Scope::WriteDomains)?;
         let name = SenderDomain::parse(&request.domain)?.name().clone();
         if name.is_at_or_below(&self.settings.platform_zone) {
-            return Err(Error::field("domain", format!("{name} belongs to this platform itself; give a domain of yours")));
+            return Err(Error::field(
+                "domain",
+                format!("{name} belongs to this platform itself; give a domain of yours"),
+            ));
         }
         let wanted = request.profile.as_deref().unwrap_or(&self.settings.default_profile);
         let profile = self.settings.profile(wanted).ok_or_else(|| {
             let known: Vec<_> = self.settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
-            Error::field("profile", format!("there is no profile \"{wanted}\"; known are {}", known.join(", ")))
+            Error::field(
+                "profile",
+                format!("there is no profile \"{wanted}\"; known are {}", known.join(", ")),
+            )
         })?;
         let now = self.clock.now();
         let id = self.random.domain_id(now);
@@ -117,7 +132,11 @@ impl App {
             profile: profile.name.clone(),
             variables: json!(variables).to_string(),
             capabilities: json!({"sending": true, "receiving": false}).to_string(),
-            region: request.region.clone().unwrap_or_else(|| "local".to_owned()),
+            approval_status: "none".to_owned(),
+            warmup_started_at: None,
+            warmup_days: Some(WARMUP_DAYS),
+            region: Some(request.region.clone().unwrap_or_else(|| "local".to_owned())),
+            fallback_region: None,
             fails_at: state.fails_at,
             next_check_at: now,
             created_at: now,
@@ -135,19 +154,36 @@ impl App {
         self.domain_view(stored).await
     }
 
-    async fn create_with_keys(&self, new: NewDomain, selectors: Vec<String>, event: NewEvent) -> Result<store::Domain> {
+    async fn create_with_keys(
+        &self,
+        new: NewDomain,
+        selectors: Vec<String>,
+        event: NewEvent,
+    ) -> Result<store::Domain> {
         let events = vec![event];
         let source = KeySource::Pool { selectors: selectors.clone() };
-        match self.store.create_domain(new.clone(), source, events.clone()).await {
+        match self.store.create_domain(&new, source, &events).await {
             Ok((domain, _)) => Ok(domain),
             // A burst emptied the pool: this request waits for keys of its own.
             Err(StoreError::PoolEmpty) => {
                 let mut keys = Vec::with_capacity(selectors.len());
                 for selector in selectors {
-                    keys.push((selector, self.make_dkim_key().await?));
+                    let key = self.make_dkim_key().await?;
+                    keys.push(NewDkimKey {
+                        id: key.id,
+                        selector,
+                        public_key: key.public_key,
+                        private_key: key.private_key,
+                        state: KeyState::Active,
+                        created_at: key.created_at,
+                    });
                 }
                 let source = KeySource::Given(keys);
-                self.store.create_domain(new, source, events).await.map(|(domain, _)| domain).map_err(added_error)
+                self.store
+                    .create_domain(&new, source, &events)
+                    .await
+                    .map(|(domain, _)| domain)
+                    .map_err(added_error)
             }
             Err(error) => Err(added_error(error)),
         }
@@ -177,7 +213,7 @@ impl App {
         limit: u32,
     ) -> Result<Vec<DomainView>> {
         caller.require(Scope::ReadDomains)?;
-        let domains = self.store.list_domains(caller.org_id, filter, after, limit).await?;
+        let domains = self.store.list_domains(caller.org_id, &filter, after, limit).await?;
         let mut views = Vec::with_capacity(domains.len());
         for domain in domains {
             if caller.require_domain(&domain).is_ok() {
@@ -195,7 +231,7 @@ impl App {
         let now = self.clock.now();
         let name = &view.domain.name;
         let event = self.event(caller.org_id, "domain.deleted", id.to_string(), json!({"domain": name}), now);
-        self.store.delete_domain(caller.org_id, id, now, event).await?;
+        self.store.delete_domain(caller.org_id, id, now, &[event]).await?;
         self.wake.dns.notify_one();
         Ok(view)
     }
@@ -217,7 +253,9 @@ impl App {
     async fn stored_domain(&self, caller: &Caller, id: DomainId) -> Result<store::Domain> {
         let found = self.store.get_domain(caller.org_id, id).await;
         let domain = match found {
-            Err(StoreError::NotFound) => return Err(Error::NotFound { noun: "domain", id: id.to_string() }),
+            Err(StoreError::NotFound(_)) => {
+                return Err(Error::NotFound { noun: "domain", id: id.to_string() });
+            }
             other => other?,
         };
         caller.require_domain(&domain)?;
@@ -261,7 +299,7 @@ impl App {
         // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
         for _ in 0..5 {
             let record = self.transition(&domain, &report, &texts, trigger, claimed_at, now);
-            match self.store.record_check(record).await {
+            match self.store.record_check(&record).await {
                 Ok(stored) => return self.domain_view(stored).await,
                 Err(StoreError::StaleVersion) => {
                     domain = self.store.get_domain(domain.org_id, domain.id).await?;
@@ -309,10 +347,10 @@ impl App {
             dkim_status: report.dkim_status,
             dmarc_status: report.dmarc_status,
             return_path_status: report.return_path_status,
-            health: if next.warning { "warning" } else { "ok" }.to_owned(),
+            health: if next.warning { Health::Warning } else { Health::Ok },
             verified_at: next.verified_at,
             fails_at: next.fails_at,
-            next_check_at: domain_state::next_check(&next, since, now, self.random.fraction()),
+            next_check_at: Some(domain_state::next_check(&next, since, now, self.random.fraction())),
             consecutive_failures: next.consecutive_failures,
             events,
         }
@@ -322,7 +360,10 @@ impl App {
     pub(crate) async fn plan_of(&self, domain: &store::Domain) -> Result<Plan> {
         let keys = self.store.keys_of_domain(domain.id).await?;
         let profile = self.settings.profile(&domain.profile).ok_or_else(|| {
-            Error::Internal(format!("the profile \"{}\" of {} is not loaded any more", domain.profile, domain.name))
+            Error::Internal(format!(
+                "the profile \"{}\" of {} is not loaded any more",
+                domain.profile, domain.name
+            ))
         })?;
         let mut variables: Variables =
             serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
@@ -335,7 +376,8 @@ impl App {
     pub(crate) async fn domain_view(&self, domain: store::Domain) -> Result<DomainView> {
         let variables: Variables =
             serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
-        let dkim_tokens = (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
+        let dkim_tokens =
+            (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
         let stored = domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
         let report = match stored {
             Some(report) => report,
@@ -347,11 +389,16 @@ impl App {
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
     pub(crate) fn return_path_host(&self, view: &DomainView) -> DomainName {
         let own = view.report.records.iter().find(|record| {
-            record.planned.purpose == Purpose::ReturnPath && view.domain.return_path_status == CheckStatus::Verified
+            record.planned.purpose == Purpose::ReturnPath
+                && view.domain.return_path_status == CheckStatus::Verified
         });
         match own {
             Some(record) => record.planned.owner.clone(),
-            None => self.settings.platform_zone.prepend("bounce").unwrap_or_else(|_| self.settings.platform_zone.clone()),
+            None => self
+                .settings
+                .platform_zone
+                .prepend("bounce")
+                .unwrap_or_else(|_| self.settings.platform_zone.clone()),
         }
     }
 }
@@ -359,7 +406,7 @@ impl App {
 fn state_of(domain: &store::Domain) -> State {
     State {
         status: domain.status,
-        warning: domain.health == "warning",
+        warning: domain.health == Health::Warning,
         verified_at: domain.verified_at,
         fails_at: domain.fails_at,
         consecutive_failures: domain.consecutive_failures,
@@ -392,7 +439,9 @@ fn served_labels(
         .records
         .iter()
         .filter_map(|record| match &record.expected {
-            Expected::Cname { target, dkim_key: Some(_) } => target.as_str().strip_suffix(&suffix).map(str::to_owned),
+            Expected::Cname { target, dkim_key: Some(_) } => {
+                target.as_str().strip_suffix(&suffix).map(str::to_owned)
+            }
             Expected::Dkim { .. } => record.owner.labels().next().map(str::to_owned),
             _ => None,
         })

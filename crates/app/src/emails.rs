@@ -100,12 +100,13 @@ impl App {
         }
         let host = self.return_path_host(&domain);
         let token = id.to_string().replace('_', "-").to_ascii_lowercase();
-        let deliveries = recipients
+        let deliveries: Vec<NewDelivery> = recipients
             .iter()
             .enumerate()
             .map(|(index, recipient)| NewDelivery {
                 recipient: recipient.clone(),
                 return_path: format!("{token}-{index}@{host}"),
+                next_attempt_at: now,
             })
             .collect();
         let data = json!({"from": addresses.from.address, "to": recipients, "subject": request.subject});
@@ -116,23 +117,31 @@ impl App {
             domain_id: domain.domain.id,
             tenant_id: domain.domain.tenant_id,
             from_address: addresses.from.address.clone(),
-            recipients,
             subject: request.subject,
-            raw,
+            raw: raw.into(),
             created_at: now,
         };
-        self.store.accept_message(message, deliveries, vec![event]).await?;
+        self.accepted(self.store.accept_message(&message, &deliveries, &[event]).await, domain.domain.name)?;
         metrics::counter!("countersign_emails_accepted_total").increment(1);
         self.wake.deliver.notify_one();
         self.message(caller, id).await
     }
 
+    /// A domain that was deleted between the authorisation and the commit is unknown.
+    #[expect(clippy::unused_self, reason = "reads as the others do")]
+    fn accepted(&self, stored: std::result::Result<(), StoreError>, domain: model::DomainName) -> Result<()> {
+        match stored {
+            Err(StoreError::NotFound(_)) => Err(Error::SenderDomainUnknown(domain)),
+            other => Ok(other?),
+        }
+    }
+
     /// The domain of the From address, if the caller may send from it now.
     async fn authorised_sender(&self, caller: &Caller, from: &Mailbox) -> Result<DomainView> {
         let name = from.address.domain();
-        let domain = match self.store.get_domain_by_name(caller.org_id, name).await {
-            Err(StoreError::NotFound) => return Err(Error::SenderDomainUnknown(name.clone())),
-            other => other?,
+        let domain = match self.store.get_domain_by_name(caller.org_id, name).await? {
+            None => return Err(Error::SenderDomainUnknown(name.clone())),
+            Some(domain) => domain,
         };
         caller.require_domain(&domain)?;
         let status = domain.status;
@@ -158,7 +167,7 @@ impl App {
                 }
                 Ok(MessageView { message, deliveries, attempts })
             }
-            Err(StoreError::NotFound) => Err(Error::NotFound { noun: "message", id: id.to_string() }),
+            Err(StoreError::NotFound(_)) => Err(Error::NotFound { noun: "message", id: id.to_string() }),
             Err(error) => Err(error.into()),
         }
     }
@@ -196,7 +205,11 @@ impl Addresses {
         };
         let from = parse("from".to_owned(), &request.from);
         let mut list = |name: &str, texts: &[String]| -> Vec<Mailbox> {
-            texts.iter().enumerate().filter_map(|(index, text)| parse(format!("{name}[{index}]"), text)).collect()
+            texts
+                .iter()
+                .enumerate()
+                .filter_map(|(index, text)| parse(format!("{name}[{index}]"), text))
+                .collect()
         };
         let to = list("to", &request.to);
         let cc = list("cc", &request.cc);

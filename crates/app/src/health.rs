@@ -20,17 +20,25 @@ pub struct Gauges {
 impl App {
     /// Whether something can be stored durably now.
     pub async fn ready(&self) -> Result<()> {
-        Ok(self.store.ping_write().await?)
+        Ok(self.store.ping_write(self.clock.now()).await?)
     }
 
     /// Numbers about the work in hand.
     pub async fn gauges(&self) -> Result<Gauges> {
         let (queued, oldest_queued) = self.store.queue_depth().await?;
         Ok(Gauges {
-            domains: self.store.count_domains_by_status().await?,
+            domains: self.count_all_domains().await?,
             queued,
             oldest_queued,
-            key_pool: self.store.key_pool_count().await?,
+            key_pool: self.store.count_pool_keys().await?,
         })
+    }
+
+    /// One organisation is all there is until organisations can be made.
+    async fn count_all_domains(&self) -> Result<Vec<(DomainStatus, u64)>> {
+        match self.store.first_organisation().await? {
+            Some(org) => Ok(self.store.count_domains_by_status(org.id).await?),
+            None => Ok(Vec::new()),
+        }
     }
 }

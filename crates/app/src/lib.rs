@@ -113,7 +113,8 @@ impl App {
         }
         let now = self.clock.now();
         let id = self.random.org_id(now);
-        self.store.create_organisation(id, name, now).await?;
+        let organisation = store::Organisation { id, name: name.to_owned(), created_at: now };
+        self.store.create_organisation(&organisation, &[]).await?;
         Ok((id, true))
     }
 

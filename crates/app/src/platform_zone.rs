@@ -36,7 +36,7 @@ impl App {
                 zones.push(playground_zone(&zone, &records).map_err(internal)?);
             }
         }
-        let mut set = ZoneSetBuilder::new(u64::try_from(generation).unwrap_or(0));
+        let mut set = ZoneSetBuilder::new(generation);
         for zone in &zones {
             set.add(zone).map_err(internal)?;
         }
@@ -61,7 +61,11 @@ impl Builder {
         Ok(())
     }
 
-    fn addresses(&mut self, label: &str, addresses: &[IpAddr]) -> std::result::Result<(), model::DomainNameError> {
+    fn addresses(
+        &mut self,
+        label: &str,
+        addresses: &[IpAddr],
+    ) -> std::result::Result<(), model::DomainNameError> {
         for address in addresses {
             let data = match address {
                 IpAddr::V4(v4) => RecordData::A(*v4),
@@ -82,7 +86,7 @@ impl Builder {
 fn platform_zone(
     settings: &Settings,
     keys: &[(String, String)],
-    generation: i64,
+    generation: u64,
 ) -> std::result::Result<Zone, model::DomainNameError> {
     let apex = settings.platform_zone.clone();
     let mut zone = Builder { apex: apex.clone(), records: Vec::with_capacity(keys.len() + 24) };
@@ -121,13 +125,16 @@ fn spf_record(addresses: &[IpAddr]) -> String {
 }
 
 /// In development our server is the whole internet: what is in none of its zones does not exist.
-fn root_zone(generation: i64) -> Zone {
+fn root_zone(generation: u64) -> Zone {
     let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER).unwrap_or_default();
     let ns = Record { owner: DomainName::root(), ttl: TTL, data: RecordData::Ns(name_server.clone()) };
     served(DomainName::root(), soa(&name_server, generation), vec![ns])
 }
 
-fn playground_host_zone(settings: &Settings, generation: i64) -> std::result::Result<Zone, model::DomainNameError> {
+fn playground_host_zone(
+    settings: &Settings,
+    generation: u64,
+) -> std::result::Result<Zone, model::DomainNameError> {
     let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER)?;
     let apex = DomainName::parse("playground.test")?;
     let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
@@ -147,19 +154,22 @@ fn playground_zone(
         // What does not parse any more (a rule became stricter) is left out, not a reason to serve nothing.
         .chain(typed.iter().filter_map(|record| record_of(record, &zone.apex).ok()))
         .collect();
-    Ok(Zone { lenient: true, ..served(zone.apex.clone(), soa(&name_server, zone.serial), records) })
+    Ok(Zone {
+        lenient: true,
+        ..served(zone.apex.clone(), soa(&name_server, u64::from(zone.serial)), records)
+    })
 }
 
 fn served(apex: DomainName, soa: Soa, records: Vec<Record>) -> Zone {
     Zone { soa_ttl: NEGATIVE_TTL, records, ..Zone::new(apex, soa) }
 }
 
-fn soa(name_server: &DomainName, serial: i64) -> Soa {
+fn soa(name_server: &DomainName, serial: u64) -> Soa {
     Soa {
         mname: name_server.clone(),
         rname: name_server.parent().and_then(|parent| parent.prepend("hostmaster").ok()).unwrap_or_default(),
         // RFC 1982: serials wrap around.
-        serial: u32::try_from(serial.rem_euclid(1 << 32)).unwrap_or(1).max(1),
+        serial: u32::try_from(serial % (1 << 32)).unwrap_or(1).max(1),
         refresh: 3_600,
         retry: 600,
         expire: 604_800,

@@ -62,7 +62,8 @@ pub fn owner_of(host: &str, apex: &DomainName) -> std::result::Result<DomainName
 pub fn record_of(typed: &PlaygroundRecord, apex: &DomainName) -> std::result::Result<Record, FieldError> {
     let field = |field: &str, message: String| FieldError { field: field.to_owned(), message };
     let owner = owner_of(&typed.host, apex).map_err(|message| field("host", message))?;
-    let data = data_of(&typed.record_type, &typed.value, typed.priority).map_err(|message| field("value", message))?;
+    let data = data_of(typed.record_type, &typed.value, typed.priority)
+        .map_err(|message| field("value", message))?;
     let data = match data {
         RecordData::Cname(_) if typed.proxied => RecordData::A(PROXY_ADDRESS),
         data => data,
@@ -70,8 +71,11 @@ pub fn record_of(typed: &PlaygroundRecord, apex: &DomainName) -> std::result::Re
     Ok(Record { owner, ttl: typed.ttl, data })
 }
 
-fn data_of(record_type: &str, value: &str, priority: Option<u16>) -> std::result::Result<RecordData, String> {
-    let record_type: RecordType = record_type.parse().map_err(|error: model::RecordTypeError| error.to_string())?;
+fn data_of(
+    record_type: RecordType,
+    value: &str,
+    priority: Option<u16>,
+) -> std::result::Result<RecordData, String> {
     let name = |text: &str| DomainName::parse(text).map_err(|error| error.to_string());
     let value = value.trim();
     match record_type {
@@ -114,7 +118,7 @@ impl App {
     pub async fn playground_zone(&self, caller: &Caller, id: ZoneId) -> Result<ZoneView> {
         self.require_playground(caller)?;
         let zone = self.store.get_zone(id).await.map_err(|error| not_found(error, "zone", &id))?;
-        let records = self.store.zone_records(id).await?;
+        let records = self.store.records_of_zone(id).await?;
         Ok(ZoneView { zone, records })
     }
 
@@ -128,9 +132,16 @@ impl App {
             return Err(Error::field("apex", message));
         }
         let now = self.clock.now();
-        let new = NewPlaygroundZone { id: self.random.zone_id(now), apex: apex.clone(), created_at: now };
-        let zone = match self.store.create_zone(new).await {
-            Err(StoreError::ZoneAlreadyExists) => return Err(Error::AlreadyExists(format!("the zone {apex}"))),
+        let new = NewPlaygroundZone {
+            id: self.random.zone_id(now),
+            apex: apex.clone(),
+            serial: 1,
+            created_at: now,
+        };
+        let zone = match self.store.create_zone(&new).await {
+            Err(StoreError::ZoneAlreadyExists) => {
+                return Err(Error::AlreadyExists(format!("the zone {apex}")));
+            }
             other => other?,
         };
         self.zone_changed(&apex).await?;
@@ -155,11 +166,10 @@ impl App {
         self.require_playground(caller)?;
         let zone = self.store.get_zone(zone_id).await.map_err(|error| not_found(error, "zone", &zone_id))?;
         let now = self.clock.now();
-        let new = self.stored_record(typed, zone_id, self.random.record_id(now), now);
-        record_of(&new, &zone.apex).map_err(|error| Error::Invalid(vec![error]))?;
-        let record = self.store.create_record(new).await?;
+        let new = checked(typed, self.random.record_id(now), &zone)?;
+        let record = self.store.add_records(zone_id, vec![new], now).await?.pop();
         self.zone_changed(&zone.apex).await?;
-        Ok(record)
+        record.ok_or_else(|| Error::Internal("the record was not stored".to_owned()))
     }
 
     /// Changes a record to what was typed.
@@ -172,9 +182,9 @@ impl App {
         self.require_playground(caller)?;
         let old = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
         let zone = self.store.get_zone(old.zone_id).await?;
-        let new = self.stored_record(typed, old.zone_id, id, self.clock.now());
-        record_of(&new, &zone.apex).map_err(|error| Error::Invalid(vec![error]))?;
-        let record = self.store.update_record(new).await.map_err(|error| not_found(error, "record", &id))?;
+        let new = checked(typed, id, &zone)?;
+        let updated = self.store.update_record(zone.id, &new, self.clock.now()).await;
+        let record = updated.map_err(|error| not_found(error, "record", &id))?;
         self.zone_changed(&zone.apex).await?;
         Ok(record)
     }
@@ -184,7 +194,7 @@ impl App {
         self.require_playground(caller)?;
         let record = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
         let zone = self.store.get_zone(record.zone_id).await?;
-        self.store.delete_record(id).await.map_err(|error| not_found(error, "record", &id))?;
+        self.store.delete_record(zone.id, id).await.map_err(|error| not_found(error, "record", &id))?;
         self.zone_changed(&zone.apex).await
     }
 
@@ -195,33 +205,32 @@ impl App {
         self.wake.verify.notify_one();
         Ok(())
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads as the others do")]
-    fn stored_record(
-        &self,
-        typed: &TypedRecord,
-        zone_id: ZoneId,
-        id: RecordId,
-        now: jiff::Timestamp,
-    ) -> NewPlaygroundRecord {
-        NewPlaygroundRecord {
-            id,
-            zone_id,
-            host: typed.host.trim().to_owned(),
-            record_type: typed.record_type.trim().to_ascii_uppercase(),
-            value: typed.value.trim().to_owned(),
-            ttl: typed.ttl.unwrap_or(300).min(86_400),
-            priority: typed.priority,
-            proxied: typed.proxied,
-            created_at: now,
-            updated_at: now,
-        }
-    }
+/// What was typed as a record to store, refused when DNS could not serve it.
+fn checked(typed: &TypedRecord, id: RecordId, zone: &PlaygroundZone) -> Result<NewPlaygroundRecord> {
+    let record_type = typed
+        .record_type
+        .trim()
+        .parse()
+        .map_err(|error: model::RecordTypeError| Error::field("type", error.to_string()))?;
+    let new = NewPlaygroundRecord {
+        id,
+        host: typed.host.trim().to_owned(),
+        record_type,
+        value: typed.value.trim().to_owned(),
+        ttl: typed.ttl.unwrap_or(300).min(86_400),
+        priority: typed.priority,
+        proxied: typed.proxied,
+    };
+    owner_of(&new.host, &zone.apex).map_err(|message| Error::field("host", message))?;
+    data_of(record_type, &new.value, new.priority).map_err(|message| Error::field("value", message))?;
+    Ok(new)
 }
 
 fn not_found(error: StoreError, noun: &'static str, id: &dyn std::fmt::Display) -> Error {
     match error {
-        StoreError::NotFound => Error::NotFound { noun, id: id.to_string() },
+        StoreError::NotFound(_) => Error::NotFound { noun, id: id.to_string() },
         other => other.into(),
     }
 }

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::rand;
 use jiff::Timestamp;
-use model::{ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, ZoneId};
+use model::{
+    ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, ZoneId,
+};
 use std::sync::Arc;
 
 /// Reads the time. The composition root gives the system's clock, tests give their own.

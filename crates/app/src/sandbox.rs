@@ -8,8 +8,11 @@ use crate::{
 use jiff::SignedDuration;
 use mail::{
     authentication::{AuthenticationResults, Envelope, authenticate},
+    dkim::DkimResult,
+    dmarc::DmarcResult,
     lookup::Answers,
     message::{Summary, summary},
+    spf::SpfResult,
 };
 use model::{EmailAddress, SandboxMessageId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
@@ -37,7 +40,11 @@ pub struct SandboxView {
 pub struct SandboxInbox(pub Arc<App>);
 
 impl Inbox for SandboxInbox {
-    async fn recipient(&self, _envelope: &EnvelopeSoFar, _to: &EmailAddress) -> std::result::Result<(), Refusal> {
+    async fn recipient(
+        &self,
+        _envelope: &EnvelopeSoFar,
+        _to: &EmailAddress,
+    ) -> std::result::Result<(), Refusal> {
         Ok(())
     }
 
@@ -47,20 +54,19 @@ impl Inbox for SandboxInbox {
         let now = app.clock.now();
         let id = app.random.sandbox_message_id(now);
         let read = summary(&message.raw);
-        let (max_messages, max_bytes) = app.settings.sandbox_limits;
         let new = NewSandboxMessage {
             id,
             received_at: now,
-            client_ip: message.client.ip(),
+            client_ip: message.client.ip().to_string(),
             helo: message.helo,
-            mail_from: message.mail_from,
-            recipients: message.recipients,
+            mail_from: message.mail_from.map(|address| address.to_string()),
+            recipients: message.recipients.iter().map(ToString::to_string).collect(),
             tls: message.tls,
-            header_from: read.from.unwrap_or_default(),
+            header_from: read.from.into_iter().find_map(|from| from.address).unwrap_or_default(),
             subject: read.subject.unwrap_or_default(),
-            raw: message.raw,
+            raw: message.raw.into(),
         };
-        match app.store.receive_sandbox_message(new, max_messages, max_bytes).await {
+        match app.store.receive_sandbox_message(&new, app.settings.sandbox_limits).await {
             Ok(()) => {
                 metrics::counter!("countersign_messages_received_total").increment(1);
                 app.wake.authenticate.notify_one();
@@ -68,7 +74,8 @@ impl Inbox for SandboxInbox {
             }
             Err(error) => {
                 tracing::warn!(%error, "a message could not be stored; its sender was told to try again");
-                Err(Refusal::temporary("4.3.1", "the message could not be stored; try again later").with_code(452))
+                Err(Refusal::temporary("4.3.1", "the message could not be stored; try again later")
+                    .with_code(452))
             }
         }
     }
@@ -78,38 +85,40 @@ impl App {
     /// Judges the messages that were not judged yet. Returns how many.
     pub async fn authenticate_received(&self) -> Result<usize> {
         let now = self.clock.now();
-        let messages = self.store.unauthenticated(now, 20).await?;
+        let messages = self.store.unauthenticated_sandbox_messages(now, 20).await?;
         let count = messages.len();
         for message in messages {
             let results = self.authenticate_message(&message).await;
             let temporary = results.as_ref().is_none_or(has_temporary_error);
             // DNS that does not answer now may in a moment; after a few tries "temperror" is the honest verdict.
-            if temporary && message.attempts < 3 {
-                let again = now.checked_add(SignedDuration::from_secs(5 << message.attempts)).unwrap_or(now);
-                self.store.defer_authentication(message.id, again).await?;
+            if temporary && message.summary.attempts < 3 {
+                let again =
+                    now.checked_add(SignedDuration::from_secs(5 << message.summary.attempts)).unwrap_or(now);
+                self.store.defer_sandbox_authentication(message.summary.id, again).await?;
                 continue;
             }
             let Some(results) = results else {
-                tracing::warn!(message = %message.id, "a message needs more DNS look-ups than are allowed");
-                self.store.set_authentication(message.id, "null".to_owned(), now).await?;
+                tracing::warn!(message = %message.summary.id, "a message needs more DNS look-ups than are allowed");
+                self.store.set_sandbox_authentication(message.summary.id, "null", now).await?;
                 continue;
             };
             let json = serde_json::to_string(&results).map_err(|error| Error::Internal(error.to_string()))?;
-            self.store.set_authentication(message.id, json, now).await?;
+            self.store.set_sandbox_authentication(message.summary.id, &json, now).await?;
         }
         Ok(count)
     }
 
     /// `None` when the message asks for more look-ups than one message may cost.
     async fn authenticate_message(&self, message: &store::SandboxMessage) -> Option<AuthenticationResults> {
+        let received = &message.summary;
         let envelope = Envelope {
-            client_ip: message.client_ip,
-            helo: message.helo.clone(),
-            mail_from: message.mail_from.clone(),
+            client_ip: received.client_ip.parse().ok()?,
+            helo: received.helo.clone(),
+            mail_from: received.mail_from.as_deref().and_then(|text| EmailAddress::parse(text).ok()),
         };
         let mut answers = Answers::new();
         for _ in 0..MAX_ROUNDS {
-            let needed = match authenticate(&message.raw, &envelope, &answers, message.received_at) {
+            let needed = match authenticate(&message.raw, &envelope, &answers, received.received_at) {
                 Ok(results) => return Some(results),
                 Err(needed) => needed,
             };
@@ -128,8 +137,8 @@ impl App {
         caller: &Caller,
         after: Option<SandboxMessageId>,
         limit: u32,
-        recipient: Option<String>,
-    ) -> Result<Vec<store::SandboxMessage>> {
+        recipient: Option<&str>,
+    ) -> Result<Vec<store::SandboxSummary>> {
         caller.require(Scope::ReadEmails)?;
         Ok(self.store.list_sandbox_messages(after, limit, recipient).await?)
     }
@@ -138,13 +147,13 @@ impl App {
     pub async fn sandbox_message(&self, caller: &Caller, id: SandboxMessageId) -> Result<SandboxView> {
         caller.require(Scope::ReadEmails)?;
         let message = match self.store.get_sandbox_message(id).await {
-            Err(StoreError::NotFound) => {
+            Err(StoreError::NotFound(_)) => {
                 return Err(Error::NotFound { noun: "sandbox message", id: id.to_string() });
             }
             other => other?,
         };
         let summary = summary(&message.raw);
-        let authentication = read_authentication(&message);
+        let authentication = read_authentication(&message.summary);
         Ok(SandboxView { message, summary, authentication })
     }
 
@@ -156,10 +165,12 @@ impl App {
 }
 
 /// The stored verdict of a message.
-pub fn read_authentication(message: &store::SandboxMessage) -> Option<AuthenticationResults> {
+pub fn read_authentication(message: &store::SandboxSummary) -> Option<AuthenticationResults> {
     message.authentication.as_deref().and_then(|json| serde_json::from_str(json).ok())
 }
 
 fn has_temporary_error(results: &AuthenticationResults) -> bool {
-    results.has_temporary_error()
+    results.spf.result == SpfResult::TempError
+        || results.dmarc.result == DmarcResult::TempError
+        || results.dkim.iter().any(|signature| signature.result == DkimResult::TempError)
 }

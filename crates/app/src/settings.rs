@@ -34,7 +34,7 @@ pub struct Settings {
     /// The largest message, in bytes of MIME.
     pub max_message_size: usize,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
-    pub sandbox_limits: (u64, u64),
+    pub sandbox_limits: store::SandboxLimits,
 }
 
 /// Where accepted mail is handed over.

@@ -17,7 +17,9 @@ pub struct Vault {
 
 /// Why a secret did not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored secret does not open: the master key is not the one it was sealed with, or the data is damaged")]
+#[error(
+    "a stored secret does not open: the master key is not the one it was sealed with, or the data is damaged"
+)]
 pub struct VaultError;
 
 impl Vault {
@@ -32,7 +34,11 @@ impl Vault {
         let nonce = random.bytes::<NONCE_LENGTH>();
         let mut sealed = secret.to_vec();
         self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(id.as_bytes()), &mut sealed)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(id.as_bytes()),
+                &mut sealed,
+            )
             .map_err(|_| VaultError)?;
         let mut out = Vec::with_capacity(1 + NONCE_LENGTH + sealed.len());
         out.push(VERSION);

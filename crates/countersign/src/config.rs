@@ -38,7 +38,7 @@ pub struct Config {
     /// The largest message, in bytes.
     pub max_message_size: usize,
     /// How many messages the sandbox inbox keeps.
-    pub sandbox_messages: u64,
+    pub sandbox_messages: u32,
     /// How many bytes of messages the sandbox inbox keeps.
     pub sandbox_bytes: u64,
     /// The master key, 64 hexadecimal digits; empty for a file in the data folder, made at the first start.
@@ -240,7 +240,10 @@ mod tests {
                 let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
                 line.rsplit("# ").next().unwrap().to_owned()
             };
-            assert_eq!([source("http"), source("key_pool"), source("dns"), source("smtp")], ["file", "environment", "flag", "default"]);
+            assert_eq!(
+                [source("http"), source("key_pool"), source("dns"), source("smtp")],
+                ["file", "environment", "flag", "default"]
+            );
             Ok(())
         });
     }

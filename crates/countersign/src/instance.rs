@@ -45,7 +45,9 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A port is taken or not allowed.
-    #[error("{what} cannot listen at {address}: {problem}. Choose another with --{flag} ADDRESS:PORT (port 0 takes a free one)")]
+    #[error(
+        "{what} cannot listen at {address}: {problem}. Choose another with --{flag} ADDRESS:PORT (port 0 takes a free one)"
+    )]
     Listen {
         /// Which listener.
         what: &'static str,
@@ -57,7 +59,9 @@ pub enum StartError {
         problem: String,
     },
     /// Another instance has the data folder.
-    #[error("another countersign uses the data folder {0}; stop it, or choose another folder with --data FOLDER")]
+    #[error(
+        "another countersign uses the data folder {0}; stop it, or choose another folder with --data FOLDER"
+    )]
     DataInUse(PathBuf),
     /// A file or folder.
     #[error("{path}: {source}")]
@@ -76,7 +80,9 @@ pub enum StartError {
         problem: String,
     },
     /// The database was made with another master key.
-    #[error("the master key is not the one that the secrets in {0} were sealed with; put the old key back (file master.key in the data folder, or COUNTERSIGN_MASTER_KEY)")]
+    #[error(
+        "the master key is not the one that the secrets in {0} were sealed with; put the old key back (file master.key in the data folder, or COUNTERSIGN_MASTER_KEY)"
+    )]
     WrongMasterKey(PathBuf),
     /// The database.
     #[error("the database {path} cannot be opened: {source}")]
@@ -128,27 +134,33 @@ impl Instance {
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
         let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones))
             .await
-            .map_err(|error| listen_error("the DNS server", "dns", config.dns, &error))?;
+            .map_err(|dns::authority::ServerError::Bind { source, .. }| {
+                listen_error("the DNS server", "dns", config.dns, source)
+            })?;
         let dns_address = dns_server.local_addr();
         let inbox = Arc::new(LateInbox::default());
         let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
         smtp_config.max_message_size = config.max_message_size + 64 * 1024;
         smtp_config.tls = Some(Arc::new(
-            smtp::tls::self_signed(&smtp_config.hostname).map_err(|error| StartError::Other(error.to_string()))?,
+            smtp::tls::self_signed(&smtp_config.hostname)
+                .map_err(|error| StartError::Other(error.to_string()))?,
         ));
         let smtp_server = Listener::bind(config.smtp, smtp_config, Arc::clone(&inbox))
             .await
-            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, &error))?;
+            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, error))?;
         let smtp_address = smtp_server.local_addr();
         let http_listener = TcpListener::bind(config.http)
             .await
-            .map_err(|error| listen_error("the API", "http", config.http, &error))?;
+            .map_err(|error| listen_error("the API", "http", config.http, error))?;
         let http = http_listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
 
         let settings = settings(config, dns_address, smtp_address)?;
         let dns = dns::Client::new(dns::ClientOptions::default());
         let app = Arc::new(App::new(Parts { settings, store, dns, vault, clock, random, zones }));
-        inbox.0.set(SandboxInbox(Arc::clone(&app))).map_err(|_| StartError::Other("started twice".to_owned()))?;
+        inbox
+            .0
+            .set(SandboxInbox(Arc::clone(&app)))
+            .map_err(|_| StartError::Other("started twice".to_owned()))?;
         let (org_id, first_start) = app.first_organisation("Development").await.map_err(other)?;
         let api_key = api_key(&app, org_id, folder).await?;
         let owner = Caller::owner(org_id);
@@ -188,7 +200,8 @@ impl Instance {
     /// Stops taking work, lets what is in flight finish for a bounded time, and returns.
     pub async fn stop(mut self) {
         self.cancel.cancel();
-        let drained = tokio::time::timeout(DRAIN, async { while self.running.join_next().await.is_some() {} }).await;
+        let drained =
+            tokio::time::timeout(DRAIN, async { while self.running.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             tracing::warn!("something was still running after {} seconds and was cut off", DRAIN.as_secs());
             self.running.shutdown().await;
@@ -206,7 +219,12 @@ fn other(error: app::Error) -> StartError {
     StartError::Other(error.to_string())
 }
 
-fn listen_error(what: &'static str, flag: &'static str, address: SocketAddr, error: &io::Error) -> StartError {
+fn listen_error(
+    what: &'static str,
+    flag: &'static str,
+    address: SocketAddr,
+    error: io::Error,
+) -> StartError {
     let problem = match error.kind() {
         io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),
@@ -243,7 +261,8 @@ fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String,
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = content();
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
             file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
             Ok(text)
         }
@@ -256,7 +275,8 @@ fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
         key
     } else {
         let path = config.data.join(MASTER_KEY_FILE);
-        let make = || random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        let make =
+            || random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
         let text = read_or_make(&path, make)?;
         let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
         parse_key(&text).ok_or(StartError::Content { path, problem })?
@@ -268,9 +288,11 @@ fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
 async fn check_vault(vault: &Vault, store: &Store, random: &Random, path: &Path) -> Result<(), StartError> {
     const SETTING: &str = "master_key_check";
     let failed = |source| StartError::Store { path: path.to_owned(), source };
-    let sealed = vault.seal(SETTING, SETTING.as_bytes(), random).map_err(|error| StartError::Other(error.to_string()))?;
+    let sealed = vault
+        .seal(SETTING, SETTING.as_bytes(), random)
+        .map_err(|error| StartError::Other(error.to_string()))?;
     let mine: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
-    let stored = store.set_if_absent(SETTING, &mine).await.map_err(failed)?;
+    let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
     let bytes: Vec<u8> = (0..stored.len() / 2)
         .filter_map(|index| u8::from_str_radix(stored.get(index * 2..index * 2 + 2)?, 16).ok())
         .collect();
@@ -333,7 +355,10 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         key_pool: config.key_pool,
         playground: true,
         max_message_size: config.max_message_size,
-        sandbox_limits: (config.sandbox_messages, config.sandbox_bytes),
+        sandbox_limits: store::SandboxLimits {
+            messages: config.sandbox_messages,
+            bytes: config.sandbox_bytes,
+        },
         platform_zone,
     })
 }

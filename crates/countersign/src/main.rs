@@ -44,7 +44,9 @@ Examples:
 Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).")]
     Check(CheckArgs),
     /// Walk the main job against a private instance and print each step with its time
-    #[command(after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not.")]
+    #[command(
+        after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not."
+    )]
     Tour,
     /// Print the configuration in force, and where each value comes from
     #[command(after_help = "\

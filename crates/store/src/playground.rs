@@ -255,6 +255,12 @@ impl Store {
         Ok(added)
     }
 
+    /// One record, of whichever zone.
+    pub async fn get_record(&self, id: RecordId) -> Result<PlaygroundRecord, StoreError> {
+        let row = self.read_first(sql("SELECT * FROM playground_records WHERE id = $1").bind(&id)).await?;
+        record(&row.ok_or(StoreError::NotFound("record"))?)
+    }
+
     /// Puts new contents into the record with the id `new.id`.
     pub async fn update_record(
         &self,

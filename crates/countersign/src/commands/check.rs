@@ -43,13 +43,16 @@ pub enum Format {
     Json,
     /// For tickets and chats.
     Markdown,
+    /// For a page of your own: a fragment.
+    Html,
 }
 
 fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));
     }
-    text.parse().map_err(|_| "give an IP address, with or without a port: 9.9.9.9 or 127.0.0.1:5300".to_owned())
+    text.parse()
+        .map_err(|_| "give an IP address, with or without a port: 9.9.9.9 or 127.0.0.1:5300".to_owned())
 }
 
 /// Checks one domain and prints the report.
@@ -85,7 +88,8 @@ async fn report(arguments: &CheckArgs) -> Result<Report, String> {
             .prepend(&format!("{selector}._domainkey"))
             .map_err(|error| format!("the selector \"{selector}\": {error}"))?;
     }
-    let resolvers = if arguments.resolver.is_empty() { system_resolvers()? } else { arguments.resolver.clone() };
+    let resolvers =
+        if arguments.resolver.is_empty() { system_resolvers()? } else { arguments.resolver.clone() };
     let policy = Policy::for_resolvers(resolvers);
     let plan = plan::audit(&domain, &arguments.selector);
     let client = dns::Client::new(dns::ClientOptions::default());
@@ -98,18 +102,23 @@ fn show(report: &Report, arguments: &CheckArgs) -> String {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match arguments.format {
         Format::Text => {
-            let options = render::RenderOptions { now, width: 100, colour, verbose: arguments.verbose };
+            let mut options = render::RenderOptions::new(now);
+            options.width = 100;
+            options.colour = colour;
+            options.verbose = arguments.verbose;
             render::text(report, &options)
         }
         Format::Json => format!("{:#}\n", render::json(report, now)),
-        Format::Markdown => render::markdown(report, now),
+        Format::Markdown => render::markdown(report, &render::RenderOptions::new(now)),
+        Format::Html => render::html_fragment(report, &render::RenderOptions::new(now)),
     }
 }
 
 /// The resolvers of this machine.
 fn system_resolvers() -> Result<Vec<SocketAddr>, String> {
     const PATH: &str = "/etc/resolv.conf";
-    let text = fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}; name a resolver with --resolver"))?;
+    let text = fs::read_to_string(PATH)
+        .map_err(|error| format!("{PATH}: {error}; name a resolver with --resolver"))?;
     let resolvers: Vec<SocketAddr> = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("nameserver"))

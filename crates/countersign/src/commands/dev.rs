@@ -8,7 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub async fn run(config: &Config) -> Result<(), StartError> {
     let instance = Instance::start(config).await?;
     print(&welcome(&instance, config));
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| StartError::Other(error.to_string()))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| StartError::Other(error.to_string()))?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -15,7 +15,8 @@ pub fn run(root: &Path, check: bool) -> Exit {
             stale.push(path.display().to_string());
             continue;
         }
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, content));
+        let written =
+            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, content));
         if let Err(error) = written {
             drop(writeln!(std::io::stderr(), "error: {}: {error}", path.display()));
             return Exit::Usage;

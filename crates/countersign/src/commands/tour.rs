@@ -44,11 +44,15 @@ fn say(text: &str) {
 async fn walk(folder: &PathBuf) -> Result<Duration, String> {
     let start = Instant::now();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { http: free, dns: free, smtp: free, data: folder.clone(), key_pool: 6, ..Config::default() };
+    let config =
+        Config { http: free, dns: free, smtp: free, data: folder.clone(), key_pool: 6, ..Config::default() };
     let mut tour = Tour::new();
     let instance = Instance::start(&config).await.map_err(|error| error.to_string())?;
     tour.connect(&instance)?;
-    tour.done("started a private instance", &format!("API {}, DNS {}, SMTP {}", instance.http, instance.dns, instance.smtp));
+    tour.done(
+        "started a private instance",
+        &format!("API {}, DNS {}, SMTP {}", instance.http, instance.dns, instance.smtp),
+    );
     let outcome = tour.main_job().await;
     instance.stop().await;
     outcome.map(|()| start.elapsed())
@@ -98,19 +102,27 @@ impl Tour {
         let domain = self.post("/domains", &json!({"domain": DOMAIN})).await?;
         let id = text(&domain, "/id")?.to_owned();
         let records = domain["records"].as_array().cloned().unwrap_or_default();
-        let plan: Vec<String> =
-            records.iter().map(|r| format!("{:<5} {}", r["type"].as_str().unwrap_or("?"), r["host"].as_str().unwrap_or("?"))).collect();
+        let plan: Vec<String> = records
+            .iter()
+            .map(|r| {
+                format!("{:<5} {}", r["type"].as_str().unwrap_or("?"), r["host"].as_str().unwrap_or("?"))
+            })
+            .collect();
         self.done(&format!("added {DOMAIN}: {} records to publish", records.len()), &plan.join("\n"));
 
         let zone = self.zone("acme.test").await?;
         let first = records.first().ok_or("the plan is empty")?;
         let full_name = text(first, "/name")?;
         let wrong = self.publish(&zone, first, full_name).await?;
-        self.done("published the first record wrongly", &format!("host field: {full_name} (the panel appends acme.test)"));
+        self.done(
+            "published the first record wrongly",
+            &format!("host field: {full_name} (the panel appends acme.test)"),
+        );
 
         let checked = self.post(&format!("/domains/{id}/verify"), &json!({})).await?;
         let finding = finding(&checked, "record_in_doubled_zone")?;
-        let steps: Vec<&str> = finding["steps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let steps: Vec<&str> =
+            finding["steps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let said = format!("{}\n{}", text(finding, "/title")?, steps.join("\n"));
         self.done("the check found it and says the fix", &said);
 
@@ -120,7 +132,8 @@ impl Tour {
         }
         self.done(&format!("published all {} records rightly", records.len()), "");
         let verified = self.until(&format!("/domains/{id}"), |domain| domain["status"] == "verified").await?;
-        let detail = format!("verified at {}; can send: {}", text(&verified, "/verified_at")?, verified["can_send"]);
+        let detail =
+            format!("verified at {}; can send: {}", text(&verified, "/verified_at")?, verified["can_send"]);
         self.done("verified, by itself", &detail);
 
         let message = json!({
@@ -146,9 +159,14 @@ impl Tour {
         let dkim = &authentication["dkim"][0];
         let detail = format!(
             "SPF   {} with {} (aligned: {})\nDKIM  {} with {} (aligned: {})\nDMARC {} with {}",
-            spf["result"], spf["domain"], dmarc["spf_aligned"],
-            dkim["result"], dkim["signing_domain"], dmarc["dkim_aligned"],
-            dmarc["result"], dmarc["author_domain"],
+            spf["result"],
+            spf["domain"],
+            dmarc["spf_aligned"],
+            dkim["result"],
+            dkim["signing_domain"],
+            dmarc["dkim_aligned"],
+            dmarc["result"],
+            dmarc["author_domain"],
         );
         let passes = |value: &Value| value["result"] == "pass";
         let aligned = dmarc["spf_aligned"] == true && dmarc["dkim_aligned"] == true;
@@ -163,7 +181,9 @@ impl Tour {
     async fn zone(&self, apex: &str) -> Result<String, String> {
         let zones = self.get("/playground/zones").await?;
         let zone = zones["data"].as_array().into_iter().flatten().find(|zone| zone["apex"] == apex);
-        zone.and_then(|zone| zone["id"].as_str()).map(str::to_owned).ok_or_else(|| format!("no playground zone {apex}"))
+        zone.and_then(|zone| zone["id"].as_str())
+            .map(str::to_owned)
+            .ok_or_else(|| format!("no playground zone {apex}"))
     }
 
     /// Types a record into the playground; returns its id.
@@ -183,7 +203,10 @@ impl Tour {
                 return Ok(value);
             }
             if Instant::now() > deadline {
-                return Err(format!("GET {path} did not get there within {} s: {value:#}", PATIENCE.as_secs()));
+                return Err(format!(
+                    "GET {path} did not get there within {} s: {value:#}",
+                    PATIENCE.as_secs()
+                ));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -202,7 +225,8 @@ impl Tour {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder, path: &str) -> Result<Value, String> {
-        let response = request.bearer_auth(&self.key).send().await.map_err(|error| format!("{path}: {error}"))?;
+        let response =
+            request.bearer_auth(&self.key).send().await.map_err(|error| format!("{path}: {error}"))?;
         let status = response.status();
         let body = response.text().await.map_err(|error| format!("{path}: {error}"))?;
         if !status.is_success() {

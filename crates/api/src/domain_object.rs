@@ -1,0 +1,302 @@
+//! The domain object: what the API shows of a domain, its records and findings.
+
+use app::{
+    diagnosis::{Finding, RecordReport},
+    domains::DomainView,
+};
+use model::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A sender domain with its records and what was found about them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Domain)]
+#[expect(clippy::struct_field_names, reason = "the API's names")]
+pub struct DomainObject {
+    /// Always `domain`.
+    #[schema(example = "domain")]
+    object: &'static str,
+    /// Its id.
+    #[schema(example = "dom_01JD0000000000000000000000")]
+    id: String,
+    /// The domain, in A-labels.
+    #[schema(example = "mail.example.com")]
+    domain: String,
+    /// The domain as people write it.
+    #[schema(example = "mail.example.com")]
+    unicode: String,
+    /// Where its DNS stands: `pending`, `verified`, `failed` or `disabled`. Open: there may be more.
+    #[schema(example = "pending")]
+    status: &'static str,
+    /// Whether mail can be sent from it now; the readiness says what stands in the way.
+    can_send: bool,
+    /// SPF: `missing`, `pending`, `verified` or `failed`. Open: there may be more.
+    #[schema(example = "verified")]
+    spf_status: &'static str,
+    /// DKIM: `missing`, `pending`, `verified` or `failed`. Open: there may be more.
+    #[schema(example = "pending")]
+    dkim_status: &'static str,
+    /// DMARC: `missing`, `pending`, `verified` or `failed`. Open: there may be more.
+    #[schema(example = "missing")]
+    dmarc_status: &'static str,
+    /// The return path: `missing`, `pending`, `verified` or `failed`. Open: there may be more.
+    #[schema(example = "missing")]
+    return_path_status: &'static str,
+    /// `warning` when a verified domain is broken at the moment, else `ok`. Open: there may be more.
+    #[schema(example = "ok")]
+    health: &'static str,
+    /// `none`, `pending`, `approved` or `rejected`. Open: there may be more.
+    #[schema(example = "none")]
+    approval_status: String,
+    /// What it is used for.
+    capabilities: Capabilities,
+    /// The profile that its records come from.
+    #[schema(example = "three-cname")]
+    profile: String,
+    /// The tenant it belongs to.
+    #[schema(required)]
+    tenant_id: Option<String>,
+    /// The tokens in its DKIM records.
+    dkim_tokens: Vec<String>,
+    /// Who runs its DNS, as far as its name servers tell.
+    dns_host: DnsHostGuess,
+    /// The records that should exist.
+    records: Vec<RecordObject>,
+    /// What was found, worst first.
+    findings: Vec<FindingObject>,
+    /// How far the records have spread.
+    propagation: Propagation,
+    /// When all required records were first seen since it was last not verified.
+    #[schema(required)]
+    verified_at: Option<Timestamp>,
+    /// When its DNS was last looked at.
+    #[schema(required)]
+    last_checked_at: Option<Timestamp>,
+    /// When its DNS is looked at next, without anyone asking.
+    #[schema(required)]
+    next_check_at: Option<Timestamp>,
+    /// When it counts as failed if nothing changes.
+    #[schema(required)]
+    fails_at: Option<Timestamp>,
+    /// When its warm-up began; nothing where there is none.
+    #[schema(required)]
+    warmup_started_at: Option<Timestamp>,
+    /// How long its warm-up takes, in days.
+    #[schema(required)]
+    warmup_days: Option<u32>,
+    /// Where its mail is sent from.
+    #[schema(required)]
+    region: Option<String>,
+    /// Where its mail is sent from when that fails.
+    #[schema(required)]
+    fallback_region: Option<String>,
+    /// When it was added.
+    created_at: Timestamp,
+}
+
+/// What a domain is used for.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Capabilities {
+    /// Mail is sent from it.
+    #[serde(default)]
+    sending: bool,
+    /// Mail is received for it.
+    #[serde(default)]
+    receiving: bool,
+}
+
+/// Who runs a domain's DNS.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DnsHostGuess)]
+pub struct DnsHostGuess {
+    /// One of the ids of `GET /api/v1/dns-hosts`; `generic` when it is not known.
+    #[schema(example = "cloudflare")]
+    id: &'static str,
+    /// For people.
+    name: &'static str,
+    /// `confirmed` or `suspected`. Open: there may be more.
+    #[schema(example = "confirmed")]
+    confidence: &'static str,
+    /// The ids of all hosts it could be; none when it is not known.
+    candidates: Vec<&'static str>,
+}
+
+/// How far the records have spread.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Propagation {
+    /// When every resolver that was asked has let go of older answers; null when there is nothing to wait for.
+    #[schema(required)]
+    visible_everywhere_by: Option<Timestamp>,
+}
+
+/// One record that should exist, and what is there.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Record)]
+pub struct RecordObject {
+    /// Its id, the same at every check.
+    #[schema(example = "rec_01JD0000000000000000000000")]
+    id: String,
+    /// `dkim`, `spf`, `return_path`, `dmarc`, `inbound`, `tracking` or `ownership`. Open: there may be more.
+    #[schema(example = "dkim")]
+    purpose: &'static str,
+    /// The record type.
+    #[serde(rename = "type")]
+    #[schema(example = "CNAME")]
+    record_type: String,
+    /// Where it belongs, in full.
+    name: String,
+    /// The same, relative to `zone`: what the panels of most DNS hosts want. `@` is the zone itself.
+    host: String,
+    /// The zone the name is in: as DNS told, else a guess.
+    #[schema(required)]
+    zone: Option<String>,
+    /// The value to publish where nothing is there yet.
+    value: String,
+    /// The preference of an MX.
+    #[schema(required)]
+    priority: Option<u16>,
+    /// The TTL we suggest, in seconds.
+    ttl: u32,
+    /// Whether the domain is verified only with it.
+    required: bool,
+    /// `missing`, `pending`, `verified`, `failed` or `unknown`. Open: there may be more.
+    #[schema(example = "missing")]
+    status: &'static str,
+    /// What it is for and where it stands, for people.
+    explanation: String,
+    /// What is at the name now.
+    current: Vec<String>,
+    /// What to publish in place of `current`, where that is not `value` (an SPF record that has to be merged).
+    #[schema(required)]
+    replace: Option<String>,
+    /// The codes of the findings about it.
+    findings: Vec<String>,
+    /// When it was last looked at.
+    #[schema(required)]
+    checked_at: Option<Timestamp>,
+}
+
+/// One diagnosed fact.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Finding)]
+pub struct FindingObject {
+    /// The stable code. Open: there may be more.
+    #[schema(example = "cname_proxied")]
+    code: &'static str,
+    /// `info`, `warning` or `error`. Open: there may be more.
+    #[schema(example = "error")]
+    severity: &'static str,
+    /// `confirmed` or `suspected`. Open: there may be more.
+    #[schema(example = "confirmed")]
+    confidence: &'static str,
+    /// The record it is about; null for the domain as a whole.
+    #[schema(required)]
+    record_id: Option<String>,
+    /// What was seen, in one line.
+    title: String,
+    /// What follows from it.
+    why: &'static str,
+    /// The facts, as data; the fields depend on the code.
+    #[schema(value_type = Object)]
+    evidence: Value,
+    /// What mends it, as data; `action` says which fields there are.
+    #[schema(value_type = Object)]
+    remedy: Value,
+    /// What to do, in order.
+    steps: Vec<String>,
+    /// Its documentation, relative to the instance.
+    #[schema(example = "/docs/findings/cname_proxied")]
+    docs: String,
+}
+
+impl DomainObject {
+    /// What is shown of a domain.
+    pub fn new(view: &DomainView, now: Timestamp) -> Self {
+        let (domain, report) = (&view.domain, &view.report);
+        let host = explain::view::dns_host(report);
+        Self {
+            object: "domain",
+            id: domain.id.to_string(),
+            domain: domain.name.to_string(),
+            unicode: domain.name.to_unicode(),
+            status: domain.status.as_str(),
+            can_send: view.obstacles().is_empty(),
+            spf_status: domain.spf_status.as_str(),
+            dkim_status: domain.dkim_status.as_str(),
+            dmarc_status: domain.dmarc_status.as_str(),
+            return_path_status: domain.return_path_status.as_str(),
+            health: domain.health.as_str(),
+            approval_status: domain.approval_status.clone(),
+            capabilities: serde_json::from_str(&domain.capabilities).unwrap_or_default(),
+            profile: domain.profile.clone(),
+            tenant_id: domain.tenant_id.map(|id| id.to_string()),
+            dkim_tokens: view.dkim_tokens.clone(),
+            dns_host: DnsHostGuess {
+                id: host.id,
+                name: host.name,
+                confidence: host.confidence.as_str(),
+                candidates: host.candidates,
+            },
+            records: records(view, now),
+            findings: report.findings.iter().map(|finding| finding_object(finding, view, now)).collect(),
+            propagation: Propagation { visible_everywhere_by: report.visible_everywhere_by },
+            verified_at: domain.verified_at,
+            last_checked_at: domain.last_checked_at,
+            next_check_at: domain.next_check_at,
+            fails_at: domain.fails_at,
+            warmup_started_at: domain.warmup_started_at,
+            warmup_days: domain.warmup_days,
+            region: domain.region.clone(),
+            fallback_region: domain.fallback_region.clone(),
+            created_at: domain.created_at,
+        }
+    }
+}
+
+/// The records of a domain, in the plan's order.
+pub fn records(view: &DomainView, now: Timestamp) -> Vec<RecordObject> {
+    view.report.records.iter().map(|record| record_object(record, view, now)).collect()
+}
+
+fn record_object(record: &RecordReport, view: &DomainView, now: Timestamp) -> RecordObject {
+    let planned = &record.planned;
+    let zone = record.zone.clone().or_else(|| model::registrable_domain(&planned.owner));
+    RecordObject {
+        id: view.record_id(record).to_string(),
+        purpose: planned.purpose.as_str(),
+        record_type: record.record_type().to_string(),
+        name: planned.owner.to_string(),
+        host: record.host(),
+        zone: zone.map(|zone| zone.to_string()),
+        value: planned.expected.value(),
+        priority: planned.expected.preference(),
+        ttl: planned.ttl,
+        required: planned.required,
+        status: record.status.as_str(),
+        explanation: explain::record_explanation(record, &view.report, now),
+        current: record.current.clone(),
+        replace: record.replace.clone(),
+        findings: record.findings.clone(),
+        checked_at: view.domain.report.is_some().then_some(view.report.checked_at),
+    }
+}
+
+fn finding_object(finding: &Finding, view: &DomainView, now: Timestamp) -> FindingObject {
+    let words = explain::finding_view(finding, &view.report, now);
+    let record = finding.record.as_ref().and_then(|key| {
+        view.report.records.iter().find(|record| record.planned.key == *key)
+    });
+    FindingObject {
+        code: words.code,
+        severity: words.severity.as_str(),
+        confidence: words.confidence.as_str(),
+        record_id: record.map(|record| view.record_id(record).to_string()),
+        title: words.title,
+        why: words.why,
+        evidence: words.evidence,
+        remedy: serde_json::to_value(&words.remedy).unwrap_or_default(),
+        steps: words.steps,
+        docs: words.docs,
+    }
+}

@@ -1,0 +1,409 @@
+//! `/domains`: add, list, look at, verify, delete, and what is known about one.
+
+use crate::{
+    auth::Authenticated,
+    domain_object::{self, DomainObject, RecordObject},
+    extract::{Id, Json, NoFields, Query},
+    list::{List, Page},
+    problem::{Problem, ProblemDocument},
+    records,
+};
+use app::{App, domains::AddDomain, store::DomainFilter};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use explain::render::{self, RenderOptions};
+use model::{DomainId, DomainStatus, EmailAddress};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+const CSV: &str = "text/csv; charset=utf-8; header=present";
+const TEXT: &str = "text/plain; charset=utf-8";
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+/// The routes of this noun.
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list_domains, add_domain))
+        .routes(routes!(get_domain, delete_domain))
+        .routes(routes!(verify_domain))
+        .routes(routes!(get_domain_records))
+        .routes(routes!(get_domain_report))
+        .routes(routes!(get_domain_observation))
+        .routes(routes!(get_domain_readiness))
+}
+
+/// A domain to add.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddDomainRequest {
+    /// The domain that mail will come from.
+    #[schema(example = "mail.example.com")]
+    domain: Option<String>,
+    /// In place of `domain`: a contact address; the part behind its @ is added.
+    #[schema(example = "ops@mail.example.com")]
+    email: Option<String>,
+    /// The profile; the instance's default one without. `GET /api/v1/profiles` lists them.
+    #[schema(example = "three-cname")]
+    profile: Option<String>,
+    /// The region that will send for it.
+    region: Option<String>,
+}
+
+impl AddDomainRequest {
+    /// The domain to add, and the field it was given in.
+    fn wanted(&self) -> Result<(&str, &'static str), Problem> {
+        match (&self.domain, &self.email) {
+            (Some(domain), None) => Ok((domain, "domain")),
+            (None, Some(email)) => match EmailAddress::parse(email.trim()) {
+                Ok(_) => Ok((email, "email")),
+                Err(error) => Err(Problem::field("email", error.to_string())),
+            },
+            (Some(_), Some(_)) => Err(Problem::field("email", "give domain or email, not both")),
+            (None, None) => Err(Problem::field("domain", "give the domain to add, or a contact address in email")),
+        }
+    }
+}
+
+/// Adds a domain.
+///
+/// The answer has the records to publish. From then on their DNS is checked by itself, often at first; asking for
+/// `verify` checks at once.
+#[utoipa::path(
+    post, path = "/domains", tag = "domains", request_body = AddDomainRequest,
+    responses(
+        (status = 201, description = "The domain was added.", body = DomainObject,
+            headers(("Location" = String, description = "The domain's address"))),
+        (status = 409, description = "It was added before, or another organisation holds it.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn add_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Json(request): Json<AddDomainRequest>,
+) -> Result<Response, Problem> {
+    let (domain, field) = request.wanted()?;
+    let add = AddDomain { domain: domain.to_owned(), profile: request.profile.clone(), region: request.region.clone() };
+    let added = app.add_domain(&caller, &add).await;
+    let view = added.map_err(|error| Problem::from(error).rename_field("domain", field))?;
+    let location = format!("/api/v1/domains/{}", view.domain.id);
+    let body = axum::Json(DomainObject::new(&view, app.now()));
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
+}
+
+/// Which domains are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListDomains {
+    /// How many, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only those with this status.
+    #[param(value_type = Option<String>, example = "verified")]
+    status: Option<String>,
+    /// Only those whose name contains this.
+    q: Option<String>,
+}
+
+impl ListDomains {
+    fn filter(&self) -> Result<DomainFilter, Problem> {
+        let status = match self.status.as_deref() {
+            None => None,
+            Some(word) => Some(DomainStatus::from_word(word).ok_or_else(|| {
+                let known: Vec<_> = DomainStatus::ALL.iter().map(|status| status.as_str()).collect();
+                Problem::field("status", format!("is no status; known are {}", known.join(", ")))
+            })?),
+        };
+        let name_contains = self.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        if name_contains.is_some_and(|text| text.len() > 253) {
+            return Err(Problem::field("q", "is longer than any domain name"));
+        }
+        // Names are stored in lower case.
+        Ok(DomainFilter { status, name_contains: name_contains.map(str::to_lowercase) })
+    }
+}
+
+/// Lists domains, newest first.
+#[utoipa::path(
+    get, path = "/domains", tag = "domains", params(ListDomains),
+    responses((status = 200, description = "A page of domains.", body = List<DomainObject>))
+)]
+async fn list_domains(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Query(query): Query<ListDomains>,
+) -> Result<axum::Json<List<DomainObject>>, Problem> {
+    let page = Page::<DomainId>::parse(query.limit, query.cursor.as_deref())?;
+    let views = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
+    let now = app.now();
+    Ok(axum::Json(page.list(views, |view| view.domain.id.to_string(), |view| DomainObject::new(&view, now))))
+}
+
+/// A domain with its records and findings.
+#[utoipa::path(
+    get, path = "/domains/{id}", tag = "domains", params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The domain.", body = DomainObject))
+)]
+async fn get_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
+/// A domain that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeletedDomain {
+    /// Always `domain`.
+    #[schema(example = "domain")]
+    object: &'static str,
+    /// Its id.
+    id: String,
+    /// Always true.
+    deleted: bool,
+    /// What is left to do, for people.
+    message: String,
+    /// The records that can be removed at the DNS host now: type and name.
+    #[schema(example = json!(["CNAME tok._domainkey.mail.example.com"]))]
+    remove: Vec<String>,
+}
+
+/// Deletes a domain.
+///
+/// Mail from it is refused from then on. The records at the DNS host are not touched: the answer lists those that can
+/// be removed there. Messages that were sent stay readable.
+#[utoipa::path(
+    delete, path = "/domains/{id}", tag = "domains", params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The domain was deleted.", body = DeletedDomain))
+)]
+async fn delete_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+) -> Result<axum::Json<DeletedDomain>, Problem> {
+    let view = app.delete_domain(&caller, id).await?;
+    let remove: Vec<String> = view
+        .report
+        .records
+        .iter()
+        .map(|record| format!("{} {}", record.record_type(), record.planned.owner))
+        .collect();
+    let message = format!(
+        "{} was deleted. The DNS records at your DNS host were not touched; remove: [{}]",
+        view.domain.name,
+        remove.join(", ")
+    );
+    Ok(axum::Json(DeletedDomain { object: "domain", id: id.to_string(), deleted: true, message, remove }))
+}
+
+/// Checks a domain's DNS now.
+///
+/// The answer has the fresh result, after at most a few seconds; a record is `unknown` where DNS did not answer. A
+/// check that is asked for never takes a status away.
+#[utoipa::path(
+    post, path = "/domains/{id}/verify", tag = "domains",
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The domain, freshly checked.", body = DomainObject))
+)]
+async fn verify_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    NoFields: NoFields,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.verify_domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
+/// In which form records are wanted.
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RecordsFormat {
+    /// A list of records.
+    #[default]
+    Json,
+    /// For spreadsheets.
+    Csv,
+    /// Lines for a zone file.
+    Zone,
+    /// To pass on to whoever runs DNS.
+    Text,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct GetRecords {
+    /// The form: `json`, `csv`, `zone` (lines for a zone file) or `text` (to pass on to whoever runs DNS).
+    #[param(inline, default = "json")]
+    format: Option<RecordsFormat>,
+}
+
+/// The records to publish for a domain.
+#[utoipa::path(
+    get, path = "/domains/{id}/records", tag = "domains",
+    params(("id" = String, Path, description = "The domain's id"), GetRecords),
+    responses((status = 200, description = "The records.", content(
+        (List<RecordObject> = "application/json"), (String = "text/csv"), (String = "text/plain")
+    )))
+)]
+async fn get_domain_records(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    Query(query): Query<GetRecords>,
+) -> Result<Response, Problem> {
+    let view = app.domain(&caller, id).await?;
+    let file = |media_type: &'static str, content: String| ([(header::CONTENT_TYPE, media_type)], content);
+    Ok(match query.format.unwrap_or_default() {
+        RecordsFormat::Json => {
+            axum::Json(List::whole(domain_object::records(&view, app.now()))).into_response()
+        }
+        RecordsFormat::Csv => file(CSV, records::csv(&view)).into_response(),
+        RecordsFormat::Zone => file(TEXT, records::zone(&view)).into_response(),
+        RecordsFormat::Text => file(TEXT, records::text(&view)).into_response(),
+    })
+}
+
+/// In which form a report is wanted.
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ReportFormat {
+    /// For programs.
+    #[default]
+    Json,
+    /// For terminals and mail.
+    Text,
+    /// For tickets and chats.
+    Markdown,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct GetReport {
+    /// The form: `json`, `text` or `markdown`.
+    #[param(inline, default = "json")]
+    format: Option<ReportFormat>,
+}
+
+/// The newest report about a domain.
+///
+/// What is right, what is wrong and what to do about it, in the words of the domain's DNS host where that is known.
+#[utoipa::path(
+    get, path = "/domains/{id}/report", tag = "domains",
+    params(("id" = String, Path, description = "The domain's id"), GetReport),
+    responses((status = 200, description = "The report.", content(
+        (Object = "application/json"), (String = "text/plain"), (String = "text/markdown")
+    )))
+)]
+async fn get_domain_report(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    Query(query): Query<GetReport>,
+) -> Result<Response, Problem> {
+    let view = app.domain(&caller, id).await?;
+    let now = app.now();
+    let options = RenderOptions::new(now);
+    Ok(match query.format.unwrap_or_default() {
+        ReportFormat::Json => axum::Json(render::json(&view.report, now)).into_response(),
+        ReportFormat::Text => {
+            ([(header::CONTENT_TYPE, TEXT)], render::text(&view.report, &options)).into_response()
+        }
+        ReportFormat::Markdown => {
+            ([(header::CONTENT_TYPE, MARKDOWN)], render::markdown(&view.report, &options)).into_response()
+        }
+    })
+}
+
+/// What DNS said.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Observation)]
+struct ObservationObject {
+    /// Always `observation`.
+    #[schema(example = "observation")]
+    object: &'static str,
+    /// The domain.
+    domain_id: String,
+    /// Every question, whom it was put to, when, and the whole answer; null before the first check.
+    #[schema(required, value_type = Option<Object>)]
+    observation: Option<Value>,
+}
+
+/// The raw answers behind the newest report.
+#[utoipa::path(
+    get, path = "/domains/{id}/observation", tag = "domains",
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "What DNS said.", body = ObservationObject))
+)]
+async fn get_domain_observation(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+) -> Result<axum::Json<ObservationObject>, Problem> {
+    let observation = match app.observation(&caller, id).await? {
+        None => None,
+        Some(text) => Some(serde_json::from_str(&text).map_err(|error| {
+            Problem::from(app::Error::Internal(format!("the stored observation of {id}: {error}")))
+        })?),
+    };
+    Ok(axum::Json(ObservationObject { object: "observation", domain_id: id.to_string(), observation }))
+}
+
+/// Whether a domain can send.
+#[derive(Debug, Serialize, ToSchema)]
+struct Readiness {
+    /// Always `readiness`.
+    #[schema(example = "readiness")]
+    object: &'static str,
+    /// The domain.
+    domain_id: String,
+    /// Whether mail can be sent from it now.
+    can_send: bool,
+    /// What stands in the way; empty when it can send.
+    obstacles: Vec<ObstacleObject>,
+}
+
+/// Something that stands in the way of sending.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Obstacle)]
+struct ObstacleObject {
+    /// The code that sending is refused with. Open: there may be more.
+    #[schema(example = "DOMAIN_PENDING_VERIFICATION")]
+    code: &'static str,
+    /// For people.
+    reason: String,
+}
+
+/// Whether a domain can send, and what stands in the way.
+#[utoipa::path(
+    get, path = "/domains/{id}/readiness", tag = "domains",
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "Its readiness.", body = Readiness))
+)]
+async fn get_domain_readiness(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+) -> Result<axum::Json<Readiness>, Problem> {
+    let view = app.domain(&caller, id).await?;
+    let obstacles: Vec<_> = view
+        .obstacles()
+        .into_iter()
+        .map(|obstacle| ObstacleObject { code: obstacle.code, reason: obstacle.reason })
+        .collect();
+    let can_send = obstacles.is_empty();
+    Ok(axum::Json(Readiness { object: "readiness", domain_id: id.to_string(), can_send, obstacles }))
+}

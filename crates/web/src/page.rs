@@ -1,0 +1,229 @@
+//! What all pages share: the frame around them, rendering, and the pages for what did not go through.
+
+use crate::{Web, assets};
+use app::Error;
+use askama::Template;
+use axum::{
+    extract::rejection::{FormRejection, QueryRejection},
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+
+/// The part of the dashboard that a page belongs to, for the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Domains,
+    Playground,
+    Sandbox,
+    Messages,
+    Docs,
+    None,
+}
+
+/// The frame around a page.
+pub(crate) struct Shell {
+    pub title: String,
+    section: Section,
+    pub playground: bool,
+}
+
+impl Shell {
+    pub fn new(web: &Web, section: Section, title: impl Into<String>) -> Self {
+        Self { title: title.into(), section, playground: web.app.settings().playground }
+    }
+
+    #[cfg(test)]
+    pub fn sample(title: &str) -> Self {
+        Self { title: title.to_owned(), section: Section::Domains, playground: true }
+    }
+
+    /// Marks the navigation's link to the part we are in.
+    pub fn current(&self, section: &str) -> bool {
+        let own = match self.section {
+            Section::Domains => "domains",
+            Section::Playground => "playground",
+            Section::Sandbox => "sandbox",
+            Section::Messages => "messages",
+            Section::Docs => "docs",
+            Section::None => return false,
+        };
+        own == section
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods of what they have")]
+    pub fn css(&self) -> String {
+        assets::css_address()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods of what they have")]
+    pub fn js(&self) -> String {
+        assets::js_address()
+    }
+}
+
+/// What handlers return.
+pub(crate) type Answer = Result<Response, Failure>;
+
+/// Renders a page.
+pub(crate) fn html(template: &impl Template) -> Answer {
+    html_with(StatusCode::OK, template)
+}
+
+/// Renders a page with a status, such as a form that was not right.
+pub(crate) fn html_with(status: StatusCode, template: &impl Template) -> Answer {
+    Ok((status, Html(template.render()?)).into_response())
+}
+
+/// After a form: the browser fetches the next page with GET, so that a reload does not send the form again.
+pub(crate) fn go(address: &str) -> Answer {
+    Ok(Redirect::to(address).into_response())
+}
+
+/// Why a page is not shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    App(#[from] Error),
+    #[error("the page could not be made: {0}")]
+    Render(#[from] askama::Error),
+    #[error("the form was not understood: {0}")]
+    Form(#[from] FormRejection),
+    #[error("the address was not understood: {0}")]
+    Query(#[from] QueryRejection),
+}
+
+impl Failure {
+    /// A text in the address that is no id of this kind.
+    pub fn no_such(noun: &'static str, id: &str) -> Self {
+        Error::NotFound { noun, id: id.chars().take(60).collect() }.into()
+    }
+}
+
+/// What the page for a failure says. Handlers leave it in their response, the guard renders it.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    pub status: StatusCode,
+    pub title: &'static str,
+    pub message: String,
+    pub next: &'static str,
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let notice = match self {
+            Self::App(error) => of_error(&error),
+            Self::Render(error) => {
+                tracing::error!(%error, "a page could not be made");
+                let message = "The page could not be made; the log has the reason.".to_owned();
+                fault(message)
+            }
+            other => Notice {
+                status: StatusCode::BAD_REQUEST,
+                title: "This request was not understood",
+                message: sentence(&other.to_string()),
+                next: "Go back, reload the page, and send the form once more.",
+            },
+        };
+        let mut response = notice.status.into_response();
+        response.extensions_mut().insert(notice);
+        response
+    }
+}
+
+fn fault(message: String) -> Notice {
+    Notice {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        title: "Something went wrong here",
+        message,
+        next: "Try again. If it stays, look into the log of the instance.",
+    }
+}
+
+fn of_error(error: &Error) -> Notice {
+    let (status, title, next) = match error {
+        Error::NotFound { .. } => (
+            StatusCode::NOT_FOUND,
+            "This is not there",
+            "It may have been deleted. Start from the list and look for it there.",
+        ),
+        Error::NoPlayground => (
+            StatusCode::NOT_FOUND,
+            "There is no playground here",
+            "Start a development instance with countersign dev to have one.",
+        ),
+        Error::Unavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Not possible at the moment", "Try again in a few seconds.")
+        }
+        Error::Internal(_) => return fault(sentence(&error.to_string())),
+        Error::ScopeMissing(_)
+        | Error::Unauthenticated(_)
+        | Error::DomainNotAllowedForKey(_)
+        | Error::DomainTenantMismatch(_) => {
+            (StatusCode::FORBIDDEN, "Not allowed", "Ask who runs this instance for access.")
+        }
+        _ => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This did not go through",
+            "Go back, change what the message names, and send it again.",
+        ),
+    };
+    Notice { status, title, message: sentence(&error.to_string()), next }
+}
+
+/// A message of an error as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut out: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
+    out.extend(characters.take(2_000));
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage {
+    shell: Shell,
+    notice: Notice,
+}
+
+/// Renders the page for what did not go through.
+pub(crate) fn notice(web: &Web, notice: Notice) -> Response {
+    let status = notice.status;
+    let shell = Shell::new(web, Section::None, notice.title);
+    match (NoticePage { shell, notice }).render() {
+        Ok(body) => (status, Html(body)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the page for a failure could not be made");
+            let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            (status, plain, "Something went wrong here; the log has the reason.\n").into_response()
+        }
+    }
+}
+
+/// The page for addresses that name nothing.
+pub(crate) async fn not_found() -> Response {
+    let notice = Notice {
+        status: StatusCode::NOT_FOUND,
+        title: "There is no such page",
+        message: "The address may be mistyped, or the page was moved.".to_owned(),
+        next: "Start from the list of domains.",
+    };
+    let mut response = notice.status.into_response();
+    response.extensions_mut().insert(notice);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_become_sentences() {
+        assert_eq!(sentence("there is no domain x"), "There is no domain x.");
+        assert_eq!(sentence("Done."), "Done.");
+        assert_eq!(sentence(""), ".");
+        assert_eq!(sentence("écrit"), "Écrit.");
+    }
+}
