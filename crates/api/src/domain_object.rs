@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 /// A sender domain with its records and what was found about them.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Domain)]
-#[expect(clippy::struct_field_names, reason = "the API's names")]
 pub struct DomainObject {
     /// Always `domain`.
     #[schema(example = "domain")]
@@ -284,9 +283,10 @@ fn record_object(record: &RecordReport, view: &DomainView, now: Timestamp) -> Re
 
 fn finding_object(finding: &Finding, view: &DomainView, now: Timestamp) -> FindingObject {
     let words = explain::finding_view(finding, &view.report, now);
-    let record = finding.record.as_ref().and_then(|key| {
-        view.report.records.iter().find(|record| record.planned.key == *key)
-    });
+    let record = finding
+        .record
+        .as_ref()
+        .and_then(|key| view.report.records.iter().find(|record| record.planned.key == *key));
     FindingObject {
         code: words.code,
         severity: words.severity.as_str(),

@@ -65,7 +65,9 @@ impl AddDomainRequest {
                 Err(error) => Err(Problem::field("email", error.to_string())),
             },
             (Some(_), Some(_)) => Err(Problem::field("email", "give domain or email, not both")),
-            (None, None) => Err(Problem::field("domain", "give the domain to add, or a contact address in email")),
+            (None, None) => {
+                Err(Problem::field("domain", "give the domain to add, or a contact address in email"))
+            }
         }
     }
 }
@@ -89,7 +91,11 @@ async fn add_domain(
     Json(request): Json<AddDomainRequest>,
 ) -> Result<Response, Problem> {
     let (domain, field) = request.wanted()?;
-    let add = AddDomain { domain: domain.to_owned(), profile: request.profile.clone(), region: request.region.clone() };
+    let add = AddDomain {
+        domain: domain.to_owned(),
+        profile: request.profile.clone(),
+        region: request.region.clone(),
+    };
     let added = app.add_domain(&caller, &add).await;
     let view = added.map_err(|error| Problem::from(error).rename_field("domain", field))?;
     let location = format!("/api/v1/domains/{}", view.domain.id);

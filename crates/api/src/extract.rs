@@ -72,14 +72,15 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::PayloadTooLarge, format!("The body is larger than {limit} bytes."));
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     // Refused before a byte of it is read.
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
     let body: Body = request.into_body();
     axum::body::to_bytes(body, limit).await.map_err(|error| {
-        if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+        if error.source().and_then(|source| source.downcast_ref::<LengthLimitError>()).is_some() {
             return too_large();
         }
         Problem::new(Code::InvalidJson, "The body broke off before its end.")
@@ -120,7 +121,7 @@ fn refused(path: &str, error: &serde_json::Error) -> Problem {
     } else {
         format!("{field}: {message} (line {line}, column {column})")
     };
-    Problem { errors: vec![FieldProblem { field, message }], ..Problem::new(Code::InvalidRequest, detail) }
+    Problem::new(Code::InvalidRequest, detail).with_errors(vec![FieldProblem { field, message }])
 }
 
 /// The message without serde's " at line 1 column 2".
@@ -297,9 +298,14 @@ mod tests {
             limit: Option<u32>,
         }
         for (query, field) in [("limit=x", "limit"), ("limit=-1", "limit"), ("lmit=3", "lmit")] {
-            let (mut parts, ()) = HttpRequest::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
+            let (mut parts, ()) =
+                HttpRequest::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
             let problem = Query::<Sample>::from_request_parts(&mut parts, &()).await.unwrap_err();
-            assert_eq!((problem.status.as_u16(), problem.errors[0].field.as_str()), (422, field), "{problem:?}");
+            assert_eq!(
+                (problem.status.as_u16(), problem.errors[0].field.as_str()),
+                (422, field),
+                "{problem:?}"
+            );
         }
     }
 }

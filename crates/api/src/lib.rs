@@ -1,1 +1,98 @@
-//! Placeholder.
+//! The public API: JSON under `/api/v1`, its OpenAPI document, and the reference at `/docs`.
+//!
+//! The way of a request: [`request_id`] names and measures it, a time limit starts, [`auth`] finds out who calls, a
+//! route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
+//! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
+
+pub mod auth;
+mod dns_hosts;
+mod docs;
+mod domain_object;
+mod domains;
+mod emails;
+pub mod extract;
+pub mod headers;
+mod list;
+mod one_or_many;
+mod openapi;
+mod playground;
+pub mod problem;
+mod profiles;
+mod records;
+pub mod request_id;
+mod sandbox;
+
+pub use openapi::openapi;
+
+use app::App;
+use axum::{
+    Router,
+    extract::Request,
+    http::header,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use problem::{Code, Problem};
+use std::{sync::Arc, time::Duration};
+use utoipa_axum::router::OpenApiRouter;
+
+/// Where the API is.
+pub const BASE_PATH: &str = "/api/v1";
+
+/// What one request may take. A check of DNS is done in 8 seconds, and reading 35 MiB takes its time.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The routes that need a key.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    let nouns = OpenApiRouter::new()
+        .merge(domains::router())
+        .merge(emails::router())
+        .merge(sandbox::router())
+        .merge(playground::router())
+        .merge(profiles::router())
+        .merge(dns_hosts::router());
+    OpenApiRouter::with_openapi(openapi::frame()).nest(BASE_PATH, nouns)
+}
+
+/// The whole crate as a router.
+pub fn router(app: Arc<App>) -> Router {
+    let (api, _) = routes().split_for_parts();
+    let document = serde_json::to_vec(&openapi()).unwrap_or_default();
+    let serve_document = move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    };
+    // The layer is around the routes that need a key, and the others come after it.
+    api.route_layer(middleware::from_fn_with_state(Arc::clone(&app), auth::authenticate))
+        .route("/api/v1/openapi.json", get(serve_document))
+        .route("/api", any(not_found))
+        .route("/api/", any(not_found))
+        .route("/api/{*rest}", any(not_found))
+        .merge(docs::router())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(limit_time))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), request_id::observe))
+        .with_state(app)
+}
+
+async fn not_found(request: Request) -> Problem {
+    let path: String = request.uri().path().chars().take(100).collect();
+    Problem::new(Code::NotFound, format!("There is nothing at {path}; /docs lists what there is."))
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let method: String = request.method().as_str().chars().take(20).collect();
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not possible here; the header Allow lists what is."),
+    )
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    let limited = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
+    limited.unwrap_or_else(|_| {
+        let detail = format!("The request was given up after {} seconds.", TIME_LIMIT.as_secs());
+        Problem::new(Code::Timeout, detail).into_response()
+    })
+}

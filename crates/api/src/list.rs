@@ -60,7 +60,12 @@ impl<Id: FromStr> Page<Id> {
     }
 
     /// Makes the page of what was fetched.
-    pub fn list<S, T>(&self, mut fetched: Vec<S>, id: impl Fn(&S) -> String, view: impl Fn(S) -> T) -> List<T> {
+    pub fn list<S, T>(
+        &self,
+        mut fetched: Vec<S>,
+        id: impl Fn(&S) -> String,
+        view: impl Fn(S) -> T,
+    ) -> List<T> {
         let limit = self.limit as usize;
         let has_more = fetched.len() > limit;
         fetched.truncate(limit);

@@ -23,7 +23,7 @@ macro_rules! codes {
         /// What went wrong, as a stable word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
-            $(#[doc = $meaning] $variant),*
+            $(#[doc = $title] $variant),*
         }
 
         impl Code {
@@ -164,6 +164,12 @@ impl Problem {
         Self { code, status: code.status(), detail: detail.into(), errors: Vec::new(), challenge: None }
     }
 
+    /// A problem of these fields.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<FieldProblem>) -> Self {
+        Self { errors, ..self }
+    }
+
     /// One wrong field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         app::Error::field(field, message).into()
@@ -239,7 +245,10 @@ impl From<app::Error> for Problem {
             E::Unavailable(_) => new(Code::Unavailable),
             E::Internal(_) => {
                 tracing::error!(error = %detail, "a request failed");
-                Self::new(Code::Internal, "Something failed on our side. The log has the reason under this request_id.")
+                Self::new(
+                    Code::Internal,
+                    "Something failed on our side. The log has the reason under this request_id.",
+                )
             }
         }
     }

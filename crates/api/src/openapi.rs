@@ -1,0 +1,250 @@
+//! The OpenAPI document: made from the routes, completed with what all of them have in common.
+
+use crate::problem::{Code, MEDIA_TYPE, ProblemDocument};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+        path::{Operation, ParameterIn, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+
+const DESCRIPTION: &str = "\
+Sender domains: their DNS records planned, observed and verified; then mail sent from them, signed.
+
+Every request needs an API key: `Authorization: Bearer cs_…`. Unknown fields and parameters are refused, not ignored. \
+Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` lists them. Lists come in pages, with \
+`next_cursor` as `cursor` of the next one. Times are RFC 3339 in UTC. Words that are called open may get more values: \
+take those that you do not know as you would take none.";
+
+const TAGS: [(&str, &str); 6] = [
+    ("domains", "Sender domains: add, verify, look at, delete."),
+    ("emails", "Send, and see what became of it."),
+    ("sandbox", "The inbox that takes all mail in place of the world."),
+    ("playground", "Zones of a stand-in DNS host; in development only."),
+    ("profiles", "Which records can be asked of a domain."),
+    ("dns-hosts", "DNS hosts that are recognised."),
+];
+
+/// The OpenAPI 3.1 document of the whole API, the same at every call.
+pub fn openapi() -> OpenApi {
+    let mut document = crate::routes().into_openapi();
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            complete(operation);
+        }
+    }
+    document
+}
+
+/// What stands around the paths.
+pub(crate) fn frame() -> OpenApi {
+    let mut info = Info::new("Countersign", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.to_owned());
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let mut components = Components::new();
+    components.add_security_scheme(
+        "api_key",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("cs_…")
+                .description(Some("An API key"))
+                .build(),
+        ),
+    );
+    let mut schemas = vec![(ProblemDocument::name().into_owned(), ProblemDocument::schema())];
+    ProblemDocument::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    components.responses.extend(REFUSALS.iter().map(|(_, name, description, codes)| {
+        let codes: Vec<_> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+        let description = format!("{description} Codes: {}.", codes.join(", "));
+        ((*name).to_owned(), RefOr::T(problem(&description)))
+    }));
+    let tags = TAGS.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(tags))
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("api_key", [""; 0])]))
+        .build()
+}
+
+/// The refusals that operations share: status, name, meaning, codes.
+const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
+    ("400", "NotJson", "The body is not JSON.", &[Code::InvalidJson]),
+    ("401", "Unauthenticated", "No API key, or one that is not valid.", &[Code::Unauthenticated]),
+    (
+        "403",
+        "Forbidden",
+        "The key may not do this.",
+        &[Code::ScopeMissing, Code::DomainNotAllowedForKey, Code::DomainTenantMismatch, Code::DomainDisabled],
+    ),
+    (
+        "404",
+        "NotFound",
+        "Nothing there, or this key may not see it.",
+        &[Code::NotFound, Code::DomainNotFound],
+    ),
+    ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
+    ("415", "WrongMediaType", "The body is not sent as JSON.", &[Code::UnsupportedMediaType]),
+    (
+        "422",
+        "Invalid",
+        "Understood, and not possible like this.",
+        &[
+            Code::InvalidRequest,
+            Code::DomainInvalid,
+            Code::DomainFreeMail,
+            Code::DomainPublicSuffix,
+            Code::DomainNotFound,
+            Code::DomainPendingVerification,
+        ],
+    ),
+    ("500", "Internal", "A fault on our side.", &[Code::Internal]),
+    ("503", "Unavailable", "Not possible right now; try again.", &[Code::Unavailable]),
+    ("504", "Timeout", "The request took too long.", &[Code::Timeout]),
+];
+
+fn problem(description: &str) -> Response {
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    ResponseBuilder::new().description(description).content(MEDIA_TYPE, Content::new(Some(schema))).build()
+}
+
+/// Every operation of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+/// Adds the refusals that follow from an operation's shape, so that no route can forget them.
+fn complete(operation: &mut Operation) {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let has = |place: &ParameterIn| {
+        parameters
+            .iter()
+            .any(|parameter| matches!(parameter, RefOr::T(found) if found.parameter_in == *place))
+    };
+    let (in_path, in_query) = (has(&ParameterIn::Path), has(&ParameterIn::Query));
+    let has_body = operation.request_body.is_some();
+    for (status, name, ..) in REFUSALS {
+        let applies = match *status {
+            "400" | "413" | "415" => has_body,
+            "404" => in_path,
+            "422" => has_body || in_query,
+            _ => true,
+        };
+        if applies {
+            let reference = Ref::from_response_name(*name);
+            operation.responses.responses.entry((*status).to_owned()).or_insert(RefOr::Ref(reference));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    fn document() -> Value {
+        serde_json::to_value(openapi()).unwrap()
+    }
+
+    fn all_operations(document: &Value) -> Vec<(String, &Value)> {
+        let mut found = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                found.push((format!("{method} {path}"), operation));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn it_is_openapi_3_1_with_every_noun() {
+        let document = document();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let operations: BTreeSet<_> = all_operations(&document).into_iter().map(|(name, _)| name).collect();
+        for wanted in [
+            "post /api/v1/domains",
+            "get /api/v1/domains",
+            "get /api/v1/domains/{id}",
+            "delete /api/v1/domains/{id}",
+            "post /api/v1/domains/{id}/verify",
+            "get /api/v1/domains/{id}/records",
+            "get /api/v1/domains/{id}/report",
+            "get /api/v1/domains/{id}/observation",
+            "get /api/v1/domains/{id}/readiness",
+            "post /api/v1/emails",
+            "get /api/v1/emails",
+            "get /api/v1/emails/{id}",
+            "get /api/v1/sandbox/messages",
+            "delete /api/v1/sandbox/messages",
+            "get /api/v1/sandbox/messages/{id}",
+            "get /api/v1/sandbox/messages/{id}/raw",
+            "get /api/v1/playground/zones",
+            "post /api/v1/playground/zones",
+            "get /api/v1/playground/zones/{id}",
+            "delete /api/v1/playground/zones/{id}",
+            "post /api/v1/playground/zones/{id}/records",
+            "put /api/v1/playground/records/{id}",
+            "delete /api/v1/playground/records/{id}",
+            "get /api/v1/profiles",
+            "get /api/v1/dns-hosts",
+        ] {
+            assert!(operations.contains(wanted), "{wanted}");
+        }
+        assert_eq!(operations.len(), 25, "a new operation belongs into this list: {operations:?}");
+    }
+
+    #[test]
+    fn every_operation_documents_its_refusals_as_problems() {
+        let document = document();
+        for (name, operation) in all_operations(&document) {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+            for status in ["401", "403", "500", "503"] {
+                assert!(responses.contains_key(status), "{name} {status}");
+            }
+            assert_eq!(responses.contains_key("404"), name.contains("{id}"), "{name}");
+            assert_eq!(responses.contains_key("415"), operation["requestBody"].is_object(), "{name}");
+            for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with('2')) {
+                let response = match response["$ref"].as_str() {
+                    None => response,
+                    Some(reference) => {
+                        &document["components"]["responses"][reference.rsplit('/').next().unwrap()]
+                    }
+                };
+                assert!(response["content"][MEDIA_TYPE]["schema"].is_object(), "{name} {status}");
+            }
+        }
+        assert_eq!(document["security"][0]["api_key"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_operations_have_names_of_their_own() {
+        let document = document();
+        let mut pending = vec![&document];
+        while let Some(value) = pending.pop() {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(reference)) = map.get("$ref") {
+                        let pointer = reference.strip_prefix('#').unwrap();
+                        assert!(document.pointer(pointer).is_some(), "{reference}");
+                    }
+                    pending.extend(map.values());
+                }
+                Value::Array(items) => pending.extend(items),
+                _ => {}
+            }
+        }
+        let operations = all_operations(&document);
+        let names: BTreeSet<_> =
+            operations.iter().map(|(_, op)| op["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), operations.len());
+        let tags: BTreeSet<_> = TAGS.iter().map(|(name, _)| *name).collect();
+        assert!(operations.iter().all(|(_, op)| tags.contains(op["tags"][0].as_str().unwrap())));
+    }
+}

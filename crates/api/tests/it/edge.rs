@@ -1,0 +1,81 @@
+//! What all routes have in common.
+
+use crate::platform::Platform;
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem_too() {
+    let platform = Platform::start().await;
+    for path in
+        ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v2/domains", "/api/v1/domains/dom_x/nothing"]
+    {
+        platform.call_with("", "GET", path, "").await.assert_problem(404, "NOT_FOUND");
+    }
+    for id in ["dom_x", "msg_01JD0000000000000000000000", "dom_01JD0000000000000000000000", "%ff", "%00"] {
+        platform.get(&format!("/api/v1/domains/{id}")).await.assert_problem(404, "DOMAIN_NOT_FOUND");
+    }
+    platform.get("/api/v1/emails/x").await.assert_problem(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let platform = Platform::start().await;
+    let answer = platform.call("PATCH", "/api/v1/domains", "{}").await;
+    answer.assert_problem(405, "METHOD_NOT_ALLOWED");
+    let allow = answer.header(header::ALLOW);
+    assert!(allow.contains("GET") && allow.contains("POST") && !allow.contains("PATCH"), "{allow}");
+    platform.call("POST", "/api/v1/openapi.json", "{}").await.assert_problem(405, "METHOD_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn every_answer_is_named_and_not_kept() {
+    let platform = Platform::start().await;
+    let mut ids = std::collections::BTreeSet::new();
+    for (method, path) in [
+        ("GET", "/api/v1/domains"),
+        ("HEAD", "/api/v1/domains"),
+        ("GET", "/docs/"),
+        ("GET", "/api/x"),
+        ("BREW", "/api/v1/domains"),
+    ] {
+        let answer = platform.call(method, path, "").await;
+        assert_eq!(answer.header(header::CACHE_CONTROL), "no-store", "{method} {path}");
+        assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+        ids.insert(answer.header("x-request-id").to_owned());
+    }
+    assert_eq!(ids.len(), 5);
+}
+
+#[tokio::test]
+async fn requests_are_read_strictly() {
+    let platform = Platform::start().await;
+    let post = |body: &'static str| platform.call("POST", "/api/v1/domains", body);
+    post("{\"domain\":").await.assert_problem(400, "INVALID_JSON");
+    post("{\"domain\":1}").await.assert_problem(422, "INVALID_REQUEST");
+    let unknown = post("{\"domain\":\"a.test\",\"doman\":1}").await;
+    unknown.assert_problem(422, "INVALID_REQUEST");
+    assert_eq!(unknown.json()["errors"][0]["field"], "doman");
+    let large = format!("{{\"domain\":\"{}\"}}", "a".repeat(70_000));
+    platform.call("POST", "/api/v1/domains", &large).await.assert_problem(413, "PAYLOAD_TOO_LARGE");
+    let form = Request::post("/api/v1/domains")
+        .header(header::AUTHORIZATION, format!("Bearer {}", platform.key))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from("domain=a.test"))
+        .unwrap();
+    platform.send(form).await.assert_problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=x", "cursor"),
+        ("status=great", "status"),
+        ("order=asc", "order"),
+    ] {
+        let answer = platform.get(&format!("/api/v1/domains?{query}")).await;
+        answer.assert_problem(422, "INVALID_REQUEST");
+        assert_eq!(answer.json()["errors"][0]["field"], field);
+    }
+}

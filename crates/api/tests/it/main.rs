@@ -1,0 +1,10 @@
+//! The routes as a client meets them: a whole platform on a database of its own, without listeners and tasks.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod domains;
+mod edge;
+mod emails;
+mod keys;
+mod platform;
+mod playground;

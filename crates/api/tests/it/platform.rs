@@ -1,0 +1,161 @@
+//! A platform to send requests to.
+
+use api::router;
+use app::{
+    App, Parts, Settings, Transport,
+    access::Scope,
+    diagnosis::{Profile, inquiry::Policy},
+    ports::{Clock, Random},
+    store::{SandboxLimits, Store, StoreOptions},
+    vault::Vault,
+};
+use arc_swap::ArcSwap;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use dns::{Client, ClientOptions, authority::ZoneSet};
+use model::{DomainName, OrgId, Timestamp};
+use serde_json::Value;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tower::ServiceExt;
+
+/// A platform with one organisation.
+pub struct Platform {
+    pub app: Arc<App>,
+    pub org_id: OrgId,
+    router: Router,
+    /// A key that may do everything.
+    pub key: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts that this is a problem document as every refusal has to be one.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
+        let document = self.json();
+        assert_eq!(document["code"], code, "{document}");
+        assert_eq!(document["status"], status);
+        assert_eq!(document["type"], format!("/docs/errors/{code}"));
+        assert_eq!(document["request_id"], self.header("x-request-id"));
+        assert!(self.header("x-request-id").starts_with("req_"));
+        assert!(
+            !document["title"].as_str().unwrap().is_empty()
+                && !document["detail"].as_str().unwrap().is_empty()
+        );
+    }
+}
+
+fn database() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("api-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join("test.db")
+}
+
+fn settings() -> Settings {
+    let name = |text: &str| DomainName::parse(text).unwrap();
+    Settings {
+        platform_zone: name("send.platform.test"),
+        name_server: name("ns1.send.platform.test"),
+        public_addresses: vec!["127.0.0.1".parse().unwrap()],
+        sender_addresses: vec!["127.0.0.1".parse().unwrap()],
+        dmarc_mailbox: "dmarc@send.platform.test".into(),
+        default_profile: "three-cname".into(),
+        profiles: Profile::built_in(),
+        // Nobody listens there: every question is answered by "unknown" at once.
+        policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
+        transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
+        smtp_hostname: name("mx.send.platform.test"),
+        key_pool: 0,
+        playground: true,
+        max_message_size: 25 * 1024 * 1024,
+        sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
+    }
+}
+
+impl Platform {
+    pub async fn start() -> Self {
+        let store = Store::open(&database(), StoreOptions::default()).await.unwrap();
+        let fast = Duration::from_millis(200);
+        let dns =
+            Client::new(ClientOptions { timeout: fast, tries: 1, tcp_timeout: fast, max_in_flight: 64 });
+        let app = Arc::new(App::new(Parts {
+            settings: settings(),
+            store,
+            dns,
+            vault: Vault::new(&[7; 32]).unwrap(),
+            clock: Clock::new(|| Timestamp::from_second(1_750_000_000).unwrap()),
+            random: Random::system(),
+            zones: Arc::new(ArcSwap::from_pointee(ZoneSet::default())),
+        }));
+        let (org_id, _) = app.first_organisation("Test").await.unwrap();
+        let key = app.create_api_key(org_id, "all", &Scope::ALL).await.unwrap();
+        Self { router: router(Arc::clone(&app)), app, org_id, key }
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 10_000_000).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Sends a request with the given key, and JSON where there is a body.
+    pub async fn call_with(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// The same with the key that may do everything.
+    pub async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.call_with(&self.key, method, path, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, "").await
+    }
+
+    /// Adds a domain; its id.
+    pub async fn add_domain(&self, name: &str) -> String {
+        let answer = self.call("POST", "/api/v1/domains", &format!("{{\"domain\":\"{name}\"}}")).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+}
