@@ -60,7 +60,7 @@ impl App {
         };
         metrics::counter!("countersign_delivery_attempts_total", "state" => state.as_str()).increment(1);
         let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
-        let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), data, now);
+        let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), &data, now);
         let result = DeliveryResult {
             message_id: delivery.message_id,
             recipient: delivery.recipient,

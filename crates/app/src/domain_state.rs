@@ -59,7 +59,6 @@ pub fn next(state: &State, verdict: Verdict, trigger: Trigger, now: Timestamp) -
     let mut next = state.clone();
     let mut events = Vec::new();
     match (state.status, verdict) {
-        (DomainStatus::Disabled, _) | (_, Verdict::Unknown) => {}
         (DomainStatus::Verified, Verdict::Pass) => {
             next.warning = false;
             next.consecutive_failures = 0;
@@ -95,7 +94,8 @@ pub fn next(state: &State, verdict: Verdict, trigger: Trigger, now: Timestamp) -
                 events.push("domain.failed");
             }
         }
-        (_, Verdict::Fail) => {}
+        // Unknown, a switched-off domain, a failure on demand, and one that is known already.
+        _ => {}
     }
     (next, events)
 }
@@ -109,31 +109,26 @@ fn later(now: Timestamp, by: SignedDuration) -> Option<Timestamp> {
 }
 
 /// When to look again. Quick while the customer is likely to be at the DNS host's panel, slower as time goes by;
-/// spread by up to a tenth so that domains added together do not stay together. `spread` is from 0 up to 1.
-pub fn next_check(state: &State, since: Timestamp, now: Timestamp, spread: f64) -> Timestamp {
+/// spread by up to a tenth so that domains added together do not stay together. `spread` is in thousandths.
+pub fn next_check(state: &State, since: Timestamp, now: Timestamp, spread: u32) -> Timestamp {
     let age = now.duration_since(since).as_secs();
-    let seconds = match state.status {
+    let seconds: i64 = match state.status {
         DomainStatus::Pending => match age {
-            ..120 => 5,
-            ..600 => 15,
-            ..3_600 => 60,
-            ..21_600 => 300,
-            _ => 900,
+            i64::MIN..120 => 5,
+            120..600 => 15,
+            600..3_600 => 60,
+            3_600..21_600 => 300,
+            21_600.. => 900,
         },
         DomainStatus::Verified if state.warning => 300,
         DomainStatus::Verified => 3_600,
         DomainStatus::Failed => match age {
-            ..604_800 => 3_600,
-            _ => 86_400,
+            i64::MIN..604_800 => 3_600,
+            604_800.. => 86_400,
         },
         DomainStatus::Disabled => 86_400,
     };
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a spread needs no precision"
-    )]
-    let millis = (seconds as f64 * 1_000.0 * (1.0 + spread.clamp(0.0, 1.0) * 0.1)) as i64;
+    let millis = seconds * 1_000 + seconds * i64::from(spread.min(1_000)) / 10;
     now.checked_add(SignedDuration::from_millis(millis)).unwrap_or(now)
 }
 
@@ -200,13 +195,13 @@ mod tests {
     #[test]
     fn checks_come_quickly_at_first_and_back_off() {
         let state = State::added(at(0));
-        let wait = |age_seconds: i64, spread: f64| {
+        let wait = |age_seconds: i64, spread: u32| {
             let now = at(0).checked_add(SignedDuration::from_secs(age_seconds)).unwrap();
             next_check(&state, at(0), now, spread).duration_since(now).as_millis()
         };
-        assert_eq!(wait(0, 0.0), 5_000);
-        assert_eq!(wait(0, 1.0), 5_500);
-        let waits: Vec<_> = [0, 300, 1_800, 7_200, 86_400].iter().map(|&age| wait(age, 0.0)).collect();
+        assert_eq!(wait(0, 0), 5_000);
+        assert_eq!(wait(0, 1_000), 5_500);
+        let waits: Vec<_> = [0, 300, 1_800, 7_200, 86_400].iter().map(|&age| wait(age, 0)).collect();
         assert!(waits.is_sorted() && waits[4] == 900_000);
     }
 }

@@ -141,7 +141,8 @@ impl App {
             next_check_at: now,
             created_at: now,
         };
-        let event = self.event(caller.org_id, "domain.created", id.to_string(), json!({"domain": name}), now);
+        let event =
+            self.event(caller.org_id, "domain.created", id.to_string(), &json!({"domain": name}), now);
         let stored = self.create_with_keys(new, served, event).await.map_err(|error| match error {
             Error::DomainAlreadyAdded(_) => Error::DomainAlreadyAdded(name.clone()),
             Error::DomainHeldElsewhere(_) => Error::DomainHeldElsewhere(name.clone()),
@@ -230,7 +231,8 @@ impl App {
         let view = self.domain_view(domain).await?;
         let now = self.clock.now();
         let name = &view.domain.name;
-        let event = self.event(caller.org_id, "domain.deleted", id.to_string(), json!({"domain": name}), now);
+        let event =
+            self.event(caller.org_id, "domain.deleted", id.to_string(), &json!({"domain": name}), now);
         self.store.delete_domain(caller.org_id, id, now, &[event]).await?;
         self.wake.dns.notify_one();
         Ok(view)
@@ -329,7 +331,7 @@ impl App {
             .into_iter()
             .map(|event_type| {
                 let data = json!({"domain": domain.name, "status": next.status, "verdict": report.verdict});
-                self.event(domain.org_id, event_type, domain.id.to_string(), data, now)
+                self.event(domain.org_id, event_type, domain.id.to_string(), &data, now)
             })
             .collect();
         if next.status != domain.status {
@@ -350,7 +352,7 @@ impl App {
             health: if next.warning { Health::Warning } else { Health::Ok },
             verified_at: next.verified_at,
             fails_at: next.fails_at,
-            next_check_at: Some(domain_state::next_check(&next, since, now, self.random.fraction())),
+            next_check_at: Some(domain_state::next_check(&next, since, now, self.random.thousandths())),
             consecutive_failures: next.consecutive_failures,
             events,
         }

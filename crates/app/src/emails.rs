@@ -110,7 +110,7 @@ impl App {
             })
             .collect();
         let data = json!({"from": addresses.from.address, "to": recipients, "subject": request.subject});
-        let event = self.event(caller.org_id, "email.accepted", id.to_string(), data, now);
+        let event = self.event(caller.org_id, "email.accepted", id.to_string(), &data, now);
         let message = NewMessage {
             id,
             org_id: caller.org_id,
@@ -139,9 +139,8 @@ impl App {
     /// The domain of the From address, if the caller may send from it now.
     async fn authorised_sender(&self, caller: &Caller, from: &Mailbox) -> Result<DomainView> {
         let name = from.address.domain();
-        let domain = match self.store.get_domain_by_name(caller.org_id, name).await? {
-            None => return Err(Error::SenderDomainUnknown(name.clone())),
-            Some(domain) => domain,
+        let Some(domain) = self.store.get_domain_by_name(caller.org_id, name).await? else {
+            return Err(Error::SenderDomainUnknown(name.clone()));
         };
         caller.require_domain(&domain)?;
         let status = domain.status;

@@ -123,7 +123,7 @@ impl App {
         org_id: OrgId,
         event_type: &str,
         subject: String,
-        data: serde_json::Value,
+        data: &serde_json::Value,
         now: Timestamp,
     ) -> NewEvent {
         NewEvent {

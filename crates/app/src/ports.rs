@@ -25,10 +25,15 @@ impl Clock {
 
 /// Fills bytes with randomness fit for secrets.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     /// The operating system's randomness.
+    ///
+    /// # Panics
+    /// What draws from it panics when the operating system has no randomness to give.
     pub fn system() -> Self {
         // Without randomness no key, token or id may be made: stopping is the only safe answer.
         #[expect(clippy::expect_used, reason = "going on without randomness would make guessable secrets")]
@@ -56,9 +61,9 @@ impl Random {
         text
     }
 
-    /// A number from 0 up to 1, for spreading work in time.
-    pub fn fraction(&self) -> f64 {
-        f64::from(u32::from_le_bytes(self.bytes::<4>())) / (f64::from(u32::MAX) + 1.0)
+    /// A number from 0 to 1,000, for spreading work in time.
+    pub fn thousandths(&self) -> u32 {
+        u32::from(u16::from_le_bytes(self.bytes::<2>())) * 1_000 / u32::from(u16::MAX)
     }
 }
 

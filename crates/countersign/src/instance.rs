@@ -132,11 +132,11 @@ impl Instance {
         check_vault(&vault, &store, &random, &path).await?;
 
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
-        let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones))
-            .await
-            .map_err(|dns::authority::ServerError::Bind { source, .. }| {
+        let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones)).await.map_err(
+            |dns::authority::ServerError::Bind { source, .. }| {
                 listen_error("the DNS server", "dns", config.dns, source)
-            })?;
+            },
+        )?;
         let dns_address = dns_server.local_addr();
         let inbox = Arc::new(LateInbox::default());
         let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
@@ -174,9 +174,7 @@ impl Instance {
         let mut running = tasks::spawn(&app, &cancel);
         running.spawn(dns_server.run(cancel.clone()));
         running.spawn(smtp_server.run(cancel.clone()));
-        let router = operations::router(Arc::clone(&app))
-            .merge(api::router(Arc::clone(&app)))
-            .merge(web::router(Arc::clone(&app), owner));
+        let router = operations::router(Arc::clone(&app)).merge(api::router(Arc::clone(&app)));
         let stop = cancel.clone();
         running.spawn(async move {
             let serving = axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned());
@@ -219,12 +217,7 @@ fn other(error: app::Error) -> StartError {
     StartError::Other(error.to_string())
 }
 
-fn listen_error(
-    what: &'static str,
-    flag: &'static str,
-    address: SocketAddr,
-    error: io::Error,
-) -> StartError {
+fn listen_error(what: &'static str, flag: &'static str, address: SocketAddr, error: io::Error) -> StartError {
     let problem = match error.kind() {
         io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use countersign::{
     Config, Overrides,
     commands::{self, Exit, check::CheckArgs},
@@ -115,6 +115,7 @@ fn fail(error: &dyn std::fmt::Display) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
 
     #[test]
     fn every_command_is_well_formed_and_has_examples() {

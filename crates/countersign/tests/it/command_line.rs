@@ -1,0 +1,112 @@
+//! The command line, as a tired person types it.
+
+use crate::{durability::Process, support::Folder};
+use serde_json::json;
+use std::{
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+fn countersign(arguments: &[&str]) -> Output {
+    let folder = Folder::new();
+    Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).current_dir(&folder.0).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_to_change_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--http", "--dns", "--smtp"] {
+        let mut arguments = vec!["dev", flag, &address];
+        for other in ["--http", "--dns", "--smtp"] {
+            if other != flag {
+                arguments.extend([other, "127.0.0.1:0"]);
+            }
+        }
+        let output = countersign(&arguments);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(&address) && text.contains(flag), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    for (arguments, words) in [
+        (vec!["check", "not a domain"], "cannot have"),
+        (vec!["check", "https://example.com/x"], "did you mean"),
+        (vec!["check", "example.com", "--resolver", "nonsense"], "give an IP address"),
+        (vec!["check"], "Usage"),
+        (vec!["nonsense"], "Usage"),
+        (vec!["config", "--config", "/nonexistent/x.toml", "--http", "nonsense"], "invalid"),
+    ] {
+        let output = countersign(&arguments);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn config_prints_what_is_in_force() {
+    let text = said(&countersign(&["config", "--http", "127.0.0.1:9999"]));
+    assert!(text.contains("http = \"127.0.0.1:9999\"") && text.contains("# flag"), "{text}");
+    // What it prints can be read back.
+    assert!(toml_like(&text), "{text}");
+}
+
+fn toml_like(text: &str) -> bool {
+    text.lines().all(|line| line.contains(" = ") && line.contains(" # "))
+}
+
+#[test]
+fn no_answer_at_all_is_unknown_with_an_exit_code_of_its_own() {
+    // Nothing listens there: the port was free a moment ago.
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = countersign(&["check", "mail.acme.test", "--resolver", &free]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_good_from_bad_against_a_running_platform() {
+    let folder = Folder::new();
+    let process = Process::start(&folder.0);
+    let api = process.api();
+    let dns = process.dns.to_string();
+    let check = |arguments: &[&str]| {
+        let mut all = vec!["check", "mail.acme.test", "--resolver", &dns];
+        all.extend(arguments);
+        countersign(&all)
+    };
+    let bad = check(&[]);
+    assert_eq!(bad.status.code(), Some(1), "{}", said(&bad));
+    assert!(said(&bad).contains("SPF"), "{}", said(&bad));
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let token = domain["dkim_tokens"][0].as_str().unwrap();
+    let good = check(&["--selector", token]);
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+    let json: serde_json::Value = serde_json::from_slice(&check(&["--format", "json"]).stdout).unwrap();
+    assert_eq!(json["verdict"], json!("pass"), "{json:#}");
+    for format in ["markdown", "html"] {
+        assert!(check(&["--format", format]).stdout.len() > 50);
+    }
+}
+
+#[test]
+fn the_tour_walks_the_whole_main_job() {
+    let output = countersign(&["tour"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for words in [
+        "the check found it",
+        "verified, by itself",
+        "authenticated by real DNS look-ups",
+        "From added to proven",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What was acknowledged survives `kill -9`.
+
+use crate::support::{Api, Folder, PATIENCE, text};
+use serde_json::json;
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    time::Instant,
+};
+
+/// A `countersign dev` process of its own, ended with the test.
+pub struct Process {
+    child: Child,
+    _out: BufReader<ChildStdout>,
+    pub http: SocketAddr,
+    pub dns: SocketAddr,
+    pub smtp: SocketAddr,
+    pub key: String,
+}
+
+impl Process {
+    pub fn start(data: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args([
+                "dev",
+                "--http",
+                "127.0.0.1:0",
+                "--dns",
+                "127.0.0.1:0",
+                "--smtp",
+                "127.0.0.1:0",
+                "--log",
+                "error",
+            ])
+            .arg("--data")
+            .arg(data)
+            .current_dir(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let (mut http, mut dns, mut smtp, mut key) = (None, None, None, None);
+        let start = Instant::now();
+        while key.is_none() || smtp.is_none() {
+            assert!(start.elapsed() < PATIENCE, "dev did not print its addresses");
+            let mut line = String::new();
+            assert!(out.read_line(&mut line).unwrap() > 0, "dev ended before it printed its addresses");
+            let word = |prefix: &str| {
+                line.trim()
+                    .strip_prefix(prefix)
+                    .and_then(|rest| rest.split_whitespace().next())
+                    .map(str::to_owned)
+            };
+            if let Some(url) = word("Dashboard") {
+                http = url.trim_start_matches("http://").trim_end_matches('/').parse().ok();
+            }
+            dns = word("DNS ").and_then(|address| address.parse().ok()).or(dns);
+            smtp = word("Sandbox inbox").and_then(|address| address.parse().ok()).or(smtp);
+            key = word("API key").or(key);
+        }
+        Self {
+            child,
+            _out: out,
+            http: http.unwrap(),
+            dns: dns.unwrap(),
+            smtp: smtp.unwrap(),
+            key: key.unwrap(),
+        }
+    }
+
+    pub fn api(&self) -> Api {
+        Api::new(self.http, &self.key)
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_messages_survive_kill_9() {
+    let folder = Folder::new();
+    let process = Process::start(&folder.0);
+    let api = process.api();
+    api.verified("mail.acme.test", "acme.test", "two-txt").await;
+    let mut accepted = Vec::new();
+    for number in 0..20 {
+        let message = json!({"from": "a@mail.acme.test", "to": [format!("r{number}@example.org")], "subject": "x", "text": "y"});
+        accepted.push(text(&api.post("/emails", &message).await, "id").to_owned());
+    }
+    process.kill();
+
+    let process = Process::start(&folder.0);
+    let api = process.api();
+    for (number, id) in accepted.iter().enumerate() {
+        // What was in the middle of being handed over waits for its lease; it is there, and not lost.
+        let message = api.get(&format!("/emails/{id}")).await;
+        assert!(
+            ["queued", "delivered", "deferred"].contains(&text(&message["recipients"][0], "status")),
+            "{message:#}"
+        );
+        let _ = number;
+    }
+    let domain = api.get("/domains").await;
+    assert_eq!(domain["data"][0]["status"], "verified");
+    assert!(process.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_stops_cleanly_and_the_folder_is_free_again() {
+    let folder = Folder::new();
+    let process = Process::start(&folder.0);
+    let second = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["dev", "--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--data"])
+        .arg(&folder.0)
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another countersign uses the data folder"));
+    assert!(process.terminate().success());
+    assert!(Process::start(&folder.0).terminate().success());
+}

@@ -1,0 +1,13 @@
+//! The platform as its users see it: by API, SMTP, DNS, pages and the command line, over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod command_line;
+mod domains;
+mod durability;
+mod emails;
+mod independent_verifier;
+mod main_job;
+mod operations;
+mod smtp_in;
+mod support;

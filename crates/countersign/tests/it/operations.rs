@@ -1,0 +1,82 @@
+//! What those who run the platform look at.
+
+use crate::support::{Platform, config};
+use countersign::Instance;
+use serde_json::json;
+
+#[tokio::test]
+async fn health_readiness_and_metrics_answer() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    assert_eq!(api.plain("/healthz").await.text().await.unwrap(), "ok\n");
+    assert_eq!(api.plain("/readyz").await.text().await.unwrap(), "ready\n");
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
+    api.post(&format!("/domains/{}/verify", domain["id"].as_str().unwrap()), &json!({})).await;
+    let metrics = api.plain("/metrics").await.text().await.unwrap();
+    for line in [
+        "countersign_domains{status=\"pending\"} 1",
+        "countersign_findings_total{code=\"record_missing\"}",
+        "countersign_checks_total{verdict=\"fail\"}",
+        "countersign_queue_deliveries 0",
+        "countersign_http_requests_total{",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn state_survives_a_restart() {
+    let platform = Platform::start().await;
+    let domain = platform.api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let key = platform.instance.api_key.clone();
+    let folder = platform.stop().await;
+    let instance = Instance::start(&config(&folder)).await.unwrap();
+    assert_eq!(instance.api_key, key);
+    assert!(!instance.first_start);
+    let api = crate::support::Api::new(instance.http, &instance.api_key);
+    let again = api.get(&format!("/domains/{}", domain["id"].as_str().unwrap())).await;
+    assert_eq!(
+        (&again["status"], &again["verified_at"], &again["dkim_tokens"]),
+        (&json!("verified"), &domain["verified_at"], &domain["dkim_tokens"])
+    );
+    // Signing works with the keys of before.
+    let message = json!({"from": "a@mail.acme.test", "to": ["b@example.org"], "subject": "x", "text": "y"});
+    let (_, received) = api.send_and_receive(&message).await;
+    assert_eq!(received["authentication"]["dkim"][0]["result"], "pass");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn another_master_key_is_refused_at_the_start() {
+    let platform = Platform::start().await;
+    let folder = platform.stop().await;
+    std::fs::write(folder.0.join("master.key"), "00".repeat(32)).unwrap();
+    let error = Instance::start(&config(&folder)).await.err().unwrap().to_string();
+    assert!(error.contains("master key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_locked_database_answers_503_and_keeps_what_was_accepted() {
+    let platform = Platform::start().await;
+    let before = platform.api.post("/domains", &json!({"domain": "one.acme.test"})).await;
+    let path = platform.folder.0.join("countersign.sqlite");
+    let script = "import sqlite3,sys,time\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nsys.stdin.read()\n";
+    let mut holder = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 7];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let (status, problem) = platform.api.refused("/domains", &json!({"domain": "two.acme.test"})).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("UNAVAILABLE")));
+    assert_eq!(platform.api.plain("/readyz").await.status().as_u16(), 503);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    platform.api.post("/domains", &json!({"domain": "two.acme.test"})).await;
+    platform.api.get(&format!("/domains/{}", before["id"].as_str().unwrap())).await;
+    platform.stop().await;
+}

@@ -1,0 +1,183 @@
+//! A domain's page, and what can be done there.
+
+use crate::{
+    Web,
+    domain_live::{Live, Playground, TestForm},
+    domains::unicode,
+    forms::FormErrors,
+    live,
+    page::{Answer, Failure, Section, Shell, go, html, html_with},
+};
+use app::{
+    domains::DomainView,
+    emails::SendEmail,
+};
+use askama::Template;
+use axum::{
+    extract::{Form, Path, State, rejection::FormRejection},
+    http::{HeaderMap, StatusCode},
+};
+use model::{DomainId, registrable_domain};
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "domain.html")]
+struct DomainPage {
+    shell: Shell,
+    id: String,
+    name: String,
+    unicode: Option<String>,
+    profile: String,
+    live: String,
+    tag: String,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+pub(crate) struct ConfirmPage {
+    pub shell: Shell,
+    pub heading: String,
+    pub lines: Vec<String>,
+    pub action: String,
+    pub button: &'static str,
+    pub back: String,
+}
+
+fn domain_id(text: &str) -> Result<DomainId, Failure> {
+    text.parse().map_err(|_| Failure::no_such("domain", text))
+}
+
+/// The playground zone of a domain.
+async fn playground(web: &Web, view: &DomainView) -> Result<Playground, Failure> {
+    if !web.app.settings().playground {
+        return Ok(Playground::Off);
+    }
+    let name = &view.domain.name;
+    let zones = web.app.playground_zones(&web.viewer).await?;
+    // The deepest zone is the one that answers.
+    let zone = zones
+        .into_iter()
+        .filter(|zone| name.is_at_or_below(&zone.apex))
+        .max_by_key(|zone| zone.apex.label_count());
+    Ok(match (zone, registrable_domain(name)) {
+        (Some(zone), _) => Playground::Zone(zone),
+        (None, Some(apex)) => Playground::Create(apex),
+        (None, None) => Playground::Off,
+    })
+}
+
+pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    render(&web, &view, TestForm::default(), StatusCode::OK).await
+}
+
+async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode) -> Answer {
+    let now = web.app.now();
+    let playground = playground(web, view).await?;
+    let domain = &view.domain;
+    let page = DomainPage {
+        shell: Shell::new(web, Section::Domains, domain.name.to_string()),
+        id: domain.id.to_string(),
+        name: domain.name.to_string(),
+        unicode: unicode(&domain.name),
+        profile: web
+            .app
+            .settings()
+            .profile(&domain.profile)
+            .map_or_else(|| domain.profile.clone(), |profile| profile.title.clone()),
+        tag: live::tag(&Live::state(view, &playground, now)),
+        live: Live::new(view, &playground, test, now).render()?,
+    };
+    html_with(status, &page)
+}
+
+/// The part that changes by itself.
+pub(crate) async fn live(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    let playground = playground(&web, &view).await?;
+    let now = web.app.now();
+    let tag = live::tag(&Live::state(&view, &playground, now));
+    if live::is_known(&headers, &tag) {
+        return Ok(live::not_modified(&tag));
+    }
+    live::fragment(&tag, &Live::new(&view, &playground, TestForm::default(), now))
+}
+
+/// Checks now.
+pub(crate) async fn verify(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let id = domain_id(&id)?;
+    web.app.verify_domain(&web.viewer, id).await?;
+    go(&format!("/domains/{id}"))
+}
+
+/// Makes the playground zone that the domain would be in.
+pub(crate) async fn create_zone(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    match playground(&web, &view).await? {
+        Playground::Create(apex) => {
+            let zone = web.app.create_playground_zone(&web.viewer, apex.as_str()).await?;
+            go(&format!("/playground/zones/{}", zone.id))
+        }
+        Playground::Zone(zone) => go(&format!("/playground/zones/{}", zone.id)),
+        Playground::Off => Err(app::Error::NoPlayground.into()),
+    }
+}
+
+/// What the form for a test message holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TestFields {
+    to: String,
+}
+
+/// Sends a test message and shows what becomes of it.
+pub(crate) async fn send_test(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    form: Result<Form<TestFields>, FormRejection>,
+) -> Answer {
+    let Form(form) = form?;
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    let name = &view.domain.name;
+    let request = SendEmail {
+        from: format!("hello@{name}"),
+        to: vec![form.to.trim().to_owned()],
+        subject: format!("Test message from {name}"),
+        text: Some(format!("This message was sent from {name} to see that its mail is signed and passes.\n")),
+        html: Some(format!(
+            "<p>This message was sent from <strong>{name}</strong> to see that its mail is signed and passes.</p>"
+        )),
+        ..SendEmail::default()
+    };
+    match web.app.send_email(&web.viewer, request).await {
+        Ok(sent) => go(&format!("/messages/{}", sent.message.id)),
+        Err(error) => {
+            let errors = FormErrors::of(error)?;
+            let error = errors.of_field("to").or_else(|| errors.others(&["to"]));
+            render(&web, &view, TestForm { to: form.to, error }, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+    }
+}
+
+pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    let domain = &view.domain;
+    html(&ConfirmPage {
+        shell: Shell::new(&web, Section::Domains, format!("Delete {}", domain.name)),
+        heading: format!("Delete {}?", domain.name),
+        lines: vec![
+            "Mail from this domain is refused from then on. Messages that were sent stay readable.".to_owned(),
+            "Your DNS is not touched: the records stay until you remove them at your DNS host.".to_owned(),
+            "When the domain is added again it gets new DKIM records, so what is in DNS now will not fit then."
+                .to_owned(),
+        ],
+        action: format!("/domains/{}/delete", domain.id),
+        button: "Delete the domain",
+        back: format!("/domains/{}", domain.id),
+    })
+}
+
+pub(crate) async fn delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    web.app.delete_domain(&web.viewer, domain_id(&id)?).await?;
+    go("/")
+}
