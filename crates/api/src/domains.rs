@@ -220,7 +220,11 @@ async fn delete_domain(
 #[utoipa::path(
     post, path = "/domains/{id}/verify", tag = "domains",
     params(("id" = String, Path, description = "The domain's id")),
-    responses((status = 200, description = "The domain, freshly checked.", body = DomainObject))
+    responses(
+        (status = 200, description = "The domain, freshly checked.", body = DomainObject),
+        (status = 422, description = "The body has fields; there are none to give.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
 )]
 async fn verify_domain(
     State(app): State<Arc<App>>,
@@ -251,8 +255,8 @@ enum RecordsFormat {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct GetRecords {
-    /// The form: `json`, `csv`, `zone` (lines for a zone file) or `text` (to pass on to whoever runs DNS).
-    #[param(inline, default = "json")]
+    /// The form: `json` (without), `csv`, `zone` (lines for a zone file) or `text` (to pass on to whoever runs DNS).
+    #[param(inline)]
     format: Option<RecordsFormat>,
 }
 
@@ -299,8 +303,8 @@ enum ReportFormat {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct GetReport {
-    /// The form: `json`, `text` or `markdown`.
-    #[param(inline, default = "json")]
+    /// The form: `json` (without), `text` or `markdown`.
+    #[param(inline)]
     format: Option<ReportFormat>,
 }
 

@@ -41,15 +41,15 @@ struct SendEmailRequest {
     to: OneOrMany,
     /// Shown copies.
     #[serde(default)]
-    #[schema(value_type = Option<OneOrManyAddresses>)]
+    #[schema(value_type = OneOrManyAddresses, required = false)]
     cc: OneOrMany,
     /// Copies that are not shown.
     #[serde(default)]
-    #[schema(value_type = Option<OneOrManyAddresses>)]
+    #[schema(value_type = OneOrManyAddresses, required = false)]
     bcc: OneOrMany,
     /// Where answers go.
     #[serde(default)]
-    #[schema(value_type = Option<OneOrManyAddresses>)]
+    #[schema(value_type = OneOrManyAddresses, required = false)]
     reply_to: OneOrMany,
     /// The subject.
     #[schema(example = "Your invoice")]
@@ -60,11 +60,10 @@ struct SendEmailRequest {
     html: Option<String>,
     /// Further header fields.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"X-Entity-Ref": "42"}))]
+    #[schema(value_type = BTreeMap<String, String>, required = false, example = json!({"X-Entity-Ref": "42"}))]
     headers: HeaderFields,
     /// Files.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<AttachmentRequest>>)]
     attachments: Vec<AttachmentRequest>,
 }
 

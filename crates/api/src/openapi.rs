@@ -220,6 +220,8 @@ mod tests {
                 assert!(response["content"][MEDIA_TYPE]["schema"].is_object(), "{name} {status}");
             }
         }
+        let format = &document["paths"]["/api/v1/domains/{id}/records"]["get"]["parameters"][1]["schema"];
+        assert_eq!(format["enum"], serde_json::json!(["json", "csv", "zone", "text"]));
         assert_eq!(document["security"][0]["api_key"], serde_json::json!([]));
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     auth::Authenticated,
-    extract::{Id, NoFields, Query},
+    extract::{Id, Query},
     list::{List, Page},
     problem::Problem,
 };
@@ -308,7 +308,6 @@ struct ClearedSandbox {
 async fn clear_sandbox_messages(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    NoFields: NoFields,
 ) -> Result<axum::Json<ClearedSandbox>, Problem> {
     let count = app.clear_sandbox(&caller).await?;
     Ok(axum::Json(ClearedSandbox { object: "sandbox", deleted: true, count }))
