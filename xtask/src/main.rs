@@ -25,6 +25,7 @@ Project tasks.
   cargo xtask test           setup, then every test, then the tour; the last line is
                              `N passed, N failed, N skipped`
   cargo xtask check-layers   fail when a crate imports one it may not import
+  cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
   cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
 
 Examples
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::command(&root),
         ["check-layers"] => layers::command(&root),
+        ["bench"] => bench(&root),
         ["ci"] => ci::command(&root),
         _ => {
             eprint!("No such task: `{}`.\n\n{HELP}", words.join(" "));
@@ -56,6 +58,13 @@ fn main() -> ExitCode {
         }
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs every bench of the workspace; their output is the result.
+fn bench(root: &Path) -> bool {
+    let mut command = process::cargo(root);
+    command.args(["bench", "--package", "countersign", "--bench", "numbers"]);
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The folder of the workspace, wherever cargo was called from.

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then `countersign.toml`, then the environment, then flags. Later wins.
 
+use crate::hex;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -7,6 +8,7 @@ use figment::{
 use model::DomainName;
 use serde::{Deserialize, Serialize};
 use std::{
+    fmt::Write,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
@@ -166,7 +168,8 @@ impl Config {
             } else {
                 value.to_string()
             };
-            out.push_str(&format!("{:<48} # {source}\n", format!("{key} = {shown}")));
+            let assignment = format!("{key} = {shown}");
+            let _ = writeln!(out, "{assignment:<48} # {source}");
         }
         Ok(out)
     }
@@ -174,15 +177,7 @@ impl Config {
 
 /// 64 hexadecimal digits as a key.
 pub fn parse_key(text: &str) -> Option<[u8; 32]> {
-    let text = text.trim();
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut key = [0; 32];
-    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(key)
+    hex::decode(text.trim())?.try_into().ok()
 }
 
 const FLAGS: &str = "flag";
@@ -224,6 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
     fn later_sources_win_and_are_named() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("countersign.toml", "http = \"127.0.0.1:9000\"\nkey_pool = 7\n")?;
@@ -249,6 +245,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
     fn mistakes_are_named() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("countersign.toml", "htpp = \"127.0.0.1:9000\"\n")?;

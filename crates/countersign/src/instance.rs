@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Config, ConfigError, parse_key},
-    operations,
+    hex, operations,
 };
 use app::{
     App, Parts, Settings, Transport,
@@ -134,7 +134,7 @@ impl Instance {
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
         let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones)).await.map_err(
             |dns::authority::ServerError::Bind { source, .. }| {
-                listen_error("the DNS server", "dns", config.dns, source)
+                listen_error("the DNS server", "dns", config.dns, &source)
             },
         )?;
         let dns_address = dns_server.local_addr();
@@ -147,11 +147,11 @@ impl Instance {
         ));
         let smtp_server = Listener::bind(config.smtp, smtp_config, Arc::clone(&inbox))
             .await
-            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, error))?;
+            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, &error))?;
         let smtp_address = smtp_server.local_addr();
         let http_listener = TcpListener::bind(config.http)
             .await
-            .map_err(|error| listen_error("the API", "http", config.http, error))?;
+            .map_err(|error| listen_error("the API", "http", config.http, &error))?;
         let http = http_listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
 
         let settings = settings(config, dns_address, smtp_address)?;
@@ -174,7 +174,9 @@ impl Instance {
         let mut running = tasks::spawn(&app, &cancel);
         running.spawn(dns_server.run(cancel.clone()));
         running.spawn(smtp_server.run(cancel.clone()));
-        let router = operations::router(Arc::clone(&app)).merge(api::router(Arc::clone(&app)));
+        let router = operations::router(Arc::clone(&app))
+            .merge(api::router(Arc::clone(&app)))
+            .merge(web::router(Arc::clone(&app), owner));
         let stop = cancel.clone();
         running.spawn(async move {
             let serving = axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned());
@@ -213,11 +215,17 @@ pub fn system_time() -> Timestamp {
     Timestamp::now()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn other(error: app::Error) -> StartError {
     StartError::Other(error.to_string())
 }
 
-fn listen_error(what: &'static str, flag: &'static str, address: SocketAddr, error: io::Error) -> StartError {
+fn listen_error(
+    what: &'static str,
+    flag: &'static str,
+    address: SocketAddr,
+    error: &io::Error,
+) -> StartError {
     let problem = match error.kind() {
         io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),
@@ -268,8 +276,11 @@ fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
         key
     } else {
         let path = config.data.join(MASTER_KEY_FILE);
-        let make =
-            || random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        let make = || {
+            hex::encode(&random.bytes::<32>())
+                + "
+"
+        };
         let text = read_or_make(&path, make)?;
         let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
         parse_key(&text).ok_or(StartError::Content { path, problem })?
@@ -284,12 +295,9 @@ async fn check_vault(vault: &Vault, store: &Store, random: &Random, path: &Path)
     let sealed = vault
         .seal(SETTING, SETTING.as_bytes(), random)
         .map_err(|error| StartError::Other(error.to_string()))?;
-    let mine: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mine = hex::encode(&sealed);
     let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
-    let bytes: Vec<u8> = (0..stored.len() / 2)
-        .filter_map(|index| u8::from_str_radix(stored.get(index * 2..index * 2 + 2)?, 16).ok())
-        .collect();
-    match vault.open(SETTING, &bytes) {
+    match vault.open(SETTING, &hex::decode(&stored).unwrap_or_default()) {
         Ok(_) => Ok(()),
         Err(_) => Err(StartError::WrongMasterKey(path.to_owned())),
     }

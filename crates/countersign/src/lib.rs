@@ -5,6 +5,7 @@
 
 pub mod commands;
 pub mod config;
+mod hex;
 pub mod instance;
 mod operations;
 

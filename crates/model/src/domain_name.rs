@@ -82,7 +82,9 @@ impl DomainName {
         }
         refuse_look_alikes(text)?;
         let text = text.strip_suffix(['.', '。']).unwrap_or(text);
-        let ascii = if text.is_ascii() { text.to_ascii_lowercase() } else { to_a_labels(text)? };
+        // An A-label that stands for nothing is refused as well.
+        let plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
+        let ascii = if plain { text.to_ascii_lowercase() } else { to_a_labels(text)? };
         check_text(&ascii, text)?;
         Ok(Self(ascii))
     }

@@ -24,6 +24,8 @@ pub(crate) struct StepView {
 
 /// A finding as it is shown.
 pub(crate) struct Problem {
+    /// The same for as long as the finding is there, so that what was opened stays open.
+    pub id: String,
     pub code: &'static str,
     pub group: Pill,
     pub title: String,
@@ -49,8 +51,12 @@ const NOT_THERE_YET: [&str; 3] = ["record_missing", "spf_missing", "dmarc_missin
 impl Problems {
     pub fn of(report: &Report, host: &Host, now: Timestamp) -> Self {
         let mut problems = Self { special: Vec::new(), missing: Vec::new(), notes: Vec::new() };
-        for finding in &report.findings {
-            let problem = problem(finding, report, host, now);
+        for (index, finding) in report.findings.iter().enumerate() {
+            let is_same = |other: &&Finding| other.code() == finding.code() && other.record == finding.record;
+            let number = report.findings[..index].iter().filter(is_same).count();
+            let record = finding.record.as_deref().unwrap_or("domain");
+            let id = format!("{}-{record}-{number}", finding.code());
+            let problem = problem(id, finding, report, host, now);
             let place = match Group::of(finding) {
                 Group::Note => &mut problems.notes,
                 _ if NOT_THERE_YET.contains(&finding.code()) => &mut problems.missing,
@@ -62,12 +68,13 @@ impl Problems {
     }
 }
 
-fn problem(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Problem {
+fn problem(id: String, finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Problem {
     let key = finding.record.as_deref();
     let record = key.and_then(|key| report.records.iter().find(|record| record.planned.key == key));
     let zone = record.and_then(|record| record.zone.as_ref()).or(report.zone.as_ref());
     let guide = explain::catalogue::guide(finding, &Place { host, zone, record, now });
     Problem {
+        id,
         code: finding.code(),
         group: match Group::of(finding) {
             Group::Fix => Pill::new(Tone::Bad, "Fix"),

@@ -10,7 +10,7 @@ use std::{
     fs,
     io::Write,
     net::SocketAddr,
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -41,11 +41,17 @@ fn say(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-async fn walk(folder: &PathBuf) -> Result<Duration, String> {
+async fn walk(folder: &Path) -> Result<Duration, String> {
     let start = Instant::now();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let config =
-        Config { http: free, dns: free, smtp: free, data: folder.clone(), key_pool: 6, ..Config::default() };
+    let config = Config {
+        http: free,
+        dns: free,
+        smtp: free,
+        data: folder.to_owned(),
+        key_pool: 6,
+        ..Config::default()
+    };
     let mut tour = Tour::new();
     let instance = Instance::start(&config).await.map_err(|error| error.to_string())?;
     tour.connect(&instance)?;

@@ -16,7 +16,6 @@ pub struct Process {
     _out: BufReader<ChildStdout>,
     pub http: SocketAddr,
     pub dns: SocketAddr,
-    pub smtp: SocketAddr,
     pub key: String,
 }
 
@@ -42,9 +41,9 @@ impl Process {
             .spawn()
             .unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let (mut http, mut dns, mut smtp, mut key) = (None, None, None, None);
+        let (mut http, mut dns, mut key) = (None, None, None);
         let start = Instant::now();
-        while key.is_none() || smtp.is_none() {
+        while key.is_none() {
             assert!(start.elapsed() < PATIENCE, "dev did not print its addresses");
             let mut line = String::new();
             assert!(out.read_line(&mut line).unwrap() > 0, "dev ended before it printed its addresses");
@@ -58,17 +57,9 @@ impl Process {
                 http = url.trim_start_matches("http://").trim_end_matches('/').parse().ok();
             }
             dns = word("DNS ").and_then(|address| address.parse().ok()).or(dns);
-            smtp = word("Sandbox inbox").and_then(|address| address.parse().ok()).or(smtp);
             key = word("API key").or(key);
         }
-        Self {
-            child,
-            _out: out,
-            http: http.unwrap(),
-            dns: dns.unwrap(),
-            smtp: smtp.unwrap(),
-            key: key.unwrap(),
-        }
+        Self { child, _out: out, http: http.unwrap(), dns: dns.unwrap(), key: key.unwrap() }
     }
 
     pub fn api(&self) -> Api {

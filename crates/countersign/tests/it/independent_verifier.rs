@@ -21,7 +21,11 @@ def txt(name, timeout=5):
 message = sys.stdin.buffer.read()
 d = dkim.DKIM(message)
 print('verified' if d.verify(dnsfunc=txt) else 'not verified')
-print('tampered verified' if dkim.DKIM(message.replace(b'It works', b'It lies')).verify(dnsfunc=txt) else 'tampered refused')
+try:
+    tampered = dkim.DKIM(message.replace(b'It works', b'It lies')).verify(dnsfunc=txt)
+except dkim.ValidationError:
+    tampered = False
+print('tampered verified' if tampered else 'tampered refused')
 print('domain', d.domain.decode())
 ";
 

@@ -1,5 +1,9 @@
 //! The platform as its users see it: by API, SMTP, DNS, pages and the command line, over real sockets.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and says so"
+)]
 
 mod bad_input;
 mod command_line;
