@@ -41,7 +41,8 @@ pub(crate) async fn css() -> Response {
 }
 
 pub(crate) async fn js() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, YEAR)], JS).into_response()
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, YEAR)], JS)
+        .into_response()
 }
 
 pub(crate) async fn favicon() -> Response {

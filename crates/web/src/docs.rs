@@ -29,7 +29,10 @@ struct FindingPage {
 }
 
 pub(crate) async fn list(State(web): State<Web>) -> Answer {
-    html(&FindingsPage { shell: Shell::new(&web, Section::Docs, "Findings"), pages: catalogue::pages().collect() })
+    html(&FindingsPage {
+        shell: Shell::new(&web, Section::Docs, "Findings"),
+        pages: catalogue::pages().collect(),
+    })
 }
 
 pub(crate) async fn show(State(web): State<Web>, Path(code): Path<String>) -> Answer {

@@ -8,10 +8,7 @@ use crate::{
     live,
     page::{Answer, Failure, Section, Shell, go, html, html_with},
 };
-use app::{
-    domains::DomainView,
-    emails::SendEmail,
-};
+use app::{domains::DomainView, emails::SendEmail};
 use askama::Template;
 use axum::{
     extract::{Form, Path, State, rejection::FormRejection},

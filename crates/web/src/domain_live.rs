@@ -10,7 +10,7 @@ use app::{domains::DomainView, store};
 use askama::Template;
 use explain::{Host, hosts, shown};
 use jiff::Timestamp;
-use model::{CheckStatus, DomainName, DomainStatus, RecordStatus};
+use model::{CheckStatus, DomainName, RecordStatus};
 
 /// The playground zone that the domain is in, or could be in.
 #[derive(Debug, Clone)]
@@ -52,7 +52,6 @@ pub(crate) struct Live {
     summary: String,
     ready: bool,
     obstacle: Option<String>,
-    pending: bool,
     created: When,
     verified: Option<When>,
     fails: Option<When>,
@@ -79,7 +78,8 @@ impl Live {
     pub fn new(view: &DomainView, playground: &Playground, test: TestForm, now: Timestamp) -> Self {
         let (domain, report) = (&view.domain, &view.report);
         let host = explain::view::guide_host(report);
-        let obstacle = view.obstacles().into_iter().next().map(|obstacle| crate::page::sentence(&obstacle.reason));
+        let obstacle =
+            view.obstacles().into_iter().next().map(|obstacle| crate::page::sentence(&obstacle.reason));
         let is_right = |record: &&app::diagnosis::RecordReport| record.status == RecordStatus::Verified;
         let right = report.records.iter().filter(is_right).count();
         let required = report.records.iter().filter(|record| record.planned.required);
@@ -106,7 +106,6 @@ impl Live {
             },
             ready: obstacle.is_none(),
             obstacle,
-            pending: domain.status == DomainStatus::Pending,
             created: When::new(domain.created_at, now),
             verified: When::maybe(domain.verified_at, now),
             fails: When::maybe(domain.fails_at, now),

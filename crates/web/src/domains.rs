@@ -13,7 +13,10 @@ use app::{
 };
 use askama::Template;
 use axum::{
-    extract::{Form, Query, State, rejection::{FormRejection, QueryRejection}},
+    extract::{
+        Form, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::StatusCode,
 };
 use jiff::Timestamp;
@@ -82,10 +85,7 @@ impl ListPage {
     }
 }
 
-pub(crate) async fn list(
-    State(web): State<Web>,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Answer {
+pub(crate) async fn list(State(web): State<Web>, query: Result<Query<ListQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     render(&web, query, AddForm::default(), FormErrors::default(), StatusCode::OK).await
 }
@@ -104,7 +104,13 @@ pub(crate) async fn add(State(web): State<Web>, form: Result<Form<AddForm>, Form
     }
 }
 
-async fn render(web: &Web, query: ListQuery, form: AddForm, errors: FormErrors, status: StatusCode) -> Answer {
+async fn render(
+    web: &Web,
+    query: ListQuery,
+    form: AddForm,
+    errors: FormErrors,
+    status: StatusCode,
+) -> Answer {
     let now = web.app.now();
     let word = query.q.trim();
     let filter = DomainFilter {

@@ -102,7 +102,8 @@ fn step(step: Step) -> StepView {
                 .into_iter()
                 .map(|(label, value)| {
                     let current = label == "Current";
-                    let short = plain.contains(&value) || priority.as_ref() == Some(&value) || value.starts_with('(');
+                    let short =
+                        plain.contains(&value) || priority.as_ref() == Some(&value) || value.starts_with('(');
                     Field { label: label.to_owned(), copy: !current && !short, current, value }
                 })
                 .collect();

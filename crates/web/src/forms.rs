@@ -31,7 +31,10 @@ impl FormErrors {
     /// The messages for a field, or for one of its parts such as `to[0]`.
     pub fn of_field(&self, field: &str) -> Option<String> {
         let own = |error: &&FieldError| {
-            error.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+            error
+                .field
+                .strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
         };
         let messages: Vec<_> = self.fields.iter().filter(own).map(|error| sentence(&error.message)).collect();
         (!messages.is_empty()).then(|| messages.join(" "))
@@ -41,11 +44,19 @@ impl FormErrors {
     pub fn others(&self, fields: &[&str]) -> Option<String> {
         let is_shown = |error: &&FieldError| {
             !fields.iter().any(|field| {
-                error.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+                error
+                    .field
+                    .strip_prefix(field)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
             })
         };
         let mut messages: Vec<_> = self.general.iter().cloned().collect();
-        messages.extend(self.fields.iter().filter(is_shown).map(|error| sentence(&format!("{}: {}", error.field, error.message))));
+        messages.extend(
+            self.fields
+                .iter()
+                .filter(is_shown)
+                .map(|error| sentence(&format!("{}: {}", error.field, error.message))),
+        );
         (!messages.is_empty()).then(|| messages.join(" "))
     }
 }

@@ -85,7 +85,8 @@ fn row(message: &Message, view: &MessageView, now: Timestamp) -> Row {
 /// The state of the whole: of the recipient that stands worst.
 fn overall(view: &MessageView) -> Pill {
     let has = |state| view.deliveries.iter().any(|delivery| delivery.state == state);
-    let worst = [DeliveryState::Failed, DeliveryState::Deferred, DeliveryState::Queued, DeliveryState::Delivered];
+    let worst =
+        [DeliveryState::Failed, DeliveryState::Deferred, DeliveryState::Queued, DeliveryState::Delivered];
     worst.into_iter().find(|state| has(*state)).map_or(Pill::new(Tone::Muted, "No recipients"), Pill::from)
 }
 
@@ -178,8 +179,11 @@ impl MessageLive {
     }
 
     fn tag(view: &MessageView) -> String {
-        let deliveries: String =
-            view.deliveries.iter().map(|one| format!("{}{}", one.updated_at.as_millisecond(), one.attempts)).collect();
+        let deliveries: String = view
+            .deliveries
+            .iter()
+            .map(|one| format!("{}{}", one.updated_at.as_millisecond(), one.attempts))
+            .collect();
         live::tag(&format!("{}/{deliveries}/{}", view.message.id, view.attempts.len()))
     }
 }

@@ -1,9 +1,9 @@
 //! Statuses as small labels: a word, a shape and a colour, so that none of the three is needed alone.
 
+use app::store::{DeliveryState, Health};
 use askama::filters::HtmlSafe;
 use model::{CheckStatus, DomainStatus, RecordStatus};
 use std::fmt;
-use app::store::{DeliveryState, Health};
 
 /// How a status is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

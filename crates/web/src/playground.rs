@@ -156,7 +156,10 @@ async fn zones(web: &Web, form: ZoneForm, errors: FormErrors, status: StatusCode
         shell: Shell::new(web, Section::Playground, "Playground"),
         zones: zones
             .into_iter()
-            .map(|zone| ZoneRow { href: format!("/playground/zones/{}", zone.id), apex: zone.apex.to_string() })
+            .map(|zone| ZoneRow {
+                href: format!("/playground/zones/{}", zone.id),
+                apex: zone.apex.to_string(),
+            })
             .collect(),
         form,
         errors,

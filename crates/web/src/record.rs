@@ -45,9 +45,19 @@ pub(crate) fn rows(report: &Report, host: &Host, zone_id: Option<ZoneId>, now: T
     report.records.iter().map(|record| row(record, report, host, zone_id, now)).collect()
 }
 
-fn row(record: &RecordReport, report: &Report, host: &Host, zone_id: Option<ZoneId>, now: Timestamp) -> RecordRow {
+fn row(
+    record: &RecordReport,
+    report: &Report,
+    host: &Host,
+    zone_id: Option<ZoneId>,
+    now: Timestamp,
+) -> RecordRow {
     let planned = &record.planned;
-    let zone = record.zone.clone().or_else(|| report.zone.clone()).or_else(|| model::registrable_domain(&planned.owner));
+    let zone = record
+        .zone
+        .clone()
+        .or_else(|| report.zone.clone())
+        .or_else(|| model::registrable_domain(&planned.owner));
     let field = zone.map_or_else(|| planned.owner.to_string(), |zone| host.field(&planned.owner, &zone));
     let record_type = record.record_type();
     let value = shown::paste(&host.typed(record_type, &record.value()));
@@ -101,7 +111,8 @@ const fn purpose(purpose: Purpose) -> &'static str {
 /// "Seen at 1 of 2 name servers and 0 of 2 resolvers"; `None` when nobody was asked yet.
 fn seen_line(seen: &[Seen]) -> Option<String> {
     let count = |authority: bool| {
-        let asked = || seen.iter().filter(move |one| matches!(one.server, Server::Authority { .. }) == authority);
+        let asked =
+            || seen.iter().filter(move |one| matches!(one.server, Server::Authority { .. }) == authority);
         (asked().filter(|one| one.right == Some(true)).count(), asked().count())
     };
     let part = |(right, all): (usize, usize), noun: &str| {

@@ -5,8 +5,7 @@ use crate::{
     Web,
     domain::ConfirmPage,
     domains::encoded,
-    guard,
-    live,
+    guard, live,
     page::{Answer, Failure, Section, Shell, go, html},
     pill::Pill,
     sandbox_verdict::{self, Verdict},
@@ -111,10 +110,7 @@ fn subject(text: &str) -> String {
     if text.trim().is_empty() { "(no subject)".to_owned() } else { shown::line(text, shown::IN_SENTENCE) }
 }
 
-pub(crate) async fn list(
-    State(web): State<Web>,
-    query: Result<Query<InboxQuery>, QueryRejection>,
-) -> Answer {
+pub(crate) async fn list(State(web): State<Web>, query: Result<Query<InboxQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let (tag, live) = inbox(&web, &query).await?;
     html(&InboxPage {
@@ -172,7 +168,9 @@ impl VerdictLive {
             announcement: match (judged, view.authentication.as_ref()) {
                 (false, _) => "The message is being judged.".to_owned(),
                 (true, None) => "The message could not be judged.".to_owned(),
-                (true, Some(results)) => format!("SPF {}, DMARC {}.", results.spf.result, results.dmarc.result),
+                (true, Some(results)) => {
+                    format!("SPF {}, DMARC {}.", results.spf.result, results.dmarc.result)
+                }
             },
             judged,
             verdicts,
@@ -240,7 +238,10 @@ pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answ
         id: stored.id.to_string(),
         from: addresses(&parts.from),
         to: addresses(&parts.to),
-        mail_from: stored.mail_from.as_deref().map_or_else(|| "<> (null reverse-path)".to_owned(), shown::value),
+        mail_from: stored
+            .mail_from
+            .as_deref()
+            .map_or_else(|| "<> (null reverse-path)".to_owned(), shown::value),
         recipients: shown::list(&stored.recipients),
         client: format!("{} ({})", shown::value(&stored.helo), shown::value(&stored.client_ip)),
         tls: stored.tls,
@@ -307,8 +308,10 @@ const HTML_PART_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; i
 pub(crate) async fn html_part(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let view = view(&web, &id).await?;
     let Some(html) = view.summary.html else { return Err(Failure::no_such("HTML part in the message", &id)) };
-    let headers =
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, HTML_PART_POLICY)];
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, HTML_PART_POLICY),
+    ];
     Ok((headers, html).into_response())
 }
 

@@ -2,10 +2,7 @@
 
 use crate::pill::{Pill, Tone};
 use app::mail::{
-    authentication::AuthenticationResults,
-    dkim::DkimResult,
-    dmarc::DmarcResult,
-    spf::SpfResult,
+    authentication::AuthenticationResults, dkim::DkimResult, dmarc::DmarcResult, spf::SpfResult,
 };
 use explain::shown;
 
@@ -36,13 +33,15 @@ pub(crate) fn short(results: Option<&AuthenticationResults>, judged: bool) -> Ve
 
 /// Every mechanism with what was found.
 pub(crate) fn full(results: &AuthenticationResults) -> Vec<Verdict> {
-    let mut verdicts = vec![Verdict { name: "SPF", pill: spf(results.spf.result), detail: spf_detail(results) }];
+    let mut verdicts =
+        vec![Verdict { name: "SPF", pill: spf(results.spf.result), detail: spf_detail(results) }];
     if results.dkim.is_empty() {
         let detail = "The message has no DKIM signature.".to_owned();
         verdicts.push(Verdict { name: "DKIM", pill: dkim(DkimResult::None), detail });
     }
     for (index, signature) in results.dkim.iter().enumerate().take(MOST_SIGNATURES) {
-        let domain = signature.signing_domain.as_ref().map_or("an unreadable domain", |domain| domain.as_str());
+        let domain =
+            signature.signing_domain.as_ref().map_or("an unreadable domain", |domain| domain.as_str());
         let selector = signature.selector.as_deref().unwrap_or("?");
         let aligned = results.dmarc.dkim_aligned.get(index).copied().unwrap_or_default();
         let mut detail = format!("Signed by {}, selector {}", shown::value(domain), shown::value(selector));
@@ -61,7 +60,11 @@ pub(crate) fn full(results: &AuthenticationResults) -> Vec<Verdict> {
         detail.push('.');
         verdicts.push(Verdict { name: "DKIM", pill: dkim(signature.result), detail });
     }
-    verdicts.push(Verdict { name: "DMARC", pill: dmarc(results.dmarc.result), detail: dmarc_detail(results) });
+    verdicts.push(Verdict {
+        name: "DMARC",
+        pill: dmarc(results.dmarc.result),
+        detail: dmarc_detail(results),
+    });
     verdicts
 }
 
@@ -82,10 +85,10 @@ fn spf_detail(results: &AuthenticationResults) -> String {
 
 fn dmarc_detail(results: &AuthenticationResults) -> String {
     let dmarc = &results.dmarc;
-    let author = results
-        .author_domain
-        .as_ref()
-        .map_or_else(|| "The message has no single From domain".to_owned(), |domain| format!("From domain {}", shown::value(domain.as_str())));
+    let author = results.author_domain.as_ref().map_or_else(
+        || "The message has no single From domain".to_owned(),
+        |domain| format!("From domain {}", shown::value(domain.as_str())),
+    );
     let why = match (dmarc.result, dmarc.spf_aligned, dmarc.dkim_aligned.contains(&true)) {
         (DmarcResult::Pass, true, true) => "; SPF and DKIM pass and are aligned with it",
         (DmarcResult::Pass, true, false) => "; SPF passes and is aligned with it",
@@ -94,7 +97,8 @@ fn dmarc_detail(results: &AuthenticationResults) -> String {
         (DmarcResult::None, ..) => "; it has no DMARC policy",
         (DmarcResult::TempError | DmarcResult::PermError, ..) => "",
     };
-    let reason = dmarc.reason.as_deref().map(|reason| format!(": {}", shown::value(reason))).unwrap_or_default();
+    let reason =
+        dmarc.reason.as_deref().map(|reason| format!(": {}", shown::value(reason))).unwrap_or_default();
     format!("{author}{why}{reason}.")
 }
 
@@ -109,7 +113,12 @@ fn best_signature(results: &AuthenticationResults) -> DkimResult {
         DkimResult::PermError => 5,
         DkimResult::None => 6,
     };
-    results.dkim.iter().map(|signature| signature.result).min_by_key(|result| rank(*result)).unwrap_or(DkimResult::None)
+    results
+        .dkim
+        .iter()
+        .map(|signature| signature.result)
+        .min_by_key(|result| rank(*result))
+        .unwrap_or(DkimResult::None)
 }
 
 const fn spf(result: SpfResult) -> Pill {
