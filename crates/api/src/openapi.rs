@@ -189,6 +189,7 @@ mod tests {
             "get /api/v1/playground/zones/{id}",
             "delete /api/v1/playground/zones/{id}",
             "post /api/v1/playground/zones/{id}/records",
+            "post /api/v1/playground/domains/{id}/publish",
             "put /api/v1/playground/records/{id}",
             "delete /api/v1/playground/records/{id}",
             "get /api/v1/profiles",
@@ -196,7 +197,7 @@ mod tests {
         ] {
             assert!(operations.contains(wanted), "{wanted}");
         }
-        assert_eq!(operations.len(), 25, "a new operation belongs into this list: {operations:?}");
+        assert_eq!(operations.len(), 26, "a new operation belongs into this list: {operations:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     auth::Authenticated,
-    extract::{Id, Json},
+    extract::{Id, Json, NoFields},
     list::List,
     problem::{Problem, ProblemDocument},
 };
@@ -16,7 +16,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use model::{RecordId, Timestamp, ZoneId};
+use model::{DomainId, RecordId, Timestamp, ZoneId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -29,6 +29,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(get_playground_zone, delete_playground_zone))
         .routes(routes!(create_playground_record))
         .routes(routes!(update_playground_record, delete_playground_record))
+        .routes(routes!(publish_in_playground))
 }
 
 /// A zone of the playground.
@@ -286,4 +287,23 @@ async fn delete_playground_record(
 ) -> Result<axum::Json<DeletedPlaygroundThing>, Problem> {
     app.delete_playground_record(&caller, id).await?;
     Ok(axum::Json(DeletedPlaygroundThing { object: "playground_record", id: id.to_string(), deleted: true }))
+}
+
+/// Publishes what a domain still lacks.
+///
+/// Stands in for a careful customer: every record of the domain's plan that is not right yet is put into its
+/// playground zone, and what is in its way at the same name is replaced.
+#[utoipa::path(
+    post, path = "/playground/domains/{id}/publish", tag = "playground",
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The records that were made.", body = List<RecordObject>))
+)]
+async fn publish_in_playground(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    _: NoFields,
+) -> Result<axum::Json<List<RecordObject>>, Problem> {
+    let records = app.publish_in_playground(&caller, id).await?;
+    Ok(axum::Json(List::whole(records.into_iter().map(record_object).collect())))
 }

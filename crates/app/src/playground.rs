@@ -8,7 +8,11 @@ use crate::{
     access::{Caller, Scope},
     error::{Error, FieldError, Result},
 };
-use model::{DomainName, Record, RecordData, RecordId, RecordType, TxtData, ZoneId, registrable_domain};
+use diagnosis::RecordReport;
+use model::{
+    DomainId, DomainName, Record, RecordData, RecordId, RecordStatus, RecordType, TxtData, ZoneId,
+    registrable_domain,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use store::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone, StoreError};
 
@@ -198,12 +202,68 @@ impl App {
         self.zone_changed(&zone.apex).await
     }
 
+    /// Publishes what a domain still lacks in its playground zone, as a careful customer would: what is in the way at
+    /// the same names is replaced. Returns the records that were made.
+    pub async fn publish_in_playground(
+        &self,
+        caller: &Caller,
+        id: DomainId,
+    ) -> Result<Vec<PlaygroundRecord>> {
+        self.require_playground(caller)?;
+        let view = self.verify_domain(caller, id).await?;
+        let zones = self.store.all_zones_with_records().await?;
+        let mut made = Vec::new();
+        for record in view.report.records.iter().filter(|record| record.status != RecordStatus::Verified) {
+            let owner = &record.planned.owner;
+            let holding = zones.iter().filter(|(zone, _)| owner.is_at_or_below(&zone.apex));
+            let Some((zone, typed)) = holding.max_by_key(|(zone, _)| zone.apex.label_count()) else {
+                let message =
+                    format!("no playground zone holds {owner}; make one with POST /api/v1/playground/zones");
+                return Err(Error::field("id", message));
+            };
+            for old in typed.iter().filter(|old| stands_in_the_way(old, record, &zone.apex)) {
+                self.store.delete_record(zone.id, old.id).await?;
+            }
+            let wanted = TypedRecord {
+                host: owner.relative_to(&zone.apex).unwrap_or_default(),
+                record_type: record.record_type().to_string(),
+                value: record.value(),
+                ttl: None,
+                priority: record.planned.expected.preference(),
+                proxied: false,
+            };
+            let now = self.clock.now();
+            let new = checked(&wanted, self.random.record_id(now), zone)?;
+            made.extend(self.store.add_records(zone.id, vec![new], now).await?);
+        }
+        self.zone_changed(&view.domain.name).await?;
+        self.store.poke_domain(id, self.clock.now()).await?;
+        Ok(made)
+    }
+
     /// The zone is served before this returns, and the domains in it are checked next.
     async fn zone_changed(&self, apex: &DomainName) -> Result<()> {
         self.serve_zones().await?;
         self.store.poke_domains_below(apex, self.clock.now()).await?;
         self.wake.verify.notify_one();
         Ok(())
+    }
+}
+
+/// Whether a record at the planned record's name keeps it from being right: an alias beside anything, another
+/// record of a type that is there once, another SPF or DMARC record. Other TXT records stay.
+fn stands_in_the_way(old: &PlaygroundRecord, planned: &RecordReport, apex: &DomainName) -> bool {
+    if owner_of(&old.host, apex).as_ref() != Ok(&planned.planned.owner) {
+        return false;
+    }
+    let wanted = planned.record_type();
+    match (old.record_type, wanted) {
+        (_, RecordType::Cname) | (RecordType::Cname, _) => true,
+        (RecordType::Txt, RecordType::Txt) => {
+            let start: String = planned.value().chars().take_while(|c| !matches!(c, ' ' | ';')).collect();
+            old.value.trim_start_matches('"').to_ascii_lowercase().starts_with(&start.to_ascii_lowercase())
+        }
+        (found, wanted) => found == wanted,
     }
 }
 

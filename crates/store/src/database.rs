@@ -36,7 +36,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), readers: 4, max_page_count: None }
+        Self { busy_timeout: Duration::from_secs(2), readers: 4, max_page_count: None }
     }
 }
 

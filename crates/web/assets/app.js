@@ -11,7 +11,9 @@
     } catch {
       const code = button.parentElement.querySelector("code");
       if (code) getSelection().selectAllChildren(code);
-      return "Press Ctrl+C";
+      if (!document.execCommand("copy")) return "Press Ctrl+C";
+      getSelection().removeAllRanges();
+      return "Copied";
     }
   };
   const announce = (text) => {
@@ -37,7 +39,7 @@
     if (length === 0) return "now";
     const words = length < 120 ? `${length} s`
       : length < 7200 ? `${Math.floor(length / 60)} min`
-      : length < 172800 ? `${Math.floor(length / 3600)} h`
+      : length < 345600 ? `${Math.floor(length / 3600)} h`
       : `${Math.floor(length / 86400)} days`;
     return seconds < 0 ? `${words} ago` : `in ${words}`;
   };

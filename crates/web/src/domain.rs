@@ -104,7 +104,7 @@ pub(crate) async fn live(State(web): State<Web>, Path(id): Path<String>, headers
 pub(crate) async fn verify(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let id = domain_id(&id)?;
     web.app.verify_domain(&web.viewer, id).await?;
-    go(&format!("/domains/{id}"))
+    Ok(go(&format!("/domains/{id}")))
 }
 
 /// Makes the playground zone that the domain would be in.
@@ -113,9 +113,9 @@ pub(crate) async fn create_zone(State(web): State<Web>, Path(id): Path<String>) 
     match playground(&web, &view).await? {
         Playground::Create(apex) => {
             let zone = web.app.create_playground_zone(&web.viewer, apex.as_str()).await?;
-            go(&format!("/playground/zones/{}", zone.id))
+            Ok(go(&format!("/playground/zones/{}", zone.id)))
         }
-        Playground::Zone(zone) => go(&format!("/playground/zones/{}", zone.id)),
+        Playground::Zone(zone) => Ok(go(&format!("/playground/zones/{}", zone.id))),
         Playground::Off => Err(app::Error::NoPlayground.into()),
     }
 }
@@ -147,7 +147,7 @@ pub(crate) async fn send_test(
         ..SendEmail::default()
     };
     match web.app.send_email(&web.viewer, request).await {
-        Ok(sent) => go(&format!("/messages/{}", sent.message.id)),
+        Ok(sent) => Ok(go(&format!("/messages/{}", sent.message.id))),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let error = errors.of_field("to").or_else(|| errors.others(&["to"]));
@@ -176,5 +176,5 @@ pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String
 
 pub(crate) async fn delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     web.app.delete_domain(&web.viewer, domain_id(&id)?).await?;
-    go("/")
+    Ok(go("/"))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     finding::Problems,
-    pill::{self, Pill},
+    pill::{self, Pill, Tone},
     record::{self, RecordRow},
     when::When,
 };
@@ -10,7 +10,7 @@ use app::{domains::DomainView, store};
 use askama::Template;
 use explain::{Host, hosts, shown};
 use jiff::Timestamp;
-use model::{CheckStatus, DomainName, RecordStatus};
+use model::{DomainName, Purpose, RecordStatus};
 
 /// The playground zone that the domain is in, or could be in.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Live {
             total: report.records.len(),
             required_right: required.clone().filter(is_right).count(),
             required: required.count(),
-            checks: checks(domain),
+            checks: checks(view),
             problems: Problems::of(report, host, now),
             visible_by: report.visible_everywhere_by.map(|at| explain::clock::until(at, now)),
             host: host_view(view, host),
@@ -148,20 +148,30 @@ impl Live {
         self.status_word == status
     }
 
+    /// What is only missing comes first when nothing else stands in the way.
+    fn missing_first(&self) -> bool {
+        let is_fix = |problem: &crate::finding::Problem| problem.group.tone == Tone::Bad;
+        self.problems.missing.iter().any(is_fix) && !self.problems.special.iter().any(is_fix)
+    }
+
     fn nothing_wrong(&self) -> bool {
         self.problems.special.is_empty() && self.problems.missing.is_empty()
     }
 }
 
-fn checks(domain: &store::Domain) -> Vec<(&'static str, Pill)> {
+/// The mechanisms that the domain's profile has records for.
+fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
+    let domain = &view.domain;
+    let has = |purpose| view.report.records.iter().any(|record| record.planned.purpose == purpose);
     [
-        ("DKIM", domain.dkim_status),
-        ("SPF", domain.spf_status),
-        ("DMARC", domain.dmarc_status),
-        ("Return path", domain.return_path_status),
+        ("DKIM", Purpose::Dkim, domain.dkim_status),
+        ("SPF", Purpose::Spf, domain.spf_status),
+        ("DMARC", Purpose::Dmarc, domain.dmarc_status),
+        ("Return path", Purpose::ReturnPath, domain.return_path_status),
     ]
     .into_iter()
-    .map(|(name, status): (_, CheckStatus)| (name, status.into()))
+    .filter(|(_, purpose, _)| has(*purpose))
+    .map(|(name, _, status)| (name, status.into()))
     .collect()
 }
 
@@ -182,5 +192,115 @@ fn host_view(view: &DomainView, host: &'static Host) -> HostView {
         quirks: host.quirks.clone(),
         zone: report.zone.as_ref().map(|zone| shown::value(zone.as_str())),
         name_servers: report.name_servers.iter().take(8).map(|name| shown::value(name.as_str())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::diagnosis::{Defect, Finding, Profile, Remedy, Report, plan::plan};
+    use model::{CheckStatus, Confidence, DomainId, DomainStatus, OrgId, Severity};
+
+    fn view(status: DomainStatus) -> DomainView {
+        let name = DomainName::parse("mail.acme.test").unwrap();
+        let created_at: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
+        let variables = ["platform", "dmarcrua", "token1", "token2", "token3", "key1", "key2", "key3"]
+            .map(|variable| (variable.to_owned(), "send.example.net".to_owned()));
+        let profile = Profile::built_in().into_iter().find(|profile| profile.name == "three-cname").unwrap();
+        let report = Report::unchecked(&plan(&profile, &name, &variables.into()).unwrap(), created_at);
+        let domain = store::Domain {
+            id: DomainId::from_parts(1, 1),
+            org_id: OrgId::from_parts(1, 1),
+            tenant_id: None,
+            name,
+            profile: profile.name,
+            variables: "{}".to_owned(),
+            capabilities: "{}".to_owned(),
+            status,
+            spf_status: CheckStatus::Pending,
+            dkim_status: CheckStatus::Pending,
+            dmarc_status: CheckStatus::Pending,
+            return_path_status: CheckStatus::Pending,
+            health: store::Health::Ok,
+            approval_status: String::new(),
+            created_at,
+            verified_at: None,
+            fails_at: "2026-11-24T14:00:00Z".parse().ok(),
+            last_checked_at: Some(created_at),
+            next_check_at: None,
+            poked_at: None,
+            lease_owner: None,
+            lease_until: None,
+            consecutive_failures: 0,
+            version: 1,
+            report: None,
+            warmup_started_at: None,
+            warmup_days: None,
+            region: None,
+            fallback_region: None,
+        };
+        DomainView { domain, report, dkim_tokens: Vec::new() }
+    }
+
+    fn render(view: &DomainView, playground: &Playground) -> String {
+        let now = "2026-11-21T14:00:03Z".parse().unwrap();
+        Live::new(view, playground, TestForm::default(), now).render().unwrap()
+    }
+
+    #[test]
+    fn a_pending_domain_says_why_it_cannot_send_and_what_to_publish() {
+        let view = view(DomainStatus::Pending);
+        let html = render(&view, &Playground::Create(DomainName::parse("acme.test").unwrap()));
+        assert!(html.contains("Why can’t I send?"));
+        assert!(html.contains("Checked <time datetime=\"2026-11-21T14:00:00Z\""));
+        assert!(html.contains("24 November 2026, 14:00:00 UTC"));
+        assert!(html.contains("Create playground zone acme.test"));
+        assert!(html.contains("<code>_dmarc.mail</code>"));
+        assert!(!html.contains("/test\""), "the form for a test message");
+        assert_eq!(html.matches("id=\"record-").count(), view.report.records.len());
+    }
+
+    #[test]
+    fn a_verified_domain_is_ready() {
+        let html = render(&view(DomainStatus::Verified), &Playground::Off);
+        assert!(html.contains("Ready to send"));
+        assert!(html.contains("/test\""));
+        assert!(!html.contains("playground"));
+    }
+
+    #[test]
+    fn what_strangers_wrote_into_dns_is_escaped_and_bounded() {
+        let mut view = view(DomainStatus::Pending);
+        let hostile = format!("v=spf1 <img src=x onerror=alert(1)> \"'{}\x1b\u{202e}", "a".repeat(60_000));
+        let name = view.domain.name.clone();
+        let record = view.report.records.iter_mut().find(|record| record.planned.key == "spf").unwrap();
+        record.current = vec![hostile.clone(); 50];
+        record.replace = Some(hostile.clone());
+        view.report.findings = vec![Finding {
+            defect: Defect::SpfMechanismAbsent {
+                name: name.clone(),
+                current: hostile.clone(),
+                rules: hostile.clone(),
+            },
+            severity: Severity::Error,
+            confidence: Confidence::Confirmed,
+            record: Some("spf".to_owned()),
+            remedy: Remedy::MergeSpf { name, current: vec![hostile.clone(); 50], replace_with: hostile },
+        }];
+        let html = render(&view, &Playground::Off);
+        assert!(!html.contains("<img"));
+        assert!(!html.contains(['\x1b', '\u{202e}']));
+        assert!(html.contains("Replace with"));
+        assert!(html.len() < 100_000, "{}", html.len());
+    }
+
+    #[test]
+    fn a_new_check_is_another_state() {
+        let mut view = view(DomainStatus::Pending);
+        let now: Timestamp = "2026-11-21T14:00:03Z".parse().unwrap();
+        let before = Live::state(&view, &Playground::Off, now);
+        assert_eq!(before, Live::state(&view, &Playground::Off, "2026-11-21T14:00:59Z".parse().unwrap()));
+        view.domain.version += 1;
+        assert_ne!(before, Live::state(&view, &Playground::Off, now));
     }
 }

@@ -96,7 +96,7 @@ pub(crate) async fn add(State(web): State<Web>, form: Result<Form<AddForm>, Form
     let profile = Some(form.profile.clone()).filter(|profile| !profile.is_empty());
     let request = AddDomain { domain: form.domain.trim().to_owned(), profile, ..AddDomain::default() };
     match web.app.add_domain(&web.viewer, &request).await {
-        Ok(view) => go(&format!("/domains/{}", view.domain.id)),
+        Ok(view) => Ok(go(&format!("/domains/{}", view.domain.id))),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             render(&web, ListQuery::default(), form, errors, StatusCode::UNPROCESSABLE_ENTITY).await

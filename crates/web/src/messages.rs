@@ -179,11 +179,12 @@ impl MessageLive {
     }
 
     fn tag(view: &MessageView) -> String {
-        let deliveries: String = view
+        let deliveries: Vec<String> = view
             .deliveries
             .iter()
             .map(|one| format!("{}{}", one.updated_at.as_millisecond(), one.attempts))
             .collect();
+        let deliveries = deliveries.join("/");
         live::tag(&format!("{}/{deliveries}/{}", view.message.id, view.attempts.len()))
     }
 }

@@ -75,8 +75,8 @@ pub(crate) fn html_with(status: StatusCode, template: &impl Template) -> Answer 
 }
 
 /// After a form: the browser fetches the next page with GET, so that a reload does not send the form again.
-pub(crate) fn go(address: &str) -> Answer {
-    Ok(Redirect::to(address).into_response())
+pub(crate) fn go(address: &str) -> Response {
+    Redirect::to(address).into_response()
 }
 
 /// Why a page is not shown.

@@ -90,13 +90,8 @@ struct ZonePage {
     edit_errors: FormErrors,
 }
 
-const FIELDS: [&str; 5] = ["host", "record_type", "value", "ttl", "priority"];
-
-impl ZonePage {
-    fn others(&self, errors: &FormErrors) -> Option<String> {
-        errors.others(&FIELDS)
-    }
-}
+/// The fields of a record's form.
+pub(crate) const FIELDS: [&str; 5] = ["host", "record_type", "value", "ttl", "priority"];
 
 impl RecordForm {
     fn typed(&self) -> Result<TypedRecord, Error> {
@@ -145,7 +140,7 @@ pub(crate) async fn list(State(web): State<Web>) -> Answer {
 pub(crate) async fn create(State(web): State<Web>, form: Result<Form<ZoneForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     match web.app.create_playground_zone(&web.viewer, form.apex.trim()).await {
-        Ok(zone) => go(&format!("/playground/zones/{}", zone.id)),
+        Ok(zone) => Ok(go(&format!("/playground/zones/{}", zone.id))),
         Err(error) => zones(&web, form, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await,
     }
 }
@@ -234,7 +229,7 @@ pub(crate) async fn add_record(
         Ok(typed) => web.app.create_playground_record(&web.viewer, id, &typed).await.map(|_| ()),
         Err(error) => Err(error),
     };
-    let Err(error) = stored else { return go(&format!("/playground/zones/{id}")) };
+    let Err(error) = stored else { return Ok(go(&format!("/playground/zones/{id}"))) };
     let forms = Forms { add_errors: FormErrors::of(error)?, add: form, ..Forms::default() };
     let view = web.app.playground_zone(&web.viewer, id).await?;
     html_with(StatusCode::UNPROCESSABLE_ENTITY, &page(&web, &view, forms))
@@ -251,7 +246,7 @@ pub(crate) async fn change_record(
         Ok(typed) => web.app.update_playground_record(&web.viewer, record, &typed).await.map(|_| ()),
         Err(error) => Err(error),
     };
-    let Err(error) = stored else { return go(&format!("/playground/zones/{id}")) };
+    let Err(error) = stored else { return Ok(go(&format!("/playground/zones/{id}"))) };
     form.edit = record.to_string();
     let forms = Forms { edit_errors: FormErrors::of(error)?, edit: form, ..Forms::default() };
     let view = web.app.playground_zone(&web.viewer, id).await?;
@@ -264,7 +259,7 @@ pub(crate) async fn delete_record(
 ) -> Answer {
     let id = zone_id(&id)?;
     web.app.delete_playground_record(&web.viewer, record_id(&record)?).await?;
-    go(&format!("/playground/zones/{id}"))
+    Ok(go(&format!("/playground/zones/{id}")))
 }
 
 pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
@@ -285,7 +280,7 @@ pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String
 
 pub(crate) async fn delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     web.app.delete_playground_zone(&web.viewer, zone_id(&id)?).await?;
-    go("/playground")
+    Ok(go("/playground"))
 }
 
 #[cfg(test)]

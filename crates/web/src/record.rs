@@ -64,11 +64,14 @@ fn row(
     let priority = planned.expected.preference();
     let ttl = host.ttl(Some(planned.ttl));
     let done = record.status == RecordStatus::Verified;
+    // Where something else is there it has to be edited, not added to.
+    let is_absent =
+        matches!(record.status, RecordStatus::Missing | RecordStatus::Unknown) && record.replace.is_none();
     let current = match record.replace {
         Some(_) => record.current.iter().take(MOST).map(|value| shown::line(value, shown::ON_LINE)).collect(),
         None => Vec::new(),
     };
-    let enter = zone_id.filter(|_| !done && current.is_empty()).map(|zone| {
+    let enter = zone_id.filter(|_| is_absent).map(|zone| {
         let priority = priority.map_or_else(String::new, |priority| format!("&priority={priority}"));
         format!(
             "/playground/zones/{zone}?host={}&record_type={record_type}&value={}&ttl={ttl}{priority}#add",

@@ -75,7 +75,7 @@ async fn inbox(web: &Web, query: &InboxQuery) -> Result<(String, InboxLive), Fai
     let wanted = (!recipient.is_empty()).then_some(recipient.as_str());
     let limit = u32::try_from(PAGE + 1).unwrap_or(u32::MAX);
     let messages = web.app.sandbox_messages(&web.viewer, after, limit, wanted).await?;
-    let state: String =
+    let state: Vec<String> =
         messages.iter().map(|one| format!("{}{}", one.id, u8::from(one.authentication.is_some()))).collect();
     let next = (messages.len() > PAGE)
         .then(|| messages.get(PAGE - 1).map(|last| address("/sandbox", &recipient, &last.id.to_string())))
@@ -87,7 +87,7 @@ async fn inbox(web: &Web, query: &InboxQuery) -> Result<(String, InboxLive), Fai
         (count, true) => format!("{count} messages are shown."),
     };
     let live = InboxLive { announcement, rows, narrowed: wanted.is_some() || after.is_some(), next };
-    Ok((live::tag(&format!("inbox/{state}")), live))
+    Ok((live::tag(&format!("inbox/{}", state.join("/"))), live))
 }
 
 fn address(path: &str, recipient: &str, after: &str) -> String {
@@ -148,7 +148,7 @@ pub(crate) async fn confirm_clear(State(web): State<Web>) -> Answer {
 
 pub(crate) async fn clear(State(web): State<Web>) -> Answer {
     web.app.clear_sandbox(&web.viewer).await?;
-    go("/sandbox")
+    Ok(go("/sandbox"))
 }
 
 #[derive(Template)]

@@ -46,13 +46,13 @@ pub(crate) fn full(results: &AuthenticationResults) -> Vec<Verdict> {
         let aligned = results.dmarc.dkim_aligned.get(index).copied().unwrap_or_default();
         let mut detail = format!("Signed by {}, selector {}", shown::value(domain), shown::value(selector));
         if let Some(bits) = signature.key_bits {
-            detail.push_str(&format!(", {bits}-bit key"));
+            detail = format!("{detail}, {bits}-bit key");
         }
         if signature.result == DkimResult::Pass {
             detail.push_str(alignment(aligned));
         }
         if let Some(reason) = &signature.reason {
-            detail.push_str(&format!(": {}", shown::value(reason)));
+            detail = format!("{detail}: {}", shown::value(reason));
         }
         if signature.testing {
             detail.push_str("; the key says that its domain is testing");

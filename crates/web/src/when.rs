@@ -44,7 +44,8 @@ fn distance(seconds: i64) -> String {
         0 => return "now".to_owned(),
         1..120 => format!("{length} s"),
         120..7_200 => format!("{} min", length / 60),
-        7_200..172_800 => format!("{} h", length / 3_600),
+        // The 72 hours that a domain has are told in hours.
+        7_200..345_600 => format!("{} h", length / 3_600),
         _ => format!("{} days", length / 86_400),
     };
     if seconds < 0 { format!("{words} ago") } else { format!("in {words}") }
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn distances_read_well() {
         let words: Vec<_> = [0, -3, 5, -119, -120, 7_200, 259_200].into_iter().map(distance).collect();
-        assert_eq!(words, ["now", "3 s ago", "in 5 s", "119 s ago", "2 min ago", "in 2 h", "in 3 days"]);
+        assert_eq!(words, ["now", "3 s ago", "in 5 s", "119 s ago", "2 min ago", "in 2 h", "in 72 h"]);
         assert_eq!(distance(i64::MIN), "106751991167300 days ago");
     }
 

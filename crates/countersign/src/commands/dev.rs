@@ -41,16 +41,19 @@ Countersign is running, on this machine only.
   API key        {api_key}
   State          {data}
 
-A tour to paste into another terminal (or see it run by itself: countersign tour):
+A tour to paste into another terminal (or see it run by itself: {program} tour):
 
   export CS=http://{http}/api/v1 KEY={api_key}
 
   # 1. Add a domain, and see the records it needs.
   curl -s $CS/domains -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
-       -d '{{"domain":"mail.acme.test"}}'
+       -d '{{"domain":"mail.acme.test"}}' | tee domain.json
+  ID=$(grep -o 'dom_[0-9A-Z]*' domain.json | head -1)
 
-  # 2. Publish them: acme.test is a playground zone, edited at http://{http}/playground
-  #    Then watch the domain turn to verified at http://{http}/
+  # 2. Publish them. acme.test is a playground zone: edit it at http://{http}/playground, or
+  curl -s -X POST $CS/playground/domains/$ID/publish -H "Authorization: Bearer $KEY"
+  #    The domain turns to verified by itself; watch it at http://{http}/domains/$ID
+  curl -s $CS/domains/$ID -H "Authorization: Bearer $KEY" | grep -o '"status":"[a-z]*"' | head -1
 
   # 3. Send; it arrives in the sandbox inbox with its SPF, DKIM and DMARC verdict.
   curl -s $CS/emails -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
@@ -58,13 +61,21 @@ A tour to paste into another terminal (or see it run by itself: countersign tour
   curl -s $CS/sandbox/messages -H "Authorization: Bearer $KEY"
 
   # Any domain, against any resolver:
-  countersign check mail.acme.test --resolver {dns}
+  {program} check mail.acme.test --resolver {dns}
   dig @{ip} -p {port} TXT spf.{zone}
 
 Ctrl-C stops it; state is kept.
 "#,
+        program = program(),
         zone = config.platform_zone,
         ip = dns.ip(),
         port = dns.port(),
     )
+}
+
+/// How this program was called: a path that can be pasted.
+fn program() -> String {
+    std::env::args_os()
+        .next()
+        .map_or_else(|| "countersign".to_owned(), |path| path.to_string_lossy().into_owned())
 }

@@ -158,6 +158,31 @@ async fn an_existing_spf_record_is_merged() {
 }
 
 #[tokio::test]
+async fn the_playground_publishes_what_a_domain_lacks_and_clears_the_way() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let zone = api.zone("acme.test").await;
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
+    let token = domain["dkim_tokens"][0].as_str().unwrap();
+    api.publish(&zone, &format!("{token}._domainkey.mail"), "TXT", "pasted as text", None).await;
+    api.publish(&zone, "mail", "TXT", "v=spf1 ip4:192.0.2.1 -all", None).await;
+    api.publish(&zone, "mail", "TXT", "somebody-elses-proof=1", None).await;
+    let id = text(&domain, "id");
+    let made = api.post(&format!("/playground/domains/{id}/publish"), &json!({})).await;
+    assert_eq!(made["data"].as_array().unwrap().len(), 6);
+    let all =
+        |d: &Value| d["records"].as_array().unwrap().iter().all(|record| record["status"] == "verified");
+    api.until(&format!("/domains/{id}"), all).await;
+    let left = api.get(&format!("/playground/zones/{zone}")).await.to_string();
+    assert!(
+        left.contains("somebody-elses-proof=1") && left.contains("ip4:192.0.2.1 include:spf.send"),
+        "{left}"
+    );
+    assert!(!left.contains("pasted as text"), "{left}");
+    platform.stop().await;
+}
+
+#[tokio::test]
 async fn the_raw_answers_of_a_check_can_be_read() {
     let platform = Platform::start().await;
     let domain = platform.api.post("/domains", &json!({"domain": "mail.acme.test"})).await;

@@ -56,12 +56,13 @@ async fn another_master_key_is_refused_at_the_start() {
     assert!(error.contains("master key"), "{error}");
 }
 
-#[tokio::test]
+// Several threads: this test blocks one while background tasks have to go on.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_locked_database_answers_503_and_keeps_what_was_accepted() {
     let platform = Platform::start().await;
     let before = platform.api.post("/domains", &json!({"domain": "one.acme.test"})).await;
     let path = platform.folder.0.join("countersign.sqlite");
-    let script = "import sqlite3,sys,time\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nsys.stdin.read()\n";
+    let script = "import sqlite3,sys,time\nc=sqlite3.connect(sys.argv[1],isolation_level=None,timeout=20)\nc.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nsys.stdin.read()\n";
     let mut holder = std::process::Command::new("python3")
         .args(["-c", script])
         .arg(&path)
