@@ -75,10 +75,10 @@ impl DomainView {
             .collect();
         match open.as_slice() {
             [] => "its records were right at the last check; the next check will settle it".to_owned(),
-            [one] => format!("the record {} is {}", one.planned.owner, one.status),
+            [one] => format!("the record at {} is not right yet ({})", one.planned.owner, one.status),
             [first, rest @ ..] => {
                 format!(
-                    "{} required records are not there yet, the first is {}",
+                    "{} required records are not right yet, the first is the one at {}",
                     rest.len() + 1,
                     first.planned.owner
                 )

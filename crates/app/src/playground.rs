@@ -221,24 +221,48 @@ impl App {
                     format!("no playground zone holds {owner}; make one with POST /api/v1/playground/zones");
                 return Err(Error::field("id", message));
             };
-            for old in typed.iter().filter(|old| stands_in_the_way(old, record, &zone.apex)) {
-                self.store.delete_record(zone.id, old.id).await?;
+            let existing: Vec<publish::Existing<RecordId>> = typed
+                .iter()
+                .filter_map(|old| {
+                    Some(publish::Existing { id: old.id, record: record_of(old, &zone.apex).ok()? })
+                })
+                .collect();
+            for change in publish::plan(&[wanted(record)], &existing) {
+                made.extend(self.apply(zone, change).await?);
             }
-            let wanted = TypedRecord {
-                host: owner.relative_to(&zone.apex).unwrap_or_default(),
-                record_type: record.record_type().to_string(),
-                value: record.value(),
-                ttl: None,
-                priority: record.planned.expected.preference(),
-                proxied: false,
-            };
-            let now = self.clock.now();
-            let new = checked(&wanted, self.random.record_id(now), zone)?;
-            made.extend(self.store.add_records(zone.id, vec![new], now).await?);
         }
         self.zone_changed(&view.domain.name).await?;
         self.store.poke_domain(id, self.clock.now()).await?;
         Ok(made)
+    }
+
+    async fn apply(
+        &self,
+        zone: &PlaygroundZone,
+        change: publish::Change<RecordId>,
+    ) -> Result<Vec<PlaygroundRecord>> {
+        let record = match change {
+            publish::Change::Remove(id) => {
+                self.store.delete_record(zone.id, id).await?;
+                return Ok(Vec::new());
+            }
+            publish::Change::Add(record) => record,
+        };
+        let (value, priority) = match &record.data {
+            RecordData::Mx { preference, exchange } => (exchange.to_string(), Some(*preference)),
+            data => (data.to_string(), None),
+        };
+        let typed = TypedRecord {
+            host: record.owner.relative_to(&zone.apex).unwrap_or_default(),
+            record_type: record.data.record_type().to_string(),
+            value,
+            ttl: None,
+            priority,
+            proxied: false,
+        };
+        let now = self.clock.now();
+        let new = checked(&typed, self.random.record_id(now), zone)?;
+        Ok(self.store.add_records(zone.id, vec![new], now).await?)
     }
 
     /// The zone is served before this returns, and the domains in it are checked next.
@@ -250,21 +274,13 @@ impl App {
     }
 }
 
-/// Whether a record at the planned record's name keeps it from being right: an alias beside anything, another
-/// record of a type that is there once, another SPF or DMARC record. Other TXT records stay.
-fn stands_in_the_way(old: &PlaygroundRecord, planned: &RecordReport, apex: &DomainName) -> bool {
-    if owner_of(&old.host, apex).as_ref() != Ok(&planned.planned.owner) {
-        return false;
-    }
-    let wanted = planned.record_type();
-    match (old.record_type, wanted) {
-        (_, RecordType::Cname) | (RecordType::Cname, _) => true,
-        (RecordType::Txt, RecordType::Txt) => {
-            let start: String = planned.value().chars().take_while(|c| !matches!(c, ' ' | ';')).collect();
-            old.value.trim_start_matches('"').to_ascii_lowercase().starts_with(&start.to_ascii_lowercase())
-        }
-        (found, wanted) => found == wanted,
-    }
+/// The record to publish, merged where there is something to merge with.
+fn wanted(record: &RecordReport) -> Record {
+    let data = match &record.replace {
+        Some(merged) => RecordData::Txt(TxtData::from_text(merged)),
+        None => record.planned.expected.data(),
+    };
+    Record { owner: record.planned.owner.clone(), ttl: record.planned.ttl, data }
 }
 
 /// What was typed as a record to store, refused when DNS could not serve it.

@@ -269,10 +269,16 @@ fn verdict(records: &[RecordReport]) -> Verdict {
     }
 }
 
+/// SPF is where an SPF record is, be it the bounce host's.
+fn belongs(record: &RecordReport, purpose: Purpose) -> bool {
+    record.planned.purpose == purpose
+        || (purpose == Purpose::Spf && matches!(record.planned.expected, Expected::Spf { .. }))
+}
+
 fn status_of(records: &[RecordReport], purpose: Purpose) -> CheckStatus {
     let statuses: Vec<RecordStatus> = records
         .iter()
-        .filter(|record| record.planned.purpose == purpose)
+        .filter(|record| belongs(record, purpose))
         .map(|record| record.status)
         .collect();
     let any = |status| statuses.contains(&status);

@@ -120,6 +120,13 @@ pub(crate) async fn create_zone(State(web): State<Web>, Path(id): Path<String>) 
     }
 }
 
+/// Publishes what the domain lacks in its playground zone.
+pub(crate) async fn publish(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let id = domain_id(&id)?;
+    web.app.publish_in_playground(&web.viewer, id).await?;
+    Ok(go(&format!("/domains/{id}")))
+}
+
 /// What the form for a test message holds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -81,6 +81,7 @@ fn domain_routes() -> Router<Web> {
         .route("/domains/{id}/verify", post(domain::verify))
         .route("/domains/{id}/test", post(domain::send_test))
         .route("/domains/{id}/playground", post(domain::create_zone))
+        .route("/domains/{id}/publish", post(domain::publish))
         .route("/domains/{id}/delete", get(domain::confirm_delete).post(domain::delete))
 }
 

@@ -130,3 +130,56 @@ async fn sigterm_stops_cleanly_and_the_folder_is_free_again() {
     assert!(process.terminate().success());
     assert!(Process::start(&folder.0).terminate().success());
 }
+
+/// A small file system in memory, gone with its owner.
+struct TinyDisk(Folder);
+
+impl TinyDisk {
+    fn mount(megabytes: u32) -> Option<Self> {
+        let folder = Folder::new();
+        let size = format!("size={megabytes}m,mode=700");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&folder.0).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for TinyDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(&self.0.0).status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_answers_503_and_keeps_what_was_accepted() {
+    let Some(disk) = TinyDisk::mount(8) else {
+        crate::support::skip(
+            "a_full_disk_answers_503_and_keeps_what_was_accepted",
+            "mounting a small disk needs root",
+        );
+        return;
+    };
+    let process = Process::start(&disk.0.0);
+    let api = process.api();
+    api.verified("mail.acme.test", "acme.test", "two-txt").await;
+    let message = json!({
+        "from": "a@mail.acme.test", "to": ["b@example.org"], "subject": "x", "text": "y".repeat(200_000),
+    });
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let response = api.request(reqwest::Method::POST, "/emails").json(&message).send().await.unwrap();
+        if !response.status().is_success() {
+            break crate::support::problem(response).await;
+        }
+        accepted.push(text(&response.json().await.unwrap(), "id").to_owned());
+        assert!(accepted.len() < 200, "8 MB are never full");
+    };
+    assert_eq!((refused.0.as_u16(), text(&refused.1, "code")), (503, "UNAVAILABLE"), "{:#}", refused.1);
+    assert!(!accepted.is_empty());
+    for id in &accepted {
+        let kept = api.get(&format!("/emails/{id}")).await;
+        assert_eq!(text(&kept, "id"), id);
+    }
+    assert_eq!(api.plain("/healthz").await.status().as_u16(), 200);
+    process.kill();
+}

@@ -13,5 +13,6 @@ mod emails;
 mod independent_verifier;
 mod main_job;
 mod operations;
+mod pages;
 mod smtp_in;
 mod support;

@@ -139,3 +139,104 @@ fn a_stale_answer_tells_when_it_runs_out() {
     let by = report(&scenario).visible_everywhere_by.unwrap();
     assert_eq!(by.duration_since(now()).as_secs(), 540);
 }
+
+mod hostile {
+    //! What a stranger's DNS can make us do is bounded.
+
+    use super::*;
+    use diagnosis::{
+        observation::{Outcome, Reply, Server},
+        plan,
+    };
+    use model::{DomainName, Record, RecordData, RecordType, Soa};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn name(text: &str) -> DomainName {
+        DomainName::parse(text).unwrap()
+    }
+
+    fn record(owner: &DomainName, data: RecordData) -> Record {
+        Record { owner: owner.clone(), ttl: 60, data }
+    }
+
+    /// A zone of 100 name servers at public and private addresses, everything else an alias to the next name.
+    fn answer(owner: &DomainName, record_type: RecordType) -> Reply {
+        let apex = name("evil.test");
+        let soa = Soa {
+            mname: apex.clone(),
+            rname: apex.clone(),
+            serial: 1,
+            refresh: 1,
+            retry: 1,
+            expire: 1,
+            minimum: 1,
+        };
+        let answer = match record_type {
+            RecordType::Soa => vec![record(&apex, RecordData::Soa(soa))],
+            RecordType::Ns => {
+                (0..100).map(|n| record(&apex, RecordData::Ns(name(&format!("ns{n}.evil.test"))))).collect()
+            }
+            RecordType::A => {
+                let bad = [
+                    [10, 0, 0, 1],
+                    [127, 0, 0, 1],
+                    [169, 254, 169, 254],
+                    [192, 168, 1, 1],
+                    [100, 64, 0, 1],
+                    [0, 0, 0, 0],
+                ];
+                let private = bad.map(|octets| record(owner, RecordData::A(Ipv4Addr::from(octets))));
+                private.into_iter().chain([record(owner, RecordData::A(Ipv4Addr::new(8, 8, 8, 8)))]).collect()
+            }
+            RecordType::Aaaa => {
+                ["::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "2002:a00:1::1", "64:ff9b::a00:1"]
+                    .map(|address| record(owner, RecordData::Aaaa(address.parse().unwrap())))
+                    .to_vec()
+            }
+            _ => {
+                let next = owner.prepend("x").unwrap_or_else(|_| apex.clone());
+                (0..20)
+                    .scan(owner.clone(), |current, _| {
+                        let target = current.prepend("x").unwrap_or_else(|_| next.clone());
+                        let alias = record(current, RecordData::Cname(target.clone()));
+                        *current = target;
+                        Some(alias)
+                    })
+                    .collect()
+            }
+        };
+        Reply { authoritative: true, answer, ..Reply::default() }
+    }
+
+    #[test]
+    fn a_hundred_name_servers_private_glue_and_endless_aliases_are_bounded() {
+        let plan = plan::audit(&name("mail.evil.test"), &["a".to_owned(), "b".to_owned()]);
+        let resolver = "9.9.9.9:53".parse().unwrap();
+        let policy = inquiry::Policy::for_resolvers(vec![resolver]);
+        assert!(!policy.private_addresses && policy.authority_port == 53);
+        let mut observation = Observation::default();
+        let mut rounds = 0;
+        loop {
+            let asks = inquiry::next(&plan, &observation, &policy);
+            if asks.is_empty() {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds <= 10, "the inquiry ends");
+            for ask in asks {
+                if let Server::Authority { address, .. } = &ask.server {
+                    assert_eq!(
+                        address.ip(),
+                        IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
+                        "only public addresses are asked"
+                    );
+                }
+                let reply = answer(&ask.question.name, ask.question.record_type);
+                observation.exchanges.push(Exchange { ask, at: now(), outcome: Outcome::Reply(reply) });
+            }
+        }
+        assert!(observation.exchanges.len() < 200, "{} questions", observation.exchanges.len());
+        let report = diagnose(&plan, &observation, now());
+        assert_ne!(report.verdict, model::Verdict::Pass);
+    }
+}
