@@ -276,11 +276,8 @@ fn belongs(record: &RecordReport, purpose: Purpose) -> bool {
 }
 
 fn status_of(records: &[RecordReport], purpose: Purpose) -> CheckStatus {
-    let statuses: Vec<RecordStatus> = records
-        .iter()
-        .filter(|record| belongs(record, purpose))
-        .map(|record| record.status)
-        .collect();
+    let statuses: Vec<RecordStatus> =
+        records.iter().filter(|record| belongs(record, purpose)).map(|record| record.status).collect();
     let any = |status| statuses.contains(&status);
     if statuses.is_empty() || statuses.iter().all(|status| *status == RecordStatus::Missing) {
         CheckStatus::Missing

@@ -92,7 +92,7 @@ async fn other_sites_can_neither_read_nor_write() {
     platform.stop().await;
 }
 
-/// A headless Chromium, driven over WebDriver (W3C).
+/// A headless Chromium, driven over its driver.
 struct Browser {
     driver: Child,
     http: Client,
