@@ -101,7 +101,7 @@ impl<'a> FakeDns<'a> {
             reply.answer.extend(part.answer.iter().cloned());
             match part.answer.first().map(|record| &record.data) {
                 Some(RecordData::Cname(target)) if question.record_type != RecordType::Cname => {
-                    current = target.clone()
+                    current = target.clone();
                 }
                 _ => return Outcome::Reply(reply),
             }

@@ -41,7 +41,7 @@ fn every_scenario_finds_what_it_must_and_nothing_it_must_not() {
     let mut problems = Vec::new();
     for (name, scenario) in &all {
         let report = report(scenario);
-        let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code()).collect();
+        let codes: Vec<&str> = report.findings.iter().map(diagnosis::Finding::code).collect();
         let mut problem =
             |text: String| problems.push(format!("{name} ({}): {text}\n    found {codes:?}", scenario.title));
         if report.verdict.as_str() != scenario.expect.verdict {
