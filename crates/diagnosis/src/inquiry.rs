@@ -25,8 +25,8 @@ use std::{
 pub struct Policy {
     /// The recursive resolvers, the first one preferred.
     pub resolvers: Vec<SocketAddr>,
-    /// The port of name servers; 53 but in development.
-    pub authority_port: u16,
+    /// The port of name servers on loopback; all others are asked at port 53.
+    pub loopback_port: u16,
     /// Whether name servers at private and loopback addresses are asked: only in development, since a stranger's
     /// NS record could name any address of the operator's network.
     pub private_addresses: bool,
@@ -37,17 +37,26 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The usual policy for these resolvers: where the first one is on loopback, name servers on loopback are asked
-    /// too, at that resolver's port.
+    /// The usual policy for these resolvers. A resolver on loopback at another port than 53 is a development
+    /// instance: name servers on loopback are then asked too, at that port. (At port 53 it is this machine's usual
+    /// forwarder, and strangers' name servers have no business on our loopback.)
     pub fn for_resolvers(resolvers: Vec<SocketAddr>) -> Self {
-        let local = resolvers.first().filter(|address| address.ip().is_loopback()).copied();
+        let is_local = |address: &&SocketAddr| address.ip().is_loopback() && address.port() != 53;
+        let local = resolvers.first().filter(is_local).copied();
         Self {
-            authority_port: local.map_or(53, |address| address.port()),
+            loopback_port: local.map_or(53, |address| address.port()),
             private_addresses: local.is_some(),
             resolvers,
             max_name_servers: 8,
             max_asks: 600,
         }
+    }
+}
+
+impl Policy {
+    /// The port at which a name server listens.
+    fn port_of(&self, address: IpAddr) -> u16 {
+        if address.is_loopback() { self.loopback_port } else { 53 }
     }
 }
 
@@ -99,8 +108,11 @@ pub fn main_questions(record: &PlannedRecord) -> Vec<Question> {
         // TXT too: it shows a key that was pasted as TXT, a record beside the alias, and the key at its end.
         Expected::Cname { .. } => vec![of(RecordType::Cname), of(RecordType::Txt)],
         Expected::Dkim { .. } => vec![of(RecordType::Txt), of(RecordType::Cname)],
-        Expected::Spf { .. } | Expected::Dmarc { .. } | Expected::Txt { .. } => vec![of(RecordType::Txt)],
-        Expected::Mx { .. } => vec![of(RecordType::Mx)],
+        // CNAME too: nothing may stand beside one, and servers that let it give one or the other by chance.
+        Expected::Spf { .. } | Expected::Dmarc { .. } | Expected::Txt { .. } => {
+            vec![of(RecordType::Txt), of(RecordType::Cname)]
+        }
+        Expected::Mx { .. } => vec![of(RecordType::Mx), of(RecordType::Cname)],
         Expected::Address { data } => vec![of(data.record_type())],
     }
 }
@@ -144,14 +156,7 @@ fn dmarc_walk(plan: &Plan) -> Vec<DomainName> {
     if !has_dmarc {
         return Vec::new();
     }
-    let labels = plan.domain.label_count();
-    plan.domain
-        .ancestors()
-        // RFC 9989 §4.10: the domain itself, then, for names of more than 8 labels, from 7 labels up.
-        .filter(|name| *name == plan.domain || labels <= 8 || name.label_count() <= 7)
-        .take(8)
-        .filter_map(|name| name.prepend("_dmarc").ok())
-        .collect()
+    mail::dmarc::tree_walk_names(&plan.domain).iter().filter_map(|name| name.prepend("_dmarc").ok()).collect()
 }
 
 /// Every server of the zone that a name is in, as far as addresses are known.
@@ -164,7 +169,7 @@ pub fn authorities(view: &View<'_>, name: &DomainName, policy: &Policy) -> Vec<S
                 servers.push(Server::Authority {
                     zone: zone.clone(),
                     name: server_name.clone(),
-                    address: SocketAddr::new(address, policy.authority_port),
+                    address: SocketAddr::new(address, policy.port_of(address)),
                 });
             }
         }

@@ -146,8 +146,8 @@ impl<'a> View<'a> {
                 .chain(&reply.authority)
                 .filter(|record| matches!(record.data, RecordData::Soa(_)))
                 .map(|record| record.owner.clone())
-                // The root and the TLD are no zone that a sender domain's records could be written to.
-                .find(|owner| name.is_at_or_below(owner) && owner.label_count() >= 2),
+                // The root and public suffixes are no zones that a sender domain's records could be written to.
+                .find(|owner| name.is_at_or_below(owner) && model::registrable_domain(owner).is_some()),
             Outcome::Failure(_) => None,
         })
     }

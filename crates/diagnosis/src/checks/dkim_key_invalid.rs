@@ -11,7 +11,11 @@ use crate::finding::{Defect, Finding, Remedy};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     let [found] = texts.as_slice() else { return None };
-    let reason = parse_key(found).err()?;
+    let reason = match parse_key(found) {
+        Err(reason) => reason,
+        Ok(key) if !key.serves_mail() => "its h= or s= tag rules out SHA-256 or mail".to_owned(),
+        Ok(_) => return None,
+    };
     let defect = Defect::DkimKeyInvalid { name: context.record.owner.clone(), found: found.clone(), reason };
     let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.clone()) };
     Some(context.finding(defect, context.severity(), remedy))

@@ -8,7 +8,7 @@ use crate::{
 
 /// The name has several DMARC records.
 ///
-/// Receivers discard all of them, and none from further up applies in their place. Leave one.
+/// Receivers discard all of them, as if there were none. Leave one.
 ///
 /// Source: RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {

@@ -192,10 +192,17 @@ impl Context<'_> {
     }
 }
 
+/// The records of an answer, at the name or at the end of its alias.
+pub fn records_of(says: &Says) -> &[RecordData] {
+    match says {
+        Says::Records(records) | Says::Alias { at_end: records, .. } => records,
+        _ => &[],
+    }
+}
+
 /// The TXT values of an answer, each joined.
 pub fn texts_of(says: &Says) -> Vec<String> {
-    let (Says::Records(records) | Says::Alias { at_end: records, .. }) = says else { return Vec::new() };
-    records
+    records_of(says)
         .iter()
         .filter_map(|data| match data {
             RecordData::Txt(text) => Some(text.joined()),
@@ -239,9 +246,12 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
         _ if chain_hidden => return None,
         Expected::Dkim { public_key } => {
             texts.len() == 1
-                && parse_key(&texts[0]).is_ok_and(|key| match public_key {
-                    Some(expected) => holds(&key, expected),
-                    None => key.key != KeyState::Revoked,
+                && parse_key(&texts[0]).is_ok_and(|key| {
+                    key.serves_mail()
+                        && match public_key {
+                            Some(expected) => holds(&key, expected),
+                            None => key.key != KeyState::Revoked,
+                        }
                 })
         }
         Expected::Spf { rules } => match spf_records(&texts).as_slice() {
@@ -256,13 +266,13 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
             _ => false,
         },
         Expected::Txt { value } => texts.contains(value),
-        Expected::Mx { exchange, .. } => match says {
-            Says::Records(found) => found
-                .iter()
-                .all(|data| matches!(data, RecordData::Mx { exchange: other, .. } if other == exchange)),
-            _ => false,
-        },
-        Expected::Address { data } => matches!(says, Says::Records(found) if found.contains(data)),
+        // SMTP follows an alias to the exchangers at its end (RFC 5321 §5.1).
+        Expected::Mx { exchange, .. } => {
+            let found = records_of(says);
+            let is_ours = |data: &RecordData| matches!(data, RecordData::Mx { exchange: other, .. } if other == exchange);
+            !found.is_empty() && found.iter().all(is_ours)
+        }
+        Expected::Address { data } => records_of(says).contains(data),
     })
 }
 

@@ -1,9 +1,8 @@
 //! Another mail exchanger.
 
-use super::Context;
+use super::{Context, records_of};
 use crate::{
     finding::{Defect, Finding},
-    observation::Says,
     plan::Expected,
 };
 
@@ -14,8 +13,10 @@ use crate::{
 /// Source: RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange } = &context.record.expected else { return None };
-    let Says::Records(found) = &context.here else { return None };
-    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();
+    if found.is_empty() {
+        return None;
+    }
     let defect = Defect::MxWrong {
         name: context.record.owner.clone(),
         expected: format!("{preference} {exchange}"),

@@ -38,7 +38,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
 
 /// The value without its quotation marks, which may also stand between its parts; `None` when it has none around it.
 fn unquoted(text: &str) -> Option<String> {
-    let text = text.trim().replace("\\\"", "\"");
+    // Word processors make curly ones of them.
+    let text = text.trim().replace("\\\"", "\"").replace(['“', '”', '„', '‘', '’'], "\"");
     if !text.starts_with('"') && !text.ends_with('"') {
         return None;
     }

@@ -5,7 +5,7 @@ use diagnosis::observation::{Ask, Failure, Outcome, Question, Rcode, Reply, Serv
 use model::{DomainName, Record, RecordData, RecordType, Soa, TxtData};
 use std::net::IpAddr;
 
-pub const RESOLVER: &str = "127.0.0.53:53";
+pub const RESOLVER: &str = "127.0.0.53:5300";
 
 struct Zone {
     apex: DomainName,
@@ -166,7 +166,7 @@ fn platform_zone(domain: &DomainName) -> Zone {
     for number in 1..=3 {
         let value = format!("v=DKIM1; k=rsa; p={}", keys[&format!("key{number}")]);
         text(&format!("tok{number}.dkim"), value.clone());
-        text(&format!("key{number}.{domain}.dkim"), value);
+        text(&format!("tok{number}.{domain}.dkim"), value);
     }
     for label in ["spf", "notices", "bounce"] {
         text(label, "v=spf1 ip4:192.0.2.25 ~all".to_owned());

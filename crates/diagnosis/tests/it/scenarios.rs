@@ -213,7 +213,7 @@ mod hostile {
         let plan = plan::audit(&name("mail.evil.test"), &["a".to_owned(), "b".to_owned()]);
         let resolver = "9.9.9.9:53".parse().unwrap();
         let policy = inquiry::Policy::for_resolvers(vec![resolver]);
-        assert!(!policy.private_addresses && policy.authority_port == 53);
+        assert!(!policy.private_addresses && policy.loopback_port == 53);
         let mut observation = Observation::default();
         let mut rounds = 0;
         loop {
