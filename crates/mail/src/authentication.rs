@@ -44,27 +44,38 @@ pub struct AuthenticationResults {
 }
 
 /// Authenticates a message.
+///
+/// While answers are missing, only the header is read. The body is hashed and the signatures are checked once, in
+/// the call that returns the results.
 pub fn authenticate(
     raw: &[u8],
     envelope: &Envelope,
     answers: &Answers,
     now: Timestamp,
 ) -> Result<AuthenticationResults, Needed> {
+    let header = dkim::with_crlf(dkim::header_of(raw));
+    let header = dkim::split(&header);
+    let author = author_of(&header);
     let mut needed = Needed(Vec::new());
     let spf = check_spf(envelope, answers).map_err(|more| needed.merge(more)).ok();
-    let dkim = dkim::verify(raw, answers, now).map_err(|more| needed.merge(more)).ok();
-    let (Some(spf), Some(dkim)) = (spf, dkim) else { return Err(needed) };
-    let author = author_domain(raw);
+    let candidates = dkim::prepare(&header, answers, now).map_err(|more| needed.merge(more)).ok();
+    if let Ok(domain) = &author {
+        // DMARC asks for the domains of signatures that pass. Here all pass that still can, so that nothing is left
+        // to ask once they were checked.
+        let presumed: Vec<SignatureOutcome> =
+            candidates.iter().flatten().map(|candidate| candidate.outcome.clone()).collect();
+        let unknown = no_spf(SpfResult::None, DomainName::root(), None);
+        if let Err(more) = dmarc::evaluate(domain, spf.as_ref().unwrap_or(&unknown), &presumed, answers) {
+            needed.merge(more);
+        }
+    }
+    let (Some(spf), Some(candidates), true) = (spf, candidates, needed.0.is_empty()) else {
+        return Err(needed);
+    };
+    let dkim = dkim::judge(raw, candidates);
     let dmarc = match &author {
         Ok(domain) => dmarc::evaluate(domain, &spf, &dkim, answers)?,
-        Err(reason) => DmarcOutcome {
-            result: DmarcResult::PermError,
-            discovery: None,
-            spf_aligned: false,
-            dkim_aligned: vec![false; dkim.len()],
-            disposition: None,
-            reason: Some((*reason).to_owned()),
-        },
+        Err(reason) => no_dmarc((*reason).to_owned(), dkim.len()),
     };
     Ok(AuthenticationResults { envelope: envelope.clone(), author_domain: author.ok(), spf, dkim, dmarc })
 }
@@ -75,24 +86,38 @@ fn check_spf(envelope: &Envelope, answers: &Answers) -> Result<SpfOutcome, Neede
         return spf::evaluate(ip, address.domain(), address.local_part(), helo, answers);
     }
     // RFC 7208 §2.4: the HELO name stands in. An address literal is no domain.
-    match DomainName::parse(helo) {
-        Ok(domain) => spf::evaluate(ip, &domain, "postmaster", helo, answers),
-        Err(_) => Ok(SpfOutcome {
-            result: SpfResult::None,
-            domain: DomainName::root(),
-            lookups: 0,
-            void_lookups: 0,
-            matched: None,
-            problem: Some(SpfProblem::NotADomain(crate::tag_list::clip(helo))),
-        }),
+    if let Ok(domain) = DomainName::parse(helo) {
+        return spf::evaluate(ip, &domain, "postmaster", helo, answers);
+    }
+    let problem = SpfProblem::NotADomain(crate::tag_list::clip(helo));
+    Ok(no_spf(SpfResult::None, DomainName::root(), Some(problem)))
+}
+
+/// An outcome without an evaluation.
+fn no_spf(result: SpfResult, domain: DomainName, problem: Option<SpfProblem>) -> SpfOutcome {
+    SpfOutcome { result, domain, lookups: 0, void_lookups: 0, matched: None, problem }
+}
+
+/// A permanent error without an evaluation.
+fn no_dmarc(reason: String, signatures: usize) -> DmarcOutcome {
+    DmarcOutcome {
+        result: DmarcResult::PermError,
+        discovery: None,
+        spf_aligned: false,
+        dkim_aligned: vec![false; signatures],
+        disposition: None,
+        reason: Some(reason),
     }
 }
 
 /// The one domain of the From field (RFC 9989 §5.3.1); the error is the reason, for people.
 pub fn author_domain(raw: &[u8]) -> Result<DomainName, &'static str> {
-    let raw = dkim::with_crlf(raw);
-    let message = dkim::split(&raw);
-    let mut fields = message.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"from"));
+    let header = dkim::with_crlf(dkim::header_of(raw));
+    author_of(&dkim::split(&header))
+}
+
+fn author_of(header: &dkim::SplitMessage<'_>) -> Result<DomainName, &'static str> {
+    let mut fields = header.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"from"));
     let (Some(field), None) = (fields.next(), fields.next()) else {
         return Err("the message does not have exactly one From field");
     };
@@ -118,6 +143,23 @@ pub fn author_domain(raw: &[u8]) -> Result<DomainName, &'static str> {
 }
 
 impl AuthenticationResults {
+    /// The results for a message that asks for more DNS lookups than the receiver is willing to make: permanent
+    /// errors for SPF and DMARC with the reason, and no signature judged.
+    pub fn too_expensive(envelope: &Envelope, raw: &[u8], reason: &str) -> Self {
+        let domain = match &envelope.mail_from {
+            Some(address) => address.domain().clone(),
+            None => DomainName::parse(&envelope.helo).unwrap_or_else(|_| DomainName::root()),
+        };
+        let problem = SpfProblem::TooExpensive(reason.to_owned());
+        Self {
+            envelope: envelope.clone(),
+            author_domain: author_domain(raw).ok(),
+            spf: no_spf(SpfResult::PermError, domain, Some(problem)),
+            dkim: Vec::new(),
+            dmarc: no_dmarc(reason.to_owned(), 0),
+        }
+    }
+
     /// The `Authentication-Results` field, final CRLF included (RFC 8601 §2.2). Characters that an `authserv-id`
     /// cannot have are left out.
     pub fn header(&self, authserv_id: &str) -> String {
@@ -128,7 +170,8 @@ impl AuthenticationResults {
             Some(address) => _ = write!(out, " smtp.mailfrom={}", value(&address.to_string())),
             None => _ = write!(out, " smtp.helo={}", value(&self.envelope.helo)),
         }
-        if self.dkim.is_empty() {
+        // "none" would say that the message is not signed; signatures that were not judged are left out.
+        if self.dkim.is_empty() && !matches!(self.spf.problem, Some(SpfProblem::TooExpensive(_))) {
             out.push_str(";\r\n\tdkim=none");
         }
         for outcome in &self.dkim {
@@ -250,6 +293,104 @@ mod tests {
         }
         let two = run(b"From: a@example.com, b@example.com\r\n\r\n", None, ZONE);
         assert_eq!(two.author_domain.unwrap().as_str(), "example.com");
+    }
+
+    /// Ten signatures under their own domains, each with its own key, and a chain of includes. None of them holds.
+    fn expensive() -> (String, Vec<(String, String)>) {
+        let mut raw = String::new();
+        let mut zone = vec![("_dmarc.example.com".to_owned(), "v=DMARC1; p=reject".to_owned())];
+        for i in 0..10 {
+            // One of them is relaxed as the others are, but covers a part of the body only.
+            let length = if i == 4 { "l=7; " } else { "" };
+            let _ = write!(
+                raw,
+                "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=d{i}.example.com; s=s; {length}\
+                 h=from; bh=AAAA; b=AAAA\r\n"
+            );
+            let key = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+            zone.push((format!("s._domainkey.d{i}.example.com"), key.to_owned()));
+        }
+        for i in 0..5 {
+            zone.push((format!("i{i}.example.com"), format!("v=spf1 include:i{}.example.com ~all", i + 1)));
+        }
+        zone.push(("i5.example.com".to_owned(), "v=spf1 ip4:192.0.2.1 -all".to_owned()));
+        raw += "From: a@mail.example.com\r\n\r\n";
+        raw += &"text\r\n".repeat(1000);
+        (raw, zone)
+    }
+
+    #[test]
+    fn nothing_is_hashed_while_answers_are_open_and_then_the_body_once() {
+        let (raw, zone) = expensive();
+        let envelope = Envelope {
+            client_ip: "192.0.2.1".parse().unwrap(),
+            helo: "mx.example.com".into(),
+            mail_from: Some(EmailAddress::parse("b@i0.example.com").unwrap()),
+        };
+        let mut answers = Answers::new();
+        dkim::work::take();
+        let mut rounds = 0;
+        let results = loop {
+            match authenticate(raw.as_bytes(), &envelope, &answers, Timestamp::UNIX_EPOCH) {
+                Ok(results) => break results,
+                Err(needed) => {
+                    assert_eq!(dkim::work::take(), (0, 0), "round {rounds}");
+                    if rounds == 0 {
+                        // SPF, ten keys, and the tree walk of three names, all at once.
+                        assert_eq!(needed.0.len(), 14);
+                        // The lone DKIM evaluation hashes nothing either.
+                        let keys = dkim::verify(raw.as_bytes(), &answers, Timestamp::UNIX_EPOCH).unwrap_err();
+                        assert_eq!((keys.0.len(), dkim::work::take()), (10, (0, 0)));
+                    }
+                    assert!(!needed.0.is_empty());
+                    answers.extend(needed.0.into_iter().map(|question| {
+                        let found = zone.iter().find(|(owner, _)| question.name.as_str() == owner);
+                        let answer = found.map_or(Answer::NxDomain, |(_, text)| {
+                            Answer::Records(vec![RecordData::Txt(TxtData::from_text(text))])
+                        });
+                        (question, answer)
+                    }));
+                }
+            }
+            rounds += 1;
+        };
+        assert!(rounds > 5, "{rounds}");
+        assert_eq!(dkim::work::take(), (1, 6000));
+        assert_eq!((results.spf.result, results.dmarc.result), (SpfResult::Pass, DmarcResult::Pass));
+        assert_eq!(results.dkim.len(), 10);
+        assert!(results.dkim.iter().all(|outcome| outcome.result == dkim::DkimResult::Fail));
+        assert_eq!(results.dmarc.dkim_aligned, [false; 10]);
+    }
+
+    #[test]
+    fn a_message_that_asks_too_much_has_an_honest_verdict() {
+        let (raw, _) = expensive();
+        let envelope = Envelope {
+            client_ip: "192.0.2.1".parse().unwrap(),
+            helo: "mx.example.com".into(),
+            mail_from: None,
+        };
+        let reason = "the message asks for more than 100 DNS lookups";
+        let results = AuthenticationResults::too_expensive(&envelope, raw.as_bytes(), reason);
+        assert_eq!(
+            (results.spf.result, results.spf.domain.as_str()),
+            (SpfResult::PermError, "mx.example.com")
+        );
+        assert_eq!(results.spf.problem.as_ref().unwrap().to_string(), reason);
+        assert_eq!(results.author_domain.as_ref().unwrap().as_str(), "mail.example.com");
+        assert_eq!(
+            (results.dmarc.result, results.dmarc.reason.as_deref()),
+            (DmarcResult::PermError, Some(reason))
+        );
+        assert_eq!(
+            results.header("x"),
+            format!(
+                "Authentication-Results: x;\r\n\tspf=permerror smtp.helo=mx.example.com;\r\n\tdmarc=permerror \
+                 reason=\"{reason}\" header.from=mail.example.com\r\n"
+            )
+        );
+        let json = serde_json::to_string(&results).unwrap();
+        assert_eq!(serde_json::from_str::<AuthenticationResults>(&json).unwrap(), results);
     }
 
     proptest! {

@@ -87,9 +87,30 @@ pub struct Attachment {
     pub content_id: Option<String>,
 }
 
-/// Why a message cannot be composed.
+/// Why a message cannot be composed, and which field of the [`Composition`] is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ComposeError {
+#[error("{problem}")]
+pub struct ComposeError {
+    field: String,
+    problem: ComposeProblem,
+}
+
+impl ComposeError {
+    /// The field: `subject`, `message_id`, `from`, `to[0]`, `cc[0]`, `reply_to[0]`, `attachments[0]`, or `headers.`
+    /// with the name of the header field as it was given.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &ComposeProblem {
+        &self.problem
+    }
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeProblem {
     /// A line break would begin another header field.
     #[error("\"{0}\" has a control character, such as a line break; remove it")]
     ControlCharacter(String),
@@ -113,14 +134,20 @@ pub enum ComposeError {
 /// Composes a message.
 pub fn compose(composition: &Composition) -> Result<Vec<u8>, ComposeError> {
     let message_id = composition.message_id.trim_start_matches('<').trim_end_matches('>');
-    check_message_id(message_id)?;
-    check_value("Subject", &composition.subject)?;
-    let mut builder = MessageBuilder::new().from(address(&composition.from)?);
-    for (name, mailboxes) in
-        [("To", &composition.to), ("Cc", &composition.cc), ("Reply-To", &composition.reply_to)]
-    {
-        if !mailboxes.is_empty() {
-            let list = mailboxes.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    check_message_id(message_id).map_err(|problem| problem.at("message_id"))?;
+    check_value("Subject", &composition.subject).map_err(|problem| problem.at("subject"))?;
+    let from = address(&composition.from).map_err(|problem| problem.at("from"))?;
+    let mut builder = MessageBuilder::new().from(from);
+    for (name, field, mailboxes) in [
+        ("To", "to", &composition.to),
+        ("Cc", "cc", &composition.cc),
+        ("Reply-To", "reply_to", &composition.reply_to),
+    ] {
+        let mut list = Vec::with_capacity(mailboxes.len());
+        for (index, mailbox) in mailboxes.iter().enumerate() {
+            list.push(address(mailbox).map_err(|problem| problem.at(format!("{field}[{index}]")))?);
+        }
+        if !list.is_empty() {
             builder = builder.header(name, Address::new_list(list));
         }
     }
@@ -129,7 +156,8 @@ pub fn compose(composition: &Composition) -> Result<Vec<u8>, ComposeError> {
         .date(Date::new(composition.date.as_second()))
         .message_id(message_id);
     for (name, value) in &composition.headers {
-        check_header(name, value, !composition.reply_to.is_empty())?;
+        check_header(name, value, !composition.reply_to.is_empty())
+            .map_err(|problem| problem.at(format!("headers.{}", shown(name))))?;
         // Values in ASCII are structured as often as not, so they are folded and otherwise left alone.
         let value: HeaderType<'_> =
             if value.is_ascii() { Raw::new(value.as_str()).into() } else { Text::new(value.as_str()).into() };
@@ -140,7 +168,13 @@ pub fn compose(composition: &Composition) -> Result<Vec<u8>, ComposeError> {
     Ok(out)
 }
 
-fn address(mailbox: &Mailbox) -> Result<Address<'_>, ComposeError> {
+impl ComposeProblem {
+    fn at(self, field: impl Into<String>) -> ComposeError {
+        ComposeError { field: field.into(), problem: self }
+    }
+}
+
+fn address(mailbox: &Mailbox) -> Result<Address<'_>, ComposeProblem> {
     let name = mailbox.name.as_deref().filter(|name| !name.trim().is_empty());
     if let Some(name) = name {
         check_value("the name of a mailbox", name)?;
@@ -153,8 +187,8 @@ fn address(mailbox: &Mailbox) -> Result<Address<'_>, ComposeError> {
 fn body(composition: &Composition) -> Result<MimePart<'static>, ComposeError> {
     let mut inline = Vec::new();
     let mut files = Vec::new();
-    for attachment in &composition.attachments {
-        let part = file(attachment)?;
+    for (index, attachment) in composition.attachments.iter().enumerate() {
+        let part = file(attachment).map_err(|problem| problem.at(format!("attachments[{index}]")))?;
         // Without HTML there is nothing that could show it.
         let shown = attachment.content_id.is_some() && composition.html.is_some();
         if shown { inline.push(part) } else { files.push(part) }
@@ -173,7 +207,7 @@ fn body(composition: &Composition) -> Result<MimePart<'static>, ComposeError> {
     Ok(boundaries.group("mixed", content, files))
 }
 
-fn file(attachment: &Attachment) -> Result<MimePart<'static>, ComposeError> {
+fn file(attachment: &Attachment) -> Result<MimePart<'static>, ComposeProblem> {
     check_value("the name of a file", &attachment.filename)?;
     let content_type = content_type(&attachment.content_type)?;
     let disposition = if attachment.content_id.is_some() { "inline" } else { "attachment" };
@@ -187,7 +221,7 @@ fn file(attachment: &Attachment) -> Result<MimePart<'static>, ComposeError> {
         Some(id) => {
             let id = id.trim_start_matches('<').trim_end_matches('>');
             if id.is_empty() || id.len() > MAX_WORD || !id.chars().all(is_id_char) {
-                return Err(ComposeError::MessageId(shown(id)));
+                return Err(ComposeProblem::MessageId(shown(id)));
             }
             Ok(part.header("Content-ID", MessageId::new(id.to_owned())))
         }
@@ -253,8 +287,8 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?=".contains(c))
 }
 
-fn content_type(text: &str) -> Result<ContentType<'static>, ComposeError> {
-    let invalid = || ComposeError::ContentType(shown(text));
+fn content_type(text: &str) -> Result<ContentType<'static>, ComposeProblem> {
+    let invalid = || ComposeProblem::ContentType(shown(text));
     let mut pieces = text.split(';').map(str::trim);
     let essence = pieces.next().unwrap_or_default().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/').ok_or_else(invalid)?;
@@ -274,26 +308,26 @@ fn content_type(text: &str) -> Result<ContentType<'static>, ComposeError> {
     Ok(out)
 }
 
-fn check_header(name: &str, value: &str, has_reply_to: bool) -> Result<(), ComposeError> {
+fn check_header(name: &str, value: &str, has_reply_to: bool) -> Result<(), ComposeProblem> {
     let ftext = |c: char| c.is_ascii_graphic() && c != ':';
     if name.is_empty() || name.len() > 76 || !name.chars().all(ftext) {
-        return Err(ComposeError::HeaderName(shown(name)));
+        return Err(ComposeProblem::HeaderName(shown(name)));
     }
     let owned = OWNED.iter().any(|owned| owned.eq_ignore_ascii_case(name))
         || (has_reply_to && name.eq_ignore_ascii_case("Reply-To"));
     if owned {
-        return Err(ComposeError::OwnedHeader(shown(name)));
+        return Err(ComposeProblem::OwnedHeader(shown(name)));
     }
     check_value(name, value)
 }
 
-fn check_value(name: &str, value: &str) -> Result<(), ComposeError> {
+fn check_value(name: &str, value: &str) -> Result<(), ComposeProblem> {
     if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(ComposeError::ControlCharacter(shown(name)));
+        return Err(ComposeProblem::ControlCharacter(shown(name)));
     }
     let long_word = value.is_ascii() && value.split([' ', '\t']).any(|word| word.len() > MAX_WORD);
     if value.len() > MAX_VALUE || long_word {
-        return Err(ComposeError::TooLong(shown(name)));
+        return Err(ComposeProblem::TooLong(shown(name)));
     }
     Ok(())
 }
@@ -302,7 +336,7 @@ fn is_id_char(c: char) -> bool {
     c.is_ascii_graphic() && !"<>()[]\\,;:\"".contains(c)
 }
 
-fn check_message_id(id: &str) -> Result<(), ComposeError> {
+fn check_message_id(id: &str) -> Result<(), ComposeProblem> {
     match id.split_once('@') {
         Some((left, right))
             if !left.is_empty()
@@ -313,7 +347,7 @@ fn check_message_id(id: &str) -> Result<(), ComposeError> {
         {
             Ok(())
         }
-        _ => Err(ComposeError::MessageId(shown(id))),
+        _ => Err(ComposeProblem::MessageId(shown(id))),
     }
 }
 

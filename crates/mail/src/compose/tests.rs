@@ -1,6 +1,5 @@
 use super::*;
 use crate::message::summary;
-use model::EmailAddress;
 use proptest::prelude::*;
 
 fn minimal() -> Composition {
@@ -86,26 +85,52 @@ fn lines_end_in_crlf_are_short_and_hide_the_bcc() {
 }
 
 #[test]
-fn headers_that_inject_or_are_ours_are_refused() {
-    let with = |name: &str, value: &str| {
-        compose(&Composition { headers: vec![(name.into(), value.into())], ..minimal() }).unwrap_err()
+fn headers_that_inject_or_are_ours_are_refused_and_the_field_is_named() {
+    use ComposeProblem::{ContentType, ControlCharacter, HeaderName, MessageId, OwnedHeader, TooLong};
+    let refused = |composition: Composition| {
+        let error = compose(&composition).unwrap_err();
+        assert_eq!(error.to_string(), error.problem().to_string());
+        (error.field().to_owned(), error.problem().clone())
     };
-    assert!(matches!(with("X-A", "b\r\nBcc: c@d.example"), ComposeError::ControlCharacter(_)));
-    assert!(matches!(with("X-A", "b\0"), ComposeError::ControlCharacter(_)));
-    assert!(matches!(with("X A", "b"), ComposeError::HeaderName(_)));
-    assert!(matches!(with("X:", "b"), ComposeError::HeaderName(_)));
-    assert!(matches!(with("", "b"), ComposeError::HeaderName(_)));
-    assert!(matches!(with("dkim-signature", "b"), ComposeError::OwnedHeader(_)));
-    assert!(matches!(with("X-A", &"b".repeat(1000)), ComposeError::TooLong(_)));
-    let subject = Composition { subject: "a\nb".into(), ..minimal() };
-    assert!(matches!(compose(&subject), Err(ComposeError::ControlCharacter(_))));
+    let with = |name: &str, value: &str| {
+        let (field, problem) =
+            refused(Composition { headers: vec![(name.into(), value.into())], ..minimal() });
+        assert_eq!(field, format!("headers.{name}"));
+        problem
+    };
+    assert!(matches!(with("X-A", "b\r\nBcc: c@d.example"), ControlCharacter(_)));
+    assert!(matches!(with("X-A", "b\0"), ControlCharacter(_)));
+    assert!(matches!(with("X A", "b"), HeaderName(_)));
+    assert!(matches!(with("X:", "b"), HeaderName(_)));
+    assert!(matches!(with("", "b"), HeaderName(_)));
+    assert!(matches!(with("dkim-signature", "b"), OwnedHeader(_)));
+    assert!(matches!(with("X-A", &"b".repeat(1000)), TooLong(_)));
+    let at = |field: &str, composition: Composition| {
+        let (seen, problem) = refused(composition);
+        assert_eq!(seen, field);
+        problem
+    };
+    let subject = |subject: String| Composition { subject, ..minimal() };
+    assert!(matches!(at("subject", subject("a\nb".into())), ControlCharacter(_)));
+    assert!(matches!(at("subject", subject("b".repeat(1000))), TooLong(_)));
     let id = Composition { message_id: "<a b@c>".into(), ..minimal() };
-    assert!(matches!(compose(&id), Err(ComposeError::MessageId(_))));
+    assert!(matches!(at("message_id", id), MessageId(_)));
     let mut eml = full();
     eml.attachments[0].content_type = "message/rfc822".into();
-    assert!(matches!(compose(&eml), Err(ComposeError::ContentType(_))));
-    let name = Mailbox { name: Some("a\r\nb".into()), address: EmailAddress::parse("a@b.example").unwrap() };
-    assert!(compose(&Composition { to: vec![name], ..minimal() }).is_err());
+    assert!(matches!(at("attachments[0]", eml), ContentType(_)));
+    let mut long = full();
+    long.attachments[1].filename = "b".repeat(1000);
+    assert!(matches!(at("attachments[1]", long), TooLong(_)));
+    let name = |name: String| Mailbox { name: Some(name), ..minimal().from };
+    let from = Composition { from: name("b".repeat(1000)), ..minimal() };
+    assert!(matches!(at("from", from), TooLong(_)));
+    let good = minimal().from;
+    let to = Composition { to: vec![good.clone(), name("a\r\nb".into())], ..minimal() };
+    assert!(matches!(at("to[1]", to), ControlCharacter(_)));
+    let cc = Composition { cc: vec![name("a\r\nb".into())], ..minimal() };
+    assert!(matches!(at("cc[0]", cc), ControlCharacter(_)));
+    let reply = Composition { reply_to: vec![good.clone(), good, name("a\r\nb".into())], ..minimal() };
+    assert!(matches!(at("reply_to[2]", reply), ControlCharacter(_)));
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// How much a message may change on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Canonicalization {
     /// Nearly nothing.
@@ -45,6 +45,20 @@ pub(crate) fn with_crlf(message: &[u8]) -> Cow<'_, [u8]> {
         out.push(byte);
     }
     Cow::Owned(out)
+}
+
+/// The message up to its first empty line, which is included: what is enough to read the fields, without a look at
+/// the body. Line breaks are CRLF or bare LF, as in [`with_crlf`].
+pub(crate) fn header_of(message: &[u8]) -> &[u8] {
+    let mut start = 0;
+    while let Some(length) = message[start..].iter().position(|byte| *byte == b'\n') {
+        let end = start + length + 1;
+        if matches!(&message[start..end], b"\n" | b"\r\n") {
+            return &message[..end];
+        }
+        start = end;
+    }
+    message
 }
 
 /// Splits a message with CRLF line breaks. A line that is no field ends nothing; it is passed over, as it cannot be
@@ -183,6 +197,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_header_alone_has_the_fields_of_the_message(message in "[ab: \t\r\n]{0,60}") {
+            let (whole, alone) = (with_crlf(message.as_bytes()), with_crlf(header_of(message.as_bytes())));
+            let fields = |message: &[u8]| split(message).fields.iter().map(|f| f.raw.to_vec()).collect::<Vec<_>>();
+            prop_assert_eq!(fields(&whole), fields(&alone));
+            prop_assert!(split(&alone).body.is_empty());
+        }
+
         #[test]
         fn any_bytes_split_and_canonicalizing_twice_changes_nothing(message in "[ab: \t\r\n]{0,60}") {
             let message = with_crlf(message.as_bytes()).into_owned();

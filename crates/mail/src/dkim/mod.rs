@@ -9,18 +9,22 @@
 //!
 //! Not here: ARC, ADSP, ATPS, reports about failures (`r=`), and the choice of keys.
 
+mod body_hash;
 mod canonical;
 mod key_record;
 mod sign;
 mod signature;
 mod verify;
 
+#[cfg(test)]
+pub(crate) use body_hash::work;
 pub use canonical::Canonicalization;
-pub(crate) use canonical::{split, with_crlf};
+pub(crate) use canonical::{SplitMessage, header_of, split, with_crlf};
 pub use key_record::{KeyRecord, KeyRecordError, KeyState, public_key_record};
 pub use sign::{KeyError, SignError, SigningKey, sign};
 pub use signature::{Algorithm, Signature, SignatureError};
 pub use verify::{DkimResult, MAX_SIGNATURES, SignatureOutcome, verify};
+pub(crate) use verify::{judge, prepare};
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,9 @@ pub enum SpfProblem {
         /// What was seen.
         reason: String,
     },
+    /// The receiver gave up on the message before the evaluation ended. [`evaluate`] never says this.
+    #[error("{0}")]
+    TooExpensive(String),
 }
 
 /// The outcome of one evaluation.
