@@ -4,18 +4,19 @@ use crate::{
     auth::Authenticated,
     domain_object::{self, DomainObject, RecordObject},
     extract::{Id, Json, NoFields, Query},
+    leftovers::{self, Leftover},
     list::{List, Page},
     problem::{Problem, ProblemDocument},
     records,
 };
-use app::{App, domains::AddDomain, store::DomainFilter};
+use app::{App, access::Caller, domains::AddDomain, store::DomainFilter};
 use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use explain::render::{self, RenderOptions};
-use model::{DomainId, DomainStatus, EmailAddress};
+use model::{DomainId, DomainName, DomainStatus, EmailAddress};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -96,11 +97,26 @@ async fn add_domain(
         profile: request.profile.clone(),
         region: request.region.clone(),
     };
-    let added = app.add_domain(&caller, &add).await;
-    let view = added.map_err(|error| Problem::from(error).rename_field("domain", field))?;
+    let view = match app.add_domain(&caller, &add).await {
+        Ok(view) => view,
+        Err(error) => {
+            let domain_id = match &error {
+                app::Error::DomainAlreadyAdded(name) => id_of(&app, &caller, name).await,
+                _ => None,
+            };
+            return Err(Problem::from(error).rename_field("domain", field).with_domain(domain_id));
+        }
+    };
     let location = format!("/api/v1/domains/{}", view.domain.id);
     let body = axum::Json(DomainObject::new(&view, app.now()));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
+}
+
+/// The id of the domain that is there already, where this key may see it.
+async fn id_of(app: &App, caller: &Caller, name: &DomainName) -> Option<DomainId> {
+    let filter = DomainFilter { status: None, name_contains: Some(name.to_string()) };
+    let views = app.domains(caller, filter, None, 100).await.ok()?;
+    views.into_iter().find(|view| view.domain.name == *name).map(|view| view.domain.id)
 }
 
 /// Which domains are listed.
@@ -180,9 +196,8 @@ struct DeletedDomain {
     deleted: bool,
     /// What is left to do, for people.
     message: String,
-    /// The records that can be removed at the DNS host now: type and name.
-    #[schema(example = json!(["CNAME tok._domainkey.mail.example.com"]))]
-    remove: Vec<String>,
+    /// The records that were seen at the DNS host and can go now; of a record that is shared with others, our part.
+    remove: Vec<Leftover>,
 }
 
 /// Deletes a domain.
@@ -199,17 +214,8 @@ async fn delete_domain(
     Id(id): Id<DomainId>,
 ) -> Result<axum::Json<DeletedDomain>, Problem> {
     let view = app.delete_domain(&caller, id).await?;
-    let remove: Vec<String> = view
-        .report
-        .records
-        .iter()
-        .map(|record| format!("{} {}", record.record_type(), record.planned.owner))
-        .collect();
-    let message = format!(
-        "{} was deleted. The DNS records at your DNS host were not touched; remove: [{}]",
-        view.domain.name,
-        remove.join(", ")
-    );
+    let remove = leftovers::of(&view.report);
+    let message = leftovers::message(view.domain.name.as_str(), &remove);
     Ok(axum::Json(DeletedDomain { object: "domain", id: id.to_string(), deleted: true, message, remove }))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     auth::Authenticated,
     extract::{Id, Json, LARGE, Query},
     list::{List, Page},
-    one_or_many::{HeaderFields, OneOrMany},
+    one_or_many::{HeaderFields, Objects, OneOrMany},
     problem::Problem,
 };
 use app::{
@@ -64,7 +64,8 @@ struct SendEmailRequest {
     headers: HeaderFields,
     /// Files.
     #[serde(default)]
-    attachments: Vec<AttachmentRequest>,
+    #[schema(value_type = Vec<AttachmentRequest>, required = false)]
+    attachments: Objects<AttachmentRequest>,
 }
 
 /// An address, or a list of them.
@@ -97,8 +98,8 @@ struct AttachmentRequest {
 impl SendEmailRequest {
     fn into_email(self) -> Result<SendEmail, Problem> {
         let mut errors = Vec::new();
-        let mut attachments = Vec::with_capacity(self.attachments.len());
-        for (index, file) in self.attachments.into_iter().enumerate() {
+        let mut attachments = Vec::with_capacity(self.attachments.0.len());
+        for (index, file) in self.attachments.0.into_iter().enumerate() {
             match STANDARD.decode(file.content.as_bytes()) {
                 Ok(content) => attachments.push(FileToSend {
                     filename: file.filename,
@@ -306,10 +307,26 @@ async fn send_email(
     Authenticated(caller): Authenticated,
     Json(request): Json<SendEmailRequest, LARGE>,
 ) -> Result<Response, Problem> {
-    let view = app.send_email(&caller, request.into_email()?).await?;
+    let view = app.send_email(&caller, request.into_email()?).await.map_err(refused)?;
     let location = format!("/api/v1/emails/{}", view.message.id);
     let body = axum::Json(EmailObject::new(&view));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
+}
+
+/// What composing says of the header field Subject is about the request's field of that name.
+fn refused(error: app::Error) -> Problem {
+    let is_subject =
+        |error: &FieldError| error.field == "message" && error.message.starts_with("\"Subject\"");
+    match error {
+        app::Error::Invalid(errors) if errors.iter().any(is_subject) => {
+            let rename = |error: FieldError| {
+                let field = if is_subject(&error) { "subject".to_owned() } else { error.field };
+                FieldError { field, message: error.message }
+            };
+            app::Error::Invalid(errors.into_iter().map(rename).collect()).into()
+        }
+        other => other.into(),
+    }
 }
 
 /// A message, its recipients and every attempt.
@@ -381,6 +398,14 @@ mod tests {
         .unwrap_err();
         let fields: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["attachments[1].content", "attachments[2].content"]);
+    }
+
+    #[test]
+    fn a_long_subject_is_named_as_the_requests_field() {
+        let problem = refused(app::Error::field("message", "\"Subject\" is too long for a header field"));
+        assert_eq!(problem.errors[0].field, "subject");
+        assert!(problem.detail.starts_with("subject: "), "{}", problem.detail);
+        assert_eq!(refused(app::Error::field("message", "x")).errors[0].field, "message");
     }
 
     #[test]

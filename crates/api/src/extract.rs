@@ -1,7 +1,10 @@
 //! Reading requests: bodies, queries and ids, strictly. What does not fit is refused with a problem document that
 //! names the place; nothing is ignored and nothing is guessed.
 
-use crate::problem::{Code, FieldProblem, Problem};
+use crate::{
+    list,
+    problem::{Code, FieldProblem, Problem},
+};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Path, Query as AxumQuery, Request},
@@ -9,7 +12,7 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{DomainId, MessageId, RecordId, SandboxMessageId, ZoneId};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::{error::Error as _, str::FromStr};
 
@@ -87,8 +90,13 @@ async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
     })
 }
 
-/// Reads JSON; says where it is wrong.
+/// Reads a JSON object; says where it is wrong.
 fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Serde would take an array for an object, its items in the order of the fields.
+    let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if !is_object && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Err(Problem::new(Code::InvalidRequest, "the body must be a JSON object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -104,7 +112,7 @@ fn refused(path: &str, error: &serde_json::Error) -> Problem {
         let detail = format!("The body is not JSON: {}.", without_place(error));
         return Problem::new(Code::InvalidJson, format!("{detail} Look at line {line}, column {column}."));
     }
-    let message = without_place(error);
+    let message = plain(&without_place(error));
     // Where a field is unknown or missing, its name is in the message and its parent in the path.
     let named = message.split('`').nth(1).filter(|_| {
         ["unknown field", "missing field", "duplicate field"].iter().any(|start| message.starts_with(start))
@@ -128,6 +136,24 @@ fn refused(path: &str, error: &serde_json::Error) -> Problem {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}
+
+/// The message in the words of JSON, where serde speaks of Rust's types.
+fn plain(message: &str) -> String {
+    let Some((seen, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    // "invalid type: sequence, expected a string"
+    let seen = seen.replace("invalid type: sequence", "invalid type: list");
+    format!("{}expected {expected}", seen.replace("invalid type: map", "invalid type: object"))
 }
 
 /// A query string. The types it is read into refuse unknown parameters.
@@ -154,7 +180,33 @@ fn query_problem(text: &str) -> Problem {
     if field.is_empty() {
         return Problem::new(Code::InvalidRequest, format!("The query string is wrong: {message}."));
     }
-    Problem::field(field, message)
+    Problem::field(field, query_message(field, message))
+}
+
+/// What to give in place of what was given.
+fn query_message(field: &str, message: &str) -> String {
+    let quoted =
+        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let or = |words: Vec<String>| match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.join(", "),
+    };
+    let known = || quoted(message.split_once("expected").map_or("", |(_, known)| known));
+    if message.starts_with("unknown variant") {
+        return format!("give {}", or(known()));
+    }
+    if message.starts_with("unknown field") {
+        return format!("is no parameter here; known are {}", known().join(", "));
+    }
+    if message.starts_with("duplicate field") {
+        return "is given twice".to_owned();
+    }
+    let is_number = ["digit", "integer", "number too"].iter().any(|word| message.contains(word));
+    match field {
+        "limit" if is_number => format!("give a number from 1 to {}", list::MOST),
+        _ if is_number => "give a number".to_owned(),
+        _ => message.to_owned(),
+    }
 }
 
 /// A thing that is addressed by its id.
@@ -259,11 +311,27 @@ mod tests {
             (r#"{"name":"a","items":[{"count":1},{"count":"x"}]}"#, "items[1].count"),
             (r#"{"name":"a","items":[{"count":1,"size":2}]}"#, "items[0].size"),
             (r#"{"name":"a","items":[{}]}"#, "items[0].count"),
-            (r"[]", ""),
         ] {
             let (status, code, named, detail) = refusal(body).await;
             assert_eq!((status, code, named.as_str()), (422, "INVALID_REQUEST", field), "{body}: {detail}");
         }
+    }
+
+    #[tokio::test]
+    async fn only_an_object_is_an_object() {
+        for body in [r#"["a",[]]"#, " [] ", "\"x\"", "1", "null", "true"] {
+            let (status, code, _, detail) = refusal(body).await;
+            assert_eq!(
+                (status, code, detail.as_str()),
+                (422, "INVALID_REQUEST", "the body must be a JSON object"),
+                "{body}"
+            );
+        }
+        assert_eq!(refusal("[").await.1, "INVALID_JSON");
+        let (_, _, _, detail) = refusal(r#"{"name":"a","items":[3]}"#).await;
+        assert_eq!(detail, "items[0]: invalid type: integer `3`, expected an object (line 1, column 22)");
+        let (_, _, _, detail) = refusal(r#"{"name":"a","items":[{"count":"x"}]}"#).await;
+        assert!(detail.contains("expected a whole number from 0 on"), "{detail}");
     }
 
     #[tokio::test]
@@ -296,8 +364,24 @@ mod tests {
         #[expect(dead_code, reason = "only read")]
         struct Sample {
             limit: Option<u32>,
+            form: Option<Form>,
         }
-        for (query, field) in [("limit=x", "limit"), ("limit=-1", "limit"), ("lmit=3", "lmit")] {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Form {
+            Json,
+            Csv,
+            Text,
+        }
+        for (query, field, message) in [
+            ("limit=x", "limit", "give a number from 1 to 100"),
+            ("limit=-1", "limit", "give a number from 1 to 100"),
+            ("limit=99999999999", "limit", "give a number from 1 to 100"),
+            ("limit=", "limit", "give a number from 1 to 100"),
+            ("limit=1&limit=2", "limit", "is given twice"),
+            ("form=xml", "form", "give json, csv or text"),
+            ("lmit=3", "lmit", "is no parameter here; known are limit, form"),
+        ] {
             let (mut parts, ()) =
                 HttpRequest::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
             let problem = Query::<Sample>::from_request_parts(&mut parts, &()).await.unwrap_err();
@@ -306,6 +390,7 @@ mod tests {
                 (422, field),
                 "{problem:?}"
             );
+            assert_eq!(problem.errors[0].message, message, "{query}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod domains;
 mod emails;
 pub mod extract;
 pub mod headers;
+mod leftovers;
 mod list;
 mod one_or_many;
 mod openapi;

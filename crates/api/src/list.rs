@@ -6,7 +6,8 @@ use std::str::FromStr;
 use utoipa::ToSchema;
 
 const DEFAULT: u32 = 20;
-const MOST: u32 = 100;
+/// The most that a page may have.
+pub const MOST: u32 = 100;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +44,7 @@ impl<Id: FromStr> Page<Id> {
     pub fn parse(limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = limit.unwrap_or(DEFAULT);
         if !(1..=MOST).contains(&limit) {
-            return Err(Problem::field("limit", format!("is {limit}; give 1 to {MOST}")));
+            return Err(Problem::field("limit", format!("give a number from 1 to {MOST}")));
         }
         let after = match cursor {
             None => None,

@@ -2,9 +2,9 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 /// One text, or a list of texts.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,43 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
         }
         deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+/// A list of objects. Serde takes an array for an object too; here it is refused.
+#[derive(Debug)]
+pub struct Objects<T>(pub Vec<T>);
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Objects<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let objects = Vec::<Object<T>>::deserialize(deserializer)?;
+        Ok(Self(objects.into_iter().map(|Object(object)| object).collect()))
+    }
+}
+
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+        deserializer.deserialize_map(Reader(PhantomData)).map(Self)
     }
 }
 
@@ -82,6 +119,19 @@ mod tests {
         assert_eq!(read("null").unwrap(), Vec::<String>::new());
         assert!(read("[1]").is_err());
         assert!(read("1").unwrap_err().to_string().contains("an address or a list of addresses"));
+    }
+
+    #[test]
+    fn an_object_in_a_list_is_no_array() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Sample {
+            name: String,
+        }
+        let read = |text| serde_json::from_str::<Objects<Sample>>(text).map(|Objects(list)| list);
+        assert_eq!(read(r#"[{"name":"a"}]"#).unwrap()[0].name, "a");
+        assert!(read(r#"[["a"]]"#).unwrap_err().to_string().contains("expected an object"));
+        assert!(read(r#"[{"nmae":"a"}]"#).unwrap_err().to_string().contains("unknown field"));
     }
 
     #[test]

@@ -86,7 +86,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
         "404",
         "NotFound",
         "Nothing there, or this key may not see it.",
-        &[Code::NotFound, Code::DomainNotFound],
+        &[Code::NotFound, Code::DomainNotFound, Code::MessageNotFound, Code::SandboxMessageNotFound],
     ),
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
     ("415", "WrongMediaType", "The body is not sent as JSON.", &[Code::UnsupportedMediaType]),

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use model::SenderDomainError;
+use model::{DomainId, SenderDomainError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -90,6 +90,11 @@ codes! {
         "Bodies are JSON in UTF-8. Send the header Content-Type: application/json.";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, "Too large",
         "The body, or the message made of it, is larger than is allowed. The detail has the limit.";
+    MessageNotFound = "MESSAGE_NOT_FOUND", NOT_FOUND, "No such message",
+        "The organisation has no message with this id. GET /api/v1/emails lists those that there are.";
+    SandboxMessageNotFound = "SANDBOX_MESSAGE_NOT_FOUND", NOT_FOUND, "No such message in the sandbox",
+        "The sandbox inbox has no message with this id, or let go of it for newer ones. GET /api/v1/sandbox/messages \
+         lists those that there are.";
     NotFound = "NOT_FOUND", NOT_FOUND, "Not there",
         "There is nothing at this address, or this key may not see it.";
     MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, "Another method is needed",
@@ -137,6 +142,10 @@ pub struct ProblemDocument<'a> {
     code: &'a str,
     /// The fields that are wrong; empty when it is not about fields.
     errors: &'a [FieldProblem],
+    /// With `DOMAIN_ALREADY_ADDED`: the id of the domain that is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    domain_id: Option<DomainId>,
     /// Names this request in the platform's log; the same as the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required)]
@@ -154,6 +163,8 @@ pub struct Problem {
     pub detail: String,
     /// The fields that are wrong.
     pub errors: Vec<FieldProblem>,
+    /// The domain that stands in the way.
+    pub domain_id: Option<DomainId>,
     /// The value of `WWW-Authenticate` (RFC 6750 §3).
     challenge: Option<&'static str>,
 }
@@ -161,13 +172,26 @@ pub struct Problem {
 impl Problem {
     /// A problem with the status of its code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, status: code.status(), detail: detail.into(), errors: Vec::new(), challenge: None }
+        Self {
+            code,
+            status: code.status(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            domain_id: None,
+            challenge: None,
+        }
     }
 
     /// A problem of these fields.
     #[must_use]
     pub fn with_errors(self, errors: Vec<FieldProblem>) -> Self {
         Self { errors, ..self }
+    }
+
+    /// Names the domain that stands in the way.
+    #[must_use]
+    pub fn with_domain(self, domain_id: Option<DomainId>) -> Self {
+        Self { domain_id, ..self }
     }
 
     /// One wrong field.
@@ -198,9 +222,13 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             errors: &self.errors,
+            domain_id: self.domain_id,
             request_id,
         };
-        serde_json::to_vec(&document).unwrap_or_default()
+        let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
+        // A terminal's prompt then starts on a line of its own.
+        bytes.push(b'\n');
+        bytes
     }
 }
 
@@ -229,6 +257,16 @@ impl From<app::Error> for Problem {
             E::NotFound { noun: "domain", .. } => {
                 Self { status: StatusCode::NOT_FOUND, ..new(Code::DomainNotFound) }
             }
+            E::NotFound { noun: "message", .. } => new(Code::MessageNotFound),
+            E::NotFound { noun: "sandbox message", .. } => new(Code::SandboxMessageNotFound),
+            E::NotFound { noun: "zone", id } => Self::new(
+                Code::NotFound,
+                format!("There is no zone {id} in the playground; GET /api/v1/playground/zones lists them."),
+            ),
+            E::NotFound { noun: "record", id } => Self::new(
+                Code::NotFound,
+                format!("There is no record {id} in the playground; GET its zone to see the records there."),
+            ),
             E::NotFound { .. } | E::NoPlayground => new(Code::NotFound),
             E::Invalid(fields) => {
                 let errors = fields
@@ -295,7 +333,9 @@ mod tests {
             (Error::DomainHeldElsewhere(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
             (Error::SenderDomainUnknown(name()), (422, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "domain", id: "x".into() }, (404, "DOMAIN_NOT_FOUND")),
-            (Error::NotFound { noun: "message", id: "x".into() }, (404, "NOT_FOUND")),
+            (Error::NotFound { noun: "message", id: "x".into() }, (404, "MESSAGE_NOT_FOUND")),
+            (Error::NotFound { noun: "sandbox message", id: "x".into() }, (404, "SANDBOX_MESSAGE_NOT_FOUND")),
+            (Error::NotFound { noun: "zone", id: "x".into() }, (404, "NOT_FOUND")),
             (Error::DomainNotAllowedForKey(name()), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY")),
             (Error::DomainTenantMismatch(name()), (403, "DOMAIN_TENANT_MISMATCH")),
             (

@@ -128,27 +128,23 @@ pub fn text(view: &DomainView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::diagnosis::PlannedRecord;
-    use model::{DomainName, Purpose, RecordStatus};
+    use app::diagnosis::{Plan, PlannedRecord, Report};
+    use model::{DomainName, Purpose, Timestamp};
 
     fn record(expected: Expected, replace: Option<&str>) -> RecordReport {
-        RecordReport {
-            planned: PlannedRecord {
-                key: "x".into(),
-                purpose: Purpose::Spf,
-                owner: DomainName::parse("mail.acme.test").unwrap(),
-                ttl: 3600,
-                required: true,
-                expected,
-                explanation: String::new(),
-            },
-            zone: None,
-            status: RecordStatus::Missing,
-            current: Vec::new(),
-            replace: replace.map(str::to_owned),
-            findings: Vec::new(),
-            seen: Vec::new(),
-        }
+        let planned = PlannedRecord {
+            key: "x".into(),
+            purpose: Purpose::Spf,
+            owner: DomainName::parse("mail.acme.test").unwrap(),
+            ttl: 3600,
+            required: true,
+            expected,
+            explanation: String::new(),
+        };
+        let plan = Plan { domain: planned.owner.clone(), profile: "x".into(), records: vec![planned] };
+        let mut record = Report::unchecked(&plan, Timestamp::UNIX_EPOCH).records.remove(0);
+        record.replace = replace.map(str::to_owned);
+        record
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{headers, problem::Problem};
 use app::App;
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method, header},
     middleware::Next,
@@ -28,6 +28,7 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.to_json(Some(&id)));
     }
+    let mut response = end_line(response).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }
@@ -42,6 +43,34 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
     metrics::histogram!("countersign_http_request_seconds", "route" => route, "method" => method)
         .record(elapsed.as_secs_f64());
     response
+}
+
+/// Ends a JSON answer with a line break, so that a terminal's prompt starts on a line of its own. Problems have one.
+async fn end_line(response: Response) -> Response {
+    let is_json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if !is_json {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Another length than before; an answer to HEAD has no body, and need not tell one.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let body = match body.size_hint().exact() {
+        None | Some(0) => body,
+        // All of it is in memory already.
+        Some(_) => match axum::body::to_bytes(body, usize::MAX).await {
+            Ok(bytes) => {
+                let mut bytes = Vec::from(bytes);
+                bytes.push(b'\n');
+                Body::from(bytes)
+            }
+            Err(error) => {
+                tracing::error!(%error, "an answer broke off");
+                Body::empty()
+            }
+        },
+    };
+    Response::from_parts(parts, body)
 }
 
 /// Strangers may send any word as method: metrics have a bounded set of them.

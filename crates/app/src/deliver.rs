@@ -8,13 +8,17 @@ use crate::{
 };
 use jiff::SignedDuration;
 use mail::dkim;
-use model::{EmailAddress, RecordStatus};
+use model::EmailAddress;
 use serde_json::json;
 use smtp::client::{self, Envelope, Target, Timeouts, TlsMode};
+use std::{sync::Arc, time::Duration};
 use store::{ClaimedDelivery, DeliveryResult};
 
-/// How long a claimed delivery is ours: longer than a whole SMTP session may take.
+/// How long a claimed delivery is ours.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long one SMTP session may take: well within the lease, or two would deliver the same message.
+const SESSION: Duration = Duration::from_mins(12);
 
 struct Attempt {
     outcome: AttemptOutcome,
@@ -23,19 +27,29 @@ struct Attempt {
 }
 
 impl App {
-    /// Delivers what is due. Returns how many deliveries were tried.
-    pub async fn deliver_due(&self, batch: u32) -> Result<usize> {
+    /// Starts the delivery of what is due, as much as there are slots. Returns how many it started.
+    pub async fn deliver_due(self: &Arc<Self>) -> Result<usize> {
+        let free = self.delivery_slots.available_permits();
+        if free == 0 {
+            return Ok(0);
+        }
         let now = self.clock.now();
         let lease = now.checked_add(LEASE).unwrap_or(now);
-        let claimed = self.store.claim_deliveries(now, &self.node, lease, batch).await?;
+        let claimed =
+            self.store.claim_deliveries(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
         let count = claimed.len();
-        let deliveries = claimed.into_iter().map(|delivery| async move {
-            let id = delivery.message_id;
-            if let Err(error) = self.deliver(delivery).await {
-                tracing::error!(message = %id, %error, "a delivery could not be written down; it is tried again when its lease ends");
-            }
-        });
-        futures_util::future::join_all(deliveries).await;
+        for delivery in claimed {
+            let permit = Arc::clone(&self.delivery_slots).acquire_owned().await.ok();
+            let app = Arc::clone(self);
+            self.running.spawn(async move {
+                let id = delivery.message_id;
+                if let Err(error) = app.deliver(delivery).await {
+                    tracing::error!(message = %id, %error, "a delivery could not be written down; it is tried again when its lease ends");
+                }
+                drop(permit);
+                app.wake.deliver.notify_one();
+            });
+        }
         Ok(count)
     }
 
@@ -88,7 +102,7 @@ impl App {
         let (key, record) = keys
             .iter()
             .zip(&dkim_records)
-            .find(|(_, record)| record.status == RecordStatus::Verified)
+            .find(|(_, record)| record.was_right())
             .or_else(|| keys.iter().zip(&dkim_records).next())
             .ok_or_else(|| Error::Internal(format!("{name} has no DKIM key")))?;
         let selector = record.planned.owner.labels().next().unwrap_or_default().to_owned();
@@ -123,7 +137,13 @@ impl App {
         };
         let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
         let helo = self.settings.smtp_hostname.to_string();
-        match client::deliver(&target, &helo, &envelope, raw, &Timeouts::default()).await {
+        let timeouts = Timeouts::default();
+        let session = client::deliver(&target, &helo, &envelope, raw, &timeouts);
+        let Ok(outcome) = tokio::time::timeout(SESSION, session).await else {
+            let reply = format!("the session took more than {} minutes", SESSION.as_secs() / 60);
+            return Attempt { outcome: AttemptOutcome::Temporary, code: None, reply };
+        };
+        match outcome {
             Ok(result) => {
                 let refused =
                     result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());

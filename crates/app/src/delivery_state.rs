@@ -27,6 +27,9 @@ pub enum DeliveryState {
 /// RFC 5321 §4.5.4.1 asks to give up after 4 to 5 days; receivers' rate limits rarely outlast three.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
 
+/// However old a message is, it is tried this often.
+const ATTEMPTS_TO_GIVE_UP: u32 = 6;
+
 /// Waits in seconds before each further attempt; the last one repeats.
 const WAITS: [i64; 7] = [30, 120, 300, 900, 1_800, 3_600, 10_800];
 
@@ -40,7 +43,10 @@ pub fn next(
     match outcome {
         AttemptOutcome::Accepted => DeliveryState::Delivered,
         AttemptOutcome::Permanent => DeliveryState::Failed,
-        AttemptOutcome::Temporary if now.duration_since(accepted_at) >= GIVE_UP_AFTER => {
+        // Age alone says nothing: the platform itself may have been down.
+        AttemptOutcome::Temporary
+            if attempts >= ATTEMPTS_TO_GIVE_UP && now.duration_since(accepted_at) >= GIVE_UP_AFTER =>
+        {
             DeliveryState::Failed
         }
         AttemptOutcome::Temporary => {
@@ -65,6 +71,7 @@ mod tests {
         };
         assert_eq!((wait(1), wait(2), wait(7), wait(99)), (30, 120, 10_800, 10_800));
         assert_eq!(next(&AttemptOutcome::Temporary, 20, start, after(72)), DeliveryState::Failed);
+        assert!(matches!(next(&AttemptOutcome::Temporary, 1, start, after(100)), DeliveryState::Deferred(_)));
         assert_eq!(next(&AttemptOutcome::Permanent, 1, start, start), DeliveryState::Failed);
         assert_eq!(next(&AttemptOutcome::Accepted, 1, start, after(99)), DeliveryState::Delivered);
     }

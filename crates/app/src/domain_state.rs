@@ -26,7 +26,7 @@ pub struct State {
     pub warning: bool,
     /// When it was last found verified after not being so.
     pub verified_at: Option<Timestamp>,
-    /// When it will count as failed if nothing changes.
+    /// When it will count as failed if nothing changes; of a failed domain, when it did.
     pub fails_at: Option<Timestamp>,
     /// Checks in a row that failed for certain.
     pub consecutive_failures: u32,
@@ -82,7 +82,7 @@ pub fn next(state: &State, verdict: Verdict, trigger: Trigger, now: Timestamp) -
                 events.push("domain.warning");
             } else if next.consecutive_failures >= FAILURES_TO_GIVE_UP && is_over(state.fails_at, now) {
                 next.status = DomainStatus::Failed;
-                next.fails_at = None;
+                next.fails_at = Some(now);
                 events.push("domain.failed");
             }
         }
@@ -90,7 +90,7 @@ pub fn next(state: &State, verdict: Verdict, trigger: Trigger, now: Timestamp) -
             next.consecutive_failures += 1;
             if is_over(state.fails_at, now) {
                 next.status = DomainStatus::Failed;
-                next.fails_at = None;
+                next.fails_at = Some(now);
                 events.push("domain.failed");
             }
         }

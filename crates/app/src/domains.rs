@@ -8,15 +8,18 @@ use crate::{
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
-use model::{CheckStatus, DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain};
+use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain};
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use store::{
     CheckRecord, DomainFilter, Health, KeySource, KeyState, NewDkimKey, NewDomain, NewEvent, StoreError,
 };
 
 /// How long one check may take in all. A check on demand is answered within it.
 const CHECK_DEADLINE: Duration = Duration::from_secs(8);
+
+/// The only region there is so far.
+const REGION: &str = "local";
 
 /// How long a fresh domain's warm-up takes unless the customer says otherwise.
 const WARMUP_DAYS: u32 = 14;
@@ -119,6 +122,11 @@ impl App {
                 format!("there is no profile \"{wanted}\"; known are {}", known.join(", ")),
             )
         })?;
+        if let Some(region) = request.region.as_deref().filter(|region| *region != REGION) {
+            let shown: String = region.chars().filter(|c| !c.is_control()).take(40).collect();
+            let message = format!("there is no region \"{shown}\"; leave it out, or give \"{REGION}\"");
+            return Err(Error::field("region", message));
+        }
         let now = self.clock.now();
         let id = self.random.domain_id(now);
         let variables = self.new_variables(profile);
@@ -135,7 +143,7 @@ impl App {
             approval_status: "none".to_owned(),
             warmup_started_at: None,
             warmup_days: Some(WARMUP_DAYS),
-            region: Some(request.region.clone().unwrap_or_else(|| "local".to_owned())),
+            region: Some(REGION.to_owned()),
             fallback_region: None,
             fails_at: state.fails_at,
             next_check_at: now,
@@ -168,14 +176,15 @@ impl App {
             // A burst emptied the pool: this request waits for keys of its own.
             Err(StoreError::PoolEmpty) => {
                 let mut keys = Vec::with_capacity(selectors.len());
-                for selector in selectors {
+                for (index, selector) in selectors.into_iter().enumerate() {
                     let key = self.make_dkim_key().await?;
                     keys.push(NewDkimKey {
                         id: key.id,
                         selector,
                         public_key: key.public_key,
                         private_key: key.private_key,
-                        state: KeyState::Active,
+                        // As the store does with keys from the pool: the first one signs.
+                        state: if index == 0 { KeyState::Active } else { KeyState::Standby },
                         created_at: key.created_at,
                     });
                 }
@@ -241,7 +250,13 @@ impl App {
     /// Checks a domain now and answers with the fresh report. Never takes a status away.
     pub async fn verify_domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
         caller.require(Scope::WriteDomains)?;
+        let asked_at = self.clock.now();
+        // One at a time for a domain: who asks meanwhile gets what the check before them finds.
+        let _turn = self.check_turns.of(id).lock().await;
         let domain = self.stored_domain(caller, id).await?;
+        if domain.last_checked_at.is_some_and(|at| at > asked_at) {
+            return self.domain_view(domain).await;
+        }
         self.check(domain, Trigger::Demand).await
     }
 
@@ -264,19 +279,29 @@ impl App {
         Ok(domain)
     }
 
-    /// Checks every domain that is due. Returns how many were checked.
-    pub async fn check_due_domains(&self, batch: u32) -> Result<usize> {
+    /// Starts a check of every domain that is due, as many as there are slots. Returns how many it started.
+    pub async fn check_due_domains(self: &Arc<Self>) -> Result<usize> {
+        let free = self.check_slots.available_permits();
+        if free == 0 {
+            return Ok(0);
+        }
         let now = self.clock.now();
         let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap_or(now);
-        let domains = self.store.claim_due_domains(now, &self.node, lease, batch).await?;
+        let domains =
+            self.store.claim_due_domains(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
         let count = domains.len();
-        let checks = domains.into_iter().map(|domain| async move {
-            let name = domain.name.clone();
-            if let Err(error) = self.check(domain, Trigger::Schedule).await {
-                tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
-            }
-        });
-        futures_util::future::join_all(checks).await;
+        for domain in domains {
+            let permit = Arc::clone(&self.check_slots).acquire_owned().await.ok();
+            let app = Arc::clone(self);
+            self.running.spawn(async move {
+                let name = domain.name.clone();
+                if let Err(error) = app.check(domain, Trigger::Schedule).await {
+                    tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
+                }
+                drop(permit);
+                app.wake.verify.notify_one();
+            });
+        }
         Ok(count)
     }
 
@@ -288,7 +313,10 @@ impl App {
         let observation =
             dns::observe(&self.dns, &plan, &self.settings.policy, move || clock.now(), CHECK_DEADLINE).await;
         let now = self.clock.now();
-        let report = diagnosis::diagnose(&plan, &observation, now);
+        let mut report = diagnosis::diagnose(&plan, &observation, now);
+        if let Some(last) = domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
+            report.keep_certain(&last);
+        }
         let texts = (
             serde_json::to_string(&report).map_err(|error| Error::Internal(error.to_string()))?,
             serde_json::to_string(&observation).map_err(|error| Error::Internal(error.to_string()))?,
@@ -305,6 +333,10 @@ impl App {
                 Ok(stored) => return self.domain_view(stored).await,
                 Err(StoreError::StaleVersion) => {
                     domain = self.store.get_domain(domain.org_id, domain.id).await?;
+                    // What was stored meanwhile was seen later than what we began to look at: it stands.
+                    if domain.last_checked_at.is_some_and(|at| at >= claimed_at) {
+                        return self.domain_view(domain).await;
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -323,10 +355,12 @@ impl App {
     ) -> CheckRecord {
         let state = state_of(domain);
         let (next, event_types) = domain_state::next(&state, report.verdict, trigger, now);
-        let since = match next.status {
-            DomainStatus::Pending => domain.poked_at.unwrap_or(domain.created_at),
-            _ => next.verified_at.unwrap_or(domain.created_at),
+        // A change of status and a poke both start the quick phase anew.
+        let changed_at = match next.status {
+            DomainStatus::Failed => next.fails_at.unwrap_or(now),
+            _ => domain.created_at,
         };
+        let since = domain.poked_at.map_or(changed_at, |poked_at| poked_at.max(changed_at));
         let events = event_types
             .into_iter()
             .map(|event_type| {
@@ -390,13 +424,11 @@ impl App {
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
     pub(crate) fn return_path_host(&self, view: &DomainView) -> DomainName {
-        let own = view.report.records.iter().find(|record| {
-            record.planned.purpose == Purpose::ReturnPath
-                && view.domain.return_path_status == CheckStatus::Verified
-        });
-        match own {
-            Some(record) => record.planned.owner.clone(),
-            None => self
+        let records =
+            || view.report.records.iter().filter(|record| record.planned.purpose == Purpose::ReturnPath);
+        match records().next() {
+            Some(record) if records().all(RecordReport::was_right) => record.planned.owner.clone(),
+            _ => self
                 .settings
                 .platform_zone
                 .prepend("bounce")

@@ -6,6 +6,7 @@ use crate::{
     domains::DomainView,
     error::{Error, FieldError, Result},
 };
+use diagnosis::RecordReport;
 use mail::compose::{Attachment, Composition, Mailbox, compose};
 use model::{DomainStatus, MessageId};
 use serde_json::json;
@@ -93,7 +94,7 @@ impl App {
                 .collect(),
             headers: request.headers,
         };
-        let raw = compose(&composition).map_err(|error| Error::field("message", error.to_string()))?;
+        let raw = compose(&composition).map_err(|error| Error::field(error.field(), error.to_string()))?;
         if raw.len() > self.settings.max_message_size {
             let limit = self.settings.max_message_size;
             return Err(Error::TooLarge { what: "the message", size: raw.len(), limit });
@@ -111,6 +112,16 @@ impl App {
             .collect();
         let data = json!({"from": addresses.from.address, "to": recipients, "subject": request.subject});
         let event = self.event(caller.org_id, "email.accepted", id.to_string(), &data, now);
+        let view = accepted_view(
+            id,
+            &domain.domain,
+            &addresses.from,
+            &recipients,
+            &request.subject,
+            raw.len(),
+            now,
+            &deliveries,
+        );
         let message = NewMessage {
             id,
             org_id: caller.org_id,
@@ -124,7 +135,8 @@ impl App {
         self.accepted(self.store.accept_message(&message, &deliveries, &[event]).await, domain.domain.name)?;
         metrics::counter!("countersign_emails_accepted_total").increment(1);
         self.wake.deliver.notify_one();
-        self.message(caller, id).await
+        // Nothing after the commit may fail: the caller would send again what is on its way.
+        Ok(view)
     }
 
     /// A domain that was deleted between the authorisation and the commit is unknown.
@@ -150,7 +162,11 @@ impl App {
             (_, Some(obstacle)) => {
                 Err(Error::DomainPendingVerification { domain: name.clone(), reason: obstacle.reason })
             }
-            (_, None) => Ok(view),
+            (_, None) if view.report.records.iter().any(RecordReport::was_right_key) => Ok(view),
+            (_, None) => Err(Error::DomainPendingVerification {
+                domain: name.clone(),
+                reason: "it has no DKIM key to sign with that was seen in DNS".to_owned(),
+            }),
         }
     }
 
@@ -181,6 +197,47 @@ impl App {
         caller.require(Scope::ReadEmails)?;
         Ok(self.store.list_messages(caller.org_id, after, limit).await?)
     }
+}
+
+/// A message as it is the moment it was accepted.
+#[expect(clippy::too_many_arguments, reason = "the parts of the message, each once")]
+fn accepted_view(
+    id: MessageId,
+    domain: &store::Domain,
+    from: &Mailbox,
+    recipients: &[model::EmailAddress],
+    subject: &str,
+    size: usize,
+    now: jiff::Timestamp,
+    deliveries: &[NewDelivery],
+) -> MessageView {
+    let message = store::Message {
+        id,
+        org_id: domain.org_id,
+        domain_id: domain.id,
+        tenant_id: domain.tenant_id,
+        from_address: from.address.clone(),
+        recipients: recipients.to_vec(),
+        subject: subject.to_owned(),
+        size: size as u64,
+        created_at: now,
+    };
+    let deliveries = deliveries
+        .iter()
+        .map(|delivery| store::Delivery {
+            message_id: id,
+            recipient: delivery.recipient.clone(),
+            return_path: delivery.return_path.clone(),
+            state: store::DeliveryState::Queued,
+            attempts: 0,
+            next_attempt_at: Some(now),
+            last_code: None,
+            last_reply: None,
+            delivered_at: None,
+            updated_at: now,
+        })
+        .collect();
+    MessageView { message, deliveries, attempts: Vec::new() }
 }
 
 struct Addresses {

@@ -32,9 +32,11 @@ use dns::authority::ZoneSet;
 use jiff::Timestamp;
 use model::OrgId;
 use ports::{Clock, Random};
-use std::sync::Arc;
+use std::{hash::DefaultHasher, sync::Arc};
 use store::{NewEvent, Store};
 use tasks::Wake;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use vault::Vault;
 
 /// The platform, assembled.
@@ -50,8 +52,31 @@ pub struct App {
     pub(crate) zone_turn: tokio::sync::Mutex<()>,
     /// Names this process in leases.
     pub(crate) node: String,
+    pub(crate) check_turns: Turns,
+    pub(crate) check_slots: Arc<Semaphore>,
+    pub(crate) delivery_slots: Arc<Semaphore>,
+    pub(crate) running: TaskTracker,
     /// Pokes for the background tasks.
     pub wake: Wake,
+}
+
+/// How many domains are checked, and how many messages delivered, at the same time.
+const SLOTS: usize = 16;
+
+/// Locks for things that are to be done one at a time each, without a lock for every id there may be.
+pub(crate) struct Turns(Vec<tokio::sync::Mutex<()>>);
+
+impl Turns {
+    fn new() -> Self {
+        Self((0..256).map(|_| tokio::sync::Mutex::new(())).collect())
+    }
+
+    /// The lock of an id; a few ids share one.
+    pub(crate) fn of(&self, id: impl std::hash::Hash) -> &tokio::sync::Mutex<()> {
+        let hash =
+            std::hash::BuildHasher::hash_one(&std::hash::BuildHasherDefault::<DefaultHasher>::default(), id);
+        &self.0[usize::try_from(hash % 256).unwrap_or(0)]
+    }
 }
 
 /// What an [`App`] is made of.
@@ -87,8 +112,18 @@ impl App {
             zones: parts.zones,
             zone_turn: tokio::sync::Mutex::new(()),
             node,
+            check_turns: Turns::new(),
+            check_slots: Arc::new(Semaphore::new(SLOTS)),
+            delivery_slots: Arc::new(Semaphore::new(SLOTS)),
+            running: TaskTracker::new(),
             wake: Wake::default(),
         }
+    }
+
+    /// Waits until no check and no delivery is under way. To be called when the tasks have stopped.
+    pub async fn drained(&self) {
+        self.running.close();
+        self.running.wait().await;
     }
 
     /// The settings in force.

@@ -5,7 +5,7 @@
 use crate::{
     App,
     error::{Error, Result},
-    playground::record_of,
+    playground::{PLAYGROUND_HOST, record_of},
     settings::Settings,
 };
 use dns::authority::{Zone, ZoneSetBuilder};
@@ -29,16 +29,23 @@ impl App {
         let generation = self.store.dns_generation().await?;
         let keys = self.store.published_keys().await?;
         let mut zones = vec![platform_zone(&self.settings, &keys, generation).map_err(internal)?];
+        let mut typed = Vec::new();
         if self.settings.playground {
             zones.push(root_zone(generation));
             zones.push(playground_host_zone(&self.settings, generation).map_err(internal)?);
             for (zone, records) in self.store.all_zones_with_records().await? {
-                zones.push(playground_zone(&zone, &records).map_err(internal)?);
+                typed.push(playground_zone(&zone, &records).map_err(internal)?);
             }
         }
         let mut set = ZoneSetBuilder::new(generation);
         for zone in &zones {
             set.add(zone).map_err(internal)?;
+        }
+        // What somebody typed must never keep our own zone from being served.
+        for zone in &typed {
+            if let Err(error) = set.add(zone) {
+                tracing::warn!(apex = %zone.apex, %error, "a playground zone cannot be served");
+            }
         }
         self.zones.store(Arc::new(set.build()));
         Ok(())
@@ -136,7 +143,7 @@ fn playground_host_zone(
     generation: u64,
 ) -> std::result::Result<Zone, model::DomainNameError> {
     let name_server = DomainName::parse(PLAYGROUND_NAME_SERVER)?;
-    let apex = DomainName::parse("playground.test")?;
+    let apex = DomainName::parse(PLAYGROUND_HOST)?;
     let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
     zone.add("", RecordData::Ns(name_server.clone()))?;
     zone.addresses("ns1", &settings.public_addresses)?;

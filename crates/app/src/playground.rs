@@ -16,6 +16,9 @@ use model::{
 use std::net::{IpAddr, Ipv4Addr};
 use store::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone, StoreError};
 
+/// The zone of the playground's own name server.
+pub(crate) const PLAYGROUND_HOST: &str = "playground.test";
+
 /// What a proxied record answers with (RFC 5737): the proxy's address in place of the alias.
 const PROXY_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 
@@ -98,6 +101,9 @@ fn data_of(
             Ok(RecordData::Mx { preference, exchange: name(value)? })
         }
         RecordType::Txt if value.is_empty() => Err("the value is empty".to_owned()),
+        RecordType::Txt if value.chars().any(char::is_control) => {
+            Err("the value has a line break or another control character".to_owned())
+        }
         RecordType::Txt if value.len() > 4_096 => Err(format!("{} bytes; 4,096 are allowed", value.len())),
         RecordType::Txt => Ok(RecordData::Txt(TxtData::from_text(value))),
         other => Err(format!("{other} records cannot be made here; A, AAAA, CNAME, MX, NS and TXT can")),
@@ -131,7 +137,14 @@ impl App {
         self.require_playground(caller)?;
         let apex = DomainName::parse(apex).map_err(|error| Error::field("apex", error.to_string()))?;
         let platform = &self.settings.platform_zone;
-        if apex.is_at_or_below(platform) || platform.is_below(&apex) || registrable_domain(&apex).is_none() {
+        let own = DomainName::parse(PLAYGROUND_HOST).is_ok_and(|host| apex.is_at_or_below(&host));
+        let label_is_odd = |label: &str| label.starts_with('_') || label == "*";
+        if own
+            || apex.is_at_or_below(platform)
+            || platform.is_below(&apex)
+            || registrable_domain(&apex).is_none()
+            || apex.labels().any(label_is_odd)
+        {
             let message = format!("{apex} cannot be a playground zone; take a name such as acme.test");
             return Err(Error::field("apex", message));
         }
@@ -217,8 +230,12 @@ impl App {
             let owner = &record.planned.owner;
             let holding = zones.iter().filter(|(zone, _)| owner.is_at_or_below(&zone.apex));
             let Some((zone, typed)) = holding.max_by_key(|(zone, _)| zone.apex.label_count()) else {
-                let message =
-                    format!("no playground zone holds {owner}; make one with POST /api/v1/playground/zones");
+                let message = {
+                    let apex = registrable_domain(owner).unwrap_or_else(|| owner.clone());
+                    format!(
+                        "there is no playground zone for {apex}; make one: POST /api/v1/playground/zones {{\"apex\":\"{apex}\"}}"
+                    )
+                };
                 return Err(Error::field("id", message));
             };
             let existing: Vec<publish::Existing<RecordId>> = typed
@@ -300,6 +317,12 @@ fn checked(typed: &TypedRecord, id: RecordId, zone: &PlaygroundZone) -> Result<N
         proxied: typed.proxied,
     };
     owner_of(&new.host, &zone.apex).map_err(|message| Error::field("host", message))?;
+    if record_type == RecordType::Mx && new.priority.is_none() {
+        return Err(Error::field(
+            "priority",
+            "an MX record needs one, such as 10; the value is the host alone",
+        ));
+    }
     data_of(record_type, &new.value, new.priority).map_err(|message| Error::field("value", message))?;
     Ok(new)
 }

@@ -16,8 +16,14 @@ use mail::{
 };
 use model::{EmailAddress, SandboxMessageId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{NewSandboxMessage, StoreError};
+
+/// How long judging one message may take before it is put off.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How many messages are judged at the same time.
+const AT_ONCE: u32 = 4;
 
 /// How many rounds of look-ups one message may need: SPF alone goes at most ten includes deep.
 const MAX_ROUNDS: usize = 40;
@@ -82,53 +88,75 @@ impl Inbox for SandboxInbox {
 }
 
 impl App {
-    /// Judges the messages that were not judged yet. Returns how many.
+    /// Judges the messages that were not judged yet, a few at a time. Returns how many got their verdict.
     pub async fn authenticate_received(&self) -> Result<usize> {
-        let now = self.clock.now();
-        let messages = self.store.unauthenticated_sandbox_messages(now, 20).await?;
-        let count = messages.len();
-        for message in messages {
-            let results = self.authenticate_message(&message).await;
-            let temporary = results.as_ref().is_none_or(has_temporary_error);
-            // DNS that does not answer now may in a moment; after a few tries "temperror" is the honest verdict.
-            if temporary && message.summary.attempts < 3 {
-                let again =
-                    now.checked_add(SignedDuration::from_secs(5 << message.summary.attempts)).unwrap_or(now);
-                self.store.defer_sandbox_authentication(message.summary.id, again).await?;
-                continue;
-            }
-            let Some(results) = results else {
-                tracing::warn!(message = %message.summary.id, "a message needs more DNS look-ups than are allowed");
-                self.store.set_sandbox_authentication(message.summary.id, "null", now).await?;
-                continue;
-            };
-            let json = serde_json::to_string(&results).map_err(|error| Error::Internal(error.to_string()))?;
-            self.store.set_sandbox_authentication(message.summary.id, &json, now).await?;
+        let messages = self.store.unauthenticated_sandbox_messages(self.clock.now(), AT_ONCE).await?;
+        let judged = messages.into_iter().map(|message| self.judge(message));
+        let mut count = 0;
+        for outcome in futures_util::future::join_all(judged).await {
+            count += usize::from(outcome?);
         }
         Ok(count)
     }
 
-    /// `None` when the message asks for more look-ups than one message may cost.
-    async fn authenticate_message(&self, message: &store::SandboxMessage) -> Option<AuthenticationResults> {
-        let received = &message.summary;
-        let envelope = Envelope {
-            client_ip: received.client_ip.parse().ok()?,
-            helo: received.helo.clone(),
-            mail_from: received.mail_from.as_deref().and_then(|text| EmailAddress::parse(text).ok()),
-        };
+    /// Whether the message has its verdict now.
+    async fn judge(&self, message: store::SandboxMessage) -> Result<bool> {
+        let (id, attempts) = (message.summary.id, message.summary.attempts);
+        let message = Arc::new(message);
+        let envelope = Arc::new(envelope_of(&message.summary)?);
+        let in_time = tokio::time::timeout(
+            DEADLINE,
+            self.authenticate_message(Arc::clone(&message), Arc::clone(&envelope)),
+        );
+        let results = in_time.await.ok();
+        let now = self.clock.now();
+        // DNS that does not answer now may in a moment; after a few tries "temperror" is the honest verdict.
+        if attempts < 3 && results.as_ref().is_none_or(has_temporary_error) {
+            let again = now.checked_add(SignedDuration::from_secs(5 << attempts)).unwrap_or(now);
+            self.store.defer_sandbox_authentication(id, again).await?;
+            return Ok(false);
+        }
+        let results = results.unwrap_or_else(|| {
+            let reason = format!("judging it takes more than {} seconds", DEADLINE.as_secs());
+            AuthenticationResults::too_expensive(&envelope, &message.raw, &reason)
+        });
+        let json = serde_json::to_string(&results).map_err(|error| Error::Internal(error.to_string()))?;
+        self.store.set_sandbox_authentication(id, &json, now).await?;
+        Ok(true)
+    }
+
+    /// Looks up what is needed until all is known, or more is asked for than one message may cost.
+    async fn authenticate_message(
+        &self,
+        message: Arc<store::SandboxMessage>,
+        envelope: Arc<Envelope>,
+    ) -> AuthenticationResults {
         let mut answers = Answers::new();
         for _ in 0..MAX_ROUNDS {
-            let needed = match authenticate(&message.raw, &envelope, &answers, received.received_at) {
-                Ok(results) => return Some(results),
-                Err(needed) => needed,
+            let (raw, sender, known) = (Arc::clone(&message), Arc::clone(&envelope), answers.clone());
+            // Hashing a large body and checking signatures is no work for a thread that serves requests.
+            let outcome = tokio::task::spawn_blocking(move || {
+                authenticate(&raw.raw, &sender, &known, raw.summary.received_at)
+            })
+            .await;
+            let needed = match outcome {
+                Ok(Ok(results)) => return results,
+                Ok(Err(needed)) => needed,
+                // A message that breaks a parser is told so once, and not tried again for ever.
+                Err(error) => {
+                    tracing::error!(message = %message.summary.id, %error, "judging a message panicked");
+                    let reason = "the message could not be read";
+                    return AuthenticationResults::too_expensive(&envelope, &message.raw, reason);
+                }
             };
             if answers.len() + needed.0.len() > MAX_LOOKUPS {
-                return None;
+                break;
             }
             let found = self.dns.resolve_needed(&self.settings.policy.resolvers, &needed.0).await;
             answers.extend(found);
         }
-        None
+        let reason = format!("judging it takes more than {MAX_LOOKUPS} DNS look-ups");
+        AuthenticationResults::too_expensive(&envelope, &message.raw, &reason)
     }
 
     /// The inbox, newest first, without the sources.
@@ -162,6 +190,13 @@ impl App {
         caller.require(Scope::Admin)?;
         Ok(self.store.delete_all_sandbox_messages().await?)
     }
+}
+
+fn envelope_of(received: &store::SandboxSummary) -> Result<Envelope> {
+    let client_ip =
+        received.client_ip.parse().map_err(|_| Error::Internal("a client without an address".to_owned()))?;
+    let mail_from = received.mail_from.as_deref().and_then(|text| EmailAddress::parse(text).ok());
+    Ok(Envelope { client_ip, helo: received.helo.clone(), mail_from })
 }
 
 /// The stored verdict of a message.

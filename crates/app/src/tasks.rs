@@ -1,12 +1,9 @@
 //! The background tasks: each reconciles by itself, runs on a poke and on a period, and stops when told.
 
 use crate::{App, error::Result};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-
-/// How many domains are checked, and messages delivered, at the same time.
-const BATCH: u32 = 16;
 
 /// The longest a task sleeps: a poke that got lost, or another node's work, is found by then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
@@ -50,12 +47,22 @@ enum Task {
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
     while !cancel.is_cancelled() {
-        let pause = match task.once(&app).await {
+        // In a task of its own: a panic (in a parser of what strangers send, say) ends this pass, not the task.
+        let pass = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { task.once(&app).await }
+        });
+        let pause = match pass.await {
             // There may be more of it at once.
-            Ok(0) => task.sleep(&app).await,
-            Ok(_) => Duration::ZERO,
-            Err(error) => {
+            Ok(Ok(0)) => task.sleep(&app).await,
+            Ok(Ok(_)) => Duration::ZERO,
+            Ok(Err(error)) => {
                 tracing::warn!(?task, %error, "a background task failed; it goes on in a moment");
+                Duration::from_secs(2)
+            }
+            Err(error) => {
+                tracing::error!(?task, %error, "a background task panicked; it goes on in a moment");
+                metrics::counter!("countersign_task_panics_total").increment(1);
                 Duration::from_secs(2)
             }
         };
@@ -73,12 +80,12 @@ async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
 
 impl Task {
     /// One pass; how much it did.
-    async fn once(self, app: &App) -> Result<usize> {
+    async fn once(self, app: &Arc<App>) -> Result<usize> {
         match self {
             Self::ServeZones => app.serve_zones().await.map(|()| 0),
             Self::FillKeyPool => app.fill_key_pool().await,
-            Self::Verify => app.check_due_domains(BATCH).await,
-            Self::Deliver => app.deliver_due(BATCH).await,
+            Self::Verify => app.check_due_domains().await,
+            Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
         }
     }
@@ -111,12 +118,4 @@ impl Task {
 fn soon(wait: impl TryInto<Duration>) -> Duration {
     // What is due already is tried again in a moment, never in a tight loop: its lease may still be held.
     wait.try_into().unwrap_or(Duration::ZERO).clamp(Duration::from_millis(50), LONGEST_SLEEP)
-}
-
-/// Watches a future until cancellation, for composition roots that run servers beside the tasks.
-pub async fn until_cancelled<F: Future>(cancel: &CancellationToken, future: F) -> Option<F::Output> {
-    tokio::select! {
-        () = cancel.cancelled() => None,
-        output = future => Some(output),
-    }
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
+use tracing_subscriber::EnvFilter;
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,10 +79,10 @@ impl Default for Config {
 /// Flags that set configuration values for one run.
 #[derive(Debug, Clone, Default, clap::Args, Serialize)]
 pub struct Overrides {
-    /// Configuration file
-    #[arg(long, value_name = "FILE", default_value = "countersign.toml")]
+    /// Configuration file [default: countersign.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
     #[serde(skip)]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
     /// Where API and dashboard listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +115,9 @@ pub enum ConfigError {
     /// A file or variable is wrong.
     #[error("the configuration is wrong: {0}")]
     Read(#[from] Box<figment::Error>),
+    /// A file that was named is not there.
+    #[error("there is no file {0}")]
+    NoFile(PathBuf),
     /// One value is wrong.
     #[error("the configuration is wrong: {key} = \"{value}\": {problem}")]
     Value {
@@ -129,8 +133,16 @@ pub enum ConfigError {
 impl Config {
     /// Reads every source.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        if let Some(path) = overrides.config.as_ref().filter(|path| !path.is_file()) {
+            return Err(ConfigError::NoFile(path.clone()));
+        }
         let config: Self = figment(overrides).extract().map_err(Box::new)?;
         config.platform_zone()?;
+        config.master_key()?;
+        if let Err(error) = EnvFilter::try_new(&config.log) {
+            let problem = error.to_string();
+            return Err(ConfigError::Value { key: "log", value: config.log, problem });
+        }
         Ok(config)
     }
 
@@ -184,7 +196,7 @@ const FLAGS: &str = "flag";
 
 fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
-        .merge(Toml::file(&overrides.config))
+        .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
         .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config"]))
         .merge(NamedFlags(overrides))
 }
@@ -224,11 +236,8 @@ mod tests {
         figment::Jail::expect_with(|jail| {
             jail.create_file("countersign.toml", "http = \"127.0.0.1:9000\"\nkey_pool = 7\n")?;
             jail.set_env("COUNTERSIGN_KEY_POOL", "9");
-            let overrides = Overrides {
-                config: "countersign.toml".into(),
-                dns: Some("127.0.0.1:5399".parse().unwrap()),
-                ..Overrides::default()
-            };
+            let overrides =
+                Overrides { dns: Some("127.0.0.1:5399".parse().unwrap()), ..Overrides::default() };
             let config = Config::load(&overrides).unwrap();
             assert_eq!((config.http.port(), config.key_pool, config.dns.port()), (9000, 9, 5399));
             let shown = Config::describe(&overrides).unwrap();
@@ -249,7 +258,7 @@ mod tests {
     fn mistakes_are_named() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("countersign.toml", "htpp = \"127.0.0.1:9000\"\n")?;
-            let overrides = Overrides { config: "countersign.toml".into(), ..Overrides::default() };
+            let overrides = Overrides::default();
             let error = Config::load(&overrides).unwrap_err().to_string();
             assert!(error.contains("htpp"), "{error}");
             Ok(())

@@ -120,6 +120,7 @@ pub struct Instance {
 impl Instance {
     /// Starts a development instance: everything on the configured addresses, with a playground.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        only_loopback(config)?;
         let folder = &config.data;
         let lock = lock_folder(folder)?;
         let random = Random::system();
@@ -130,6 +131,11 @@ impl Instance {
             .await
             .map_err(|source| StartError::Store { path: path.clone(), source })?;
         check_vault(&vault, &store, &random, &path).await?;
+        // The folder's lock proves that nobody else works on this database.
+        store
+            .release_all_leases()
+            .await
+            .map_err(|source| StartError::Store { path: path.clone(), source })?;
 
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
         let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones)).await.map_err(
@@ -197,11 +203,22 @@ impl Instance {
         })
     }
 
+    /// Waits until something that should run for ever has ended; says what is known of it.
+    pub async fn broken(&mut self) -> String {
+        match self.running.join_next().await {
+            Some(Err(error)) => format!("a part of the platform panicked: {error}"),
+            _ => "a listener or a background task has ended; the log may say why".to_owned(),
+        }
+    }
+
     /// Stops taking work, lets what is in flight finish for a bounded time, and returns.
     pub async fn stop(mut self) {
         self.cancel.cancel();
-        let drained =
-            tokio::time::timeout(DRAIN, async { while self.running.join_next().await.is_some() {} }).await;
+        let drained = tokio::time::timeout(DRAIN, async {
+            while self.running.join_next().await.is_some() {}
+            self.app.drained().await;
+        })
+        .await;
         if drained.is_err() {
             tracing::warn!("something was still running after {} seconds and was cut off", DRAIN.as_secs());
             self.running.shutdown().await;
@@ -232,6 +249,23 @@ fn listen_error(
         _ => error.to_string(),
     };
     StartError::Listen { what, flag, address, problem }
+}
+
+/// There is no login yet: nothing of a development instance may be reached from elsewhere.
+fn only_loopback(config: &Config) -> Result<(), StartError> {
+    for (key, address) in [("http", config.http), ("dns", config.dns), ("smtp", config.smtp)] {
+        if !address.ip().is_loopback() {
+            return Err(StartError::Config(ConfigError::Value {
+                key,
+                value: address.to_string(),
+                problem: format!(
+                    "dev has no login and listens on this machine only; give 127.0.0.1:{}",
+                    address.port()
+                ),
+            }));
+        }
+    }
+    Ok(())
 }
 
 fn lock_folder(folder: &Path) -> Result<File, StartError> {
@@ -308,10 +342,12 @@ async fn api_key(app: &App, org_id: OrgId, folder: &Path) -> Result<String, Star
     let path = folder.join(API_KEY_FILE);
     if let Ok(text) = fs::read_to_string(&path) {
         let key = text.trim().to_owned();
-        if app.authenticate(&key).await.is_ok() {
-            return Ok(key);
+        match app.authenticate(&key).await {
+            Ok(_) => return Ok(key),
+            // Not a key of this database: it was moved or edited. A new one takes its place.
+            Err(app::Error::Unauthenticated(_)) => {}
+            Err(error) => return Err(other(error)),
         }
-        // Not a key of this database: it was moved or edited. A new one takes its place.
         fs::remove_file(&path).map_err(|source| StartError::File { path: path.clone(), source })?;
     }
     let key = app.create_api_key(org_id, "development", &Scope::ALL).await.map_err(other)?;

@@ -53,7 +53,7 @@ Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did n
 Examples:
   countersign config
   COUNTERSIGN_KEY_POOL=100 countersign config
-  countersign config > countersign.toml      a file to start from")]
+  countersign config > my.toml               a file to start from: countersign dev --config my.toml")]
     Config {
         #[command(flatten)]
         overrides: Overrides,

@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use model::DomainStatus;
 use std::sync::{Arc, OnceLock};
 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -59,7 +60,9 @@ async fn render_metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     if let Ok(gauges) = app.gauges().await {
         #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
         let float = |number: u64| number as f64;
-        for (status, count) in gauges.domains {
+        for &status in DomainStatus::ALL {
+            let count =
+                gauges.domains.iter().find(|(found, _)| *found == status).map_or(0, |(_, count)| *count);
             metrics::gauge!("countersign_domains", "status" => status.as_str()).set(float(count));
         }
         metrics::gauge!("countersign_queue_deliveries").set(float(gauges.queued));

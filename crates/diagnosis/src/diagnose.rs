@@ -105,8 +105,16 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
         _ => None,
     });
     let current = current_values(&context);
-    let report =
-        RecordReport { planned: planned.clone(), zone, status, current, replace, findings: Vec::new(), seen };
+    let report = RecordReport {
+        planned: planned.clone(),
+        zone,
+        status,
+        last_certain: None,
+        current,
+        replace,
+        findings: Vec::new(),
+        seen,
+    };
     (report, findings)
 }
 

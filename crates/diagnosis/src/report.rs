@@ -51,6 +51,9 @@ pub struct RecordReport {
     pub zone: Option<DomainName>,
     /// What became of it.
     pub status: RecordStatus,
+    /// The last status that was certain, where that is known.
+    #[serde(default)]
+    pub last_certain: Option<RecordStatus>,
     /// The values at the name now, for people.
     pub current: Vec<String>,
     /// The value to publish in the place of `current`, where that is not simply the planned one (SPF merge).
@@ -73,6 +76,19 @@ pub struct Seen {
 }
 
 impl RecordReport {
+    /// The status now, or the last one that was certain.
+    pub fn certain_status(&self) -> Option<RecordStatus> {
+        match self.status {
+            RecordStatus::Unknown | RecordStatus::Pending => self.last_certain,
+            certain => Some(certain),
+        }
+    }
+
+    /// Whether the record was right when that was last known.
+    pub fn was_right(&self) -> bool {
+        self.certain_status() == Some(RecordStatus::Verified)
+    }
+
     /// The name as the panel of a DNS host wants it: relative to the zone DNS told, else to the guess of the
     /// public suffix list.
     pub fn host(&self) -> String {
@@ -91,6 +107,11 @@ impl RecordReport {
         self.replace.clone().unwrap_or_else(|| self.planned.expected.value())
     }
 
+    /// Whether this is a DKIM record that was right when that was last known.
+    pub fn was_right_key(&self) -> bool {
+        self.is_dkim() && self.was_right()
+    }
+
     /// Whether this is a record for DKIM.
     pub fn is_dkim(&self) -> bool {
         self.planned.purpose == Purpose::Dkim
@@ -102,6 +123,21 @@ impl RecordReport {
 }
 
 impl Report {
+    /// Takes over from an earlier report what was certain then and is unknown now: since when nobody answers, a
+    /// record that was right is still the best guess for those who sign mail and choose a return path. The verdict
+    /// and the findings stay this report's own.
+    pub fn keep_certain(&mut self, earlier: &Self) {
+        for record in &mut self.records {
+            let before = earlier.records.iter().find(|before| before.planned == record.planned);
+            record.last_certain = match record.status {
+                RecordStatus::Unknown | RecordStatus::Pending => {
+                    before.and_then(RecordReport::certain_status)
+                }
+                certain => Some(certain),
+            };
+        }
+    }
+
     /// The report of a plan that was not looked at yet: every record unknown, nothing found.
     pub fn unchecked(plan: &crate::Plan, now: Timestamp) -> Self {
         let records = plan
@@ -111,6 +147,7 @@ impl Report {
                 planned: planned.clone(),
                 zone: None,
                 status: RecordStatus::Unknown,
+                last_certain: None,
                 current: Vec::new(),
                 replace: None,
                 findings: Vec::new(),

@@ -1,7 +1,7 @@
 //! Findings and records with their words, for API and web.
 
 use crate::{
-    catalogue::{self, Place},
+    catalogue::{self, Place, Setting},
     clock,
     hosts::{self, Candidate, Host},
     paste::{Paste, Step},
@@ -112,7 +112,52 @@ pub fn finding_view_at(finding: &Finding, report: &Report, host: &Host, now: Tim
 pub(crate) fn guide(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Vec<Step> {
     let record = finding.record.as_deref().and_then(|key| record(report, key));
     let zone = record.and_then(|record| record.zone.as_ref()).or(report.zone.as_ref());
-    catalogue::guide(finding, &Place { host, zone, record, now })
+    catalogue::guide_in(finding, &Place { host, zone, record, now }, setting(report))
+}
+
+/// An audit is a single look at a domain that is not registered.
+fn setting(report: &Report) -> Setting {
+    if report.profile == "audit" { Setting::Audit } else { Setting::Registered }
+}
+
+/// What a check of this report did not look at. An audit cannot list selectors (RFC 6376 §3.1): it looks at those that
+/// are named.
+pub fn not_checked(report: &Report) -> &'static [&'static str] {
+    let has_dkim = report.records.iter().any(RecordReport::is_dkim);
+    if setting(report) == Setting::Audit && !has_dkim { &["dkim"] } else { &[] }
+}
+
+/// One line for an audit in which no resolver gave any answer at all.
+pub fn silence(report: &Report) -> Option<String> {
+    if setting(report) != Setting::Audit || report.records.is_empty() {
+        return None;
+    }
+    let mut resolvers: Vec<&str> = Vec::new();
+    for record in &report.records {
+        let reasons = report.findings.iter().find_map(|finding| match &finding.defect {
+            Defect::DnsUnanswered { reasons, .. }
+                if finding.record.as_deref() == Some(record.planned.key.as_str()) =>
+            {
+                Some(reasons)
+            }
+            _ => None,
+        })?;
+        if record.status != RecordStatus::Unknown || reasons.is_empty() {
+            return None;
+        }
+        for reason in reasons {
+            let (address, what) = reason.strip_prefix("resolver ")?.split_once(": ")?;
+            // Whoever refuses, fails or sends something damaged is there.
+            if !(what.starts_with("no answer in time") || what.starts_with("unreachable")) {
+                return None;
+            }
+            if !resolvers.contains(&address) {
+                resolvers.push(address);
+            }
+        }
+    }
+    let right = if resolvers.len() == 1 { "Is the address right?" } else { "Are the addresses right?" };
+    Some(format!("Nothing answers at {}. {right}", shown::list(&resolvers)))
 }
 
 fn record<'a>(report: &'a Report, key: &str) -> Option<&'a RecordReport> {
@@ -174,8 +219,11 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
             }
         }
         RecordStatus::Unknown => {
-            "Whether it is there is not known: DNS has not given a clear answer. It is checked again."
-                .to_owned()
+            let again = match setting(report) {
+                Setting::Registered => "It is checked again.",
+                Setting::Audit => "Run the check again in a few minutes.",
+            };
+            format!("Whether it is there is not known: DNS has not given a clear answer. {again}")
         }
         RecordStatus::Missing => {
             first.map_or_else(|| "It is not there yet.".to_owned(), |title| format!("{title}."))
@@ -233,6 +281,9 @@ pub fn summary(report: &Report) -> String {
     };
     match report.verdict {
         Verdict::Pass if fix > 0 => improvements(format!("verified, {} to fix", things(fix))),
+        Verdict::Pass if improve == 0 && !not_checked(report).is_empty() => {
+            "SPF and DMARC are good; DKIM was not checked".to_owned()
+        }
         Verdict::Pass if improve == 0 => "all good".to_owned(),
         Verdict::Pass => improvements("verified".to_owned()),
         Verdict::Fail if fix > 0 => improvements(format!("{} to fix", things(fix))),

@@ -15,4 +15,16 @@ impl Store {
     pub async fn ping_read(&self) -> Result<(), StoreError> {
         self.read_first(sql("SELECT at FROM write_probe WHERE id = 1")).await.map(drop)
     }
+
+    /// Takes every lease back. Only for a process that knows to be alone, at its start: whoever held them is dead.
+    pub async fn release_all_leases(&self) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        for statement in [
+            "UPDATE domains SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
+            "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
+        ] {
+            sql(statement).run(&mut tx).await?;
+        }
+        tx.commit().await
+    }
 }

@@ -17,7 +17,11 @@ async fn what_is_not_there_is_a_problem_too() {
     for id in ["dom_x", "msg_01JD0000000000000000000000", "dom_01JD0000000000000000000000", "%ff", "%00"] {
         platform.get(&format!("/api/v1/domains/{id}")).await.assert_problem(404, "DOMAIN_NOT_FOUND");
     }
-    platform.get("/api/v1/emails/x").await.assert_problem(404, "NOT_FOUND");
+    platform.get("/api/v1/emails/x").await.assert_problem(404, "MESSAGE_NOT_FOUND");
+    platform.get("/api/v1/sandbox/messages/x").await.assert_problem(404, "SANDBOX_MESSAGE_NOT_FOUND");
+    let zone = platform.get("/api/v1/playground/zones/x").await;
+    zone.assert_problem(404, "NOT_FOUND");
+    assert!(zone.json()["detail"].as_str().unwrap().contains("no zone x"), "{}", zone.text);
 }
 
 #[tokio::test]
@@ -44,6 +48,9 @@ async fn every_answer_is_named_and_not_kept() {
         let answer = platform.call(method, path, "").await;
         assert_eq!(answer.header(header::CACHE_CONTROL), "no-store", "{method} {path}");
         assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+        if method == "GET" && answer.header(header::CONTENT_TYPE).ends_with("json") {
+            assert!(answer.text.ends_with("}\n"), "{path}: {:?}", answer.text);
+        }
         ids.insert(answer.header("x-request-id").to_owned());
     }
     assert_eq!(ids.len(), 5);
@@ -55,6 +62,9 @@ async fn requests_are_read_strictly() {
     let post = |body: &'static str| platform.call("POST", "/api/v1/domains", body);
     post("{\"domain\":").await.assert_problem(400, "INVALID_JSON");
     post("{\"domain\":1}").await.assert_problem(422, "INVALID_REQUEST");
+    let array = post("[\"a.test\",null,null,null]").await;
+    array.assert_problem(422, "INVALID_REQUEST");
+    assert_eq!(array.json()["detail"], "the body must be a JSON object");
     let unknown = post("{\"domain\":\"a.test\",\"doman\":1}").await;
     unknown.assert_problem(422, "INVALID_REQUEST");
     assert_eq!(unknown.json()["errors"][0]["field"], "doman");

@@ -43,6 +43,6 @@ async fn an_empty_inbox_lists_and_clears() {
     let cleared = platform.call("DELETE", "/api/v1/sandbox/messages", "").await.json();
     assert_eq!((&cleared["deleted"], &cleared["count"]), (&json!(true), &json!(0)));
     let missing = "/api/v1/sandbox/messages/sbx_01JD0000000000000000000000";
-    platform.get(missing).await.assert_problem(404, "NOT_FOUND");
-    platform.get(&format!("{missing}/raw")).await.assert_problem(404, "NOT_FOUND");
+    platform.get(missing).await.assert_problem(404, "SANDBOX_MESSAGE_NOT_FOUND");
+    platform.get(&format!("{missing}/raw")).await.assert_problem(404, "SANDBOX_MESSAGE_NOT_FOUND");
 }

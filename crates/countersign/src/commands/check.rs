@@ -61,9 +61,14 @@ pub async fn run(arguments: &CheckArgs) -> Exit {
         Ok(report) => {
             let text = show(&report, arguments);
             let mut out = std::io::stdout().lock();
-            // A reader that has seen enough (`head`) closes the pipe.
-            drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-            exit_of(&report)
+            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                // A reader that has seen enough (`head`) closes the pipe.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    drop(writeln!(std::io::stderr(), "error: the result could not be written: {error}"));
+                    Exit::Usage
+                }
+                _ => exit_of(&report),
+            }
         }
         Err(problem) => {
             drop(writeln!(std::io::stderr(), "error: {problem}"));
@@ -83,7 +88,14 @@ fn exit_of(report: &Report) -> Exit {
 async fn report(arguments: &CheckArgs) -> Result<Report, String> {
     let text = arguments.domain.rsplit('@').next().unwrap_or_default();
     let domain = DomainName::parse(text).map_err(|error| error.to_string())?;
+    if domain.as_str().starts_with('*') {
+        return Err(format!("{domain} is a wildcard; give a domain that mail comes from"));
+    }
     for selector in &arguments.selector {
+        if selector.contains("._domainkey") {
+            let short = selector.split("._domainkey").next().unwrap_or_default();
+            return Err(format!("the selector \"{selector}\" is a whole name; give only \"{short}\""));
+        }
         domain
             .prepend(&format!("{selector}._domainkey"))
             .map_err(|error| format!("the selector \"{selector}\": {error}"))?;

@@ -42,7 +42,11 @@ fn mistakes_are_told_with_what_to_do() {
         (vec!["check", "example.com", "--resolver", "nonsense"], "give an IP address"),
         (vec!["check"], "Usage"),
         (vec!["nonsense"], "Usage"),
-        (vec!["config", "--config", "/nonexistent/x.toml", "--http", "nonsense"], "invalid"),
+        (vec!["check", "example.com", "--selector", "s1._domainkey.example.com"], "give only \"s1\""),
+        (vec!["config", "--http", "nonsense"], "invalid"),
+        (vec!["config", "--config", "/nonexistent/x.toml"], "there is no file /nonexistent/x.toml"),
+        (vec!["config", "--log", "nonsense=["], "log"),
+        (vec!["dev", "--http", "0.0.0.0:0"], "no login"),
     ] {
         let output = countersign(&arguments);
         let text = said(&output);

@@ -56,7 +56,12 @@ async fn names_are_normalised_and_an_address_stands_for_its_domain() {
             ("TXT", "_dmarc.notices.acme.test"),
         ]
     );
-    assert_eq!(domain["records"][1]["value"], "key1.notices.acme.test.dkim.send.countersign.test");
+    // The target has a token: a left-over alias proves nothing for whoever adds the domain next.
+    let token = domain["dkim_tokens"][0].as_str().unwrap();
+    assert_eq!(
+        text(&domain["records"][1], "value"),
+        format!("{token}.notices.acme.test.dkim.send.countersign.test")
+    );
     platform.stop().await;
 }
 

@@ -1,12 +1,12 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::Place;
+use super::{Place, spf_terms};
 use crate::{
     clock,
     paste::{Step, fill},
     shown::{self, list, value},
 };
-use diagnosis::{Defect, Finding, Remedy, observation::Server};
+use diagnosis::{Defect, Expected, Finding, Remedy, observation::Server};
 use model::{DomainName, RecordType};
 
 /// The steps as lines of text.
@@ -14,9 +14,23 @@ pub fn steps(finding: &Finding, place: &Place<'_>) -> Vec<String> {
     guide(finding, place).iter().map(ToString::to_string).collect()
 }
 
-/// The steps, with the fields of records apart. Never empty.
+/// Who is told: what is promised depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// The owner of a domain that is registered here: it is checked again by itself.
+    Registered,
+    /// Whoever ran a single check: nothing happens by itself, and no service of ours is concerned.
+    Audit,
+}
+
+/// The steps for a registered domain, with the fields of records apart. Never empty.
 pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
-    let mut steps = before(&finding.defect, place);
+    guide_in(finding, place, Setting::Registered)
+}
+
+/// The steps, with the fields of records apart. Never empty.
+pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
+    let mut steps = before(finding, place, setting);
     match &finding.remedy {
         Remedy::Nothing => steps.extend(nothing(&finding.defect)),
         Remedy::Add { name, record_type, value, preference } => {
@@ -40,10 +54,11 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
         }
         Remedy::FixDelegation { name } => steps.extend(fix_delegation(name)),
         Remedy::WaitUntil { at } => steps.push(say(format!(
-            "Nothing to change: older answers run out by {}. It is checked again then.",
-            clock::until(*at, place.now)
+            "Nothing to change: older answers run out by {}. {} then.",
+            clock::until(*at, place.now),
+            if setting == Setting::Audit { "Run the check again" } else { "It is checked again" }
         ))),
-        Remedy::CheckAgain => steps.extend(check_again(&finding.defect)),
+        Remedy::CheckAgain => steps.extend(check_again(&finding.defect, setting)),
         Remedy::AskOperator => {
             steps.push(say(
                 "Nothing to change in your zone. The operator of this sending service has to act; tell them what this line says.",
@@ -57,6 +72,7 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
             steps.push(say("To stay with the registered domain is possible: then nothing has to change."));
         }
     }
+    steps.extend(after(&finding.defect, place));
     steps
 }
 
@@ -65,8 +81,8 @@ pub(super) fn say(text: impl Into<String>) -> Step {
 }
 
 /// What has to be said first, whatever the remedy.
-fn before(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
-    match defect {
+fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
+    match &finding.defect {
         Defect::TxtQuotesPasted { .. } if place.host.quotes => {
             vec![say("Enter the value with exactly one pair of quotation marks around each part, as shown.")]
         }
@@ -78,18 +94,26 @@ fn before(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
             value(&zone.to_string()),
             value(&expected.absolute())
         ))],
-        Defect::SpfInvalid { record, reason, .. } => vec![
-            say(format!(
-                "What is wrong in it: {}. Mended, it may keep all else that it holds.",
-                value(reason)
-            )),
-            say(format!(
-                "The new record below is for this service alone: add the parts for your other senders from the present one, {}",
-                value(record)
-            )),
-        ],
+        Defect::SpfInvalid { record, reason, .. } => spf_invalid(record, reason, &finding.remedy),
+        Defect::SpfMechanismAbsent { current, rules, .. } => {
+            let behind = spf_terms::behind_all(current, rules);
+            if behind.is_empty() {
+                return Vec::new();
+            }
+            vec![say(format!(
+                "Move {} in front of all, as in the record below: what stands behind all is never looked at.",
+                value(&behind.join(" "))
+            ))]
+        }
+        Defect::DmarcInvalid { .. } => vec![say(
+            "The record below is a start: keep your own policy (p=…) and your own rua addresses when you replace the one that is there.",
+        )],
         Defect::DkimMultipleRecords { count, .. } => {
-            vec![say(format!("Of the {count} records, keep one: the one with our key."))]
+            let kept = match setting {
+                Setting::Registered => "the one with our key",
+                Setting::Audit => "the one with the key that your mail is signed with",
+            };
+            vec![say(format!("Of the {count} records, keep one: {kept}."))]
         }
         Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
             vec![say(format!("Set these records right: {}.", list(missing)))]
@@ -103,6 +127,43 @@ fn before(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
         ))],
         _ => Vec::new(),
     }
+}
+
+/// Which part is wrong, and what the new record makes of it.
+fn spf_invalid(record: &str, reason: &str, remedy: &Remedy) -> Vec<Step> {
+    let mut steps = vec![say(format!("What is wrong in it: {}.", value(reason)))];
+    if let Remedy::MergeSpf { replace_with, .. } = remedy {
+        let gone = spf_terms::missing_from(replace_with, record);
+        if !gone.is_empty() {
+            steps.push(say(format!("Not kept as it is: {}", list(&gone))));
+        }
+        steps.push(say(
+            "The new record keeps every part that can be read. Where a part was left out, enter what was meant by it.",
+        ));
+    }
+    steps
+}
+
+/// What has to be said last, whatever the remedy.
+fn after(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
+    let Defect::TxtQuotesPasted { found, .. } = defect else { return Vec::new() };
+    let Some(record) = place.record else { return Vec::new() };
+    let (kind, start) = match record.planned.expected {
+        Expected::Spf { .. } => ("SPF", "v=spf1"),
+        Expected::Dmarc { .. } => ("DMARC", "v=dmarc1"),
+        _ => return Vec::new(),
+    };
+    let is_another = |text: &&String| {
+        *text != found && text.trim_start_matches(['"', ' ']).to_ascii_lowercase().starts_with(start)
+    };
+    let others: Vec<&String> = record.current.iter().filter(is_another).collect();
+    if others.is_empty() {
+        return Vec::new();
+    }
+    vec![say(format!(
+        "Beside it is {}. Then leave only one {kind} record: receivers accept no more than one.",
+        list(&others)
+    ))]
 }
 
 fn nothing(defect: &Defect) -> Vec<Step> {
@@ -298,15 +359,18 @@ fn fix_delegation(name: &DomainName) -> Vec<Step> {
     ]
 }
 
-fn check_again(defect: &Defect) -> Vec<Step> {
+fn check_again(defect: &Defect, setting: Setting) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Defect::DnsUnanswered { reasons, .. } = defect
         && !reasons.is_empty()
     {
         steps.push(say(format!("What the servers said: {}.", list(reasons))));
     }
-    steps.push(say(
-        "Nothing to change for now: this is checked again by itself, and nothing is taken from the domain meanwhile.",
-    ));
+    steps.push(say(match setting {
+        Setting::Registered => {
+            "Nothing to change for now: this is checked again by itself, and nothing is taken from the domain meanwhile."
+        }
+        Setting::Audit => "Run the check again in a few minutes.",
+    }));
     steps
 }

@@ -76,7 +76,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: "spf_mechanism_absent",
-        title: "The SPF record does not hold our mechanism",
+        title: "The SPF record does not reach our mechanism",
         what: "An SPF record is there, and our mechanism is not in it, or stands behind all, where it is never reached.",
         why: "Mail sent through this service does not pass SPF.",
         how: &[
@@ -88,7 +88,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "spf_invalid",
         title: "The SPF record does not evaluate",
         what: "The record has a mistake, or evaluating it needs more lookups than are allowed.",
-        why: "The result is a permanent error, for this service and for every other one in the record.",
+        why: "The result is a permanent error: mail of every service in the record fails SPF.",
         how: &[
             "Mend what is named.",
             "With more than 10 lookups: take out services that are no longer used, or give them a subdomain.",
@@ -132,7 +132,9 @@ pub(super) const PAGES: &[Page] = &[
         title: "The DMARC record is ignored",
         what: "A record is at the name, and receivers ignore it because of how it is written.",
         why: "An ignored record protects nothing and brings no reports.",
-        how: &["Replace the record by one that starts with v=DMARC1 and has a valid p= tag."],
+        how: &[
+            "Replace the record by one that starts with v=DMARC1 and has a valid p= tag. Keep your own policy and rua addresses.",
+        ],
         references: &["RFC 9989 §4.7", "RFC 9989 §4.8"],
     },
 ];

@@ -8,9 +8,10 @@ mod dns_pages;
 mod guide;
 mod mail_pages;
 mod place;
+mod spf_terms;
 mod title;
 
-pub use guide::{guide, steps};
+pub use guide::{Setting, guide, guide_in, steps};
 pub use place::Place;
 pub use title::title;
 

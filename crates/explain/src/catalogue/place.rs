@@ -57,12 +57,13 @@ impl Place<'_> {
     }
 
     pub(super) fn open(&self, name: &DomainName) -> String {
-        format!(
-            "At {}, open {} for {}",
-            self.host.name,
-            self.host.page,
-            value(&self.zone_of(name).to_string())
-        )
+        // The zone comes last: its name may hold what looks like a slot.
+        self.host
+            .steps
+            .open
+            .replace("{name}", &self.host.name)
+            .replace("{where}", &self.host.page)
+            .replace("{zone}", &value(&self.zone_of(name).to_string()))
     }
 
     pub(super) fn add(

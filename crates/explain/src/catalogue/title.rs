@@ -1,5 +1,6 @@
 //! One line for each finding: what was seen, with its names.
 
+use super::spf_terms;
 use crate::shown::{list, value};
 use diagnosis::{Defect, Finding, observation::Server};
 use model::DomainName;
@@ -121,8 +122,17 @@ fn mail_title(defect: &Defect) -> String {
         Defect::SpfMultipleRecords { name, records } => {
             format!("{} SPF records at {}", records.len(), n(name))
         }
-        Defect::SpfMechanismAbsent { name, rules, .. } => {
-            format!("The SPF record at {} does not hold {}", n(name), value(rules))
+        Defect::SpfMechanismAbsent { name, current, rules } => {
+            let behind = spf_terms::behind_all(current, rules);
+            if behind.is_empty() {
+                format!("The SPF record at {} does not hold {}", n(name), value(rules))
+            } else {
+                let behind = value(&behind.join(" "));
+                format!(
+                    "In the SPF record at {}, {behind} stands behind all, so receivers never reach it",
+                    n(name)
+                )
+            }
         }
         Defect::SpfInvalid { name, reason, .. } => {
             format!("The SPF record at {} does not evaluate: {}", n(name), value(reason))

@@ -33,6 +33,10 @@ pub enum HostFileError {
 pub(crate) const SLOTS: &[&str] =
     &["name", "where", "zone", "type", "host", "full", "value", "ttl", "priority", "record"];
 
+pub(super) fn open_step() -> String {
+    "At {name}, open {where} for {zone}".to_owned()
+}
+
 pub(super) fn edit_steps() -> Vec<String> {
     ["At {name}, open {where} for {zone} and edit this {type} record: {host}", "{record}", "Save."]
         .map(str::to_owned)
@@ -79,6 +83,11 @@ fn problem(id: &str, host: &Host) -> Option<(&'static str, String)> {
         return say("delay_usual", "is above delay_max");
     }
     let steps = &host.steps;
+    let open =
+        ["{name}", "{where}", "{zone}"].iter().fold(steps.open.clone(), |text, slot| text.replace(slot, ""));
+    if !steps.open.contains("{zone}") || open.contains(['{', '}']) {
+        return say("steps.open", "needs {zone}, and can hold {name} and {where} beside it");
+    }
     for (field, lines, whole) in [
         ("steps.add", &steps.add, true),
         ("steps.edit", &steps.edit, true),
@@ -139,6 +148,8 @@ mod tests {
         assert!(error.starts_with("hosts/cloudflare.toml, field name_servers: "), "{error}");
         let error = broken("open {zone}", "open {zoen}");
         assert!(error.starts_with("hosts/cloudflare.toml, field steps.add: "), "{error}");
+        let error = broken("[steps]", "[steps]\nopen = \"Open {host}\"");
+        assert!(error.starts_with("hosts/cloudflare.toml, field steps.open: "), "{error}");
         let error = broken("ttl_min = 60", "ttl_min = 6000");
         assert_eq!(error, "hosts/cloudflare.toml, field ttl_default: is below ttl_min");
     }

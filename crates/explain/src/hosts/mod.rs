@@ -152,6 +152,9 @@ impl Default for Labels {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepTemplates {
+    /// To get to the zone's records; the beginning of a sentence. Only `{name}`, `{where}` and `{zone}` are filled.
+    #[serde(default = "file::open_step")]
+    pub open: String,
     /// To add a record.
     pub add: Vec<String>,
     /// To change a record.

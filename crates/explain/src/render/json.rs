@@ -2,8 +2,8 @@
 
 use super::headline;
 use crate::view;
-use diagnosis::{RecordReport, Report};
-use model::Timestamp;
+use diagnosis::{Expected, RecordReport, Report};
+use model::{CheckStatus, Purpose, Timestamp};
 use serde_json::{Value, json};
 
 /// The report as JSON: statuses, records, findings with their words, and the DNS host.
@@ -21,10 +21,11 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "checked_at": report.checked_at,
         "verdict": report.verdict,
         "summary": headline(report),
-        "spf_status": report.spf_status,
-        "dkim_status": report.dkim_status,
-        "dmarc_status": report.dmarc_status,
-        "return_path_status": report.return_path_status,
+        "spf_status": status(report, Purpose::Spf, report.spf_status),
+        "dkim_status": status(report, Purpose::Dkim, report.dkim_status),
+        "dmarc_status": status(report, Purpose::Dmarc, report.dmarc_status),
+        "return_path_status": status(report, Purpose::ReturnPath, report.return_path_status),
+        "not_checked": view::not_checked(report),
         "zone": report.zone,
         "name_servers": report.name_servers,
         "dns_host": view::dns_host(report),
@@ -33,6 +34,16 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "visible_everywhere_by": report.visible_everywhere_by,
         "questions_asked": report.questions_asked,
     })
+}
+
+/// The status of a mechanism; none where the plan has no record for it, for nothing is missing then.
+fn status(report: &Report, purpose: Purpose, status: CheckStatus) -> Option<CheckStatus> {
+    let is_planned = report.records.iter().any(|record| {
+        let planned = &record.planned;
+        planned.purpose == purpose
+            || (purpose == Purpose::Spf && matches!(planned.expected, Expected::Spf { .. }))
+    });
+    is_planned.then_some(status)
 }
 
 fn record(record: &RecordReport, report: &Report, now: Timestamp) -> Value {

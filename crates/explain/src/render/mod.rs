@@ -115,6 +115,9 @@ fn footer(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, St
     if let Some(at) = report.visible_everywhere_by {
         lines.push(("visible everywhere", format!("by {}", clock::until(at, options.now))));
     }
+    if let Some(silence) = view::silence(report) {
+        lines.push(("no answer", silence));
+    }
     if options.verbose {
         lines.push((
             "checked",
@@ -125,6 +128,10 @@ fn footer(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, St
                 shown::value(&report.profile)
             ),
         ));
+    }
+    if !view::not_checked(report).is_empty() {
+        let dkim = "dkim (selectors cannot be listed; name yours with --selector NAME)";
+        lines.push(("not checked", dkim.to_owned()));
     }
     lines
 }

@@ -239,3 +239,172 @@ fn a_value_that_an_audit_cannot_know_is_not_given_to_paste() {
         ]
     );
 }
+
+/// An audit of SPF and DMARC: what the check of a domain that is not registered makes.
+fn audit(verdict: Verdict, status: RecordStatus) -> Report {
+    let mut report = report(verdict, status, CLOUDFLARE);
+    report.profile = "audit".to_owned();
+    report.records.retain(|record| !record.is_dkim() && record.planned.purpose != model::Purpose::Dkim);
+    for record in &mut report.records {
+        if let diagnosis::Expected::Spf { rules } = &mut record.planned.expected {
+            *rules = None;
+        }
+    }
+    report
+}
+
+#[test]
+fn an_audit_without_selectors_says_that_dkim_was_not_checked() {
+    let report = audit(Verdict::Pass, RecordStatus::Verified);
+    insta::assert_snapshot!("audit_text", render::text(&report, &options()));
+    let json = render::json(&report, now());
+    assert_eq!(json["not_checked"], serde_json::json!(["dkim"]));
+    assert_eq!(json["dkim_status"], serde_json::Value::Null);
+    assert_eq!(json["return_path_status"], serde_json::Value::Null);
+    assert_eq!((&json["spf_status"], &json["dmarc_status"]), (&"verified".into(), &"verified".into()));
+    let registered = render::json(&missing_and_doubled(), now());
+    assert_eq!(registered["not_checked"], serde_json::json!([]));
+    assert_eq!(registered["dkim_status"], "verified");
+}
+
+#[test]
+fn an_audit_promises_nothing_that_happens_by_itself() {
+    let mut report = audit(Verdict::Unknown, RecordStatus::Unknown);
+    report.zone = None;
+    report.name_servers.clear();
+    let answers = |reasons: &[&str]| {
+        let mut report = report.clone();
+        for key in ["spf", "dmarc"] {
+            let defect = Defect::DnsUnanswered {
+                name: n("mail.acme.test"),
+                record_type: RecordType::Txt,
+                reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+            };
+            report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Warning, Some(key)));
+        }
+        report
+    };
+    let silent = answers(&["resolver 127.0.0.1:1: unreachable (Connection refused)"]);
+    let text = render::text(&silent, &options());
+    insta::assert_snapshot!("audit_silent_text", text);
+    let wait = finding(defects_first(), Remedy::WaitUntil { at: later() }, Severity::Info, None);
+    assert_eq!(
+        steps_of(&wait, &silent),
+        ["Nothing to change: older answers run out by 14:32 UTC, in 9 minutes. Run the check again then."]
+    );
+    let refused = answers(&["resolver 127.0.0.1:1: no answer in time", "resolver 9.9.9.9:53: REFUSED"]);
+    assert!(!render::text(&refused, &options()).contains("Nothing answers"), "one of them refused");
+}
+
+fn defects_first() -> Defect {
+    Defect::DomainNotFound { name: n("acme.test") }
+}
+
+#[test]
+fn an_invalid_spf_record_is_mended_in_an_audit() {
+    let mut report = audit(Verdict::Fail, RecordStatus::Verified);
+    let current = "v=spf1 ipv4:192.0.2.1 include:_spf.other.example ~all".to_owned();
+    let defect = Defect::SpfInvalid {
+        name: n("mail.acme.test"),
+        record: current.clone(),
+        reason: "in \"ipv4:192.0.2.1\": there is no such mechanism".to_owned(),
+    };
+    let remedy = Remedy::MergeSpf {
+        name: n("mail.acme.test"),
+        current: vec![current],
+        replace_with: "v=spf1 ip4:192.0.2.1 include:_spf.other.example ~all".to_owned(),
+    };
+    set(&mut report, "spf", RecordStatus::Failed, finding(defect, remedy, Severity::Error, Some("spf")));
+    insta::assert_snapshot!("audit_spf_invalid_text", render::text(&report, &options()));
+}
+
+#[test]
+fn rules_behind_all_are_said_to_stand_there() {
+    let defect = Defect::SpfMechanismAbsent {
+        name: n("mail.acme.test"),
+        current: "v=spf1 mx ~all include:spf.send.example".to_owned(),
+        rules: "include:spf.send.example".to_owned(),
+    };
+    let remedy = Remedy::MergeSpf {
+        name: n("mail.acme.test"),
+        current: vec!["v=spf1 mx ~all include:spf.send.example".to_owned()],
+        replace_with: "v=spf1 mx include:spf.send.example ~all".to_owned(),
+    };
+    let finding = finding(defect, remedy, Severity::Warning, Some("spf"));
+    assert_eq!(
+        explain::title(&finding),
+        "In the SPF record at mail.acme.test, include:spf.send.example stands behind all, so receivers never reach it"
+    );
+    let steps = steps_of(&finding, &report(Verdict::Fail, RecordStatus::Failed, CLOUDFLARE));
+    assert!(steps[0].starts_with("Move include:spf.send.example in front of all"), "{steps:?}");
+}
+
+#[test]
+fn a_record_beside_pasted_quotes_is_not_forgotten() {
+    let quoted = "\"v=DMARC1; p=none\"".to_owned();
+    let defect = Defect::TxtQuotesPasted {
+        name: n("_dmarc.mail.acme.test"),
+        found: quoted.clone(),
+        expected: "v=DMARC1; p=none".to_owned(),
+    };
+    let remedy = Remedy::Replace {
+        name: n("_dmarc.mail.acme.test"),
+        record_type: RecordType::Txt,
+        current: vec![quoted.clone()],
+        value: "v=DMARC1; p=none".to_owned(),
+        preference: None,
+    };
+    let mut report = report(Verdict::Fail, RecordStatus::Verified, CLOUDFLARE);
+    set(&mut report, "dmarc", RecordStatus::Failed, finding(defect, remedy, Severity::Error, Some("dmarc")));
+    let last = |report: &Report| steps_of(&report.findings[0], report).pop().unwrap();
+    report.records.last_mut().unwrap().current = vec![quoted.clone()];
+    assert!(!last(&report).contains("only one"));
+    report.records.last_mut().unwrap().current = vec![quoted, "v=DMARC1; p=reject".to_owned()];
+    assert_eq!(
+        last(&report),
+        "Beside it is v=DMARC1; p=reject. Then leave only one DMARC record: receivers accept no more than one."
+    );
+}
+
+#[test]
+fn a_dmarc_record_that_is_replaced_keeps_what_its_owner_chose() {
+    let name = n("_dmarc.mail.acme.test");
+    let record = "v=DMARC1; p=maybe; rua=mailto:me@acme.test".to_owned();
+    let remedy = Remedy::Replace {
+        name: name.clone(),
+        record_type: RecordType::Txt,
+        current: vec![record.clone()],
+        value: "v=DMARC1; p=none".to_owned(),
+        preference: None,
+    };
+    let defect = Defect::DmarcInvalid { name, record, reason: "p=maybe is no policy".to_owned() };
+    let finding = finding(defect, remedy, Severity::Error, Some("dmarc"));
+    let steps = steps_of(&finding, &report(Verdict::Fail, RecordStatus::Failed, CLOUDFLARE));
+    assert!(steps[0].contains("keep your own policy (p=…) and your own rua addresses"), "{steps:?}");
+}
+
+#[test]
+fn the_playground_is_opened_by_its_zone() {
+    let report = report(Verdict::Fail, RecordStatus::Failed, &["ns1.playground.test"]);
+    let name = n("_dmarc.mail.acme.test");
+    let add = |value: &str| Remedy::Add {
+        name: name.clone(),
+        record_type: RecordType::Txt,
+        value: value.to_owned(),
+        preference: None,
+    };
+    let remove = Remedy::Remove { name: name.clone(), record_types: vec![RecordType::Txt], values: vec![] };
+    let edit = Remedy::Replace {
+        name: name.clone(),
+        record_type: RecordType::Txt,
+        current: vec!["x".to_owned()],
+        value: "y".to_owned(),
+        preference: None,
+    };
+    for remedy in [add("v=DMARC1; p=none"), add("v=spf1 … ~all"), remove, edit] {
+        let defect = Defect::DmarcMissing { name: name.clone() };
+        let steps = steps_of(&finding(defect, remedy, Severity::Error, Some("dmarc")), &report);
+        let first = steps.iter().find(|step| step.contains("open")).unwrap();
+        assert!(first.starts_with("In the playground, open the zone acme.test"), "{first}");
+    }
+}

@@ -1,7 +1,7 @@
 //! A made-up finding for every defect, and made-up reports.
 
 use diagnosis::{
-    Defect, Expected, Finding, PlannedRecord, RecordReport, Remedy, Report, Seen, observation::Server,
+    Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen, observation::Server,
 };
 use model::{
     CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
@@ -132,30 +132,29 @@ pub fn record(
     expected: Expected,
     status: RecordStatus,
 ) -> RecordReport {
-    RecordReport {
-        planned: PlannedRecord {
-            key: key.to_owned(),
-            purpose,
-            owner: n(owner),
+    let planned = PlannedRecord {
+        key: key.to_owned(),
+        purpose,
+        owner: n(owner),
+        ttl: 3600,
+        required: purpose == Purpose::Dkim,
+        expected,
+        explanation: String::new(),
+    };
+    let plan =
+        Plan { domain: n("mail.acme.test"), profile: "three-cname".to_owned(), records: vec![planned] };
+    let mut record = Report::unchecked(&plan, now()).records.remove(0);
+    record.zone = Some(n("acme.test"));
+    record.status = status;
+    record.seen = vec![
+        Seen {
+            server: authority("ns1.acme.test", 1),
+            right: Some(status == RecordStatus::Verified),
             ttl: 3600,
-            required: purpose == Purpose::Dkim,
-            expected,
-            explanation: String::new(),
         },
-        zone: Some(n("acme.test")),
-        status,
-        current: Vec::new(),
-        replace: None,
-        findings: Vec::new(),
-        seen: vec![
-            Seen {
-                server: authority("ns1.acme.test", 1),
-                right: Some(status == RecordStatus::Verified),
-                ttl: 3600,
-            },
-            Seen { server: resolver(), right: None, ttl: 0 },
-        ],
-    }
+        Seen { server: resolver(), right: None, ttl: 0 },
+    ];
+    record
 }
 
 /// A report of the profile with three aliases; all records with the same status, and no finding.
