@@ -243,7 +243,7 @@ fn a_value_that_an_audit_cannot_know_is_not_given_to_paste() {
 /// An audit of SPF and DMARC: what the check of a domain that is not registered makes.
 fn audit(verdict: Verdict, status: RecordStatus) -> Report {
     let mut report = report(verdict, status, CLOUDFLARE);
-    report.profile = "audit".to_owned();
+    "audit".clone_into(&mut report.profile);
     report.records.retain(|record| !record.is_dkim() && record.planned.purpose != model::Purpose::Dkim);
     for record in &mut report.records {
         if let diagnosis::Expected::Spf { rules } = &mut record.planned.expected {
