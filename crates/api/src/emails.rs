@@ -307,26 +307,10 @@ async fn send_email(
     Authenticated(caller): Authenticated,
     Json(request): Json<SendEmailRequest, LARGE>,
 ) -> Result<Response, Problem> {
-    let view = app.send_email(&caller, request.into_email()?).await.map_err(refused)?;
+    let view = app.send_email(&caller, request.into_email()?).await?;
     let location = format!("/api/v1/emails/{}", view.message.id);
     let body = axum::Json(EmailObject::new(&view));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
-}
-
-/// What composing says of the header field Subject is about the request's field of that name.
-fn refused(error: app::Error) -> Problem {
-    let is_subject =
-        |error: &FieldError| error.field == "message" && error.message.starts_with("\"Subject\"");
-    match error {
-        app::Error::Invalid(errors) if errors.iter().any(is_subject) => {
-            let rename = |error: FieldError| {
-                let field = if is_subject(&error) { "subject".to_owned() } else { error.field };
-                FieldError { field, message: error.message }
-            };
-            app::Error::Invalid(errors.into_iter().map(rename).collect()).into()
-        }
-        other => other.into(),
-    }
 }
 
 /// A message, its recipients and every attempt.
@@ -398,14 +382,6 @@ mod tests {
         .unwrap_err();
         let fields: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["attachments[1].content", "attachments[2].content"]);
-    }
-
-    #[test]
-    fn a_long_subject_is_named_as_the_requests_field() {
-        let problem = refused(app::Error::field("message", "\"Subject\" is too long for a header field"));
-        assert_eq!(problem.errors[0].field, "subject");
-        assert!(problem.detail.starts_with("subject: "), "{}", problem.detail);
-        assert_eq!(refused(app::Error::field("message", "x")).errors[0].field, "message");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a deleted domain leaves behind at the DNS host: the records that were seen there and are ours.
 //!
-//! A record is named only when the newest report saw our content at its place. Of an SPF record that other services
+//! A record is named only when the newest report saw our content at its place, or could not see and an earlier one
+//! was certain. Of an SPF record that other services
 //! share, only our mechanisms are named: whoever deleted the whole of it would stop the mail of all the others.
 
 use app::diagnosis::{Expected, RecordReport, Report};
@@ -22,7 +23,7 @@ pub struct Leftover {
     /// `delete`: the record can go. `edit`: only `take_out` can, the rest belongs to others.
     #[schema(example = "delete")]
     action: &'static str,
-    /// The record's value as it was seen last.
+    /// The record's value as it was seen last; as it was planned, where the last check got no answer.
     value: String,
     /// What to take out of the value; null where the whole record can go.
     #[schema(required)]
@@ -48,7 +49,7 @@ pub fn of(report: &Report) -> Vec<Leftover> {
 pub fn message(domain: &str, leftovers: &[Leftover]) -> String {
     if leftovers.is_empty() {
         return format!(
-            "{domain} was deleted. None of its records was seen at your DNS host, so there is nothing to remove."
+            "{domain} was deleted. At the last check none of its records was seen at your DNS host: there is nothing to remove."
         );
     }
     let list: Vec<String> = leftovers.iter().map(ToString::to_string).collect();
@@ -60,6 +61,7 @@ pub fn message(domain: &str, leftovers: &[Leftover]) -> String {
 
 fn leftover(record: &RecordReport) -> Option<Leftover> {
     let (value, take_out) = match &record.planned.expected {
+        expected if record.current.is_empty() => remembered(record, expected)?,
         Expected::Spf { rules: Some(rules) } => {
             record.current.iter().find_map(|current| shared_spf(current, rules))?
         }
@@ -73,6 +75,19 @@ fn leftover(record: &RecordReport) -> Option<Leftover> {
         value,
         take_out,
     })
+}
+
+/// What an earlier check was certain of, where the last one got no answer. What else is in a policy or an SPF record
+/// is not known then.
+fn remembered(record: &RecordReport, expected: &Expected) -> Option<(String, Option<String>)> {
+    let is_there = matches!(record.status, RecordStatus::Unknown | RecordStatus::Pending)
+        && record.last_certain == Some(RecordStatus::Verified);
+    match expected {
+        _ if !is_there => None,
+        Expected::Dmarc { .. } | Expected::Spf { rules: None } | Expected::Dkim { public_key: None } => None,
+        Expected::Spf { rules: Some(rules) } => Some((expected.value(), Some(rules.clone()))),
+        _ => Some((expected.value(), None)),
+    }
 }
 
 /// The value at the name that is ours alone.
@@ -116,6 +131,15 @@ mod tests {
     use model::{DomainName, Purpose, Timestamp};
 
     fn told(expected: Expected, status: RecordStatus, current: &[&str]) -> Option<String> {
+        told_after(None, expected, status, current)
+    }
+
+    fn told_after(
+        last_certain: Option<RecordStatus>,
+        expected: Expected,
+        status: RecordStatus,
+        current: &[&str],
+    ) -> Option<String> {
         let planned = PlannedRecord {
             key: "x".into(),
             purpose: Purpose::Spf,
@@ -128,6 +152,7 @@ mod tests {
         let plan = Plan { domain: planned.owner.clone(), profile: "x".into(), records: vec![planned] };
         let mut report = Report::unchecked(&plan, Timestamp::UNIX_EPOCH);
         report.records[0].status = status;
+        report.records[0].last_certain = last_certain;
         report.records[0].current = current.iter().map(|text| (*text).to_owned()).collect();
         of(&report).first().map(ToString::to_string)
     }
@@ -150,6 +175,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_there_is_remembered_while_dns_does_not_answer() {
+        let verified = Some(RecordStatus::Verified);
+        let after = |expected| told_after(verified, expected, RecordStatus::Unknown, &[]);
+        let target = DomainName::parse("a.dkim.send.test").unwrap();
+        let cname = after(Expected::Cname { target, dkim_key: None });
+        assert_eq!(cname.as_deref(), Some("CNAME g.example"));
+        let spf = after(Expected::Spf { rules: Some("include:spf.send.test".into()) });
+        assert_eq!(spf.as_deref(), Some("TXT g.example: take out only include:spf.send.test; keep the rest"));
+        assert_eq!(after(Expected::Dmarc { suggested: "v=DMARC1; p=none".into() }), None);
+    }
+
+    #[test]
     fn only_what_was_seen_and_is_ours_is_named() {
         let name = |text: &str| DomainName::parse(text).unwrap();
         let cname = || Expected::Cname { target: name("a.dkim.send.test"), dkim_key: None };
@@ -162,6 +199,7 @@ mod tests {
         let dmarc = || Expected::Dmarc { suggested: "v=DMARC1; p=none".into() };
         assert_eq!(told(dmarc(), RecordStatus::Verified, &["v=DMARC1; p=reject"]), None);
         assert!(told(dmarc(), RecordStatus::Verified, &["v=DMARC1; p=none"]).is_some());
+        assert!(told(cname(), RecordStatus::Unknown, &[]).is_none(), "never seen");
         let mx = || Expected::Mx { preference: 10, exchange: name("mx.send.test") };
         assert!(told(mx(), RecordStatus::Failed, &["5 mx.other.test", "20 mx.send.test"]).is_some());
         assert_eq!(told(mx(), RecordStatus::Failed, &["5 mx.other.test"]), None);
