@@ -198,6 +198,8 @@ fn is_breaking(defect: &Defect) -> bool {
             | Defect::DkimKeyMismatched { .. }
             | Defect::DkimKeyInvalid { .. }
             | Defect::DkimKeyWeak { .. }
+            | Defect::SpfTooManyLookups { .. }
+            | Defect::SpfIncludeBroken { .. }
     )
 }
 

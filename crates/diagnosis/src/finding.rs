@@ -224,6 +224,24 @@ defects! {
         /// Why.
         reason: String,
     }
+    /// The SPF record needs more look-ups than receivers make: a permanent error (RFC 7208 §4.6.4).
+    SpfTooManyLookups = "spf_too_many_lookups" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The first term past the limit, and whose record it is in.
+        term: String,
+    }
+    /// A term of the SPF record leads to a permanent error (RFC 7208 §5.2, §6.1).
+    SpfIncludeBroken = "spf_include_broken" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// What is wrong.
+        problem: String,
+    }
     /// The SPF record lets everyone send.
     SpfPassesAll = "spf_passes_all" {
         /// The name.

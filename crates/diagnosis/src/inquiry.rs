@@ -11,6 +11,7 @@
 use crate::{
     observation::{Ask, Observation, Question, Server},
     plan::{Expected, Plan, PlannedRecord},
+    spf_tree,
     view::View,
 };
 use model::{DomainName, RecordData, RecordType};
@@ -83,6 +84,13 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
         }
         for target in alias_targets(&view, record) {
             wanted.resolvers(&Question { name: target, record_type: target_type(record) });
+        }
+        if matches!(record.expected, Expected::Spf { .. })
+            && let Some(Err(open)) = spf_tree::evaluate(&view, &record.owner)
+        {
+            for question in open {
+                wanted.resolvers(&question);
+            }
         }
         // Only when those questions have their answers is it known whether there is something to look for.
         if main_questions(record).iter().all(|question| view.is_answered(question, policy, &servers)) {

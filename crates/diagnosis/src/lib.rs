@@ -13,6 +13,7 @@ pub mod observation;
 pub mod plan;
 pub mod profile;
 pub mod report;
+mod spf_tree;
 pub mod view;
 
 pub use diagnose::diagnose;

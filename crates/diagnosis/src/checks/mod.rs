@@ -28,11 +28,13 @@ mod record_misplaced;
 mod record_missing;
 mod record_wrong_type;
 pub mod resolver_cache_stale;
+mod spf_include_broken;
 mod spf_invalid;
 mod spf_mechanism_absent;
 mod spf_missing;
 mod spf_multiple_records;
 mod spf_passes_all;
+mod spf_too_many_lookups;
 pub mod subdomain_recommended;
 mod txt_quotes_pasted;
 mod txt_wrong_value;
@@ -103,6 +105,8 @@ const RIGHT: &[Check] = &[
     dkim_key_weak::check,
     dmarc_inherited::check,
     spf_passes_all::check,
+    spf_too_many_lookups::check,
+    spf_include_broken::check,
 ];
 
 /// Says why a record is not right.
@@ -283,11 +287,7 @@ pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
         if view.exchanges(&name, record_type).is_empty() {
             return;
         }
-        let answer = match view.fact(&name, record_type) {
-            Fact::Agreed(says) => answer_of(says),
-            Fact::Disagreed(mut all) => answer_of(all.swap_remove(0).1),
-            Fact::Unknown(reasons) => Answer::TempError(reasons.join("; ")),
-        };
+        let answer = answer_of_fact(view.fact(&name, record_type));
         answers.insert(Question { name, record_type }, answer);
     };
     for ancestor in domain.ancestors().take(127) {
@@ -303,6 +303,15 @@ pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
         }
     }
     answers
+}
+
+/// A fact as an evaluation takes it.
+pub fn answer_of_fact(fact: Fact) -> Answer {
+    match fact {
+        Fact::Agreed(says) => answer_of(says),
+        Fact::Disagreed(mut all) => answer_of(all.swap_remove(0).1),
+        Fact::Unknown(reasons) => Answer::TempError(reasons.join("; ")),
+    }
 }
 
 fn answer_of(says: Says) -> Answer {

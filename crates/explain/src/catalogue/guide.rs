@@ -118,6 +118,14 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
             vec![say(format!("Set these records right: {}.", list(missing)))]
         }
+        Defect::SpfTooManyLookups { term, .. } => vec![say(format!(
+            "Take out includes of services that no longer send for you, or write the ip4: and ip6: ranges of one in its place, until ten look-ups are enough. The first one past the limit is {}.",
+            value(term)
+        ))],
+        Defect::SpfIncludeBroken { problem, .. } => vec![say(format!(
+            "Take that part out of the record, or ask the service it belongs to for the right name. What is wrong: {}.",
+            value(problem)
+        ))],
         Defect::SpfPassesAll { .. } => {
             vec![say("End the record with ~all or -all in place of +all, so that only listed servers pass.")]
         }

@@ -96,6 +96,26 @@ pub(super) const PAGES: &[Page] = &[
         references: &["RFC 7208 §4.6", "RFC 7208 §4.6.4"],
     },
     Page {
+        code: "spf_too_many_lookups",
+        title: "SPF needs too many look-ups",
+        what: "The SPF record, with all that it includes, makes receivers look up more than ten names, or more than two that do not exist.",
+        why: "Receivers stop at the limit and count the whole record as an error, so no sender passes SPF.",
+        how: &[
+            "Take out includes of services that no longer send for you.",
+            "Write the ip4: and ip6: ranges of a service in place of its include, where it publishes them.",
+            "Send with a subdomain that has an SPF record of its own.",
+        ],
+        references: &["RFC 7208 §4.6.4"],
+    },
+    Page {
+        code: "spf_include_broken",
+        title: "A part of SPF ends in an error",
+        what: "A part of the SPF record leads to a name without an SPF record, with several, or with one that does not parse.",
+        why: "Receivers count the whole record as an error for every sender that the parts before it do not name.",
+        how: &["Take the part out, or ask the service that it belongs to for the right name."],
+        references: &["RFC 7208 §5.2", "RFC 7208 §6.1"],
+    },
+    Page {
         code: "spf_passes_all",
         title: "The SPF record lets everyone send",
         what: "The record ends in +all, so that every server on the internet passes.",

@@ -90,6 +90,8 @@ pub fn title(finding: &Finding) -> String {
         | Defect::SpfMultipleRecords { .. }
         | Defect::SpfMechanismAbsent { .. }
         | Defect::SpfInvalid { .. }
+        | Defect::SpfTooManyLookups { .. }
+        | Defect::SpfIncludeBroken { .. }
         | Defect::SpfPassesAll { .. }
         | Defect::DmarcMissing { .. }
         | Defect::DmarcMultipleRecords { .. }
@@ -136,6 +138,12 @@ fn mail_title(defect: &Defect) -> String {
         }
         Defect::SpfInvalid { name, reason, .. } => {
             format!("The SPF record at {} does not evaluate: {}", n(name), value(reason))
+        }
+        Defect::SpfTooManyLookups { name, .. } => {
+            format!("The SPF record at {} needs more DNS look-ups than receivers make", n(name))
+        }
+        Defect::SpfIncludeBroken { name, problem, .. } => {
+            format!("The SPF record at {} ends in an error: {}", n(name), value(problem))
         }
         Defect::SpfPassesAll { name, .. } => format!("The SPF record at {} lets every server send", n(name)),
         Defect::DmarcMissing { name } => format!("No DMARC policy at {}", n(name)),
