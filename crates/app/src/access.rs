@@ -110,8 +110,8 @@ fn hash(secret: &str) -> Vec<u8> {
 }
 
 impl App {
-    /// Makes a key and returns its secret, which is never shown again.
-    pub async fn create_api_key(&self, org_id: OrgId, name: &str, scopes: &[Scope]) -> Result<String> {
+    /// Makes a key that may do what `rights` may, and returns its secret, which is never shown again.
+    pub async fn create_api_key(&self, name: &str, rights: &Caller) -> Result<String> {
         let now = self.clock.now();
         let start = format!("{PREFIX}{}", self.random.token(RANDOM_LENGTH));
         let secret = format!("{start}{}", checksum(&start));
@@ -119,13 +119,13 @@ impl App {
             .insert_api_key(
                 &store::NewApiKey {
                     id: self.random.api_key_id(now),
-                    org_id,
+                    org_id: rights.org_id,
                     name: name.to_owned(),
                     secret_hash: hash(&secret).into(),
                     display_prefix: secret[..PREFIX.len() + 6].to_owned(),
-                    scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-                    allowed_domain_ids: None,
-                    tenant_id: None,
+                    scopes: rights.scopes.clone(),
+                    allowed_domain_ids: rights.allowed_domain_ids.clone(),
+                    tenant_id: rights.tenant_id,
                     created_at: now,
                 },
                 &[],

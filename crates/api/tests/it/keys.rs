@@ -1,7 +1,7 @@
 //! Who gets in.
 
 use crate::platform::Platform;
-use app::access::Scope;
+use app::access::{Caller, Scope};
 use axum::http::header;
 
 #[tokio::test]
@@ -29,8 +29,9 @@ async fn every_operation_of_the_document_is_refused_without_a_valid_key() {
 async fn a_key_may_do_what_its_scopes_say() {
     let platform = Platform::start().await;
     let id = platform.add_domain("mail.acme.test").await;
-    let scopes = [Scope::ReadDomains];
-    let key = platform.app.create_api_key(platform.org_id, "reader", &scopes).await.unwrap();
+    let scopes = vec![Scope::ReadDomains.as_str().to_owned()];
+    let reader = Caller { scopes, ..Caller::owner(platform.org_id) };
+    let key = platform.app.create_api_key("reader", &reader).await.unwrap();
     for path in [format!("/api/v1/domains/{id}"), "/api/v1/profiles".to_owned()] {
         assert_eq!(platform.call_with(&key, "GET", &path, "").await.status, 200);
     }

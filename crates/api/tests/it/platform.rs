@@ -3,7 +3,7 @@
 use api::router;
 use app::{
     App, Parts, Settings, Transport,
-    access::Scope,
+    access::Caller,
     diagnosis::{Profile, inquiry::Policy},
     ports::{Clock, Random},
     store::{SandboxLimits, Store, StoreOptions},
@@ -116,7 +116,7 @@ impl Platform {
             zones: Arc::default(),
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();
-        let key = app.create_api_key(org_id, "all", &Scope::ALL).await.unwrap();
+        let key = app.create_api_key("all", &Caller::owner(org_id)).await.unwrap();
         Self { router: router(Arc::clone(&app)), app, org_id, key }
     }
 

@@ -1,7 +1,13 @@
 //! From added to proven in the inbox.
 
-use crate::support::{Platform, codes, text};
+use crate::support::{Api, Folder, Platform, codes, config, text};
+use app::ports::Clock;
+use countersign::Instance;
 use serde_json::json;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 #[tokio::test]
 async fn a_domain_goes_from_added_to_proven_in_the_inbox() {
@@ -51,6 +57,7 @@ async fn a_domain_goes_from_added_to_proven_in_the_inbox() {
     api.until(&path, all_verified).await;
     let (sent, received) = api.send_and_receive(&message).await;
     assert_eq!(sent["recipients"][0]["attempts"].as_array().unwrap().len(), 1);
+    assert_eq!(received["tls"], true, "handed over by STARTTLS");
     let authentication = &received["authentication"];
     assert_eq!(authentication["spf"]["result"], "pass");
     assert_eq!(authentication["spf"]["domain"], "bounce.mail.acme.test");
@@ -96,4 +103,30 @@ async fn a_domain_that_breaks_is_warned_and_goes_on_sending() {
     let checked = api.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!(text(&checked, "status"), "verified");
     platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_domain_without_its_records_fails_after_72_hours_and_can_still_recover() {
+    let folder = Folder::new();
+    let hours = Arc::new(AtomicI64::new(0));
+    let shift = Arc::clone(&hours);
+    let clock = Clock::new(move || {
+        let later = jiff::SignedDuration::from_hours(shift.load(Ordering::Relaxed));
+        countersign::instance::system_time().checked_add(later).unwrap()
+    });
+    let instance = Instance::start_at(&config(&folder), clock).await.unwrap();
+    let api = Api::new(instance.http, &instance.api_key);
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    api.until(&path, |domain| !domain["last_checked_at"].is_null()).await;
+    hours.store(71, Ordering::Relaxed);
+    let checked = api.post(&format!("{path}/verify"), &json!({})).await;
+    assert_eq!(text(&checked, "status"), "pending");
+    hours.store(73, Ordering::Relaxed);
+    instance.app.wake.verify.notify_one();
+    let failed = api.until(&path, |domain| domain["status"] == "failed").await;
+    assert_eq!(failed["can_send"], false);
+    api.post(&format!("/playground/domains/{}/publish", text(&domain, "id")), &json!({})).await;
+    api.until(&path, |domain| domain["status"] == "verified").await;
+    instance.stop().await;
 }
