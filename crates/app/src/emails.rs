@@ -162,12 +162,18 @@ impl App {
             (_, Some(obstacle)) => {
                 Err(Error::DomainPendingVerification { domain: name.clone(), reason: obstacle.reason })
             }
-            (_, None) if view.report.records.iter().any(RecordReport::was_right_key) => Ok(view),
+            (_, None) if self.has_usable_key(&view) => Ok(view),
             (_, None) => Err(Error::DomainPendingVerification {
                 domain: name.clone(),
                 reason: "it has no DKIM key to sign with that was seen in DNS".to_owned(),
             }),
         }
+    }
+
+    /// Whether the domain has keys of ours, and one of them was seen in DNS.
+    fn has_usable_key(&self, view: &DomainView) -> bool {
+        self.settings.profile(&view.domain.profile).is_some_and(|profile| profile.dkim_keys > 0)
+            && view.report.records.iter().any(RecordReport::was_right_key)
     }
 
     /// A message of the caller's organisation and what became of it.

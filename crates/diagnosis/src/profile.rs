@@ -95,6 +95,16 @@ pub enum ProfileError {
         /// What is wrong.
         problem: String,
     },
+    /// Keys and records do not go together.
+    #[error(
+        "dkimKeys is {stated}, and the records use {used:?}: they must use key1 to key{stated}, each once and in this order"
+    )]
+    Keys {
+        /// How many keys the template says a domain has.
+        stated: usize,
+        /// The key variables in the order of the records.
+        used: Vec<String>,
+    },
     /// No records at all.
     #[error("the template has no records")]
     Empty,
@@ -187,6 +197,7 @@ impl Profile {
                     .map_err(|problem| ProfileError::Record { index, problem })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        check_keys(template.ours.dkim_keys, &records)?;
         let title = [&template.service_name, &template.provider_name, &template.service_id]
             .into_iter()
             .find(|text| !text.is_empty())
@@ -214,6 +225,23 @@ const BUILT_IN: [&str; 5] = [
     include_str!("../../../profiles/aggregate.json"),
     include_str!("../../../profiles/contact-domain.json"),
 ];
+
+/// A domain's keys are given to its DKIM records in their order: a template that names them otherwise would make
+/// every signature fail.
+fn check_keys(stated: usize, records: &[ProfileRecord]) -> Result<(), ProfileError> {
+    let used: Vec<String> = records
+        .iter()
+        .filter_map(|record| match &record.kind {
+            ProfileRecordKind::Txt { data } => {
+                let start = data.find("%key")? + 1;
+                Some(data[start..].split('%').next()?.to_owned())
+            }
+            _ => record.dkim_key.clone(),
+        })
+        .collect();
+    let is_in_order = used.iter().enumerate().all(|(index, key)| *key == format!("key{}", index + 1));
+    if used.len() == stated && is_in_order { Ok(()) } else { Err(ProfileError::Keys { stated, used }) }
+}
 
 fn profile_record(record: &TemplateRecord, ours: &Ours) -> Result<ProfileRecord, String> {
     let points_to =
@@ -322,6 +350,9 @@ mod tests {
             Profile::parse(json),
             Err(ProfileError::Record { index: 0, problem: "a CNAME record needs pointsTo".into() })
         );
+        let json = r#"{"serviceId":"x","records":[{"type":"TXT","host":"a._domainkey","data":"v=DKIM1; p=%key2%"}],
+            "x-countersign":{"dkimKeys":1}}"#;
+        assert_eq!(Profile::parse(json), Err(ProfileError::Keys { stated: 1, used: vec!["key2".into()] }));
         assert!(matches!(Profile::parse("{\n  nonsense"), Err(ProfileError::Json { line: 2, .. })));
         let json = r#"{"serviceId":"x","records":[{"type":"CNAME","host":"%who%","pointsTo":"a.example"}]}"#;
         let domain = DomainName::parse("acme.test").unwrap();
