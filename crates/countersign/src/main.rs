@@ -1,11 +1,11 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use countersign::{
     Config, Overrides,
     commands::{self, Exit, check::CheckArgs},
 };
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, io::Write, path::PathBuf, process::ExitCode};
 
 /// From a domain added to mail proven in the inbox.
 #[derive(Parser)]
@@ -91,8 +91,25 @@ async fn run(command: Command) -> Exit {
             }
             Err(error) => fail(&error),
         },
-        Command::Generate { check, root } => commands::generate::run(&root, check),
+        Command::Generate { check, root } => commands::generate::run(&root, check, cli_reference()),
     }
+}
+
+/// The help of every command, as a page.
+fn cli_reference() -> String {
+    // A fixed width: the page must not depend on the terminal of whoever makes it.
+    let mut command = CommandLine::command().term_width(100);
+    let mut page = "# Command line\n\nMade from the code by `countersign generate`.\n".to_owned();
+    let mut push = |name: &str, help: String| {
+        let help = help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let _ = write!(page, "\n## {name}\n\n```text\n{help}\n```\n");
+    };
+    push("countersign", command.render_long_help().to_string());
+    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
+        let mut sub = sub.clone().term_width(100).bin_name(format!("countersign {}", sub.get_name()));
+        push(&format!("countersign {}", sub.get_name()), sub.render_long_help().to_string());
+    }
+    page
 }
 
 async fn dev(overrides: &Overrides) -> Exit {
@@ -115,7 +132,6 @@ fn fail(error: &dyn std::fmt::Display) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn every_command_is_well_formed_and_has_examples() {

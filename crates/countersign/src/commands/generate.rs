@@ -4,9 +4,11 @@ use super::Exit;
 use std::{fs, io::Write, path::Path};
 
 /// Writes every generated file below `root`, or with `check` says which differ.
-pub fn run(root: &Path, check: bool) -> Exit {
+pub fn run(root: &Path, check: bool, cli_reference: String) -> Exit {
     let mut stale = Vec::new();
-    for (path, content) in files() {
+    let mut files = files();
+    files.push(("docs/cli.md".to_owned(), cli_reference));
+    for (path, content) in files {
         let path = root.join(path);
         if fs::read_to_string(&path).is_ok_and(|found| found == content) {
             continue;
