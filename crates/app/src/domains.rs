@@ -252,11 +252,12 @@ impl App {
         caller.require(Scope::WriteDomains)?;
         let asked_at = self.clock.now();
         // One at a time for a domain: who asks meanwhile gets what the check before them finds.
-        let _turn = self.check_turns.of(id).lock().await;
+        let mut last = self.check_turns.of(id).lock().await;
         let domain = self.stored_domain(caller, id).await?;
-        if domain.last_checked_at.is_some_and(|at| at > asked_at) {
+        if last.is_some_and(|(checked, started)| checked == id && started >= asked_at) {
             return self.domain_view(domain).await;
         }
+        *last = Some((id, self.clock.now()));
         self.check(domain, Trigger::Demand).await
     }
 
@@ -314,6 +315,7 @@ impl App {
             dns::observe(&self.dns, &plan, &self.settings.policy, move || clock.now(), CHECK_DEADLINE).await;
         let now = self.clock.now();
         let mut report = diagnosis::diagnose(&plan, &observation, now);
+        report.started_at = Some(claimed_at);
         if let Some(last) = domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
             report.keep_certain(&last);
         }
@@ -333,8 +335,11 @@ impl App {
                 Ok(stored) => return self.domain_view(stored).await,
                 Err(StoreError::StaleVersion) => {
                     domain = self.store.get_domain(domain.org_id, domain.id).await?;
-                    // What was stored meanwhile was seen later than what we began to look at: it stands.
-                    if domain.last_checked_at.is_some_and(|at| at >= claimed_at) {
+                    // What was stored meanwhile began to look later than we did: it stands.
+                    let stored =
+                        domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
+                    if stored.and_then(|stored| stored.started_at).is_some_and(|started| started > claimed_at)
+                    {
                         return self.domain_view(domain).await;
                     }
                 }

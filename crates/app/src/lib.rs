@@ -30,7 +30,7 @@ pub use {diagnosis, mail, store};
 use arc_swap::ArcSwap;
 use dns::authority::ZoneSet;
 use jiff::Timestamp;
-use model::OrgId;
+use model::{DomainId, OrgId};
 use ports::{Clock, Random};
 use std::{hash::DefaultHasher, sync::Arc};
 use store::{NewEvent, Store};
@@ -63,16 +63,17 @@ pub struct App {
 /// How many domains are checked, and how many messages delivered, at the same time.
 const SLOTS: usize = 16;
 
-/// Locks for things that are to be done one at a time each, without a lock for every id there may be.
-pub(crate) struct Turns(Vec<tokio::sync::Mutex<()>>);
+/// Checks on demand, one at a time for a domain, without a lock for every domain there may be: a few share one. Each
+/// lock holds the domain that was last checked under it, and when that began.
+pub(crate) struct Turns(Vec<tokio::sync::Mutex<Option<(DomainId, Timestamp)>>>);
 
 impl Turns {
     fn new() -> Self {
-        Self((0..256).map(|_| tokio::sync::Mutex::new(())).collect())
+        Self((0..256).map(|_| tokio::sync::Mutex::default()).collect())
     }
 
-    /// The lock of an id; a few ids share one.
-    pub(crate) fn of(&self, id: impl std::hash::Hash) -> &tokio::sync::Mutex<()> {
+    /// The lock of a domain.
+    pub(crate) fn of(&self, id: DomainId) -> &tokio::sync::Mutex<Option<(DomainId, Timestamp)>> {
         let hash =
             std::hash::BuildHasher::hash_one(&std::hash::BuildHasherDefault::<DefaultHasher>::default(), id);
         &self.0[usize::try_from(hash % 256).unwrap_or(0)]

@@ -51,6 +51,7 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         domain: plan.domain.clone(),
         profile: plan.profile.clone(),
         checked_at: now,
+        started_at: None,
         verdict: verdict(&records),
         spf_status: status(Purpose::Spf),
         dkim_status: status(Purpose::Dkim),

@@ -17,6 +17,9 @@ pub struct Report {
     pub profile: String,
     /// When.
     pub checked_at: Timestamp,
+    /// When the looking began, where the caller said: of two reports the one that began later knows better.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
     /// Whether all required records are right.
     pub verdict: Verdict,
     /// SPF as a whole.
@@ -158,6 +161,7 @@ impl Report {
             domain: plan.domain.clone(),
             profile: plan.profile.clone(),
             checked_at: now,
+            started_at: None,
             verdict: Verdict::Unknown,
             spf_status: CheckStatus::Pending,
             dkim_status: CheckStatus::Pending,

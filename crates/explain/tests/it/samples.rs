@@ -189,6 +189,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         domain: n("mail.acme.test"),
         profile: "three-cname".to_owned(),
         checked_at: now(),
+        started_at: None,
         verdict,
         spf_status: check,
         dkim_status: check,
