@@ -6,12 +6,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts the platform, prints where it is, and runs until Ctrl-C or SIGTERM.
 pub async fn run(config: &Config) -> Result<(), StartError> {
-    let mut instance = Instance::start(config).await?;
+    // Before anything runs: a signal that comes early must stop the start, not be lost or kill half way.
+    let failed = |error: std::io::Error| StartError::Other(format!("signals cannot be waited for: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut instance = tokio::select! {
+        started = Instance::start(config) => started?,
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
     print(&welcome(&instance, config));
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| StartError::Other(error.to_string()))?;
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         what = instance.broken() => {
             instance.stop().await;

@@ -81,3 +81,41 @@ async fn a_locked_database_answers_503_and_keeps_what_was_accepted() {
     platform.api.get(&format!("/domains/{}", before["id"].as_str().unwrap())).await;
     platform.stop().await;
 }
+
+#[tokio::test]
+async fn private_keys_are_sealed_and_the_master_key_may_come_from_the_configuration() {
+    let folder = crate::support::Folder::new();
+    let configured = countersign::Config { master_key: "ab".repeat(32), ..config(&folder) };
+    let instance = Instance::start(&configured).await.unwrap();
+    let api = crate::support::Api::new(instance.http, &instance.api_key);
+    api.verified("mail.acme.test", "acme.test", "two-txt").await;
+    let message = json!({"from": "a@mail.acme.test", "to": ["b@example.org"], "subject": "x", "text": "y"});
+    let (_, received) = api.send_and_receive(&message).await;
+    assert_eq!(received["authentication"]["dkim"][0]["result"], "pass");
+    instance.stop().await;
+    assert!(!folder.0.join("master.key").exists(), "no key file beside a configured key");
+    // How every PKCS #8 private key of RSA begins behind its length (RFC 5208).
+    let start =
+        [0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(&folder.0).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(start.len()).any(|window| window == start), "a private key is readable");
+        looked_at += bytes.len();
+    }
+    assert!(looked_at > 100_000, "the database was looked at: {looked_at} bytes");
+    // Without it, the database does not open its secrets.
+    let other = countersign::Config { master_key: "cd".repeat(32), ..config(&folder) };
+    assert!(Instance::start(&other).await.err().unwrap().to_string().contains("master key"));
+}
+
+#[tokio::test]
+async fn an_apex_is_taken_and_a_subdomain_recommended() {
+    let platform = Platform::start().await;
+    let domain = platform.api.post("/domains", &json!({"domain": "acme.test"})).await;
+    let path = format!("/domains/{}/verify", domain["id"].as_str().unwrap());
+    let checked = platform.api.post(&path, &json!({})).await;
+    let found = checked["findings"].as_array().unwrap().iter().find(|f| f["code"] == "subdomain_recommended");
+    assert_eq!(found.unwrap()["evidence"]["suggestion"], "mail.acme.test");
+    platform.stop().await;
+}
