@@ -206,6 +206,8 @@ pub enum Says {
         /// The records of the asked type at the end of the chain, as far as this answer shows them.
         at_end: Vec<RecordData>,
     },
+    /// The name is an alias, and its chain comes back to where it was: nobody finds anything behind it.
+    AliasLoop(DomainName),
     /// The name exists, without this type; how long that may be cached, in seconds (RFC 2308 §5).
     NoData(u32),
     /// The name does not exist; how long that may be cached, in seconds.
@@ -261,6 +263,7 @@ fn describe(rcode: Rcode, extended: Option<&ExtendedError>) -> String {
 fn read_answer(reply: &Reply, question: &Question) -> Says {
     let mut name = question.name.clone();
     let mut first_target = None;
+    let mut passed = Vec::new();
     for _ in 0..MAX_CHAIN {
         let mut here: Vec<RecordData> = reply
             .answer
@@ -285,7 +288,11 @@ fn read_answer(reply: &Reply, question: &Question) -> Says {
             _ => None,
         });
         let Some(next) = next else { break };
-        first_target.get_or_insert_with(|| next.clone());
+        let first = first_target.get_or_insert_with(|| next.clone());
+        passed.push(name);
+        if passed.contains(&next) {
+            return Says::AliasLoop(first.clone());
+        }
         name = next;
     }
     match (first_target, reply.rcode) {

@@ -91,6 +91,7 @@ fn read(ask: Ask, outcome: Outcome) -> Answer {
         Says::Alias { .. } => missing,
         Says::NoData(_) => Answer::NoData,
         Says::NxDomain(_) => Answer::NxDomain,
+        Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
         Says::Nothing(problem) | Says::Lame(problem) => Answer::TempError(problem),
     }
 }

@@ -201,3 +201,21 @@ async fn the_raw_answers_of_a_check_can_be_read() {
     );
     platform.stop().await;
 }
+
+#[tokio::test]
+async fn aliases_in_a_circle_are_told_and_not_waited_for() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let zone = api.zone("acme.test").await;
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test", "profile": "aggregate"})).await;
+    api.publish(&zone, "_dmarc.mail", "CNAME", "_dmarc.mail.acme.test", None).await;
+    api.publish(&zone, "mail", "CNAME", "two.acme.test", None).await;
+    api.publish(&zone, "two", "CNAME", "mail.acme.test", None).await;
+    let checked = api.post(&format!("/domains/{}/verify", text(&domain, "id")), &json!({})).await;
+    for purpose in ["spf", "dmarc"] {
+        let record = checked["records"].as_array().unwrap().iter().find(|r| r["purpose"] == purpose).unwrap();
+        assert_eq!(record["findings"], json!(["record_wrong_type"]), "{purpose}: {record:#}");
+        assert_eq!(text(record, "status"), "failed");
+    }
+    platform.stop().await;
+}

@@ -319,6 +319,8 @@ fn answer_of(says: Says) -> Answer {
         Says::Records(records) => Answer::Records(records),
         Says::Alias { at_end, .. } if at_end.is_empty() => Answer::NoData,
         Says::Alias { at_end, .. } => Answer::Records(at_end),
+        // What a resolver makes of it is SERVFAIL.
+        Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
         Says::NoData(_) => Answer::NoData,
         Says::NxDomain(_) => Answer::NxDomain,
         Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason),

@@ -32,15 +32,16 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     Some(context.finding(defect, context.severity(), context.replace(vec![value])))
 }
 
-/// A dangling alias where a TXT, MX or address record should be.
+/// A dangling or circular alias where a TXT, MX or address record should be.
 fn alias_in_place(context: &Context<'_>) -> Option<Finding> {
     if matches!(context.record.expected, Expected::Cname { .. }) {
         return None;
     }
-    let Says::Alias { target, at_end } = &context.here else { return None };
-    if !at_end.is_empty() {
-        return None;
-    }
+    let target = match &context.here {
+        Says::AliasLoop(target) => target,
+        Says::Alias { target, at_end } if at_end.is_empty() => target,
+        _ => return None,
+    };
     let value = target.to_string();
     let defect = Defect::RecordWrongType {
         name: context.record.owner.clone(),
