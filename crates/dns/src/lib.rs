@@ -2,17 +2,19 @@
 //!
 //! Asking: [`wire`] turns a question into a packet and a packet into a reply; [`Client`] puts one question to one
 //! server over UDP and TCP; [`observe()`] puts all the questions of a plan, round by round, and keeps every raw
-//! answer as an observation. Answering: [`authority`] holds the platform's own zones and serves them.
+//! answer as an observation; [`bulk()`] does that for many plans. Answering: [`authority`] holds the platform's own zones and serves them.
 //!
 //! Nothing here judges an answer: what a record means is for `diagnosis` and `mail`. There is no cache, no
 //! recursion and no DNSSEC validation; recursive resolvers are asked for those.
 
 pub mod authority;
+mod bulk;
 pub mod client;
 mod name;
 mod observe;
 mod resolve;
 pub mod wire;
 
+pub use bulk::{BulkOptions, bulk};
 pub use client::{Client, ClientOptions};
 pub use observe::observe;

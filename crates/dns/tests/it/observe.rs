@@ -8,10 +8,11 @@ use diagnosis::{
     view::{Fact, View},
 };
 use dns::{
-    Client,
+    BulkOptions, Client,
     authority::{Zone, ZoneSet},
-    observe,
+    bulk, observe,
 };
+use futures_util::{StreamExt, stream};
 use model::{DomainName, RecordType, Timestamp};
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
@@ -152,4 +153,19 @@ async fn a_bound_on_questions_is_told() {
     let policy = Policy { max_asks: 20, ..local_policy(vec![first.address]) };
     let observation = run(&impatient(), &policy, Duration::from_secs(20)).await;
     assert_eq!((observation.exchanges.len(), observation.cut_short), (20, true));
+}
+
+#[tokio::test]
+async fn many_plans_are_observed_as_one_is() {
+    let (first, _second, _silent) = serve_two(|_| world(ACME)).await;
+    let policy = local_policy(vec![first.address]);
+    let client = client();
+    let one = run(&client, &policy, Duration::from_secs(20)).await;
+    let options = BulkOptions { concurrent: 4, deadline: Duration::from_secs(20) };
+    let plans = stream::iter((0..20).map(|_| plan()));
+    let observed: Vec<_> = bulk(&client, plans, &policy, || Timestamp::UNIX_EPOCH, &options).collect().await;
+    assert_eq!(observed.len(), 20);
+    for (of, observation) in observed {
+        assert_eq!((of, &observation), (plan(), &one));
+    }
 }

@@ -1,0 +1,48 @@
+//! Many plans, observed one beside the other: plans in, observations out, as they come.
+//!
+//! Each plan is observed by [`observe()`](crate::observe()), the same way as a single one. A bounded number of them
+//! is open at a time; plans are taken from the input only as observations leave, so memory does not grow with their
+//! number. Observations come out in the order in which they are finished, not in that of the input.
+
+use crate::{Client, observe};
+use diagnosis::{Observation, Plan, inquiry::Policy};
+use futures_util::{Stream, StreamExt};
+use model::Timestamp;
+use std::time::Duration;
+
+/// How many plans are observed at once, and for how long each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkOptions {
+    /// How many plans are open at once.
+    pub concurrent: usize,
+    /// How long one plan may take; what it has not asked by then is told as cut short.
+    pub deadline: Duration,
+}
+
+impl Default for BulkOptions {
+    fn default() -> Self {
+        Self { concurrent: 64, deadline: Duration::from_secs(30) }
+    }
+}
+
+/// Observes every plan of the input. `clock` stamps the outcomes.
+///
+/// Dropping the stream stops the observations that are open; nothing of them is told.
+pub fn bulk<'a>(
+    client: &'a Client,
+    plans: impl Stream<Item = Plan> + 'a,
+    policy: &'a Policy,
+    clock: impl Fn() -> Timestamp + Clone + 'a,
+    options: &BulkOptions,
+) -> impl Stream<Item = (Plan, Observation)> + 'a {
+    let deadline = options.deadline;
+    plans
+        .map(move |plan| {
+            let clock = clock.clone();
+            async move {
+                let observation = observe(client, &plan, policy, clock, deadline).await;
+                (plan, observation)
+            }
+        })
+        .buffer_unordered(options.concurrent.max(1))
+}
