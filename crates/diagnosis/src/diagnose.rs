@@ -72,9 +72,18 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
     }
 }
 
+/// Whether a record is right beyond doubt by what is known so far.
+pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> bool {
+    diagnose_record(plan, planned, view).0.status == RecordStatus::Verified
+}
+
 fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (RecordReport, Vec<Finding>) {
-    let question = &main_questions(planned)[0];
-    let exchanges = view.exchanges(&question.name, question.record_type);
+    let questions = main_questions(planned);
+    let exchanges = questions
+        .iter()
+        .map(|question| view.exchanges(&question.name, question.record_type))
+        .find(|exchanges| !exchanges.is_empty())
+        .unwrap_or_default();
     let seen: Vec<Seen> = exchanges
         .iter()
         .map(|exchange| Seen {
@@ -83,7 +92,8 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
             ttl: exchange.ttl(),
         })
         .collect();
-    let here = match view.fact(&question.name, question.record_type) {
+    let record_type = exchanges.first().map_or(questions[0].record_type, |e| e.ask.question.record_type);
+    let here = match view.fact(&planned.owner, record_type) {
         Fact::Agreed(says) => says,
         Fact::Disagreed(mut all) => all.swap_remove(0).1,
         Fact::Unknown(reasons) => Says::Nothing(reasons.join("; ")),
@@ -153,7 +163,8 @@ fn judge_right(
     if findings.iter().any(|finding| finding.severity >= context.severity() && is_breaking(&finding.defect)) {
         status = RecordStatus::Failed;
     } else if let Expected::Cname { target, dkim_key: Some(_) } = &context.record.expected
-        && let Fact::Unknown(reasons) = context.view.fact(target, RecordType::Txt)
+        && let Fact::Unknown(reasons) =
+            context.view.behind_alias(&context.record.owner, target, RecordType::Txt)
     {
         status = RecordStatus::Unknown;
         findings.push(unanswered_target(context, target, reasons));

@@ -9,10 +9,11 @@
 //! in all. Addresses that are not public are not asked unless the policy says so.
 
 use crate::{
+    diagnose,
     observation::{Ask, Observation, Question, Server},
     plan::{Expected, Plan, PlannedRecord},
     spf_tree,
-    view::View,
+    view::{Fact, View},
 };
 use model::{DomainName, RecordData, RecordType};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,21 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
 };
+
+/// How much is asked of a domain whose records are right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// Everyone who can know: resolvers and every name server of every zone.
+    #[default]
+    Thorough,
+    /// The resolvers first, one question a record; only for records that are not certainly right by what they say
+    /// does the inquiry go on as [`Look::Thorough`] does. For many domains at once, most of them good.
+    ///
+    /// What cannot be seen this way: name servers at fault that resolvers work around, and an alias beside a record
+    /// that resolvers still find. The report names no zone where nothing was wrong.
+    ResolversFirst,
+}
 
 /// Whom to ask and how far to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +51,9 @@ pub struct Policy {
     pub max_name_servers: usize,
     /// How many questions are put in all.
     pub max_asks: usize,
+    /// How much is asked of records that are right.
+    #[serde(default)]
+    pub look: Look,
 }
 
 impl Policy {
@@ -50,6 +69,7 @@ impl Policy {
             resolvers,
             max_name_servers: 8,
             max_asks: 600,
+            look: Look::Thorough,
         }
     }
 }
@@ -67,38 +87,14 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
     let room = policy.max_asks.saturating_sub(done.len());
     let mut wanted = Wanted { policy, asks: BTreeSet::new(), order: Vec::new() };
     let view = View::new(observation);
-    for record in &plan.records {
-        wanted.zone(&view, &zone_question_name(record));
-        for question in main_questions(record) {
-            wanted.resolvers(&question);
+    let records: Vec<&PlannedRecord> = match policy.look {
+        Look::Thorough => plan.records.iter().collect(),
+        Look::ResolversFirst => {
+            plan.records.iter().filter(|record| wanted.at_resolvers(plan, &view, record)).collect()
         }
-    }
-    wanted.zone(&view, &plan.domain);
-    for name in dmarc_walk(plan) {
-        wanted.resolvers(&Question { name, record_type: RecordType::Txt });
-    }
-    for record in &plan.records {
-        let servers = authorities(&view, &zone_question_name(record), policy);
-        for question in main_questions(record) {
-            wanted.all(&question, &servers);
-        }
-        for target in alias_targets(&view, record) {
-            wanted.resolvers(&Question { name: target, record_type: target_type(record) });
-        }
-        if matches!(record.expected, Expected::Spf { .. })
-            && let Some(Err(open)) = spf_tree::evaluate(&view, &record.owner)
-        {
-            for question in open {
-                wanted.resolvers(&question);
-            }
-        }
-        // Only when those questions have their answers is it known whether there is something to look for.
-        if main_questions(record).iter().all(|question| view.is_answered(question, policy, &servers)) {
-            for question in probes(plan, &view, record) {
-                wanted.resolvers(&question);
-                wanted.all(&question, servers.get(..1).unwrap_or_default());
-            }
-        }
+    };
+    if !records.is_empty() {
+        wanted.thoroughly(plan, &view, &records);
     }
     wanted.order.into_iter().filter(|ask| !done.contains(ask)).take(room).collect()
 }
@@ -123,6 +119,16 @@ pub fn main_questions(record: &PlannedRecord) -> Vec<Question> {
         Expected::Mx { .. } => vec![of(RecordType::Mx), of(RecordType::Cname)],
         Expected::Address { data } => vec![of(data.record_type())],
     }
+}
+
+/// The one question whose answer from a resolver shows most of a planned record: for an alias to a key, the key's
+/// type, since a resolver answers with alias and key.
+fn first_question(record: &PlannedRecord) -> Question {
+    let record_type = match &record.expected {
+        Expected::Cname { .. } => target_type(record),
+        other => other.record_type(),
+    };
+    Question { name: record.owner.clone(), record_type }
 }
 
 /// The name whose zone a record is in. Selectors share `_domainkey`, which may be a zone of its own, and so may
@@ -160,10 +166,6 @@ pub fn misplacements(domain: &DomainName, owner: &DomainName, zone: &DomainName)
 }
 
 fn dmarc_walk(plan: &Plan) -> Vec<DomainName> {
-    let has_dmarc = plan.records.iter().any(|record| matches!(record.expected, Expected::Dmarc { .. }));
-    if !has_dmarc {
-        return Vec::new();
-    }
     mail::dmarc::tree_walk_names(&plan.domain).iter().filter_map(|name| name.prepend("_dmarc").ok()).collect()
 }
 
@@ -230,8 +232,84 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// Asks the resolvers for one record and what it needs to be right. Whether that is not enough: the answers are
+    /// all there, and the record is not certainly right.
+    fn at_resolvers(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
+        let first = first_question(record);
+        if !view.is_answered(&first, self.policy, &[]) {
+            self.resolvers(&first);
+            return false;
+        }
+        let mut open = Vec::new();
+        for target in alias_targets(view, record) {
+            let record_type = target_type(record);
+            if view.behind_alias(&record.owner, &target, record_type) == Fact::Unknown(Vec::new()) {
+                open.push(Question { name: target, record_type });
+            }
+        }
+        if matches!(record.expected, Expected::Spf { .. })
+            && let Some(Err(questions)) = spf_tree::evaluate(view, &record.owner)
+        {
+            open.extend(questions);
+        }
+        if matches!(record.expected, Expected::Dmarc { .. }) && !view.has_any(&record.owner, RecordType::Txt)
+        {
+            let walk = dmarc_walk(plan).into_iter();
+            open.extend(walk.map(|name| Question { name, record_type: RecordType::Txt }));
+        }
+        open.retain(|question| !view.is_answered(question, self.policy, &[]));
+        for question in &open {
+            self.resolvers(question);
+        }
+        open.is_empty() && !diagnose::is_verified(plan, record, view)
+    }
+
+    /// Asks everyone who can know about these records.
+    fn thoroughly(&mut self, plan: &Plan, view: &View<'_>, records: &[&PlannedRecord]) {
+        for record in records {
+            self.zone(view, &zone_question_name(record));
+            for question in main_questions(record) {
+                self.resolvers(&question);
+            }
+        }
+        self.zone(view, &plan.domain);
+        if records.iter().any(|record| matches!(record.expected, Expected::Dmarc { .. })) {
+            for name in dmarc_walk(plan) {
+                self.resolvers(&Question { name, record_type: RecordType::Txt });
+            }
+        }
+        for record in records {
+            self.at_authorities(plan, view, record);
+        }
+    }
+
+    /// Asks a record's name servers, what it needs to be right, and where it may have gone.
+    fn at_authorities(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) {
+        let servers = authorities(view, &zone_question_name(record), self.policy);
+        for question in main_questions(record) {
+            self.all(&question, &servers);
+        }
+        for target in alias_targets(view, record) {
+            self.resolvers(&Question { name: target, record_type: target_type(record) });
+        }
+        if matches!(record.expected, Expected::Spf { .. })
+            && let Some(Err(open)) = spf_tree::evaluate(view, &record.owner)
+        {
+            for question in open {
+                self.resolvers(&question);
+            }
+        }
+        // Only when those questions have their answers is it known whether there is something to look for.
+        if main_questions(record).iter().all(|question| view.is_answered(question, self.policy, &servers)) {
+            for question in probes(plan, view, record) {
+                self.resolvers(&question);
+                self.all(&question, servers.get(..1).unwrap_or_default());
+            }
+        }
+    }
+
     fn push(&mut self, question: &Question, server: Server) {
-        let ask = Ask { question: question.clone(), server };
+        let ask = Ask::new(question.clone(), server);
         if self.asks.insert(ask.clone()) {
             self.order.push(ask);
         }

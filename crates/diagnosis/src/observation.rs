@@ -54,6 +54,17 @@ pub struct Ask {
     pub question: Question,
     /// Who is asked.
     pub server: Server,
+    /// Whether the CD bit is set: a resolver then hands out what failed DNSSEC validation as well (RFC 4035 §3.2.2),
+    /// which tells broken signatures from broken servers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checking_disabled: bool,
+}
+
+impl Ask {
+    /// A usual ask, with DNSSEC validation where the server does it.
+    pub fn new(question: Question, server: Server) -> Self {
+        Self { question, server, checking_disabled: false }
+    }
 }
 
 /// One question, whom it was put to, and what came back.

@@ -29,7 +29,8 @@ impl<'a> View<'a> {
     /// Indexes an observation.
     pub fn new(observation: &'a Observation) -> Self {
         let mut by_name: HashMap<_, Vec<(RecordType, Vec<&Exchange>)>> = HashMap::new();
-        for exchange in &observation.exchanges {
+        // What a resolver hands out without validating it is no fact: the checks ask for it by `unvalidated`.
+        for exchange in observation.exchanges.iter().filter(|exchange| !exchange.ask.checking_disabled) {
             let question = &exchange.ask.question;
             let types = by_name.entry(&question.name).or_default();
             match types.iter_mut().find(|(record_type, _)| *record_type == question.record_type) {
@@ -76,6 +77,22 @@ impl<'a> View<'a> {
             return Fact::Agreed(first.clone());
         }
         Fact::Disagreed(certain)
+    }
+
+    /// What is at the target of an alias: by what was asked for there, else by the answers to the same question at
+    /// the alias, where they show the end of the chain.
+    pub fn behind_alias(&self, owner: &DomainName, target: &DomainName, record_type: RecordType) -> Fact {
+        if !self.exchanges(target, record_type).is_empty() {
+            return self.fact(target, record_type);
+        }
+        let mut ends = self.says(owner, record_type).filter_map(|says| match says {
+            Says::Alias { target: found, at_end } if found == *target && !at_end.is_empty() => Some(at_end),
+            _ => None,
+        });
+        match ends.next() {
+            Some(first) if ends.all(|end| end == first) => Fact::Agreed(Says::Records(first)),
+            _ => Fact::Unknown(Vec::new()),
+        }
     }
 
     /// Every alias target that anyone sees at a name.

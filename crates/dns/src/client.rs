@@ -12,7 +12,7 @@
 use crate::wire::{DecodeError, Query, Response};
 use diagnosis::{
     inquiry::{Policy, is_public},
-    observation::{Ask, Failure, Outcome, Question, Rcode, Reply, Server},
+    observation::{Ask, Failure, Outcome, Rcode, Reply, Server},
 };
 use std::{
     io,
@@ -85,32 +85,33 @@ impl Client {
             return Outcome::Failure(Failure::Forbidden);
         }
         let recursion_desired = matches!(ask.server, Server::Resolver { .. });
-        match self.query(&ask.question, ask.server.address(), recursion_desired).await {
+        match self.query(ask, recursion_desired).await {
             Ok(reply) => Outcome::Reply(reply),
             Err(failure) => Outcome::Failure(failure),
         }
     }
 
     /// Asks, with EDNS first and without it where the server does not understand that (RFC 6891 §7).
-    async fn query(&self, question: &Question, server: SocketAddr, rd: bool) -> Result<Reply, Failure> {
+    async fn query(&self, ask: &Ask, rd: bool) -> Result<Reply, Failure> {
         let _permit =
             self.in_flight.acquire().await.map_err(|error| Failure::Unreachable(error.to_string()))?;
-        let reply = self.exchange(question, server, rd, true).await?;
+        let reply = self.exchange(ask, rd, true).await?;
         if !matches!(reply.rcode, Rcode::FormErr | Rcode::NotImp | Rcode::Other(BADVERS)) {
             return Ok(reply);
         }
         // Where the plain query fails altogether, the first reply is what is known of the server.
-        Ok(self.exchange(question, server, rd, false).await.unwrap_or(reply))
+        Ok(self.exchange(ask, rd, false).await.unwrap_or(reply))
     }
 
-    async fn exchange(
-        &self,
-        question: &Question,
-        server: SocketAddr,
-        recursion_desired: bool,
-        edns: bool,
-    ) -> Result<Reply, Failure> {
-        let query = Query { id: random_id()?, question, recursion_desired, checking_disabled: false, edns };
+    async fn exchange(&self, ask: &Ask, recursion_desired: bool, edns: bool) -> Result<Reply, Failure> {
+        let server = ask.server.address();
+        let query = Query {
+            id: random_id()?,
+            question: &ask.question,
+            recursion_desired,
+            checking_disabled: ask.checking_disabled,
+            edns,
+        };
         let response = self.over_udp(&query, server).await?;
         if !response.truncated {
             return Ok(response.reply);

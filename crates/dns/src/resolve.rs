@@ -69,7 +69,7 @@ impl Client {
     }
 
     async fn resolve_at(&self, address: SocketAddr, question: &Question) -> (SocketAddr, Answer) {
-        let ask = Ask { question: question.clone(), server: Server::Resolver { address } };
+        let ask = Ask::new(question.clone(), Server::Resolver { address });
         let outcome = self.ask(&ask, &Policy::for_resolvers(Vec::new())).await;
         (address, read(ask, outcome))
     }

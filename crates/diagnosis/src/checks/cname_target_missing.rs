@@ -19,7 +19,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.alias() != Some(target) {
         return None;
     }
-    let missing = match context.view.fact(target, RecordType::Txt) {
+    let missing = match context.view.behind_alias(&context.record.owner, target, RecordType::Txt) {
         Fact::Agreed(Says::NxDomain(_)) => true,
         Fact::Agreed(Says::NoData(_)) => dkim_key.is_some(),
         _ => false,

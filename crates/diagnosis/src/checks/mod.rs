@@ -172,7 +172,7 @@ impl Context<'_> {
         match &self.record.expected {
             Expected::Dkim { .. } => Some(self.texts()),
             Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
-                match self.view.fact(target, RecordType::Txt) {
+                match self.view.behind_alias(&self.record.owner, target, RecordType::Txt) {
                     Fact::Agreed(says) => Some(texts_of(&says)),
                     _ => None,
                 }

@@ -4,7 +4,11 @@ use crate::{
     fake_dns::{FakeDns, RESOLVER},
     scenario::{self, Scenario},
 };
-use diagnosis::{Defect, Observation, Remedy, Report, diagnose, inquiry, observation::Exchange};
+use diagnosis::{
+    Defect, Observation, Remedy, Report, diagnose,
+    inquiry::{self, Look, Policy},
+    observation::Exchange,
+};
 use model::Timestamp;
 
 fn now() -> Timestamp {
@@ -13,8 +17,12 @@ fn now() -> Timestamp {
 
 /// Asks until nothing is left to ask; also says how many rounds it took.
 fn observe(scenario: &Scenario) -> (Observation, usize) {
+    observe_by(scenario, Look::Thorough)
+}
+
+fn observe_by(scenario: &Scenario, look: Look) -> (Observation, usize) {
     let (plan, dns) = (scenario.plan(), FakeDns::new(scenario));
-    let policy = inquiry::Policy::for_resolvers(vec![RESOLVER.parse().unwrap()]);
+    let policy = Policy { look, ..Policy::for_resolvers(vec![RESOLVER.parse().unwrap()]) };
     let mut observation = Observation::default();
     for round in 0..20 {
         let asks = inquiry::next(&plan, &observation, &policy);
@@ -100,6 +108,62 @@ fn an_inquiry_is_as_deep_as_its_longest_chain_and_bounded() {
         assert!(observation.exchanges.len() < 200, "{name} asks {} questions", observation.exchanges.len());
         assert!(!observation.cut_short, "{name}");
     }
+}
+
+/// What asking the resolvers first cannot see, by the nature of it: servers at fault that a resolver works around,
+/// and older answers or records beside an alias that a resolver shows only to another question than receivers ask.
+const ONLY_THOROUGH: &[&str] = &[
+    "name_server_lame",
+    "name_server_unreachable",
+    "name_servers_disagree",
+    "cname_conflict",
+    "resolver_cache_stale",
+];
+
+#[test]
+fn resolvers_first_finds_in_every_scenario_what_the_thorough_look_finds() {
+    for (name, scenario) in scenario::all() {
+        let (thorough, first) =
+            (observe_by(&scenario, Look::Thorough).0, observe_by(&scenario, Look::ResolversFirst).0);
+        let (thorough, first) =
+            (diagnose(&scenario.plan(), &thorough, now()), diagnose(&scenario.plan(), &first, now()));
+        let visible = |report: &Report| -> Vec<String> {
+            let codes = report.findings.iter().map(|finding| format!("{finding:?}"));
+            codes
+                .zip(&report.findings)
+                .filter(|(_, f)| !ONLY_THOROUGH.contains(&f.code()))
+                .map(|(c, _)| c)
+                .collect()
+        };
+        if thorough.findings.iter().any(|finding| ONLY_THOROUGH.contains(&finding.code())) {
+            // Less may be seen then; nothing else may be.
+            let all = visible(&thorough);
+            assert!(visible(&first).iter().all(|finding| all.contains(finding)), "{name}");
+            continue;
+        }
+        assert_eq!(visible(&first), visible(&thorough), "{name}");
+        assert_eq!(first.verdict, thorough.verdict, "{name}");
+        for (one, other) in first.records.iter().zip(&thorough.records) {
+            assert_eq!((&one.planned.key, one.status), (&other.planned.key, other.status), "{name}");
+            assert_eq!(one.current, other.current, "{name}");
+        }
+    }
+}
+
+#[test]
+fn resolvers_first_asks_little_of_a_good_domain() {
+    let all = scenario::all();
+    let asked = |scenario_name: &str, look| {
+        let (_, scenario) = all.iter().find(|(name, _)| name == scenario_name).unwrap();
+        let (observation, rounds) = observe_by(scenario, look);
+        assert_eq!(diagnose(&scenario.plan(), &observation, now()).verdict, model::Verdict::Pass);
+        (observation.exchanges.len(), rounds)
+    };
+    // Three aliases with their keys, SPF and its include, DMARC, the bounce host's alias and what is behind it.
+    assert_eq!(asked("all_good", Look::ResolversFirst), (7, 2));
+    // Three aliases with their keys, the bounce host's SPF and its include, its MX, DMARC.
+    assert_eq!(asked("five_records_good", Look::ResolversFirst), (7, 2));
+    assert!(asked("all_good", Look::Thorough).0 > 30);
 }
 
 #[test]

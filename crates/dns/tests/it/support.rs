@@ -90,11 +90,11 @@ pub fn impatient() -> Client {
 }
 
 pub fn at_resolver(address: SocketAddr, question: Question) -> Ask {
-    Ask { question, server: Asked::Resolver { address } }
+    Ask::new(question, Asked::Resolver { address })
 }
 
 pub fn at_authority(address: SocketAddr, zone: &str, question: Question) -> Ask {
-    Ask { question, server: Asked::Authority { zone: name(zone), name: name("ns.test"), address } }
+    Ask::new(question, Asked::Authority { zone: name(zone), name: name("ns.test"), address })
 }
 
 pub fn local_policy(resolvers: Vec<SocketAddr>) -> Policy {
