@@ -8,6 +8,7 @@ pub mod config;
 mod hex;
 pub mod instance;
 mod operations;
+pub mod report_file;
 
 pub use config::{Config, Overrides};
 pub use instance::Instance;

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use countersign::{
     Config, Overrides,
-    commands::{self, Exit, check::CheckArgs},
+    commands::{self, Exit, check::CheckArgs, explain::ExplainArgs},
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf, process::ExitCode};
 
@@ -43,6 +43,16 @@ Examples:
 
 Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).")]
     Check(CheckArgs),
+    /// Make a report again from the DNS answers it was made of, with today's checks and words; asks nobody
+    #[command(after_help = "\
+Examples:
+  countersign check example.com --format json > report.json
+  countersign explain report.json
+  countersign explain report.json --format markdown --verbose
+  ssh there countersign check example.com --format json | countersign explain -
+
+The exit codes are those of check: 0 good, 1 problems, 2 wrong usage or no report, 3 could not tell.")]
+    Explain(ExplainArgs),
     /// Walk the main job against a private instance and print each step with its time
     #[command(
         after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not."
@@ -80,6 +90,7 @@ async fn run(command: Command) -> Exit {
     match command {
         Command::Dev { overrides } => dev(&overrides).await,
         Command::Check(arguments) => commands::check::run(&arguments).await,
+        Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Tour => {
             commands::start_logging(&Config { log: "error".to_owned(), ..Config::default() });
             commands::tour::run().await

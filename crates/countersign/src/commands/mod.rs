@@ -2,7 +2,9 @@
 
 pub mod check;
 pub mod dev;
+pub mod explain;
 pub mod generate;
+pub mod show;
 pub mod tour;
 
 use crate::config::Config;

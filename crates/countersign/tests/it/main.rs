@@ -6,7 +6,9 @@
 )]
 
 mod bad_input;
+mod check;
 mod command_line;
+mod dns_server;
 mod domains;
 mod durability;
 mod emails;

@@ -2,7 +2,7 @@
 
 use super::headline;
 use crate::view;
-use diagnosis::{Expected, RecordReport, Report};
+use diagnosis::{Expected, Observation, Plan, RecordReport, Report};
 use model::{CheckStatus, Purpose, Timestamp};
 use serde_json::{Value, json};
 
@@ -34,6 +34,22 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "visible_everywhere_by": report.visible_everywhere_by,
         "questions_asked": report.questions_asked,
     })
+}
+
+/// The same as of the time of the check, and beside it what the report was made of, so that it can be made again
+/// (`countersign explain`): `plan` says what should be there, `observation` holds every question and its raw answer.
+pub fn report_file(report: &Report, plan: &Plan, observation: &Observation) -> Value {
+    let mut value = json(report, report.checked_at);
+    if let Value::Object(fields) = &mut value {
+        // What is made of derived types always serialises.
+        let mut insert = |name: &str, part: Result<Value, _>| {
+            fields.insert(name.to_owned(), part.unwrap_or_default());
+        };
+        insert("plan", serde_json::to_value(plan));
+        insert("observation", serde_json::to_value(observation));
+        insert("started_at", serde_json::to_value(report.started_at));
+    }
+    value
 }
 
 /// The status of a mechanism; none where the plan has no record for it, for nothing is missing then.

@@ -9,7 +9,7 @@ mod markdown;
 mod text;
 
 pub use html::html_fragment;
-pub use json::json;
+pub use json::{json, report_file};
 pub use markdown::markdown;
 pub use text::text;
 
