@@ -3,6 +3,7 @@
 use app::{
     diagnosis::{Finding, RecordReport},
     domains::DomainView,
+    warmup::Warmup,
 };
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,12 +79,16 @@ pub struct DomainObject {
     /// When it counts as failed if nothing changes.
     #[schema(required)]
     fails_at: Option<Timestamp>,
-    /// When its warm-up began; nothing where there is none.
+    /// When it was verified for the first time: the first day of its warm-up.
     #[schema(required)]
     warmup_started_at: Option<Timestamp>,
-    /// How long its warm-up takes, in days.
+    /// How long its warm-up takes, in days; 0 for none.
+    #[schema(example = 14)]
+    warmup_days: u32,
+    /// Where its warm-up stands; null where there is none or it is over. Before the domain is verified it says what
+    /// the first day will allow.
     #[schema(required)]
-    warmup_days: Option<u32>,
+    warmup: Option<WarmupObject>,
     /// Where its mail is sent from.
     #[schema(required)]
     region: Option<String>,
@@ -103,6 +108,29 @@ pub struct Capabilities {
     /// Mail is received for it.
     #[serde(default)]
     receiving: bool,
+}
+
+/// Where a domain's warm-up stands. Messages are counted, not their recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Warmup)]
+pub struct WarmupObject {
+    /// The day of the warm-up, counted from 1. Days are those of UTC.
+    #[schema(example = 1)]
+    day: u32,
+    /// How many messages it may send on this day.
+    #[schema(example = 50)]
+    cap: u64,
+    /// How many of them were accepted.
+    #[schema(example = 0)]
+    sent_today: u64,
+    /// When the count starts again: the next midnight UTC.
+    resets_at: Timestamp,
+}
+
+impl From<Warmup> for WarmupObject {
+    fn from(Warmup { today, sent_today }: Warmup) -> Self {
+        Self { day: today.day, cap: today.cap, sent_today, resets_at: today.resets_at }
+    }
 }
 
 /// Who runs a domain's DNS.
@@ -245,7 +273,8 @@ impl DomainObject {
             next_check_at: domain.next_check_at,
             fails_at: domain.fails_at,
             warmup_started_at: domain.warmup_started_at,
-            warmup_days: domain.warmup_days,
+            warmup_days: domain.warmup_days.unwrap_or(0),
+            warmup: view.warmup.map(WarmupObject::from),
             region: domain.region.clone(),
             fallback_region: domain.fallback_region.clone(),
             created_at: domain.created_at,

@@ -31,7 +31,7 @@ const MARKDOWN: &str = "text/markdown; charset=utf-8";
 pub fn router() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list_domains, add_domain))
-        .routes(routes!(get_domain, delete_domain))
+        .routes(routes!(get_domain, update_domain, delete_domain))
         .routes(routes!(verify_domain))
         .routes(routes!(get_domain_records))
         .routes(routes!(get_domain_report))
@@ -54,6 +54,9 @@ struct AddDomainRequest {
     profile: Option<String>,
     /// The region that will send for it.
     region: Option<String>,
+    /// How many days its warm-up takes, at most 90; 0 for none, where the domain has a reputation already.
+    #[schema(maximum = 90, default = 14)]
+    warmup_days: Option<u32>,
 }
 
 impl AddDomainRequest {
@@ -96,6 +99,7 @@ async fn add_domain(
         domain: domain.to_owned(),
         profile: request.profile.clone(),
         region: request.region.clone(),
+        warmup_days: request.warmup_days,
     };
     let view = match app.add_domain(&caller, &add).await {
         Ok(view) => view,
@@ -181,6 +185,33 @@ async fn get_domain(
     Id(id): Id<DomainId>,
 ) -> Result<axum::Json<DomainObject>, Problem> {
     let view = app.domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
+/// What to change of a domain.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateDomainRequest {
+    /// How many days its warm-up takes, at most 90, counted from the day on which it was first verified; 0 for none.
+    #[schema(maximum = 90, example = 0)]
+    warmup_days: u32,
+}
+
+/// Changes a domain.
+///
+/// A warm-up of 0 days ends it at once; one as long as the days that have passed is over.
+#[utoipa::path(
+    patch, path = "/domains/{id}", tag = "domains", request_body = UpdateDomainRequest,
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The domain, changed.", body = DomainObject))
+)]
+async fn update_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    Json(request): Json<UpdateDomainRequest>,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.set_warmup_days(&caller, id, request.warmup_days).await?;
     Ok(axum::Json(DomainObject::new(&view, app.now())))
 }
 

@@ -5,7 +5,7 @@ use crate::{
     extract::{Id, Json, LARGE, Query},
     list::{List, Page},
     one_or_many::{HeaderFields, Objects, OneOrMany},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
 };
 use app::{
     App, FieldError,
@@ -296,11 +296,18 @@ fn summary(message: Message) -> EmailSummary {
 /// Sends a message.
 ///
 /// When the answer comes, the message is stored and will be signed and delivered; its id tells what became of it. The
-/// body may have 35 MiB.
+/// body may have 35 MiB. A domain that is warming up sends so many messages a day; each counts once, whatever the number
+/// of its recipients.
 #[utoipa::path(
     post, path = "/emails", tag = "emails", request_body = SendEmailRequest,
-    responses((status = 202, description = "The message was accepted.", body = EmailObject,
-        headers(("Location" = String, description = "The message's address"))))
+    responses(
+        (status = 202, description = "The message was accepted.", body = EmailObject,
+            headers(("Location" = String, description = "The message's address"))),
+        (status = 429, description = "The domain is warming up and has sent what it may today. \
+            Code: `WARMUP_LIMIT_EXCEEDED`.",
+            body = ProblemDocument, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds until midnight UTC, when the count starts again"))),
+    )
 )]
 async fn send_email(
     State(app): State<Arc<App>>,

@@ -172,6 +172,7 @@ mod tests {
             "get /api/v1/domains",
             "get /api/v1/domains/{id}",
             "delete /api/v1/domains/{id}",
+            "patch /api/v1/domains/{id}",
             "post /api/v1/domains/{id}/verify",
             "get /api/v1/domains/{id}/records",
             "get /api/v1/domains/{id}/report",
@@ -197,7 +198,7 @@ mod tests {
         ] {
             assert!(operations.contains(wanted), "{wanted}");
         }
-        assert_eq!(operations.len(), 26, "a new operation belongs into this list: {operations:?}");
+        assert_eq!(operations.len(), 27, "a new operation belongs into this list: {operations:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Use cases answer with [`app::Error`]; here it becomes a status, a stable code and a text. The same table makes
 //! the page `/docs/errors`. The request id is filled in at the edge, by [`crate::request_id`].
 
+use crate::domain_object::WarmupObject;
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What a client waits before it tries again when the store is busy, in seconds.
-const RETRY_AFTER: u64 = 5;
+const RETRY_AFTER: u32 = 5;
 
 macro_rules! codes {
     ($($variant:ident = $word:literal, $status:ident, $title:literal, $meaning:literal;)*) => {
@@ -70,6 +71,10 @@ codes! {
     DomainPendingVerification = "DOMAIN_PENDING_VERIFICATION", UNPROCESSABLE_ENTITY, "The domain is not verified",
         "Not all required DNS records have been seen, so nothing can be sent. GET the domain's report: it says what \
          is missing and how to add it.";
+    WarmupLimitExceeded = "WARMUP_LIMIT_EXCEEDED", TOO_MANY_REQUESTS, "The domain has sent what it may today",
+        "The domain is warming up: 50 messages on its first day, twice as many on each that follows. Today's are used \
+         up; Retry-After says how long until midnight UTC, when the count starts again. Messages are counted, not \
+         recipients. A domain whose reputation is there already needs no warm-up: PATCH its warmup_days to 0.";
     DomainInvalid = "DOMAIN_INVALID", UNPROCESSABLE_ENTITY, "Not a sender domain",
         "The text is not a domain that mail can be sent from. Give a full domain name such as mail.example.com, or a \
          contact address in it.";
@@ -146,10 +151,22 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     domain_id: Option<DomainId>,
+    /// With `WARMUP_LIMIT_EXCEEDED`: where the domain's warm-up stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warmup: Option<WarmupObject>,
     /// Names this request in the platform's log; the same as the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required)]
     request_id: Option<&'a str>,
+}
+
+/// Members that only one code has (RFC 9457 §3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extension {
+    /// The domain that stands in the way.
+    Domain(DomainId),
+    /// Where the domain's warm-up stands, when that is the reason.
+    Warmup(WarmupObject),
 }
 
 /// A refusal on its way to the client.
@@ -163,8 +180,10 @@ pub struct Problem {
     pub detail: String,
     /// The fields that are wrong.
     pub errors: Vec<FieldProblem>,
-    /// The domain that stands in the way.
-    pub domain_id: Option<DomainId>,
+    /// What the reader can act on as data.
+    pub extension: Option<Box<Extension>>,
+    /// Seconds that a client waits before it tries again: the value of `Retry-After` (RFC 9110 §10.2.3).
+    pub retry_after: Option<u32>,
     /// The value of `WWW-Authenticate` (RFC 6750 §3).
     challenge: Option<&'static str>,
 }
@@ -177,7 +196,8 @@ impl Problem {
             status: code.status(),
             detail: detail.into(),
             errors: Vec::new(),
-            domain_id: None,
+            extension: None,
+            retry_after: None,
             challenge: None,
         }
     }
@@ -191,7 +211,7 @@ impl Problem {
     /// Names the domain that stands in the way.
     #[must_use]
     pub fn with_domain(self, domain_id: Option<DomainId>) -> Self {
-        Self { domain_id, ..self }
+        Self { extension: domain_id.map(|id| Box::new(Extension::Domain(id))), ..self }
     }
 
     /// One wrong field.
@@ -215,6 +235,11 @@ impl Problem {
 
     /// The document's bytes.
     pub fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
+        let (domain_id, warmup) = match self.extension.as_deref() {
+            None => (None, None),
+            Some(Extension::Domain(id)) => (Some(*id), None),
+            Some(Extension::Warmup(warmup)) => (None, Some(*warmup)),
+        };
         let document = ProblemDocument {
             kind: format!("/docs/errors/{}", self.code.as_str()),
             title: self.code.title(),
@@ -222,7 +247,8 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             errors: &self.errors,
-            domain_id: self.domain_id,
+            domain_id,
+            warmup,
             request_id,
         };
         let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
@@ -253,6 +279,11 @@ impl From<app::Error> for Problem {
             E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
             E::DomainTenantMismatch(_) => new(Code::DomainTenantMismatch),
             E::DomainPendingVerification { .. } => new(Code::DomainPendingVerification),
+            E::WarmupLimitExceeded { warmup, retry_after, .. } => Self {
+                extension: Some(Box::new(Extension::Warmup(warmup.into()))),
+                retry_after: Some(retry_after),
+                ..new(Code::WarmupLimitExceeded)
+            },
             E::DomainDisabled(_) => new(Code::DomainDisabled),
             E::NotFound { noun: "domain", .. } => {
                 Self { status: StatusCode::NOT_FOUND, ..new(Code::DomainNotFound) }
@@ -280,7 +311,7 @@ impl From<app::Error> for Problem {
             E::AlreadyExists(_) => new(Code::AlreadyExists),
             E::ScopeMissing(_) => new(Code::ScopeMissing),
             E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
-            E::Unavailable(_) => new(Code::Unavailable),
+            E::Unavailable(_) => Self { retry_after: Some(RETRY_AFTER), ..new(Code::Unavailable) },
             E::Internal(_) => {
                 tracing::error!(error = %detail, "a request failed");
                 Self::new(
@@ -302,8 +333,8 @@ impl IntoResponse for Problem {
         if let Some(challenge) = self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if self.code == Code::Unavailable {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response

@@ -5,6 +5,7 @@ use crate::{
     access::{Caller, Scope},
     domain_state::{self, State, Trigger},
     error::{Error, Result},
+    warmup::{self, Warmup},
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
@@ -21,9 +22,6 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(8);
 /// The only region there is so far.
 const REGION: &str = "local";
 
-/// How long a fresh domain's warm-up takes unless the customer says otherwise.
-const WARMUP_DAYS: u32 = 14;
-
 /// A domain, and the newest report about it.
 #[derive(Debug, Clone)]
 pub struct DomainView {
@@ -33,6 +31,8 @@ pub struct DomainView {
     pub report: Report,
     /// The selectors that are its tokens, in the order of its keys.
     pub dkim_tokens: Vec<String>,
+    /// Its warm-up; nothing where there is none or it is over.
+    pub warmup: Option<Warmup>,
 }
 
 /// What adding a domain needs.
@@ -44,6 +44,8 @@ pub struct AddDomain {
     pub profile: Option<String>,
     /// The region that sends for it.
     pub region: Option<String>,
+    /// How many days its warm-up takes, 0 for none; [`warmup::DEFAULT_DAYS`] without.
+    pub warmup_days: Option<u32>,
 }
 
 /// Why a domain cannot send now.
@@ -59,7 +61,7 @@ impl DomainView {
     /// What stands in the way of sending; nothing means that it can.
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let reason = match self.domain.status {
-            DomainStatus::Verified => return Vec::new(),
+            DomainStatus::Verified => return self.warmup_obstacle().into_iter().collect(),
             DomainStatus::Disabled => {
                 let reason = "The domain is disabled.".to_owned();
                 return vec![Obstacle { code: "DOMAIN_DISABLED", reason }];
@@ -69,7 +71,17 @@ impl DomainView {
         vec![Obstacle { code: "DOMAIN_PENDING_VERIFICATION", reason }]
     }
 
-    fn unverified_reason(&self) -> String {
+    /// What the warm-up allows today is used up.
+    fn warmup_obstacle(&self) -> Option<Obstacle> {
+        let Warmup { today, sent_today } = self.warmup.filter(Warmup::is_used_up)?;
+        let reason = format!(
+            "It is warming up and has sent {sent_today} of the {} messages of day {}; the count starts again at {}.",
+            today.cap, today.day, today.resets_at
+        );
+        Some(Obstacle { code: "WARMUP_LIMIT_EXCEEDED", reason })
+    }
+
+    pub(crate) fn unverified_reason(&self) -> String {
         let open: Vec<&RecordReport> = self
             .report
             .records
@@ -127,6 +139,7 @@ impl App {
             let message = format!("there is no region \"{shown}\"; leave it out, or give \"{REGION}\"");
             return Err(Error::field("region", message));
         }
+        let warmup_days = warmup::checked_days(request.warmup_days.unwrap_or(warmup::DEFAULT_DAYS))?;
         let now = self.clock.now();
         let id = self.random.domain_id(now);
         let variables = self.new_variables(profile);
@@ -142,7 +155,7 @@ impl App {
             capabilities: json!({"sending": true, "receiving": false}).to_string(),
             approval_status: "none".to_owned(),
             warmup_started_at: None,
-            warmup_days: Some(WARMUP_DAYS),
+            warmup_days: Some(warmup_days),
             region: Some(REGION.to_owned()),
             fallback_region: None,
             fails_at: state.fails_at,
@@ -268,7 +281,7 @@ impl App {
         Ok(self.store.latest_observation(domain.id).await?.map(|observation| observation.observation))
     }
 
-    async fn stored_domain(&self, caller: &Caller, id: DomainId) -> Result<store::Domain> {
+    pub(crate) async fn stored_domain(&self, caller: &Caller, id: DomainId) -> Result<store::Domain> {
         let found = self.store.get_domain(caller.org_id, id).await;
         let domain = match found {
             Err(StoreError::NotFound(_)) => {
@@ -390,6 +403,8 @@ impl App {
             return_path_status: report.return_path_status,
             health: if next.warning { Health::Warning } else { Health::Ok },
             verified_at: next.verified_at,
+            // The first day of the warm-up; the store keeps one that is there.
+            warmup_started_at: next.verified_at,
             fails_at: next.fails_at,
             next_check_at: Some(domain_state::next_check(&next, since, now, self.random.thousandths())),
             consecutive_failures: next.consecutive_failures,
@@ -424,7 +439,8 @@ impl App {
             Some(report) => report,
             None => Report::unchecked(&self.plan_of(&domain).await?, domain.created_at),
         };
-        Ok(DomainView { domain, report, dkim_tokens })
+        let warmup = self.warmup_of(&domain).await?;
+        Ok(DomainView { domain, report, dkim_tokens, warmup })
     }
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.

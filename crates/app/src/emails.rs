@@ -5,6 +5,7 @@ use crate::{
     access::{Caller, Scope},
     domains::DomainView,
     error::{Error, FieldError, Result},
+    warmup::Warmup,
 };
 use diagnosis::RecordReport;
 use mail::compose::{Attachment, Composition, Mailbox, compose};
@@ -131,21 +132,16 @@ impl App {
             subject: request.subject,
             raw: raw.into(),
             created_at: now,
+            daily_cap: domain.daily_cap(),
         };
-        self.accepted(self.store.accept_message(&message, &deliveries, &[event]).await, domain.domain.name)?;
+        self.store
+            .accept_message(&message, &deliveries, &[event])
+            .await
+            .map_err(|error| not_accepted(error, &domain, now))?;
         metrics::counter!("countersign_emails_accepted_total").increment(1);
         self.wake.deliver.notify_one();
         // Nothing after the commit may fail: the caller would send again what is on its way.
         Ok(view)
-    }
-
-    /// A domain that was deleted between the authorisation and the commit is unknown.
-    #[expect(clippy::unused_self, reason = "reads as the others do")]
-    fn accepted(&self, stored: std::result::Result<(), StoreError>, domain: model::DomainName) -> Result<()> {
-        match stored {
-            Err(StoreError::NotFound(_)) => Err(Error::SenderDomainUnknown(domain)),
-            other => Ok(other?),
-        }
     }
 
     /// The domain of the From address, if the caller may send from it now.
@@ -155,18 +151,19 @@ impl App {
             return Err(Error::SenderDomainUnknown(name.clone()));
         };
         caller.require_domain(&domain)?;
-        let status = domain.status;
         let view = self.domain_view(domain).await?;
-        match (status, view.obstacles().into_iter().next()) {
-            (DomainStatus::Disabled, _) => Err(Error::DomainDisabled(name.clone())),
-            (_, Some(obstacle)) => {
-                Err(Error::DomainPendingVerification { domain: name.clone(), reason: obstacle.reason })
+        let pending = |reason| Error::DomainPendingVerification { domain: name.clone(), reason };
+        match view.domain.status {
+            DomainStatus::Disabled => Err(Error::DomainDisabled(name.clone())),
+            DomainStatus::Pending | DomainStatus::Failed => Err(pending(view.unverified_reason())),
+            DomainStatus::Verified if !self.has_usable_key(&view) => {
+                Err(pending("it has no DKIM key to sign with that was seen in DNS".to_owned()))
             }
-            (_, None) if self.has_usable_key(&view) => Ok(view),
-            (_, None) => Err(Error::DomainPendingVerification {
-                domain: name.clone(),
-                reason: "it has no DKIM key to sign with that was seen in DNS".to_owned(),
-            }),
+            // The store has the last word; a message that cannot pass need not be composed.
+            DomainStatus::Verified => match view.warmup.filter(Warmup::is_used_up) {
+                Some(warmup) => Err(view.warmup_refusal(warmup, self.clock.now())),
+                None => Ok(view),
+            },
         }
     }
 
@@ -202,6 +199,17 @@ impl App {
     ) -> Result<Vec<store::Message>> {
         caller.require(Scope::ReadEmails)?;
         Ok(self.store.list_messages(caller.org_id, after, limit).await?)
+    }
+}
+
+/// What happened between the authorisation and the commit: the domain was deleted, or others sent what was left.
+fn not_accepted(error: StoreError, domain: &DomainView, now: jiff::Timestamp) -> Error {
+    match (error, domain.warmup) {
+        (StoreError::NotFound(_), _) => Error::SenderDomainUnknown(domain.domain.name.clone()),
+        (StoreError::DailyCapReached { accepted }, Some(warmup)) => {
+            domain.warmup_refusal(Warmup { sent_today: accepted, ..warmup }, now)
+        }
+        (error, _) => error.into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a use case was refused or failed. `api` makes problem documents of it, `web` makes pages.
 
+use crate::warmup::Warmup;
 use model::{DomainName, SenderDomainError};
 
 /// One field of a request and what is wrong with it.
@@ -39,6 +40,22 @@ pub enum Error {
         domain: DomainName,
         /// What stands in the way.
         reason: String,
+    },
+    /// The domain is warming up and has sent what it may today.
+    #[error(
+        "{domain} is warming up: on day {} of {days} it may send {} messages, and {} were sent today. The count \
+         starts again at {}; send the rest then",
+        warmup.today.day, warmup.today.cap, warmup.sent_today, warmup.today.resets_at
+    )]
+    WarmupLimitExceeded {
+        /// The domain.
+        domain: DomainName,
+        /// What is allowed today, and what was sent.
+        warmup: Warmup,
+        /// How many days the warm-up takes.
+        days: u32,
+        /// Seconds until the count starts again.
+        retry_after: u32,
     },
     /// Switched off.
     #[error("{0} is disabled")]

@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod settings;
 pub mod tasks;
 pub mod vault;
+pub mod warmup;
 
 pub use error::{Error, FieldError, Result};
 pub use settings::{Settings, Transport};

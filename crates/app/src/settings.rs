@@ -33,6 +33,8 @@ pub struct Settings {
     pub playground: bool,
     /// The largest message, in bytes of MIME.
     pub max_message_size: usize,
+    /// The most messages that a domain which is warming up may send a day; one at least.
+    pub warmup_daily_limit: u64,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
     pub sandbox_limits: store::SandboxLimits,
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub key_pool: usize,
     /// The largest message, in bytes.
     pub max_message_size: usize,
+    /// The most messages that a domain which is warming up may send a day, however far it has come.
+    pub warmup_daily_limit: u64,
     /// How many messages the sandbox inbox keeps.
     pub sandbox_messages: u32,
     /// How many bytes of messages the sandbox inbox keeps.
@@ -67,6 +69,7 @@ impl Default for Config {
             profiles: PathBuf::new(),
             key_pool: 30,
             max_message_size: 25 * 1024 * 1024,
+            warmup_daily_limit: 100_000,
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
             master_key: String::new(),
@@ -139,6 +142,10 @@ impl Config {
         let config: Self = figment(overrides).extract().map_err(Box::new)?;
         config.platform_zone()?;
         config.master_key()?;
+        if config.warmup_daily_limit == 0 {
+            let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
+            return Err(ConfigError::Value { key: "warmup_daily_limit", value: "0".to_owned(), problem });
+        }
         if let Err(error) = EnvFilter::try_new(&config.log) {
             let problem = error.to_string();
             return Err(ConfigError::Value { key: "log", value: config.log, problem });

@@ -396,6 +396,7 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         key_pool: config.key_pool,
         playground: true,
         max_message_size: config.max_message_size,
+        warmup_daily_limit: config.warmup_daily_limit,
         sandbox_limits: store::SandboxLimits {
             messages: config.sandbox_messages,
             bytes: config.sandbox_bytes,

@@ -40,6 +40,8 @@ pub struct CheckRecord {
     pub health: Health,
     /// When it was verified.
     pub verified_at: Option<Timestamp>,
+    /// When its warm-up begins, if it has not begun yet.
+    pub warmup_started_at: Option<Timestamp>,
     /// When it fails unless it passes before.
     pub fails_at: Option<Timestamp>,
     /// When to check again.
@@ -80,7 +82,8 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     let updated = sql("UPDATE domains SET status = $3, spf_status = $4, dkim_status = $5, dmarc_status = $6,
              return_path_status = $7, health = $8, verified_at = $9, fails_at = $10, last_checked_at = $11,
              next_check_at = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN $11 ELSE $13 END,
-             consecutive_failures = $14, report = $15, lease_owner = NULL, lease_until = NULL,
+             consecutive_failures = $14, report = $15,
+             warmup_started_at = COALESCE(warmup_started_at, $16), lease_owner = NULL, lease_until = NULL,
              version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING *")
     .bind(&check.domain_id)
@@ -98,6 +101,7 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     .bind_opt(check.next_check_at.as_ref())
     .bind(&check.consecutive_failures)
     .bind(&check.report)
+    .bind_opt(check.warmup_started_at.as_ref())
     .first(tx)
     .await?;
     if let Some(row) = updated {

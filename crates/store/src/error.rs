@@ -32,6 +32,12 @@ pub enum StoreError {
         /// How many there may be.
         limit: u64,
     },
+    /// A domain that is warming up has sent what it may today.
+    #[error("the domain has sent what it may today: {accepted} messages")]
+    DailyCapReached {
+        /// How many were accepted today.
+        accepted: u64,
+    },
     /// Another connection holds the database longer than the busy timeout. Try again later.
     #[error("the database is locked by another process or busy; try again in a moment")]
     Busy,

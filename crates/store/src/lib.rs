@@ -29,6 +29,7 @@ mod playground;
 mod sandbox;
 mod settings;
 mod value;
+mod warmup;
 
 pub use api_keys::{ApiKey, NewApiKey};
 pub use checks::{CheckRecord, StoredCheck};
@@ -42,6 +43,7 @@ pub use messages::{Message, NewMessage};
 pub use organisations::Organisation;
 pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
+pub use warmup::DailyCap;
 
 use database::{Pools, Row, Sql};
 use std::{fmt, ops::Deref, path::Path, sync::Arc};

@@ -1,11 +1,12 @@
 //! Accepted messages. Their deliveries are in `deliveries.rs`.
 
 use crate::{
-    Attempt, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError,
+    Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError,
     database::{Row, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
     events::{before, insert_events},
     value::to_json,
+    warmup::count_message,
 };
 use model::{DomainId, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
 
@@ -28,6 +29,8 @@ pub struct NewMessage {
     pub raw: Hidden,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// How many messages the domain may send today, this one counted; nothing where there is no warm-up.
+    pub daily_cap: Option<DailyCap>,
 }
 
 /// A stored message, without its text.
@@ -75,7 +78,7 @@ impl Store {
     /// Accepts a message with one delivery for each recipient; a recipient given twice gets it once.
     ///
     /// # Errors
-    /// `NotFound` when the organisation has no such domain, or it was deleted meanwhile.
+    /// `NotFound` when the organisation has no such domain, or it was deleted meanwhile; `DailyCapReached`.
     pub async fn accept_message(
         &self,
         message: &NewMessage,
@@ -90,6 +93,9 @@ impl Store {
             .first(&mut tx)
             .await?
             .ok_or(StoreError::NotFound("domain"))?;
+        if let Some(cap) = message.daily_cap {
+            count_message(message.domain_id, cap, &mut tx).await?;
+        }
         sql(
             "INSERT INTO messages (id, org_id, domain_id, tenant_id, from_address, recipients, subject, size,
                  created_at, raw)

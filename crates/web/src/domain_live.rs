@@ -10,7 +10,7 @@ use app::{domains::DomainView, store};
 use askama::Template;
 use explain::{Host, hosts, shown};
 use jiff::Timestamp;
-use model::{DomainName, Purpose, RecordStatus};
+use model::{DomainName, DomainStatus, Purpose, RecordStatus};
 
 /// The playground zone that the domain is in, or could be in.
 #[derive(Debug, Clone)]
@@ -40,6 +40,29 @@ pub(crate) struct TestForm {
     pub error: Option<String>,
 }
 
+/// How far a verified domain has warmed up.
+struct WarmupLine {
+    day: u32,
+    days: u32,
+    sent: u64,
+    cap: u64,
+    resets: When,
+}
+
+impl WarmupLine {
+    /// Nothing before the domain is verified: until then it cannot send at all.
+    fn of(view: &DomainView, now: Timestamp) -> Option<Self> {
+        let warmup = view.warmup.filter(|_| view.domain.status == DomainStatus::Verified)?;
+        Some(Self {
+            day: warmup.today.day,
+            days: view.domain.warmup_days.unwrap_or(0),
+            sent: warmup.sent_today,
+            cap: warmup.today.cap,
+            resets: When::new(warmup.today.resets_at, now),
+        })
+    }
+}
+
 #[derive(Template)]
 #[template(path = "domain_live.html")]
 pub(crate) struct Live {
@@ -52,6 +75,7 @@ pub(crate) struct Live {
     summary: String,
     ready: bool,
     obstacle: Option<String>,
+    warmup: Option<WarmupLine>,
     created: When,
     verified: Option<When>,
     fails: Option<When>,
@@ -106,6 +130,7 @@ impl Live {
             },
             ready: obstacle.is_none(),
             obstacle,
+            warmup: WarmupLine::of(view, now),
             created: When::new(domain.created_at, now),
             verified: When::maybe(domain.verified_at, now),
             fails: When::maybe(domain.fails_at, now),
@@ -141,7 +166,8 @@ impl Live {
         };
         // Some sentences count minutes.
         let minute = now.as_second().div_euclid(60);
-        format!("{}/{}/{zone}/{minute}", view.domain.id, view.domain.version)
+        let sent = view.warmup.map_or(0, |warmup| warmup.sent_today);
+        format!("{}/{}/{zone}/{sent}/{minute}", view.domain.id, view.domain.version)
     }
 
     fn is(&self, status: &str) -> bool {
@@ -199,7 +225,7 @@ fn host_view(view: &DomainView, host: &'static Host) -> HostView {
 mod tests {
     use super::*;
     use app::diagnosis::{Defect, Finding, Profile, Remedy, Report, plan::plan};
-    use model::{CheckStatus, Confidence, DomainId, DomainStatus, OrgId, Severity};
+    use model::{CheckStatus, Confidence, DomainId, OrgId, Severity};
 
     fn view(status: DomainStatus) -> DomainView {
         let name = DomainName::parse("mail.acme.test").unwrap();
@@ -239,7 +265,7 @@ mod tests {
             region: None,
             fallback_region: None,
         };
-        DomainView { domain, report, dkim_tokens: Vec::new() }
+        DomainView { domain, report, dkim_tokens: Vec::new(), warmup: None }
     }
 
     fn render(view: &DomainView, playground: &Playground) -> String {
@@ -266,6 +292,23 @@ mod tests {
         assert!(html.contains("Ready to send"));
         assert!(html.contains("/test\""));
         assert!(!html.contains("playground"));
+    }
+
+    #[test]
+    fn a_warm_up_is_one_line_of_a_verified_domain() {
+        let mut view = view(DomainStatus::Verified);
+        let now: Timestamp = "2026-11-21T14:00:03Z".parse().unwrap();
+        view.domain.warmup_days = Some(14);
+        let today = app::warmup::today(Some(now), 14, 100_000, now).unwrap();
+        view.warmup = Some(app::warmup::Warmup { today, sent_today: 3 });
+        let html = render(&view, &Playground::Off);
+        assert!(html.contains("Warm-up day 1 of 14: 3 of 50 messages sent today"), "{html}");
+        assert!(html.contains("22 November 2026, 00:00:00 UTC"), "{html}");
+        view.warmup = Some(app::warmup::Warmup { today, sent_today: 50 });
+        let html = render(&view, &Playground::Off);
+        assert!(html.contains("Why can’t I send?") && !html.contains("Ready to send"));
+        view.domain.status = DomainStatus::Pending;
+        assert!(!render(&view, &Playground::Off).contains("Warm-up"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl FormErrors {
             | Error::AlreadyExists(_)
             | Error::LimitReached { .. }
             | Error::DomainPendingVerification { .. }
+            | Error::WarmupLimitExceeded { .. }
             | Error::TooLarge { .. } => {
                 Ok(Self { fields: Vec::new(), general: Some(sentence(&error.to_string())) })
             }

@@ -95,6 +95,7 @@ fn settings() -> Settings {
         key_pool: 0,
         playground: true,
         max_message_size: 25 * 1024 * 1024,
+        warmup_daily_limit: 100_000,
         sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
     }
 }

@@ -18,3 +18,4 @@ mod operations;
 mod pages;
 mod smtp_in;
 mod support;
+mod warmup;

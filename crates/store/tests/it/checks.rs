@@ -19,6 +19,7 @@ fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
         return_path_status: CheckStatus::Verified,
         health: Health::Warning,
         verified_at: Some(at(checked_ms)),
+        warmup_started_at: Some(at(checked_ms)),
         fails_at: None,
         next_check_at: Some(at(checked_ms + 1_000)),
         consecutive_failures: 0,
@@ -42,6 +43,7 @@ pub async fn a_check_is_stored_whole(store: &Store) {
     assert_eq!((after.status, after.health), (DomainStatus::Verified, Health::Warning));
     assert_eq!((after.spf_status, after.dmarc_status), (CheckStatus::Verified, CheckStatus::Missing));
     assert_eq!((after.verified_at, after.fails_at), (Some(at(15)), None));
+    assert_eq!(after.warmup_started_at, Some(at(15)));
     assert_eq!((after.last_checked_at, after.next_check_at), (Some(at(15)), Some(at(1_015))));
     assert_eq!((after.lease_owner, after.lease_until), (None, None));
     assert_eq!(after.version, claimed.version + 1);

@@ -15,6 +15,7 @@ mod playground;
 mod sandbox;
 mod seed;
 mod sqlite;
+mod warmup;
 
 macro_rules! conformance {
     ($($module:ident: $($name:ident),*;)*) => {$(
@@ -44,6 +45,8 @@ mod conformance {
             a_lost_lease_finishes_nothing;
         messages: a_message_goes_through_the_queue, nothing_is_accepted_for_a_deleted_domain,
             messages_page_newest_first;
+        warmup: a_message_past_the_cap_is_refused_whole, parallel_messages_never_pass_the_cap,
+            days_and_domains_are_counted_apart, the_warm_up_begins_once;
         sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;
         playground: every_edit_moves_serial_and_generation, zones_and_records_are_limited,
             zones_come_with_their_records;

@@ -144,6 +144,7 @@ pub fn new_message(domain: &Domain) -> NewMessage {
         subject: "Hello".into(),
         raw: Hidden::from(&b"Subject: Hello\r\n\r\nsecret body\r\n"[..]),
         created_at: at(0),
+        daily_cap: None,
     }
 }
 

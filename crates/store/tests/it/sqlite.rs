@@ -131,8 +131,27 @@ async fn a_newer_or_edited_schema_is_refused() {
     run(&mut connection, "INSERT INTO schema_migrations (version, name, checksum) VALUES (999, 'x', 'y')")
         .await;
     let newer = Store::open(&database.path, StoreOptions::default()).await;
-    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 1 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 2 })), "{newer:?}");
     connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_domain_verified_before_there_was_a_warm_up_began_it_then() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    let verified = domain(&database.store, org, "one.example").await;
+    let pending = domain(&database.store, org, "two.example").await;
+    database.store.close().await;
+    let mut connection = connect(&database.path).await;
+    // As the first schema left it.
+    run(&mut connection, "DROP TABLE warmup_days").await;
+    run(&mut connection, "DELETE FROM schema_migrations WHERE version = 2").await;
+    run(&mut connection, "UPDATE domains SET verified_at = 1750000000000 WHERE name = 'one.example'").await;
+    connection.close().await.unwrap();
+    let store = Store::open(&database.path, StoreOptions::default()).await.unwrap();
+    assert_eq!(store.get_domain(org, verified.id).await.unwrap().warmup_started_at, Some(at(0)));
+    assert_eq!(store.get_domain(org, pending.id).await.unwrap().warmup_started_at, None);
+    store.close().await;
 }
 
 #[tokio::test]
