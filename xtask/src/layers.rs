@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::process;
 
 /// One crate of the architecture's table.
+#[derive(Clone, Copy)]
 struct Room {
     name: &'static str,
     /// The crates of the workspace it may depend on.
@@ -36,23 +37,29 @@ const fn edge(name: &'static str, may_import: &'static [&'static str]) -> Room {
     Room { name, may_import, tests_may_import: &["countersign"], pure: false }
 }
 
-/// The table. `dns`, `publish`, `smtp` and `store` do not know each other: `app` joins them.
+/// A crate whose tests may run the scenarios.
+const fn with_scenarios(room: Room) -> Room {
+    Room { tests_may_import: &["scenario"], ..room }
+}
+
+/// The table. `scenario` is nobody's dependency but that of tests. `dns`, `publish`, `smtp` and `store` do not know each other: `app` joins them.
 const ROOMS: &[Room] = &[
     pure("model", &[]),
     pure("mail", &["model"]),
-    pure("diagnosis", &["model", "mail"]),
-    pure("explain", &["model", "diagnosis"]),
-    room("dns", &["model", "diagnosis", "mail"]),
+    with_scenarios(pure("diagnosis", &["model", "mail"])),
+    with_scenarios(pure("explain", &["model", "diagnosis"])),
+    room("scenario", &["model", "diagnosis"]),
+    with_scenarios(room("dns", &["model", "diagnosis", "mail"])),
     pure("publish", &["model"]),
     room("smtp", &["model", "mail"]),
     room("store", &["model", "diagnosis"]),
     room("app", &["model", "mail", "diagnosis", "dns", "publish", "smtp", "store"]),
     edge("api", &["app", "explain", "model"]),
     edge("web", &["app", "explain", "model"]),
-    room(
+    with_scenarios(room(
         "countersign",
         &["model", "mail", "diagnosis", "explain", "dns", "publish", "smtp", "store", "app", "api", "web"],
-    ),
+    )),
 ];
 
 /// Libraries a pure crate does not name. Their relatives (`tokio-util`, `hyper-util`) count too.

@@ -1,6 +1,4 @@
 //! Tests of the diagnosis through its public functions.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod fake_dns;
-mod scenario;
 mod scenarios;

@@ -1,93 +1,29 @@
 //! Every scenario through the whole pure way: plan, inquiry, observation, report.
 
-use crate::{
-    fake_dns::{FakeDns, RESOLVER},
-    scenario::{self, Scenario},
-};
 use diagnosis::{
     Defect, Observation, Remedy, Report, diagnose,
     inquiry::{self, Look, Policy},
     observation::Exchange,
 };
-use model::Timestamp;
-
-fn now() -> Timestamp {
-    Timestamp::from_second(1_800_000_000).unwrap()
-}
-
-/// Asks until nothing is left to ask; also says how many rounds it took.
-fn observe(scenario: &Scenario) -> (Observation, usize) {
-    observe_by(scenario, Look::Thorough)
-}
+use scenario::{Scenario, now};
 
 fn observe_by(scenario: &Scenario, look: Look) -> (Observation, usize) {
-    let (plan, dns) = (scenario.plan(), FakeDns::new(scenario));
-    let policy = Policy { look, ..Policy::for_resolvers(vec![RESOLVER.parse().unwrap()]) };
-    let mut observation = Observation::default();
-    for round in 0..20 {
-        let asks = inquiry::next(&plan, &observation, &policy);
-        if asks.is_empty() {
-            observation.cut_short = inquiry::is_cut_short(&plan, &observation, &policy);
-            return (observation, round);
-        }
-        for ask in asks {
-            let outcome = dns.answer(&ask);
-            observation.exchanges.push(Exchange { ask, at: now(), outcome });
-        }
-    }
-    panic!("the inquiry does not end");
-}
-
-fn report(scenario: &Scenario) -> Report {
-    diagnose(&scenario.plan(), &observe(scenario).0, now())
+    scenario.observe_by(&Policy { look, ..scenario.policy() })
 }
 
 #[test]
 fn every_scenario_finds_what_it_must_and_nothing_it_must_not() {
     let all = scenario::all();
     assert!(all.len() > 40, "scenarios are found");
-    let mut problems = Vec::new();
-    for (name, scenario) in &all {
-        let report = report(scenario);
-        let codes: Vec<&str> = report.findings.iter().map(diagnosis::Finding::code).collect();
-        let mut problem =
-            |text: String| problems.push(format!("{name} ({}): {text}\n    found {codes:?}", scenario.title));
-        if report.verdict.as_str() != scenario.expect.verdict {
-            problem(format!("the verdict is {}, not {}", report.verdict, scenario.expect.verdict));
-        }
-        for code in &scenario.expect.findings {
-            if !codes.contains(&code.as_str()) {
-                problem(format!("{code} was not found"));
-            }
-            assert!(Defect::CODES.contains(&code.as_str()), "{name} expects the unknown code {code}");
-        }
-        // A scenario that expects nothing means it.
-        if scenario.expect.findings.is_empty() && !codes.is_empty() {
-            problem("nothing should be found".to_owned());
-        }
-        for code in &scenario.expect.forbidden {
-            assert!(Defect::CODES.contains(&code.as_str()), "{name} forbids the unknown code {code}");
-            if codes.contains(&code.as_str()) {
-                problem(format!("{code} must not be found"));
-            }
-        }
-        for (key, status) in &scenario.expect.records {
-            match report.records.iter().find(|record| record.planned.key == *key) {
-                None => problem(format!("there is no record {key}")),
-                Some(record) if record.status.as_str() != status => {
-                    problem(format!("{key} is {}, not {status}", record.status));
-                }
-                Some(_) => {}
-            }
-        }
-    }
+    let problems: Vec<String> =
+        all.iter().flat_map(|scenario| scenario.problems(&scenario.report())).collect();
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
 #[test]
 fn the_same_observation_makes_the_same_report_also_after_storing_it() {
-    for (name, scenario) in scenario::all() {
-        let (observation, _) = observe(&scenario);
+    for scenario in scenario::all() {
+        let (name, observation) = (&scenario.name, scenario.observe());
         let stored = serde_json::to_string(&observation).unwrap();
         let again: Observation = serde_json::from_str(&stored).unwrap();
         assert_eq!(again, observation, "{name}");
@@ -100,8 +36,8 @@ fn the_same_observation_makes_the_same_report_also_after_storing_it() {
 
 #[test]
 fn an_inquiry_is_as_deep_as_its_longest_chain_and_bounded() {
-    for (name, scenario) in scenario::all() {
-        let (observation, rounds) = observe(&scenario);
+    for scenario in scenario::all() {
+        let (name, (observation, rounds)) = (&scenario.name, scenario.observe_by(&scenario.policy()));
         // Resolver; name servers; their addresses; each of them; where missing records could have gone; and one
         // more where an alias hides its zone.
         assert!(rounds <= 7, "{name} takes {rounds} rounds");
@@ -122,7 +58,8 @@ const ONLY_THOROUGH: &[&str] = &[
 
 #[test]
 fn resolvers_first_finds_in_every_scenario_what_the_thorough_look_finds() {
-    for (name, scenario) in scenario::all() {
+    for scenario in scenario::all() {
+        let name = &scenario.name;
         let (thorough, first) =
             (observe_by(&scenario, Look::Thorough).0, observe_by(&scenario, Look::ResolversFirst).0);
         let (thorough, first) =
@@ -152,10 +89,9 @@ fn resolvers_first_finds_in_every_scenario_what_the_thorough_look_finds() {
 
 #[test]
 fn resolvers_first_asks_little_of_a_good_domain() {
-    let all = scenario::all();
-    let asked = |scenario_name: &str, look| {
-        let (_, scenario) = all.iter().find(|(name, _)| name == scenario_name).unwrap();
-        let (observation, rounds) = observe_by(scenario, look);
+    let asked = |name: &str, look| {
+        let scenario = scenario::load(name);
+        let (observation, rounds) = observe_by(&scenario, look);
         assert_eq!(diagnose(&scenario.plan(), &observation, now()).verdict, model::Verdict::Pass);
         (observation.exchanges.len(), rounds)
     };
@@ -168,8 +104,7 @@ fn resolvers_first_asks_little_of_a_good_domain() {
 
 #[test]
 fn an_spf_record_of_another_service_is_merged_not_doubled() {
-    let (_, scenario) = scenario::all().into_iter().find(|(name, _)| name == "spf_mechanism_absent").unwrap();
-    let report = report(&scenario);
+    let report = scenario::load("spf_mechanism_absent").report();
     let record = report.records.iter().find(|record| record.planned.key == "spf").unwrap();
     assert_eq!(record.current, ["v=spf1 include:_spf.other.test -all"]);
     assert_eq!(record.value(), "v=spf1 include:_spf.other.test include:spf.send.example.net -all");
@@ -182,9 +117,7 @@ fn an_spf_record_of_another_service_is_merged_not_doubled() {
 
 #[test]
 fn a_misplaced_record_is_named_with_where_it_is_and_where_it_belongs() {
-    let (_, scenario) =
-        scenario::all().into_iter().find(|(name, _)| name == "record_in_doubled_zone").unwrap();
-    let report = report(&scenario);
+    let report = scenario::load("record_in_doubled_zone").report();
     let found = report.findings.iter().find_map(|finding| match &finding.defect {
         Defect::RecordInDoubledZone { found_at, .. } => Some(found_at.to_string()),
         _ => None,
@@ -199,8 +132,7 @@ fn a_misplaced_record_is_named_with_where_it_is_and_where_it_belongs() {
 
 #[test]
 fn a_stale_answer_tells_when_it_runs_out() {
-    let (_, scenario) = scenario::all().into_iter().find(|(name, _)| name == "resolver_cache_stale").unwrap();
-    let by = report(&scenario).visible_everywhere_by.unwrap();
+    let by = scenario::load("resolver_cache_stale").report().visible_everywhere_by.unwrap();
     assert_eq!(by.duration_since(now()).as_secs(), 540);
 }
 

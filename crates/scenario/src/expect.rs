@@ -1,0 +1,98 @@
+//! What must come of a scenario, and how a report is held against it.
+
+use crate::file::Scenario;
+use diagnosis::{Defect, Finding, Report};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What must come of a scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// `pass`, `fail` or `unknown`.
+    pub verdict: String,
+    /// Codes that must be found. None at all means: nothing may be found.
+    pub findings: Vec<String>,
+    /// Codes that must not be found.
+    pub forbidden: Vec<String>,
+    /// Statuses of planned records by their keys, as many as matter.
+    #[serde(default)]
+    pub records: BTreeMap<String, String>,
+    /// Seconds until every resolver has let go of an older answer.
+    pub visible_in: Option<i64>,
+}
+
+/// Where real packets and programs behave in another way than the DNS in memory, and why.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnTheWire {
+    /// Why any of the following is so. Has to be there for each of them.
+    #[serde(default)]
+    pub reason: String,
+    /// Not unbound, but our own resolver answers on the resolver's address.
+    #[serde(default)]
+    pub own_resolver: bool,
+    /// Not Knot, but our own server answers on the name servers' addresses.
+    #[serde(default)]
+    pub own_servers: bool,
+    /// Codes that may be there or not.
+    #[serde(default)]
+    pub may_differ: Vec<String>,
+}
+
+impl OnTheWire {
+    /// Whether anything is said.
+    pub fn is_used(&self) -> bool {
+        self.own_resolver || self.own_servers || !self.may_differ.is_empty()
+    }
+}
+
+impl Scenario {
+    /// What of a report is not as the scenario says; empty when all is.
+    pub fn problems(&self, report: &Report) -> Vec<String> {
+        let mut problems = Vec::new();
+        let codes: Vec<&str> = report.findings.iter().map(Finding::code).collect();
+        let mut problem = |text: String| {
+            problems.push(format!("{} ({}): {text}\n    found {codes:?}", self.name, self.title));
+        };
+        let expect = &self.expect;
+        for code in expect.findings.iter().chain(&expect.forbidden).chain(&self.wire.may_differ) {
+            if !Defect::CODES.contains(&code.as_str()) {
+                problem(format!("there is no finding {code}"));
+            }
+        }
+        if self.wire.is_used() && self.wire.reason.is_empty() {
+            problem("[wire] gives no reason".to_owned());
+        }
+        if report.verdict.as_str() != expect.verdict {
+            problem(format!("the verdict is {}, not {}", report.verdict, expect.verdict));
+        }
+        for code in expect.findings.iter().filter(|code| !codes.contains(&code.as_str())) {
+            problem(format!("{code} was not found"));
+        }
+        // A scenario that expects nothing means it.
+        if expect.findings.is_empty() && !codes.is_empty() {
+            problem("nothing should be found".to_owned());
+        }
+        for code in expect.forbidden.iter().filter(|code| codes.contains(&code.as_str())) {
+            problem(format!("{code} must not be found"));
+        }
+        for (key, status) in &expect.records {
+            match report.records.iter().find(|record| record.planned.key == *key) {
+                None => problem(format!("there is no record {key}")),
+                Some(record) if record.status.as_str() != status => {
+                    problem(format!("{key} is {}, not {status}", record.status));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(seconds) = expect.visible_in {
+            let found = report.visible_everywhere_by.map(|by| by.duration_since(report.checked_at).as_secs());
+            // A cache that was filled for real has counted down for a moment.
+            if !found.is_some_and(|found| (seconds - 5..=seconds).contains(&found)) {
+                problem(format!("seen everywhere in {found:?} s, not in {seconds} s"));
+            }
+        }
+        problems
+    }
+}

@@ -1,0 +1,90 @@
+//! Scenarios: DNS as it is found in the wild, and what must be found in it. For tests only.
+//!
+//! Each file in `scenarios/` is one: zones with their servers, faults, what resolvers remember, and what must and
+//! must not be found. [`all`] reads them, [`Scenario::plan`] says what should be there, [`Scenario::report`] goes
+//! the whole pure way (inquiry, [`FakeDns`], diagnosis), [`Scenario::problems`] holds a report against the
+//! expectations. So the same files serve the tests of every crate.
+//!
+//! # The format
+//!
+//! ```toml
+//! title = "One of two name servers answers late and the other one in fragments"
+//! domain = "mail.acme.test"
+//! profile = "three-cname"          # a built-in profile, or "audit" with selectors = ["s1"]
+//! resolvers = ["127.0.0.53"]       # the default
+//!
+//! [[zone]]
+//! apex = "acme.test"
+//! servers = ["ns1.acme.test 127.0.1.1", "ns2.acme.test 127.0.1.2", "ns2.acme.test 2001:db8:1::2"]
+//! delegation = ["ns1.old.test 127.0.1.9"]   # what the parent lists; the same as servers unless given
+//! negative_ttl = 300               # the SOA's TTL and MINIMUM; 300 unless given
+//! dnssec = "bogus"                 # resolvers answer SERVFAIL, extended error 6, unless asked with CD=1
+//! records = '''
+//! ; host [ttl] TYPE data; names without a final dot are relative to the apex
+//! @                     MX    10 mx
+//! tok1._domainkey.mail  CNAME tok1.dkim.send.example.net.
+//! mail            600   TXT   "v=spf1 " "include:spf.send.example.net ~all"
+//! '''
+//!
+//! [[fault]]
+//! address = "127.0.1.1"            # a server or a resolver
+//! kind = "slow"
+//! ms = 300
+//! name = "mail.acme.test"          # only for this name, if given
+//! type = "TXT"                     # only for this type, if given
+//!
+//! [[cached]]                       # what resolvers answer in place of what the name servers have now
+//! name = "mail.acme.test"          # in full
+//! type = "TXT"
+//! negative_ttl = 540               # nothing was there, for so many seconds; or
+//! servfail = true                  # or
+//! records = 'mail.acme.test. 540 TXT "old"'
+//! resolver = "127.0.0.54"          # only this one, if given
+//!
+//! [expect]
+//! verdict = "pass"
+//! findings = ["name_server_unreachable"]   # [] means: nothing at all
+//! forbidden = ["record_missing"]
+//! visible_in = 540                 # seconds until all resolvers see what is there, if given
+//! [expect.records]
+//! "dkim-1" = "verified"
+//!
+//! [wire]                           # differences with real packets, see below
+//! reason = "…"
+//! may_differ = ["dns_unanswered"]
+//! ```
+//!
+//! **Records**: A, AAAA, CNAME, NS, PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
+//! `keys.toml`; `{x*300}` for 300 times `x`; `{1..20}` repeats the line with each number, and several ranges of a
+//! line run together (`c{1..20} CNAME c{2..21}`). `servers` and `delegation` take ranges, too. `*` is a wildcard.
+//! An alias may stand beside other records, which no real server allows.
+//!
+//! **Not written down each time**: the root and every public suffix are zones of their own at `127.0.4.1`; each zone
+//! delegates to those below it; the addresses of servers are in the zones that their names are in, and glue where
+//! needed; the platform's zone `send.example.net` at `127.0.3.1` has keys behind `tok1` to `tok3`, its SPF record
+//! and bounce hosts. NS records in a zone's text take the place of those that would be added at their name.
+//!
+//! **Faults** ([`FaultKind`]): `servfail`, `refused`, `notimp`, `formerr`, `formerr_to_edns`, `timeout`, `slow`
+//! (`ms`), `not_authoritative`, `upward_referral`, `records` (this server has other `records`, of its first zone or
+//! of `zone`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
+//! `garbage`, `foreign_records`, `mixed_case`.
+//!
+//! A resolver is a server like others: it can be at fault. Without a fault it goes from the root down, asks the
+//! servers that parents list, and takes the first usable answer.
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot be read is a failed test")]
+#![expect(clippy::missing_panics_doc, reason = "everything here panics on a bad scenario, in tests only")]
+
+mod expect;
+mod fake_dns;
+mod file;
+mod run;
+mod world;
+mod zone;
+mod zone_text;
+
+pub use expect::{Expect, OnTheWire};
+pub use fake_dns::{FakeDns, Reaction};
+pub use file::{Cached, Dnssec, Fault, FaultKind, Scenario, ZoneText, all, keys, load};
+pub use run::now;
+pub use world::{REGISTRY, Served, World};
+pub use zone::{Answer, Zone};

@@ -1,0 +1,57 @@
+//! A scenario from its plan to its report, without a packet.
+
+use crate::{fake_dns::FakeDns, file::Scenario};
+use diagnosis::{Observation, Report, diagnose, inquiry, observation::Exchange};
+use model::Timestamp;
+use std::net::SocketAddr;
+
+/// How many rounds an inquiry may take before it counts as endless.
+const MAX_ROUNDS: usize = 20;
+
+/// The time of every observation and report in memory.
+pub fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+impl Scenario {
+    /// Asks the scenario's resolvers, and its name servers at their addresses as they are, private or not.
+    pub fn policy(&self) -> inquiry::Policy {
+        let resolvers = self.resolvers.iter().map(|&address| SocketAddr::new(address, 53)).collect();
+        inquiry::Policy {
+            loopback_port: 53,
+            private_addresses: true,
+            ..inquiry::Policy::for_resolvers(resolvers)
+        }
+    }
+
+    /// Asks until nothing is left to ask.
+    pub fn observe(&self) -> Observation {
+        self.observe_by(&self.policy()).0
+    }
+
+    /// Asks by a policy until nothing is left to ask; also says how many rounds it took.
+    ///
+    /// # Panics
+    /// Where the inquiry does not end.
+    pub fn observe_by(&self, policy: &inquiry::Policy) -> (Observation, usize) {
+        let (plan, dns) = (self.plan(), FakeDns::new(self));
+        let mut observation = Observation::default();
+        for round in 0..MAX_ROUNDS {
+            let asks = inquiry::next(&plan, &observation, policy);
+            if asks.is_empty() {
+                observation.cut_short = inquiry::is_cut_short(&plan, &observation, policy);
+                return (observation, round);
+            }
+            for ask in asks {
+                let outcome = dns.answer(&ask);
+                observation.exchanges.push(Exchange { ask, at: now(), outcome });
+            }
+        }
+        panic!("{}: the inquiry does not end", self.name);
+    }
+
+    /// The report on what [`Scenario::observe`] sees.
+    pub fn report(&self) -> Report {
+        diagnose(&self.plan(), &self.observe(), now())
+    }
+}

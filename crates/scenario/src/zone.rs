@@ -1,0 +1,118 @@
+//! What one server answers out of one zone (RFC 1034 §4.3.2, RFC 4592, RFC 2308).
+//!
+//! Written apart from the platform's own name server, so that the two do not share their mistakes.
+
+use diagnosis::observation::{Question, Rcode, Reply};
+use model::{DomainName, Record, RecordData, RecordType};
+
+/// All records of a zone, also those below its delegations that are glue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    /// Its apex.
+    pub apex: DomainName,
+    /// Its records. Nothing is refused: an alias may stand beside others.
+    pub records: Vec<Record>,
+}
+
+/// An answer with the section that [`Reply`] leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Code, flags, answer and authority section.
+    pub reply: Reply,
+    /// The additional section: addresses of the servers of a referral.
+    pub additional: Vec<Record>,
+}
+
+impl Answer {
+    /// Nothing but a response code.
+    pub fn rcode(rcode: Rcode) -> Self {
+        Self { reply: Reply { rcode, ..Reply::default() }, additional: Vec::new() }
+    }
+}
+
+impl Zone {
+    /// The answer to a question that this zone is the closest one for.
+    pub fn answer(&self, question: &Question) -> Answer {
+        let mut answer = Answer::default();
+        let reply = &mut answer.reply;
+        reply.authoritative = true;
+        let mut name = question.name.clone();
+        let mut passed = Vec::new();
+        loop {
+            if let Some(cut) = self.cut(&name) {
+                reply.authoritative = !reply.answer.is_empty();
+                reply.authority = self.at(&cut, RecordType::Ns);
+                answer.additional = self.glue(&answer.reply.authority);
+                return answer;
+            }
+            let found = self.at_or_wildcard(&name);
+            let of_type = |wanted: RecordType| {
+                found.iter().filter(move |record| record.data.record_type() == wanted).cloned()
+            };
+            let here: Vec<Record> = of_type(question.record_type).collect();
+            if !here.is_empty() {
+                reply.answer.extend(here);
+                return answer;
+            }
+            let alias = of_type(RecordType::Cname).next();
+            let Some(RecordData::Cname(target)) = alias.as_ref().map(|record| record.data.clone()) else {
+                let exists = !found.is_empty() || self.exists(&name);
+                reply.rcode = if exists { Rcode::NoError } else { Rcode::NxDomain };
+                reply.authority = self.at(&self.apex, RecordType::Soa);
+                return answer;
+            };
+            reply.answer.extend(alias);
+            passed.push(name);
+            if passed.contains(&target) || passed.len() > 16 || !target.is_at_or_below(&self.apex) {
+                return answer;
+            }
+            name = target;
+        }
+    }
+
+    /// The records of a type at a name.
+    fn at(&self, name: &DomainName, record_type: RecordType) -> Vec<Record> {
+        let is_it = |record: &&Record| record.owner == *name && record.data.record_type() == record_type;
+        self.records.iter().filter(is_it).cloned().collect()
+    }
+
+    /// The topmost delegation at or above a name.
+    fn cut(&self, name: &DomainName) -> Option<DomainName> {
+        let below = |ancestor: &DomainName| {
+            ancestor.is_at_or_below(&self.apex) && ancestor.label_count() > self.apex.label_count()
+        };
+        let cuts = name.ancestors().filter(below);
+        cuts.filter(|ancestor| !self.at(ancestor, RecordType::Ns).is_empty()).last()
+    }
+
+    /// A name exists where it or one below it has records (RFC 8020).
+    fn exists(&self, name: &DomainName) -> bool {
+        self.records.iter().any(|record| record.owner.is_at_or_below(name))
+    }
+
+    fn at_or_wildcard(&self, name: &DomainName) -> Vec<Record> {
+        let owned_by = |owner: &DomainName| -> Vec<Record> {
+            self.records.iter().filter(|record| record.owner == *owner).cloned().collect()
+        };
+        if self.exists(name) {
+            return owned_by(name);
+        }
+        // RFC 4592 §3.3.1: only the wildcard right below the closest name that exists.
+        let Some(encloser) = name.ancestors().find(|ancestor| self.exists(ancestor)) else {
+            return Vec::new();
+        };
+        let Ok(wildcard) = encloser.prepend("*") else { return Vec::new() };
+        let synthesized = |record: Record| Record { owner: name.clone(), ..record };
+        owned_by(&wildcard).into_iter().map(synthesized).collect()
+    }
+
+    fn glue(&self, servers: &[Record]) -> Vec<Record> {
+        let hosts = servers.iter().filter_map(|record| match &record.data {
+            RecordData::Ns(host) => Some(host),
+            _ => None,
+        });
+        hosts
+            .flat_map(|host| [self.at(host, RecordType::A), self.at(host, RecordType::Aaaa)].concat())
+            .collect()
+    }
+}
