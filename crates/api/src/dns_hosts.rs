@@ -32,14 +32,20 @@ struct DnsHostObject {
     /// The address of that page.
     #[schema(required)]
     url: Option<&'static str>,
-    /// What the name field takes: `relative` to the zone, or `full`. Open: there may be more.
+    /// What the name field takes: `relative` to the zone, `full`, or `either`. Open: there may be more.
     #[schema(example = "relative")]
     host_field: &'static str,
+    /// Whether TXT values are typed with quotation marks.
+    quotes: bool,
+    /// Whether it takes Domain Connect templates.
+    domain_connect: bool,
     /// Whether it can put a proxy in front of a record.
     proxied: bool,
     /// The shortest TTL it takes, in seconds.
     ttl_min: u32,
-    /// How long until its name servers serve a change, usually; in seconds.
+    /// How long until its name servers serve a change, at the least; in seconds.
+    delay_min: u32,
+    /// How long that usually takes, in seconds.
     delay_usual: u32,
     /// How long that takes at worst, in seconds.
     delay_max: u32,
@@ -61,9 +67,13 @@ fn object(host: &'static Host) -> DnsHostObject {
         host_field: match host.host_field {
             HostField::Relative => "relative",
             HostField::Full => "full",
+            HostField::Either => "either",
         },
+        quotes: host.quotes,
+        domain_connect: host.domain_connect,
         proxied: host.proxied,
         ttl_min: host.ttl_min,
+        delay_min: host.delay_min,
         delay_usual: host.delay_usual,
         delay_max: host.delay_max,
         quirks: &host.quirks,

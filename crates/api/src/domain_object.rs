@@ -137,12 +137,14 @@ impl From<Warmup> for WarmupObject {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DnsHostGuess)]
 pub struct DnsHostGuess {
-    /// One of the ids of `GET /api/v1/dns-hosts`; `generic` when it is not known.
+    /// One of the ids of `GET /api/v1/dns-hosts`; `generic` when it is not known, or not which of several.
     #[schema(example = "cloudflare")]
     id: &'static str,
     /// For people.
-    name: &'static str,
-    /// `confirmed` or `suspected`. Open: there may be more.
+    #[schema(example = "Cloudflare")]
+    name: String,
+    /// `confirmed`; `likely`; `shared`, hosts with the same name servers; `mixed`, name servers of several hosts;
+    /// `unknown`. Open: there may be more.
     #[schema(example = "confirmed")]
     confidence: &'static str,
     /// The ids of all hosts it could be; none when it is not known.

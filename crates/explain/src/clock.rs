@@ -18,9 +18,24 @@ pub fn until(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// "usually within 30 seconds", "usually after 1 to 4 hours", "usually after 10 minutes to 2 hours".
+pub fn range(least: u64, most: u64) -> String {
+    if least == 0 {
+        return format!("usually within {}", span(most));
+    }
+    let (least, most) = (span(least), span(most));
+    let unit = |text: &str| text.split_once(' ').map(|(_, unit)| unit.trim_end_matches('s').to_owned());
+    match least.split_once(' ') {
+        Some((count, _)) if unit(&least) == unit(&most) => format!("usually after {count} to {most}"),
+        _ => format!("usually after {least} to {most}"),
+    }
+}
+
 /// A length of time in its largest sensible unit, rounded up: "30 seconds", "9 minutes", "2 hours", "3 days".
 pub fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {
+        60 => (1, "minute"),
+        3_600 => (1, "hour"),
         0..120 => (seconds, "second"),
         120..7_200 => (seconds.div_ceil(60), "minute"),
         7_200..172_800 => (seconds.div_ceil(3_600), "hour"),

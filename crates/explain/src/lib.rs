@@ -7,6 +7,7 @@
 //! Nothing here diagnoses, asks DNS or writes records. What strangers wrote into DNS is shown cut to a bounded
 //! length and without control characters ([`shown`]).
 
+mod candidates;
 pub mod catalogue;
 pub mod clock;
 pub mod hosts;
@@ -15,7 +16,8 @@ pub mod render;
 pub mod shown;
 pub mod view;
 
+pub use candidates::guide;
 pub use catalogue::{Page, Place, page, reference, steps, title, why};
-pub use hosts::{Candidate, Host, HostField};
+pub use hosts::{Certainty, Detection, Host, HostField};
 pub use paste::{Paste, Step};
 pub use view::{DnsHost, FindingView, dns_host, finding_view, finding_view_at, record_explanation, summary};

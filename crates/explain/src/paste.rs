@@ -52,6 +52,11 @@ impl Paste {
         }
     }
 
+    /// The record in its host's list: by the name field, or by the whole name where that field is empty.
+    pub fn name_in_list(&self) -> &str {
+        if self.host.is_empty() { self.name.as_str() } else { &self.host }
+    }
+
     /// The name field's content, said so where it stays empty.
     pub fn host_shown(&self) -> &str {
         if self.host.is_empty() { "(leave empty)" } else { &self.host }
@@ -116,56 +121,83 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// Fills the slots of template lines in one pass, so that a brace inside of a value stays what it is (SPF macros
-/// have them, RFC 7208 §7.1). The line `{record}` becomes the fields, followed by the lines of the record's type.
-pub(crate) fn fill(host: &Host, lines: &[String], zone: &DomainName, paste: &Paste) -> Vec<Step> {
+/// How a record gets into a zone.
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    Add,
+    Edit,
+}
+
+/// The steps for one record: where to go, the fields, what this host wants beside them, and how to finish.
+pub(crate) fn fill(host: &Host, action: Action, zone: &DomainName, paste: &Paste) -> Vec<Step> {
+    let phrase = match action {
+        Action::Add => &host.steps.add,
+        Action::Edit => &host.steps.edit,
+    };
+    let slots = Slots { host, zone, paste };
+    let (open, phrase) = (slots.fill(&host.steps.open), slots.fill(phrase));
+    // A name at the end of a sentence takes no full stop: it would be copied with it.
+    let end = if phrase.ends_with(paste.name_in_list()) { "" } else { "." };
+    let mut steps = vec![Step::Say(format!("{open} and {phrase}{end}"))];
+    steps.extend(finish(host, zone, paste));
+    steps
+}
+
+/// The fields of a record, what this host wants beside them, and how to finish.
+pub(crate) fn finish(host: &Host, zone: &DomainName, paste: &Paste) -> Vec<Step> {
     let typed = match paste.record_type {
         RecordType::Cname => host.steps.cname.as_slice(),
         RecordType::Txt => &host.steps.txt,
         RecordType::Mx => &host.steps.mx,
         _ => &[],
     };
-    let mut steps = Vec::new();
-    for line in lines {
-        if line == "{record}" {
-            steps.push(Step::Record(Box::new(paste.clone())));
-            steps.extend(typed.iter().map(|line| Step::Say(fill_line(host, line, zone, paste))));
-        } else {
-            steps.push(Step::Say(fill_line(host, line, zone, paste)));
-        }
-    }
+    let slots = Slots { host, zone, paste };
+    let mut steps = vec![Step::Record(Box::new(paste.clone()))];
+    let lines = host.steps.all.iter().chain(typed).chain([&host.steps.save]);
+    steps.extend(lines.map(|line| Step::Say(slots.fill(line))));
     steps
 }
 
-fn fill_line(host: &Host, line: &str, zone: &DomainName, paste: &Paste) -> String {
-    let mut out = String::with_capacity(line.len() + 40);
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
+/// What the slots of a phrase are filled with.
+struct Slots<'a> {
+    host: &'a Host,
+    zone: &'a DomainName,
+    paste: &'a Paste,
+}
+
+impl Slots<'_> {
+    /// Fills in one pass, so that a brace inside of a value stays what it is (SPF macros have them, RFC 7208 §7.1).
+    fn fill(&self, line: &str) -> String {
+        let mut out = String::with_capacity(line.len() + 40);
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let (slot, after) = after.split_once('}').unwrap_or((after, ""));
+            self.push(&mut out, slot);
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn push(&self, out: &mut String, slot: &str) {
+        let paste = self.paste;
         match slot {
-            "name" => out.push_str(&host.name),
-            "where" => out.push_str(&host.page),
-            "zone" => out.push_str(&shown::value(&zone.to_string())),
+            "name" => out.push_str(&self.host.name),
+            "where" => out.push_str(&self.host.page),
+            "zone" => out.push_str(&shown::value(self.zone.as_str())),
             "type" => out.push_str(&paste.record_type.to_string()),
-            "host" => out.push_str(place_of(paste)),
-            "full" => out.push_str(&paste.name.to_string()),
+            "host" => out.push_str(paste.name_in_list()),
+            "short" => out.push_str(&match paste.name.relative_to(self.zone) {
+                Some(short) => short,
+                None => paste.name.to_string(),
+            }),
+            "full" => out.push_str(paste.name.as_str()),
             "value" => out.push_str(&paste.value),
             "ttl" => out.push_str(&paste.ttl.to_string()),
-            "priority" => out.push_str(&paste.priority.map_or_else(|| "0".to_owned(), |p| p.to_string())),
+            "priority" => out.push_str(&paste.priority.unwrap_or_default().to_string()),
             // The files are checked when they are read; nothing else can be here.
             _ => {}
         }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
-/// A record in its host's list: by the name field, or by the whole name where that field is empty.
-fn place_of(paste: &Paste) -> &str {
-    match paste.host.as_str() {
-        "" => paste.name.as_str(),
-        host => host,
     }
 }

@@ -1,9 +1,10 @@
 //! Findings and records with their words, for API and web.
 
 use crate::{
-    catalogue::{self, Place, Setting},
+    candidates::guide,
+    catalogue::{self, Setting},
     clock,
-    hosts::{self, Candidate, Host},
+    hosts::{self, Certainty, Detection, Host},
     paste::{Paste, Step},
     shown,
 };
@@ -43,49 +44,51 @@ pub struct FindingView {
 /// The DNS host of a report, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DnsHost {
-    /// The id; `generic` when it is not known.
+    /// The id; `generic` when it is not known, or not which of several.
     pub id: &'static str,
-    /// The name, for people.
-    pub name: &'static str,
+    /// The name, for people: "Cloudflare", "Netlify or NS1", "not recognised".
+    pub name: String,
     /// How sure it is.
-    pub confidence: Confidence,
-    /// The ids of all hosts it could be; one alone when it is confirmed, none when it is not known.
+    pub confidence: Certainty,
+    /// The ids of all hosts it could be; of name servers of several hosts, each; none when it is not known.
     pub candidates: Vec<&'static str>,
 }
 
 /// The DNS host that the report's name servers point at.
 pub fn dns_host(report: &Report) -> DnsHost {
-    let candidates = hosts::detect(&report.name_servers);
-    let host = host_of(&candidates);
+    let detection = detection(report);
+    let names = detection.names();
     DnsHost {
-        id: &host.id,
-        name: if host.is_generic() { "not recognised" } else { &host.name },
-        confidence: candidates.first().map_or(Confidence::Suspected, |first| first.confidence),
-        candidates: candidates.iter().filter(|c| !c.host.is_generic()).map(|c| c.host.id.as_str()).collect(),
+        id: &detection.guide().id,
+        name: if names.is_empty() { "not recognised".to_owned() } else { names },
+        confidence: detection.certainty,
+        candidates: detection.candidates.iter().map(|host| host.id.as_str()).collect(),
     }
 }
 
-/// The host whose words are used for a report: the one that is confirmed or alone suspected, else the generic guide.
+/// Where the report's zone is hosted.
+pub fn detection(report: &Report) -> Detection {
+    hosts::detect(&report.name_servers, false)
+}
+
+/// The host whose words are used for a report: the one that is confirmed or likely, else the generic guide.
 pub fn guide_host(report: &Report) -> &'static Host {
-    host_of(&hosts::detect(&report.name_servers))
-}
-
-fn host_of(candidates: &[Candidate]) -> &'static Host {
-    match candidates {
-        [one] => one.host,
-        _ => hosts::generic(),
-    }
+    detection(report).guide()
 }
 
 /// A finding of a report with its words, for the DNS host that was recognised.
 pub fn finding_view(finding: &Finding, report: &Report, now: Timestamp) -> FindingView {
-    finding_view_at(finding, report, guide_host(report), now)
+    view_of(finding, report, None, now)
 }
 
 /// The same for a DNS host that somebody chose.
 pub fn finding_view_at(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> FindingView {
+    view_of(finding, report, Some(host), now)
+}
+
+fn view_of(finding: &Finding, report: &Report, chosen: Option<&Host>, now: Timestamp) -> FindingView {
     let code = finding.code();
-    let guide = guide(finding, report, host, now);
+    let guide = guide(finding, report, chosen, now);
     FindingView {
         code,
         severity: finding.severity,
@@ -108,15 +111,8 @@ pub fn finding_view_at(finding: &Finding, report: &Report, host: &Host, now: Tim
     }
 }
 
-/// The steps for a finding of a report.
-pub(crate) fn guide(finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Vec<Step> {
-    let record = finding.record.as_deref().and_then(|key| record(report, key));
-    let zone = record.and_then(|record| record.zone.as_ref()).or(report.zone.as_ref());
-    catalogue::guide_in(finding, &Place { host, zone, record, now }, setting(report))
-}
-
 /// An audit is a single look at a domain that is not registered.
-fn setting(report: &Report) -> Setting {
+pub(crate) fn setting(report: &Report) -> Setting {
     if report.profile == "audit" { Setting::Audit } else { Setting::Registered }
 }
 
@@ -160,7 +156,7 @@ pub fn silence(report: &Report) -> Option<String> {
     Some(format!("Nothing answers at {}. {right}", shown::list(&resolvers)))
 }
 
-fn record<'a>(report: &'a Report, key: &str) -> Option<&'a RecordReport> {
+pub(crate) fn record<'a>(report: &'a Report, key: &str) -> Option<&'a RecordReport> {
     report.records.iter().find(|record| record.planned.key == key)
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use app::{domains::DomainView, store};
 use askama::Template;
-use explain::{Host, hosts, shown};
+use explain::{Host, shown};
 use jiff::Timestamp;
 use model::{DomainName, DomainStatus, Purpose, RecordStatus};
 
@@ -24,7 +24,9 @@ pub(crate) enum Playground {
 /// The DNS host that the zone's name servers point at.
 pub(crate) struct HostView {
     pub name: Option<String>,
-    pub could_be: String,
+    /// What has to be said where it is not one host.
+    pub note: Option<&'static str>,
+    pub is_one: bool,
     pub page: String,
     pub url: Option<String>,
     pub delay: String,
@@ -142,7 +144,7 @@ impl Live {
             required_right: required.clone().filter(is_right).count(),
             required: required.count(),
             checks: checks(view),
-            problems: Problems::of(report, host, now),
+            problems: Problems::of(report, now),
             visible_by: report.visible_everywhere_by.map(|at| explain::clock::until(at, now)),
             host: host_view(view, host),
             zone_href: zone.map(|zone| format!("/playground/zones/{}", zone.id)),
@@ -203,15 +205,12 @@ fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
 
 fn host_view(view: &DomainView, host: &'static Host) -> HostView {
     let report = &view.report;
-    let candidates = hosts::detect(&report.name_servers);
-    let could_be: Vec<&str> = candidates
-        .iter()
-        .filter(|candidate| !candidate.host.is_generic() && candidate.host.id != host.id)
-        .map(|candidate| candidate.host.name.as_str())
-        .collect();
+    let detection = explain::view::detection(report);
+    let names = detection.names();
     HostView {
-        name: (!host.is_generic()).then(|| host.name.clone()),
-        could_be: could_be.join(" or "),
+        note: detection.note(),
+        is_one: !host.is_generic(),
+        name: (!names.is_empty()).then_some(names),
         page: host.page.clone(),
         url: host.url.clone().filter(|url| url.starts_with("https://")),
         delay: host.delay(),

@@ -2,7 +2,7 @@
 
 use crate::pill::{Pill, Tone};
 use app::diagnosis::{Finding, Report};
-use explain::{Host, Place, Step, view::Group};
+use explain::{Step, view::Group};
 use jiff::Timestamp;
 use model::Confidence;
 
@@ -49,14 +49,14 @@ pub(crate) struct Problems {
 const NOT_THERE_YET: [&str; 3] = ["record_missing", "spf_missing", "dmarc_missing"];
 
 impl Problems {
-    pub fn of(report: &Report, host: &Host, now: Timestamp) -> Self {
+    pub fn of(report: &Report, now: Timestamp) -> Self {
         let mut problems = Self { special: Vec::new(), missing: Vec::new(), notes: Vec::new() };
         for (index, finding) in report.findings.iter().enumerate() {
             let is_same = |other: &&Finding| other.code() == finding.code() && other.record == finding.record;
             let number = report.findings[..index].iter().filter(is_same).count();
             let record = finding.record.as_deref().unwrap_or("domain");
             let id = format!("{}-{record}-{number}", finding.code());
-            let problem = problem(id, finding, report, host, now);
+            let problem = problem(id, finding, report, now);
             let place = match Group::of(finding) {
                 Group::Note => &mut problems.notes,
                 _ if NOT_THERE_YET.contains(&finding.code()) => &mut problems.missing,
@@ -68,11 +68,8 @@ impl Problems {
     }
 }
 
-fn problem(id: String, finding: &Finding, report: &Report, host: &Host, now: Timestamp) -> Problem {
-    let key = finding.record.as_deref();
-    let record = key.and_then(|key| report.records.iter().find(|record| record.planned.key == key));
-    let zone = record.and_then(|record| record.zone.as_ref()).or(report.zone.as_ref());
-    let guide = explain::catalogue::guide(finding, &Place { host, zone, record, now });
+fn problem(id: String, finding: &Finding, report: &Report, now: Timestamp) -> Problem {
+    let guide = explain::guide(finding, report, None, now);
     Problem {
         id,
         code: finding.code(),

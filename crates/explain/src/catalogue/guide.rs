@@ -3,7 +3,7 @@
 use super::{Place, spf_terms};
 use crate::{
     clock,
-    paste::{Step, fill},
+    paste::{Step, finish},
     shown::{self, list, value},
 };
 use diagnosis::{Defect, Expected, Finding, Remedy, observation::Server};
@@ -245,7 +245,7 @@ fn move_record(
         say(format!("{}, and find this {record_type} record: {}", place.open(to), place.field(from))),
         say("Change its name to the one below. Where names cannot be changed, delete it and add it anew."),
     ];
-    steps.extend(fill(place.host, &["{record}", "Save."].map(str::to_owned), &place.zone_of(to), &paste));
+    steps.extend(finish(place.host, &place.zone_of(to), &paste));
     steps.extend(place.cautions(&paste, new));
     steps
 }

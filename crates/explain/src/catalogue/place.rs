@@ -3,7 +3,7 @@
 use super::guide::say;
 use crate::{
     hosts::{Host, HostField},
-    paste::{Entry, Paste, Step, fill},
+    paste::{Action, Entry, Paste, Step, fill},
     shown::{self, value},
 };
 use diagnosis::RecordReport;
@@ -77,7 +77,7 @@ impl Place<'_> {
             return self.unfinished(name, record_type, value);
         }
         let paste = self.paste(name, record_type, value, preference, &[]);
-        let mut steps = fill(self.host, &self.host.steps.add, &self.zone_of(name), &paste);
+        let mut steps = fill(self.host, Action::Add, &self.zone_of(name), &paste);
         steps.extend(self.cautions(&paste, value));
         steps
     }
@@ -86,7 +86,7 @@ impl Place<'_> {
         if raw.contains(UNFINISHED) {
             return self.unfinished(&paste.name, paste.record_type, raw);
         }
-        let mut steps = fill(self.host, &self.host.steps.edit, &self.zone_of(&paste.name), paste);
+        let mut steps = fill(self.host, Action::Edit, &self.zone_of(&paste.name), paste);
         steps.extend(self.cautions(paste, raw));
         steps
     }
@@ -96,11 +96,15 @@ impl Place<'_> {
         let mut steps = Vec::new();
         let zone = self.zone_of(&paste.name);
         if self.host.host_field == HostField::Relative && paste.name.is_below(&zone) {
+            let who = if self.host.is_generic() { "The panel" } else { &self.host.name };
             steps.push(say(format!(
-                "The panel adds {} to the name by itself. Once saved, the whole name reads: {}",
-                value(&zone.to_string()),
+                "{who} adds {} by itself: the whole name is then {}",
+                value(zone.as_str()),
                 value(paste.name.as_str())
             )));
+        }
+        if paste.name == zone && paste.host == "@" && self.host.last_verified.is_empty() {
+            steps.push(say("@ stands for the domain itself; where it is refused, leave the field empty."));
         }
         let length = raw.chars().count();
         if length > shown::TO_PASTE {

@@ -1,6 +1,6 @@
 //! Reading a host's data file, with the place of every mistake.
 
-use super::{Host, HostField};
+use super::{Host, StepTemplates};
 
 /// What is wrong with a host's file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,19 +29,9 @@ pub enum HostFileError {
     },
 }
 
-/// The slots that a line of steps may hold.
+/// The slots that a phrase of the steps may hold.
 pub(crate) const SLOTS: &[&str] =
-    &["name", "where", "zone", "type", "host", "full", "value", "ttl", "priority", "record"];
-
-pub(super) fn open_step() -> String {
-    "At {name}, open {where} for {zone}".to_owned()
-}
-
-pub(super) fn edit_steps() -> Vec<String> {
-    ["At {name}, open {where} for {zone} and edit this {type} record: {host}", "{record}", "Save."]
-        .map(str::to_owned)
-        .to_vec()
-}
+    &["name", "where", "zone", "type", "host", "short", "full", "value", "ttl", "priority"];
 
 pub(super) fn parse(id: &str, text: &str) -> Result<Host, HostFileError> {
     let host: Host = toml::from_str(text).map_err(|error| {
@@ -73,37 +63,65 @@ fn problem(id: &str, host: &Host) -> Option<(&'static str, String)> {
     if let Some(pattern) = host.name_servers.iter().find(|pattern| !is_pattern(pattern)) {
         return Some(("name_servers", format!("\"{pattern}\" is not a pattern of a name below a domain")));
     }
-    if host.host_field == HostField::Relative && !matches!(host.apex.as_str(), "" | "@") {
+    if !matches!(host.apex.as_str(), "" | "@") {
         return say("apex", "is neither \"@\" nor empty");
     }
     if host.ttl_default.is_some_and(|ttl| ttl < host.ttl_min) {
         return say("ttl_default", "is below ttl_min");
     }
-    if host.delay_usual > host.delay_max {
-        return say("delay_usual", "is above delay_max");
+    if host.delay_min > host.delay_usual || host.delay_usual > host.delay_max {
+        return say("delay_usual", "is not between delay_min and delay_max");
     }
-    let steps = &host.steps;
+    if host.url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+        return say("url", "does not begin with https://");
+    }
+    if !is_month(&host.last_verified) {
+        return say("last_verified", "is neither a month such as \"2026-11\" nor empty");
+    }
+    let labels = &host.labels;
+    let words = [&labels.record_type, &labels.host, &labels.value, &labels.ttl, &labels.priority];
+    let api = host.api.as_ref();
+    let facts =
+        host.quirks.iter().chain(api.map(|api| &api.auth)).chain(api.iter().flat_map(|api| &api.quirks));
+    if words.into_iter().chain(&labels.target).chain(facts).any(|text| text.trim().is_empty()) {
+        return say("labels, quirks or api", "has an empty text");
+    }
+    steps_problem(&host.steps)
+}
+
+fn steps_problem(steps: &StepTemplates) -> Option<(&'static str, String)> {
     let open =
         ["{name}", "{where}", "{zone}"].iter().fold(steps.open.clone(), |text, slot| text.replace(slot, ""));
     if !steps.open.contains("{zone}") || open.contains(['{', '}']) {
-        return say("steps.open", "needs {zone}, and can hold {name} and {where} beside it");
+        return Some(("steps.open", "needs {zone}, and can hold {name} and {where} beside it".to_owned()));
     }
-    for (field, lines, whole) in [
-        ("steps.add", &steps.add, true),
-        ("steps.edit", &steps.edit, true),
-        ("steps.cname", &steps.cname, false),
-        ("steps.txt", &steps.txt, false),
-        ("steps.mx", &steps.mx, false),
+    let one = std::slice::from_ref;
+    for (field, lines) in [
+        ("steps.add", one(&steps.add)),
+        ("steps.edit", one(&steps.edit)),
+        ("steps.save", one(&steps.save)),
+        ("steps.all", &steps.all),
+        ("steps.cname", &steps.cname),
+        ("steps.txt", &steps.txt),
+        ("steps.mx", &steps.mx),
     ] {
-        let records = lines.iter().filter(|line| *line == "{record}").count();
-        if records != usize::from(whole) {
-            return say(field, if whole { "needs the line {record} once" } else { "cannot hold {record}" });
+        if lines.iter().any(|line| line.trim().is_empty()) {
+            return Some((field, "is empty".to_owned()));
         }
-        if let Some(line) = lines.iter().find(|line| line.as_str() != "{record}" && !has_known_slots(line)) {
+        if let Some(line) = lines.iter().find(|line| !has_known_slots(line)) {
             return Some((field, format!("\"{line}\" has a slot that is not known")));
         }
     }
     None
+}
+
+/// "2026-11", or nothing.
+fn is_month(text: &str) -> bool {
+    let Some((year, month)) = text.split_once('-') else { return text.is_empty() };
+    year.len() == 4
+        && month.len() == 2
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && month.parse::<u8>().is_ok_and(|month| (1..=12).contains(&month))
 }
 
 /// A pattern has to pin the registered domain: `*` alone, or `*.com`, would claim other hosts' servers.
@@ -122,8 +140,7 @@ fn has_known_slots(line: &str) -> bool {
     let before = parts.next().unwrap_or_default();
     !before.contains('}')
         && parts.all(|part| {
-            part.split_once('}')
-                .is_some_and(|(slot, rest)| slot != "record" && SLOTS.contains(&slot) && !rest.contains('}'))
+            part.split_once('}').is_some_and(|(slot, rest)| SLOTS.contains(&slot) && !rest.contains('}'))
         })
 }
 
@@ -141,15 +158,19 @@ mod tests {
     #[test]
     fn a_mistake_is_named_with_file_and_place() {
         let error = broken("quotes = false", "quotes = maybe");
-        assert!(error.starts_with("hosts/cloudflare.toml, line 7, column 10: "), "{error}");
+        assert!(error.starts_with("hosts/cloudflare.toml, line 8, column 10: "), "{error}");
         let error = broken("quotes = false", "qoutes = false");
-        assert!(error.starts_with("hosts/cloudflare.toml, line 7, column 1: unknown field"), "{error}");
+        assert!(error.starts_with("hosts/cloudflare.toml, line 8, column 1: unknown field"), "{error}");
         let error = broken("\"*.ns.cloudflare.com\"", "\"*.com\"");
         assert!(error.starts_with("hosts/cloudflare.toml, field name_servers: "), "{error}");
-        let error = broken("open {zone}", "open {zoen}");
+        let error = broken("add = \"press", "add = \"press {zoen}");
         assert!(error.starts_with("hosts/cloudflare.toml, field steps.add: "), "{error}");
-        let error = broken("[steps]", "[steps]\nopen = \"Open {host}\"");
+        let error = broken("open = \"In", "open = \"In {host}");
         assert!(error.starts_with("hosts/cloudflare.toml, field steps.open: "), "{error}");
+        let error = broken("delay_min = 0", "delay_min = 31");
+        assert!(error.starts_with("hosts/cloudflare.toml, field delay_usual: "), "{error}");
+        let error = broken("\"2026-11\"", "\"last week\"");
+        assert!(error.starts_with("hosts/cloudflare.toml, field last_verified: "), "{error}");
         let error = broken("ttl_min = 60", "ttl_min = 6000");
         assert_eq!(error, "hosts/cloudflare.toml, field ttl_default: is below ttl_min");
     }

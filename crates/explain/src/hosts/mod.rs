@@ -1,56 +1,22 @@
 //! DNS hosts as data: how to recognise one by its name servers, and what its panel wants.
 //!
-//! One TOML file per host under `hosts/` at the root of the workspace, embedded at build time. A new host is a new
-//! file and a line in [`FILES`]. Recognition gives candidates, never one forced answer: several hosts share the
-//! name servers of one operator.
+//! One TOML file per host under `hosts/` at the root of the workspace, embedded at build time: a new host is a new
+//! file and nothing else. Recognition gives candidates, never one forced answer: several hosts share the name servers
+//! of one operator.
 
 mod detect;
 mod file;
 
-pub use detect::{Candidate, detect};
+pub use detect::{Certainty, Detection, detect};
 pub use file::HostFileError;
 
+use crate::clock;
 use model::{DomainName, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
-macro_rules! embedded {
-    ($($id:literal),* $(,)?) => {
-        /// The embedded files: id and text.
-        pub const FILES: &[(&str, &str)] =
-            &[$(($id, include_str!(concat!("../../../../hosts/", $id, ".toml")))),*];
-    };
-}
-
-embedded![
-    "cloudflare",
-    "route53",
-    "godaddy",
-    "namecheap",
-    "vercel",
-    "hostgator",
-    "bluehost",
-    "digitalocean",
-    "hetzner",
-    "ovh",
-    "gandi",
-    "ionos",
-    "porkbun",
-    "azure",
-    "google-cloud",
-    "netlify",
-    "wix",
-    "hover",
-    "name-com",
-    "linode",
-    "dnsimple",
-    "ns1",
-    "squarespace",
-    "desec",
-    "opensrs",
-    "playground",
-    "generic",
-];
+/// The embedded files, id and text, sorted by id.
+pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/hosts.rs"));
 
 /// What a panel's name field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,6 +27,8 @@ pub enum HostField {
     Relative,
     /// The whole name.
     Full,
+    /// Either of the two; the shorter one is shown.
+    Either,
 }
 
 /// A DNS host: facts about its panel and its name servers. Lengths of time in seconds.
@@ -77,7 +45,7 @@ pub struct Host {
     /// The page with the records.
     #[serde(rename = "where")]
     pub page: String,
-    /// The address of that page, where it is certain.
+    /// The address of that page, where it is known.
     pub url: Option<String>,
     /// What the name field takes.
     pub host_field: HostField,
@@ -96,15 +64,19 @@ pub struct Host {
     /// The shortest TTL it takes.
     #[serde(default)]
     pub ttl_min: u32,
+    /// How long resolvers remember that a name was missing, where the host sets that.
+    pub negative_ttl: Option<u32>,
     /// The longest TXT value it takes, in characters.
     pub txt_max: Option<usize>,
-    /// How long until its name servers serve a change, usually.
+    /// How long until its name servers serve a change: at the least,
+    pub delay_min: u32,
+    /// mostly,
     pub delay_usual: u32,
-    /// How long that takes at worst.
+    /// and at worst.
     pub delay_max: u32,
-    /// How its API authenticates; `None` when it has none for customers.
-    pub api: Option<String>,
-    /// The month in which the facts were confirmed; empty when they were not.
+    /// Its API; `None` when it has none for customers.
+    pub api: Option<HostApi>,
+    /// The month in which all the facts were confirmed; empty when one of them was not.
     pub last_verified: String,
     /// What is odd about it.
     pub quirks: Vec<String>,
@@ -112,7 +84,19 @@ pub struct Host {
     #[serde(default)]
     pub labels: Labels,
     /// What to do in its panel.
+    #[serde(default)]
     pub steps: StepTemplates,
+}
+
+/// The programming interface of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostApi {
+    /// How it authenticates.
+    pub auth: String,
+    /// What is odd about it.
+    #[serde(default)]
+    pub quirks: Vec<String>,
 }
 
 /// The words on a panel's form.
@@ -147,33 +131,54 @@ impl Default for Labels {
     }
 }
 
-/// Lines with slots (`{name}`, `{where}`, `{zone}`, `{type}`, `{host}`, `{full}`, `{value}`, `{ttl}`, `{priority}`);
-/// a line `{record}` stands for the fields of the record, followed by the lines of its type.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Phrases with slots: `{name}`, `{where}`, `{zone}`, `{type}`, `{host}` (as the form wants it), `{short}` (in front of
+/// the zone), `{full}`, `{value}`, `{ttl}`, `{priority}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct StepTemplates {
     /// To get to the zone's records; the beginning of a sentence. Only `{name}`, `{where}` and `{zone}` are filled.
-    #[serde(default = "file::open_step")]
     pub open: String,
-    /// To add a record.
-    pub add: Vec<String>,
-    /// To change a record.
-    #[serde(default = "file::edit_steps")]
-    pub edit: Vec<String>,
+    /// To add a record; goes on after `open` and "and".
+    pub add: String,
+    /// To change a record; goes on after `open` and "and".
+    pub edit: String,
+    /// To finish; a sentence.
+    pub save: String,
+    /// What else every record needs; sentences.
+    pub all: Vec<String>,
     /// What else an alias needs.
-    #[serde(default)]
     pub cname: Vec<String>,
     /// What else a TXT record needs.
-    #[serde(default)]
     pub txt: Vec<String>,
     /// What else a mail exchanger needs.
-    #[serde(default)]
     pub mx: Vec<String>,
 }
 
-static ALL: LazyLock<Vec<Host>> =
+impl Default for StepTemplates {
+    fn default() -> Self {
+        Self {
+            open: "At {name}, open {where} for {zone}".to_owned(),
+            add: "add a record".to_owned(),
+            edit: "edit this {type} record: {host}".to_owned(),
+            save: "Save.".to_owned(),
+            all: Vec::new(),
+            cname: Vec::new(),
+            txt: Vec::new(),
+            mx: Vec::new(),
+        }
+    }
+}
+
+static ALL: LazyLock<Vec<Host>> = LazyLock::new(|| {
     // The files are part of the program and a test loads each of them; one that did not parse would be left out.
-    LazyLock::new(|| FILES.iter().filter_map(|(id, text)| Host::parse(id, text).ok()).collect());
+    let mut all: Vec<Host> = FILES.iter().filter_map(|(id, text)| Host::parse(id, text).ok()).collect();
+    all.sort_by_key(|host| match host.id.as_str() {
+        "generic" => 2,
+        "playground" => 1,
+        _ => 0,
+    });
+    all
+});
 static GENERIC: LazyLock<Host> = LazyLock::new(|| by_id("generic").cloned().unwrap_or_default());
 
 /// All hosts that are known, the playground and the generic one last.
@@ -205,7 +210,7 @@ impl Host {
     /// What goes into the name field for this name; empty when the field stays empty.
     pub fn field(&self, name: &DomainName, zone: &DomainName) -> String {
         let relative = match self.host_field {
-            HostField::Relative => name.relative_to(zone),
+            HostField::Relative | HostField::Either => name.relative_to(zone),
             HostField::Full => None,
         };
         match relative {
@@ -234,10 +239,12 @@ impl Host {
         wanted.or(self.ttl_default).unwrap_or(3_600).max(self.ttl_min)
     }
 
-    /// How long changes take here: "usually within 30 seconds, 30 minutes at most".
+    /// How long changes take here: "usually after 1 to 4 hours, 24 hours at most".
     pub fn delay(&self) -> String {
-        let (usual, most) = (u64::from(self.delay_usual), u64::from(self.delay_max));
-        format!("usually within {}, {} at most", crate::clock::span(usual), crate::clock::span(most))
+        let (least, usual, most) =
+            (u64::from(self.delay_min), u64::from(self.delay_usual), u64::from(self.delay_max));
+        let usually = clock::range(least, usual);
+        if most > usual { format!("{usually}, {} at most", clock::span(most)) } else { usually }
     }
 }
 
@@ -267,8 +274,9 @@ mod tests {
             let host = Host::parse(id, text).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(host.id, *id);
         }
-        assert_eq!(all().len(), 27);
+        assert_eq!(all().len(), FILES.len());
         assert!(generic().is_generic());
+        assert_eq!(all().last().unwrap().id, "generic");
     }
 
     #[test]
@@ -290,7 +298,7 @@ mod tests {
         let host = |id: &str| by_id(id).unwrap();
         assert_eq!(host("cloudflare").field(&dkim, &zone), "a._domainkey.mail");
         assert_eq!(host("vercel").field(&dkim, &zone), "a._domainkey.mail", "the full name would be doubled");
-        assert_eq!(host("ns1").field(&dkim, &zone), "a._domainkey.mail.acme.test");
+        assert_eq!(host("ns1").field(&dkim, &zone), "a._domainkey.mail", "only its API takes full names");
         assert_eq!(host("google-cloud").field(&dkim, &zone), "a._domainkey.mail.acme.test.");
         assert_eq!(host("godaddy").field(&zone, &zone), "@");
         assert_eq!(host("route53").field(&zone, &zone), "");
@@ -307,5 +315,16 @@ mod tests {
         assert_eq!(by_id("cloudflare").unwrap().typed(RecordType::Cname, "t.example"), "t.example");
         assert_eq!(by_id("bluehost").unwrap().ttl(Some(3_600)), 14_400);
         assert_eq!(by_id("squarespace").unwrap().ttl(None), 3_600);
+    }
+
+    #[test]
+    fn delays_read_well() {
+        let delay = |id: &str| by_id(id).unwrap().delay();
+        assert_eq!(delay("cloudflare"), "usually within 30 seconds");
+        assert_eq!(delay("godaddy"), "usually after 1 to 4 hours, 24 hours at most");
+        assert_eq!(delay("namecheap"), "usually after 1 to 10 minutes, 1 hour at most");
+        assert_eq!(delay("vercel"), "usually after 1 to 10 minutes");
+        assert_eq!(delay("squarespace"), "usually after 10 minutes to 2 hours, 24 hours at most");
+        assert_eq!(delay("gandi"), "usually after 15 to 30 minutes");
     }
 }

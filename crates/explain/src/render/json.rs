@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 ///
 /// Observed values are kept as they are: JSON escapes control characters, and programs compare.
 pub fn json(report: &Report, now: Timestamp) -> Value {
-    let host = view::guide_host(report);
     let findings: Vec<_> =
-        report.findings.iter().map(|finding| view::finding_view_at(finding, report, host, now)).collect();
+        report.findings.iter().map(|finding| view::finding_view(finding, report, now)).collect();
     let records: Vec<Value> = report.records.iter().map(|item| record(item, report, now)).collect();
     json!({
         "domain": report.domain,

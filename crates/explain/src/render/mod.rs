@@ -14,8 +14,9 @@ pub use markdown::markdown;
 pub use text::text;
 
 use crate::{
+    candidates::guide,
     catalogue, clock,
-    hosts::{self, Host},
+    hosts::{Certainty, Host},
     paste::Step,
     shown, view,
     view::Group,
@@ -59,7 +60,6 @@ struct Item {
 }
 
 fn items(report: &Report, options: &RenderOptions<'_>) -> Vec<Item> {
-    let host = options.host.unwrap_or_else(|| view::guide_host(report));
     let mut findings: Vec<&Finding> = report.findings.iter().collect();
     findings.sort_by_key(|finding| Group::of(finding));
     findings
@@ -72,7 +72,7 @@ fn items(report: &Report, options: &RenderOptions<'_>) -> Vec<Item> {
             suspected: finding.confidence == Confidence::Suspected,
             why: catalogue::why(finding.code()),
             references: catalogue::reference(finding.code()),
-            steps: view::guide(finding, report, host, options.now),
+            steps: guide(finding, report, options.host, options.now),
         })
         .collect()
 }
@@ -148,13 +148,15 @@ fn host_line(report: &Report, chosen: Option<&Host>) -> String {
     if let Some(host) = chosen {
         return format!("{} (chosen){zone}; changes show {}", host.name, host.delay());
     }
-    let candidates = hosts::detect(&report.name_servers);
-    match candidates.as_slice() {
-        [one] if one.host.is_generic() => format!("not recognised{zone}"),
-        [one] => format!("{} ({}){zone}; changes show {}", one.host.name, one.confidence, one.host.delay()),
-        several => {
-            let names: Vec<&str> = several.iter().map(|candidate| candidate.host.name.as_str()).collect();
-            format!("{} (suspected){zone}", names.join(" or "))
+    let detection = view::detection(report);
+    let host = detection.guide();
+    match detection.certainty {
+        Certainty::Unknown => format!("not recognised{zone}"),
+        Certainty::Shared | Certainty::Mixed => {
+            format!("{}{zone}. {}", detection.names(), detection.note().unwrap_or_default())
+        }
+        Certainty::Confirmed | Certainty::Likely => {
+            format!("{} ({}){zone}; changes show {}", host.name, detection.certainty.as_str(), host.delay())
         }
     }
 }

@@ -214,7 +214,7 @@ fn of_several_dmarc_records_the_kept_one_is_shown_and_not_the_suggestion() {
     assert_eq!(
         steps,
         [
-            "At Cloudflare, open DNS › Records for acme.test, and find the TXT records at this name: _dmarc.mail",
+            "In the Cloudflare dashboard, open acme.test › DNS › Records, and find the TXT records at this name: _dmarc.mail",
             "Delete the one that reads: v=DMARC1; p=none",
             "Keep the one that reads: v=DMARC1; p=reject",
             "If another of them is the policy that you mean, keep that one in its place.",
@@ -234,7 +234,7 @@ fn a_value_that_an_audit_cannot_know_is_not_given_to_paste() {
     assert_eq!(
         view.steps,
         [
-            "At Cloudflare, open DNS › Records for acme.test, and add or correct this TXT record: mail",
+            "In the Cloudflare dashboard, open acme.test › DNS › Records, and add or correct this TXT record: mail",
             "Its value has the form v=spf1 … ~all; what belongs in place of … is told by the service that sends your mail.",
         ]
     );
