@@ -6,3 +6,4 @@ mod every;
 mod golden;
 mod hostile;
 mod samples;
+mod scenarios;

@@ -1,0 +1,55 @@
+//! The text of every scenario's report, as people get it. The golden files are in `tests/golden/scenarios`, one a
+//! scenario; `INSTA_UPDATE=always cargo test -p explain` writes them anew.
+
+use explain::render::{self, RenderOptions};
+use scenario::Scenario;
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios")
+}
+
+fn text(scenario: &Scenario) -> String {
+    render::text(&scenario.report(), &RenderOptions::new(scenario::now()))
+}
+
+#[test]
+fn every_scenario_reads_as_its_golden_file() {
+    let update = std::env::var_os("INSTA_UPDATE").is_some_and(|mode| mode == "always");
+    let mut problems = Vec::new();
+    let mut known = BTreeSet::new();
+    for scenario in scenario::all() {
+        let (path, text) = (folder().join(format!("{}.txt", scenario.name)), text(&scenario));
+        known.insert(path.clone());
+        if update {
+            fs::create_dir_all(folder()).unwrap();
+            fs::write(&path, &text).unwrap();
+            continue;
+        }
+        match fs::read_to_string(&path) {
+            Err(_) => problems.push(format!("{}: there is no golden file", scenario.name)),
+            Ok(golden) if golden != text => {
+                let line = golden.lines().zip(text.lines()).take_while(|(old, new)| old == new).count();
+                let (old, new) = (golden.lines().nth(line), text.lines().nth(line));
+                problems.push(format!("{}, line {}:\n  was {old:?}\n  now {new:?}", scenario.name, line + 1));
+            }
+            Ok(_) => {}
+        }
+    }
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if known.contains(&path) {
+            continue;
+        }
+        if update {
+            fs::remove_file(&path).unwrap();
+        } else {
+            problems.push(format!("{}: no scenario has this name", path.display()));
+        }
+    }
+    assert!(
+        problems.is_empty(),
+        "{}\n\nRead the texts of `INSTA_UPDATE=always cargo test -p explain` before you commit them.",
+        problems.join("\n")
+    );
+}
