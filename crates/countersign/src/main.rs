@@ -40,8 +40,13 @@ Examples:
   countersign check example.com --selector google --selector s1
   countersign check mail.acme.test --resolver 127.0.0.1:5300
   countersign check example.com --format json | jq .findings[].code
+  countersign check --from-file domains.txt                        one line a domain
+  countersign check --from-file domains.txt --output out.ndjson    stopped? the same with --resume
+  jq -r 'select(.verdict == \"unknown\").domain' out.ndjson | countersign check --from-file - --ndjson
 
-Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).")]
+Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).
+Of a list: 0 all good, 1 any problems or lines that are no domain, 3 only good and unknown ones,
+130 stopped before its end.")]
     Check(CheckArgs),
     /// Make a report again from the DNS answers it was made of, with today's checks and words; asks nobody
     #[command(after_help = "\

@@ -22,6 +22,8 @@ pub enum Exit {
     Usage = 2,
     /// Nothing certain can be said.
     Unknown = 3,
+    /// Somebody stopped it before it was done; 128 and the number of the signal, as shells have it.
+    Interrupted = 130,
 }
 
 /// Sends log lines to standard error, as configured.

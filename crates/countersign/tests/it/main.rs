@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod check;
+mod check_bulk;
 mod command_line;
 mod dns_server;
 mod domains;

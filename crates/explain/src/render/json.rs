@@ -52,7 +52,7 @@ pub fn report_file(report: &Report, plan: &Plan, observation: &Observation) -> V
 }
 
 /// The status of a mechanism; none where the plan has no record for it, for nothing is missing then.
-fn status(report: &Report, purpose: Purpose, status: CheckStatus) -> Option<CheckStatus> {
+pub(super) fn status(report: &Report, purpose: Purpose, status: CheckStatus) -> Option<CheckStatus> {
     let is_planned = report.records.iter().any(|record| {
         let planned = &record.planned;
         planned.purpose == purpose

@@ -3,15 +3,17 @@
 //! All four say the same in the same order: the verdict in one sentence, what to fix (worst first), what could not
 //! be found out, what is fine folded into a line, the DNS host, and when everything is visible.
 
+mod brief;
 mod html;
 mod json;
 mod markdown;
 mod text;
 
+pub use brief::{Brief, BriefFinding, brief};
 pub use html::html_fragment;
 pub use json::{json, report_file};
 pub use markdown::markdown;
-pub use text::text;
+pub use text::{line, text};
 
 use crate::{
     candidates::guide,

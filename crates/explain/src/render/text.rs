@@ -69,6 +69,18 @@ pub fn text(report: &Report, options: &RenderOptions<'_>) -> String {
     out
 }
 
+/// The report in one line, for lists: verdict in words, then the codes of what is not right.
+pub fn line(report: &Report) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for finding in report.findings.iter().filter(|finding| Group::of(finding) != Group::Note) {
+        if !codes.contains(&finding.code()) {
+            codes.push(finding.code());
+        }
+    }
+    let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+    format!("{}{codes}", headline(report))
+}
+
 fn finding(out: &mut String, number: usize, item: &Item, options: &RenderOptions<'_>) {
     let style = match item.group {
         Group::Fix => Style::Red,

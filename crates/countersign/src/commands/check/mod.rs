@@ -1,72 +1,123 @@
 //! `countersign check`: any domain, no server, no account.
 
+mod bulk;
 mod resolvers;
+mod signals;
 pub mod subject;
+mod wanted;
 
 use super::{
     Exit,
     show::{self, Checked, ShowArgs},
 };
 use crate::instance::system_time;
-use diagnosis::{inquiry::Policy, plan};
-use model::DomainName;
-use std::{net::SocketAddr, time::Duration};
+use diagnosis::inquiry::Policy;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use wanted::Wanted;
 
 /// The flags of `check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Domain to check, such as mail.example.com; an e-mail address stands for its domain
-    pub domain: String,
+    #[arg(required_unless_present = "from_file", conflicts_with = "from_file")]
+    pub domain: Option<String>,
     /// Resolver to ask, ADDRESS or ADDRESS:PORT; may be given several times [default: those of this machine]
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolvers::parse)]
     pub resolver: Vec<SocketAddr>,
     /// DKIM selector to look at; may be given several times
     #[arg(long, value_name = "SELECTOR")]
     pub selector: Vec<String>,
-    /// How long the whole check may take, in seconds
+    /// How long the check of one domain may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
     /// How the result is shown.
     #[command(flatten)]
     pub show: ShowArgs,
+    /// Many domains at once.
+    #[command(flatten)]
+    pub many: ManyArgs,
 }
 
-/// Checks one domain and prints the report.
+/// The flags for many domains.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
+#[command(next_help_heading = "Many domains")]
+pub struct ManyArgs {
+    /// List of domains, one a line, # for comments; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "verbose"])]
+    pub from_file: Option<PathBuf>,
+    /// One JSON object a line, as results come, in place of a line of text
+    #[arg(long)]
+    pub ndjson: bool,
+    /// The whole report in each line, with the raw answers, for `countersign explain`
+    #[arg(long)]
+    pub full: bool,
+    /// Write the results there as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Go on where an earlier run stopped: leave out what --output has already
+    #[arg(long, requires = "output")]
+    pub resume: bool,
+    /// How many domains are looked at at once [default: 64]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub concurrency: Option<u16>,
+    /// Ask every name server about records that resolvers find right too, as the check of a single domain does
+    #[arg(long)]
+    pub thorough: bool,
+}
+
+/// Checks one domain, or a list of them, and prints what was found.
 pub async fn run(arguments: &CheckArgs) -> Exit {
-    match check(arguments).await {
-        Ok(checked) => arguments.show.print(&checked),
-        Err(problem) => show::fail(&problem),
+    if let Some(flag) = arguments.many.without_list() {
+        return show::fail(&format!("{flag} is for many domains; name their list with --from-file FILE"));
     }
+    let done = match (&arguments.domain, &arguments.many.from_file) {
+        (_, Some(list)) => bulk::run(arguments, list).await,
+        (domain, None) => {
+            check(arguments, domain.as_deref().unwrap_or_default()).await.map(|it| arguments.show.print(&it))
+        }
+    };
+    done.unwrap_or_else(|problem| show::fail(&problem))
 }
 
-async fn check(arguments: &CheckArgs) -> Result<Checked, String> {
-    let domain = subject::parse(&arguments.domain)?;
-    check_selectors(&domain, &arguments.selector)?;
-    let resolvers = if arguments.resolver.is_empty() {
-        resolvers::of_this_machine()?
-    } else {
-        arguments.resolver.clone()
-    };
-    let policy = Policy::for_resolvers(resolvers);
-    let plan = plan::audit(&domain, &arguments.selector);
+async fn check(arguments: &CheckArgs, domain: &str) -> Result<Checked, String> {
+    let domain = subject::parse(domain)?;
+    let plan = Wanted::from_arguments(arguments)?.plan(&domain)?;
+    let policy = policy(arguments)?;
     let client = dns::Client::new(dns::ClientOptions::default());
-    let deadline = Duration::from_secs(arguments.timeout);
     let started_at = system_time();
-    let observation = dns::observe(&client, &plan, &policy, system_time, deadline).await;
+    let observation = dns::observe(&client, &plan, &policy, system_time, arguments.deadline()).await;
     let mut report = diagnosis::diagnose(&plan, &observation, system_time());
     report.started_at = Some(started_at);
     Ok(Checked { plan, observation, report })
 }
 
-fn check_selectors(domain: &DomainName, selectors: &[String]) -> Result<(), String> {
-    for selector in selectors {
-        if selector.contains("._domainkey") {
-            let short = selector.split("._domainkey").next().unwrap_or_default();
-            return Err(format!("the selector \"{selector}\" is a whole name; give only \"{short}\""));
-        }
-        domain
-            .prepend(&format!("{selector}._domainkey"))
-            .map_err(|error| format!("the selector \"{selector}\": {error}"))?;
+fn policy(arguments: &CheckArgs) -> Result<Policy, String> {
+    let resolvers = if arguments.resolver.is_empty() {
+        resolvers::of_this_machine()?
+    } else {
+        arguments.resolver.clone()
+    };
+    Ok(Policy::for_resolvers(resolvers))
+}
+
+impl ManyArgs {
+    /// A flag that says nothing without a list. (Clap does not ask for a list where a domain excludes it.)
+    fn without_list(&self) -> Option<&'static str> {
+        let flags = [
+            ("--ndjson", self.ndjson),
+            ("--full", self.full),
+            ("--output", self.output.is_some()),
+            ("--concurrency", self.concurrency.is_some()),
+            ("--thorough", self.thorough),
+        ];
+        let given = flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+        given.filter(|_| self.from_file.is_none())
     }
-    Ok(())
+}
+
+impl CheckArgs {
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
 }
