@@ -128,7 +128,9 @@ fn reason(lines: &[String]) -> Option<String> {
 /// Where `program` is on the `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    // Debian keeps servers out of the path of users.
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -34,17 +34,29 @@ enum State {
 struct Program {
     name: &'static str,
     package: &'static str,
+    /// The service that the package starts at once, and that nobody here wants.
+    service: Option<&'static str>,
     used_for: &'static str,
 }
 
+impl Program {
+    const fn new(name: &'static str, package: &'static str, used_for: &'static str) -> Self {
+        Self { name, package, service: None, used_for }
+    }
+
+    const fn with_service(self, service: &'static str) -> Self {
+        Self { service: Some(service), ..self }
+    }
+}
+
 const PROGRAMS: &[Program] = &[
-    Program { name: "dig", package: "dnsutils", used_for: "asking our DNS server with a client of others" },
-    Program {
-        name: "chromium",
-        package: "chromium",
-        used_for: "dashboard and setup pages in a real browser",
-    },
-    Program { name: "chromedriver", package: "chromium-driver", used_for: "steering that browser" },
+    Program::new("dig", "dnsutils", "asking our DNS server with a client of others"),
+    Program::new("unbound", "unbound", "resolving the zones of scenarios").with_service("unbound"),
+    Program::new("knotd", "knot", "serving and signing the zones of scenarios").with_service("knot"),
+    Program::new("unshare", "util-linux", "a network of its own for each scenario"),
+    Program::new("ip", "iproute2", "the addresses in that network"),
+    Program::new("chromium", "chromium", "dashboard and setup pages in a real browser"),
+    Program::new("chromedriver", "chromium-driver", "steering that browser"),
 ];
 
 /// Where tools of our own go. Tests get it as `COUNTERSIGN_TOOLS`.
@@ -60,7 +72,7 @@ pub fn run(root: &Path) {
         .map(|program| Part {
             name: program.name,
             used_for: program.used_for,
-            state: obtain(|| process::find(program.name), || apt.install(program.package)),
+            state: obtain(|| process::find(program.name), || apt.install(program.package, program.service)),
         })
         .collect();
     let venv = tools(root).join("venv");

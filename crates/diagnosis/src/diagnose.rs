@@ -148,6 +148,10 @@ fn judge(context: &Context<'_>, exchanges: &[&Exchange], seen: &[Seen]) -> (Reco
     }
     // The name servers are right, and every resolver fails: receivers would fail as well (broken DNSSEC does this).
     if authoritative && certain(false) == 0 && of_kind(false).count() > 0 && !behind_alias(context) {
+        // A resolver that has seen an alias beside the record finds the alias from then on, and no more the record.
+        if let Some(conflict) = checks::cname_conflict::check(context) {
+            return (RecordStatus::Failed, vec![conflict]);
+        }
         return (RecordStatus::Unknown, vec![unanswered(context, exchanges)]);
     }
     judge_right(context, exchanges, authoritative)

@@ -3,7 +3,7 @@
 use crate::file::Scenario;
 use diagnosis::{Defect, Finding, Report};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What must come of a scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +48,32 @@ impl OnTheWire {
 }
 
 impl Scenario {
+    /// What of a report from real packets is not as the scenario says, its documented differences aside.
+    pub fn problems_over_the_wire(&self, report: &Report) -> Vec<String> {
+        let may_differ = |code: &str| self.wire.may_differ.iter().any(|other| other == code);
+        let mut scenario = self.clone();
+        scenario.expect.findings.retain(|code| !may_differ(code));
+        scenario.expect.forbidden.retain(|code| !may_differ(code));
+        let mut report = report.clone();
+        report.findings.retain(|finding| !may_differ(finding.code()));
+        let mut problems = scenario.problems(&report);
+        let codes = |report: &Report| -> BTreeSet<String> {
+            let codes = report.findings.iter().map(|finding| finding.code().to_owned());
+            codes.filter(|code| !may_differ(code)).collect()
+        };
+        let statuses = |report: &Report| -> Vec<String> {
+            report.records.iter().map(|r| format!("{} {}", r.planned.key, r.status.as_str())).collect()
+        };
+        let in_memory = self.report();
+        if codes(&in_memory) != codes(&report) {
+            problems.push(format!("found {:?}, in memory {:?}", codes(&report), codes(&in_memory)));
+        }
+        if statuses(&in_memory) != statuses(&report) {
+            problems.push(format!("{:?}, in memory {:?}", statuses(&report), statuses(&in_memory)));
+        }
+        problems
+    }
+
     /// What of a report is not as the scenario says; empty when all is.
     pub fn problems(&self, report: &Report) -> Vec<String> {
         let mut problems = Vec::new();

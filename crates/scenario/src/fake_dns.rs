@@ -18,6 +18,9 @@ use std::{net::IpAddr, time::Duration};
 pub struct FakeDns {
     scenario: Scenario,
     world: World,
+    /// Set for the time before the change, as the resolver at this address saw it: name servers still have what it
+    /// remembers, and nobody is at fault.
+    before: Option<IpAddr>,
 }
 
 /// What a server does with a query.
@@ -43,7 +46,17 @@ const MAX_DEPTH: usize = 4;
 impl FakeDns {
     /// The DNS of a scenario.
     pub fn new(scenario: &Scenario) -> Self {
-        Self { scenario: scenario.clone(), world: World::new(scenario) }
+        Self { scenario: scenario.clone(), world: World::new(scenario), before: None }
+    }
+
+    /// The DNS as it was when this resolver filled its cache.
+    pub fn before(scenario: &Scenario, resolver: IpAddr) -> Self {
+        Self { before: Some(resolver), ..Self::new(scenario) }
+    }
+
+    /// Whether a resolver is at an address.
+    pub fn is_resolver(&self, address: IpAddr) -> bool {
+        self.scenario.resolvers.contains(&address)
     }
 
     /// Its zones.
@@ -55,11 +68,8 @@ impl FakeDns {
     pub fn answer(&self, ask: &Ask) -> Outcome {
         let address = ask.server.address().ip();
         let is_resolver = matches!(ask.server, Server::Resolver { .. });
-        let known = if is_resolver {
-            self.scenario.resolvers.contains(&address)
-        } else {
-            self.world.addresses().contains(&address)
-        };
+        let known =
+            if is_resolver { self.is_resolver(address) } else { self.world.addresses().contains(&address) };
         if !known {
             return Outcome::Failure(Failure::Timeout);
         }
@@ -71,7 +81,10 @@ impl FakeDns {
     pub fn react(&self, address: IpAddr, question: &Question, checking_disabled: bool) -> Reaction {
         let fault = self.fault(address, question);
         let delay = fault.map_or(Duration::ZERO, |fault| Duration::from_millis(fault.ms));
-        let mut answer = if self.scenario.resolvers.contains(&address) {
+        let past = self.before.and_then(|resolver| self.remembered(self.cached(resolver, question)?));
+        let mut answer = if let Some(reply) = past {
+            Answer { reply: Reply { authoritative: true, ..reply }, additional: Vec::new() }
+        } else if self.is_resolver(address) {
             let reply = self.resolve(address, question, checking_disabled);
             Answer { reply, additional: Vec::new() }
         } else {
@@ -91,13 +104,23 @@ impl FakeDns {
             Some(FaultKind::ForeignRecords) => answer.reply.answer.extend(foreign(question)),
             _ => {}
         }
+        if let Some(cached) = self.before.and_then(|resolver| self.remembered_in(resolver, &question.name)) {
+            for record in &mut answer.reply.authority {
+                if matches!(record.data, RecordData::Soa(_)) {
+                    *record = soa(&record.owner, cached.negative_ttl);
+                }
+            }
+        }
         Reaction { answer, fault: kind, delay }
     }
 
     fn fault(&self, address: IpAddr, question: &Question) -> Option<&Fault> {
+        if self.before.is_some() {
+            return None;
+        }
         self.scenario.faults.iter().find(|fault| {
             fault.address == address
-                && fault.kind != FaultKind::Records
+                && !fault.kind.is_zone_data()
                 && fault.name.as_ref().is_none_or(|name| *name == question.name)
                 && fault.record_type.is_none_or(|record_type| record_type == question.record_type)
         })
@@ -147,6 +170,20 @@ impl FakeDns {
                 && cached.name == question.name
                 && cached.record_type == question.record_type
         })
+    }
+
+    /// What a resolver remembers of the zone that a name is in.
+    fn remembered_in(&self, resolver: IpAddr, name: &DomainName) -> Option<&Cached> {
+        self.scenario.cached.iter().find(|cached| {
+            cached.resolver.is_none_or(|address| address == resolver)
+                && cached.negative_ttl > 0
+                && self.same_zone(&cached.name, name)
+        })
+    }
+
+    fn same_zone(&self, one: &DomainName, other: &DomainName) -> bool {
+        let apex = |name| self.world.zone_of(name).map(|served| served.zone.apex.clone());
+        apex(one) == apex(other)
     }
 
     /// `None` stands for SERVFAIL.

@@ -70,6 +70,8 @@ pub enum Dnssec {
     /// Nothing: it is not signed.
     #[default]
     Unsigned,
+    /// It is signed, and all is well.
+    Signed,
     /// Its signatures do not go with the DS record: SERVFAIL with extended error 6, unless asked with CD=1.
     Bogus,
 }
@@ -139,6 +141,13 @@ pub enum FaultKind {
     ForeignRecords,
     /// Every owner name in changing case.
     MixedCase,
+}
+
+impl FaultKind {
+    /// Whether the server does all as it should, with other records.
+    pub fn is_zone_data(self) -> bool {
+        self == Self::Records
+    }
 }
 
 /// What a resolver answers in place of what the name servers have now.

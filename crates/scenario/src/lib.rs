@@ -18,7 +18,7 @@
 //! servers = ["ns1.acme.test 127.0.1.1", "ns2.acme.test 127.0.1.2", "ns2.acme.test 2001:db8:1::2"]
 //! delegation = ["ns1.old.test 127.0.1.9"]   # what the parent lists; the same as servers unless given
 //! negative_ttl = 300               # the SOA's TTL and MINIMUM; 300 unless given
-//! dnssec = "bogus"                 # resolvers answer SERVFAIL, extended error 6, unless asked with CD=1
+//! dnssec = "bogus"                 # unless asked with CD=1, resolvers answer SERVFAIL; or "signed"
 //! records = '''
 //! ; host [ttl] TYPE data; names without a final dot are relative to the apex
 //! @                     MX    10 mx
@@ -49,7 +49,7 @@
 //! [expect.records]
 //! "dkim-1" = "verified"
 //!
-//! [wire]                           # differences with real packets, see below
+//! [wire]                           # see below
 //! reason = "…"
 //! may_differ = ["dns_unanswered"]
 //! ```
@@ -71,6 +71,16 @@
 //!
 //! A resolver is a server like others: it can be at fault. Without a fault it goes from the root down, asks the
 //! servers that parents list, and takes the first usable answer.
+//!
+//! # Over the wire
+//!
+//! The feature `wire` runs the same scenarios with real packets: see the module `wire`. Verdict, statuses and codes
+//! have to be the same as in memory. Where a program behaves in another way, `[wire]` says so with its `reason`:
+//! `may_differ` lists codes that may be there or not; `own_resolver = true` puts our resolver in unbound's place,
+//! `own_servers = true` our servers in Knot's. Without being told, unbound resolves unless the resolver is at fault
+//! or answers SERVFAIL from its cache; a second run has Knot for all servers that are not at fault and whose zones
+//! it loads, signed where `dnssec` says so. Caches are filled by asking before the change, so `negative_ttl` of
+//! the zone should be that of what is `[[cached]]`: a resolver keeps one SOA record for both.
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot be read is a failed test")]
 #![expect(clippy::missing_panics_doc, reason = "everything here panics on a bad scenario, in tests only")]
 
@@ -78,6 +88,8 @@ mod expect;
 mod fake_dns;
 mod file;
 mod run;
+#[cfg(feature = "wire")]
+pub mod wire;
 mod world;
 mod zone;
 mod zone_text;
@@ -85,6 +97,6 @@ mod zone_text;
 pub use expect::{Expect, OnTheWire};
 pub use fake_dns::{FakeDns, Reaction};
 pub use file::{Cached, Dnssec, Fault, FaultKind, Scenario, ZoneText, all, keys, load};
-pub use run::now;
+pub use run::{now, skip};
 pub use world::{REGISTRY, Served, World};
 pub use zone::{Answer, Zone};

@@ -1,5 +1,6 @@
 //! Debian packages: lists fetched once, packages downloaded under a time limit and only then unpacked.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ const LISTS_LIMIT: Duration = Duration::from_secs(90);
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(5);
 /// No network is used here; stopping dpkg half way would leave the machine in need of repair.
 const UNPACK_LIMIT: Duration = Duration::from_mins(10);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Bounds on each connection, and on waiting for another apt at work.
 const BOUNDS: &[&str] = &[
@@ -43,8 +45,8 @@ impl Apt {
         Self { prefix: prefix(), lists: None }
     }
 
-    /// Installs a package without the packages it only recommends.
-    pub fn install(&mut self, package: &str) -> Result<(), String> {
+    /// Installs a package without the packages it only recommends, and stops the service that it starts.
+    pub fn install(&mut self, package: &str, service: Option<&str>) -> Result<(), String> {
         let prefix = self.prefix.clone().map_err(|reason| format!("{reason}; it is in package {package}"))?;
         if let Lists::TimedOut = *self.lists.get_or_insert_with(|| fetch_lists(prefix)) {
             return Err(format!("the package lists did not arrive within {} s", LISTS_LIMIT.as_secs()));
@@ -52,8 +54,19 @@ impl Apt {
         println!("Installing {package} with apt-get.");
         let install = ["install", "--yes", "--no-install-recommends", package];
         apt_get(prefix, DOWNLOAD_LIMIT, &[&install[..], &["--download-only"]].concat())?;
-        apt_get(prefix, UNPACK_LIMIT, &[&install[..], &["--no-download"]].concat())
+        apt_get(prefix, UNPACK_LIMIT, &[&install[..], &["--no-download"]].concat())?;
+        service.map_or(Ok(()), |service| stop(prefix, service))
     }
+}
+
+/// Tests start servers of their own; one of the system's would be in their way, and nobody asked for it.
+fn stop(prefix: &[&str], service: &str) -> Result<(), String> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return Ok(());
+    }
+    let words = [prefix, &["systemctl", "disable", "--now", service]].concat();
+    process::run_bounded(Command::new(words[0]).args(&words[1..]), STOP_LIMIT)
+        .map_err(|reason| format!("the service {service} was started and could not be stopped: {reason}"))
 }
 
 fn fetch_lists(prefix: &[&str]) -> Lists {

@@ -49,7 +49,7 @@ fn create(venv: &Path, apt: &mut Apt) -> Result<(), String> {
     if make(&[]).is_ok() {
         return Ok(());
     }
-    let package = apt.install("python3-venv").and_then(|()| make(&[]));
+    let package = apt.install("python3-venv", None).and_then(|()| make(&[]));
     package.or_else(|reason| {
         make(&["--without-pip"]).map_err(|bare| format!("no Python environment: {reason}; {bare}"))
     })

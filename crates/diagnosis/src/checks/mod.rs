@@ -5,7 +5,7 @@
 //! the general; [`inspect_right`] is called for a record that is there and looks for what is wrong all the same.
 
 mod address_wrong;
-mod cname_conflict;
+pub mod cname_conflict;
 mod cname_proxied;
 mod cname_target_missing;
 mod cname_target_zone_appended;

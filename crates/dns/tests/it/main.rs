@@ -10,3 +10,4 @@ mod resolve;
 mod respond;
 mod server;
 mod support;
+mod wire;

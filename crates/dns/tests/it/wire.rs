@@ -1,0 +1,127 @@
+//! Every scenario with real packets, each in a network namespace of its own.
+//!
+//! The same files that the diagnosis is tested with in memory: our client asks on real sockets, unbound resolves,
+//! our own fault server and Knot serve the zones. What must come of a scenario must come of it here just the same.
+
+use diagnosis::diagnose;
+use dns::{Client, ClientOptions};
+use model::RecordType;
+use scenario::{
+    Dnssec, Scenario, now,
+    wire::{AUTHENTIC_DATA, CHECKING_DISABLED, Network, Servers, missing_programs, namespace, probe},
+};
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+const TEST: &str = "wire::every_scenario_ends_the_same_over_the_wire";
+
+/// Most of the time of one is waiting for servers that do not answer.
+const CONCURRENT: usize = 8;
+
+/// Bounds one observation; nothing here takes as long.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[test]
+fn every_scenario_ends_the_same_over_the_wire() {
+    if let Some(task) = namespace::task() {
+        return perform(&task);
+    }
+    let way = match namespace::way() {
+        Ok(way) => way,
+        Err(why) => return scenario::skip(TEST, &why),
+    };
+    let missing = missing_programs();
+    if !missing.is_empty() {
+        return scenario::skip(TEST, &format!("not installed: {}", missing.join(", ")));
+    }
+    let tasks: Vec<String> = scenario::all().iter().flat_map(tasks_of).collect();
+    let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..CONCURRENT {
+            scope.spawn(|| {
+                while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let output = namespace::enter(way, TEST, task).unwrap();
+                    if !output.status.success() {
+                        let said = [output.stdout, output.stderr].concat();
+                        let text = format!("{task}:\n{}", String::from_utf8_lossy(&said));
+                        problems.lock().unwrap().push(text);
+                    }
+                }
+            });
+        }
+    });
+    let problems = problems.into_inner().unwrap();
+    let knot = tasks.iter().filter(|task| task.ends_with(" knot")).count();
+    println!("{} runs, {knot} of them with Knot", tasks.len());
+    assert!(knot * 3 > tasks.len(), "Knot serves at most scenarios");
+    assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), tasks.len(), problems.join("\n"));
+}
+
+/// A scenario's runs: with our own servers, and with real ones where they take its zones.
+fn tasks_of(scenario: &Scenario) -> Vec<String> {
+    let mut tasks = vec![format!("{} own", scenario.name)];
+    if scenario.has_real_servers() {
+        tasks.push(format!("{} knot", scenario.name));
+    }
+    tasks
+}
+
+/// Inside the namespace: one run.
+fn perform(task: &str) {
+    let (name, servers) = task.split_once(' ').unwrap();
+    let servers = if servers == "knot" { Servers::Knot } else { Servers::Own };
+    let scenario = scenario::load(name);
+    namespace::set_up(scenario.addresses()).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("wire").join(task.replace(' ', "-"));
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let problems = runtime.block_on(async {
+        let network = Network::start(&scenario, servers, &folder).await.unwrap();
+        check_signatures(&scenario, &network);
+        let (plan, policy, client) = (scenario.plan(), scenario.policy(), client());
+        let observation = dns::observe(&client, &plan, &policy, now, DEADLINE).await;
+        let mut problems = scenario.problems_over_the_wire(&diagnose(&plan, &observation, now()));
+        if !problems.is_empty() {
+            problems.push(format!("{:?}", network.players));
+            problems.extend(observation.exchanges.iter().map(|exchange| {
+                let question = &exchange.ask.question;
+                let (name, kind) = (&question.name, question.record_type);
+                format!("    {} {name} {kind}: {:?}", exchange.ask.server, exchange.says())
+            }));
+        }
+        problems
+    });
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    drop(std::fs::remove_dir_all(&folder));
+}
+
+/// Where zones are signed for real, unbound finds that they are: or that the DS record is not theirs.
+fn check_signatures(scenario: &Scenario, network: &Network) {
+    let resolvers = scenario.resolvers.iter().filter(|address| network.players[*address] == "unbound");
+    for (resolver, zone) in
+        resolvers.flat_map(|&address| scenario.zones.iter().map(move |zone| (address, zone)))
+    {
+        let ask = |flags| probe(resolver, &zone.apex, RecordType::Soa, flags).unwrap();
+        let (checked, unchecked) = (ask(AUTHENTIC_DATA), ask(AUTHENTIC_DATA | CHECKING_DISABLED));
+        match zone.dnssec {
+            Dnssec::Unsigned => {}
+            Dnssec::Signed => assert!(checked.is_authentic && checked.answers == 1, "{checked:?}"),
+            Dnssec::Bogus => {
+                assert_eq!((checked.rcode, checked.answers), (2, 0));
+                assert_eq!((unchecked.rcode, unchecked.answers), (0, 1));
+            }
+        }
+    }
+}
+
+/// Patient with a resolver that has to find its way around dead servers on a busy machine.
+fn client() -> Client {
+    Client::new(ClientOptions { timeout: Duration::from_millis(1_500), tries: 2, ..ClientOptions::default() })
+}
