@@ -84,7 +84,9 @@ fn remembered(record: &RecordReport, expected: &Expected) -> Option<(String, Opt
         && record.last_certain == Some(RecordStatus::Verified);
     match expected {
         _ if !is_there => None,
-        Expected::Dmarc { .. } | Expected::Spf { rules: None } | Expected::Dkim { public_key: None } => None,
+        Expected::Dmarc { .. } | Expected::Spf { rules: None } | Expected::Dkim { public_key: None, .. } => {
+            None
+        }
         Expected::Spf { rules: Some(rules) } => Some((expected.value(), Some(rules.clone()))),
         _ => Some((expected.value(), None)),
     }
@@ -100,13 +102,13 @@ fn ours(record: &RecordReport, expected: &Expected) -> Option<String> {
             current.rsplit(' ').next().is_some_and(|host| plain(host) == plain(exchange.as_str()))
         }
         // A key may be written in many ways: the report has compared it.
-        Expected::Dkim { public_key: Some(_) } => {
+        Expected::Dkim { public_key: Some(_), .. } => {
             record.status == RecordStatus::Verified && current.contains("p=")
         }
-        Expected::Dkim { public_key: None } | Expected::Spf { .. } => false,
+        Expected::Dkim { public_key: None, .. } | Expected::Spf { .. } => false,
         Expected::Dmarc { suggested } => *current == suggested,
-        Expected::Txt { value } => *current == value,
-        Expected::Address { data } => **current == data.to_string(),
+        Expected::Txt { value, .. } => *current == value,
+        Expected::Address { data } | Expected::Exact { data } => **current == data.to_string(),
     };
     record.current.iter().find(is_ours).cloned()
 }
@@ -200,7 +202,7 @@ mod tests {
         assert_eq!(told(dmarc(), RecordStatus::Verified, &["v=DMARC1; p=reject"]), None);
         assert!(told(dmarc(), RecordStatus::Verified, &["v=DMARC1; p=none"]).is_some());
         assert!(told(cname(), RecordStatus::Unknown, &[]).is_none(), "never seen");
-        let mx = || Expected::Mx { preference: 10, exchange: name("mx.send.test") };
+        let mx = || Expected::Mx { preference: 10, exchange: name("mx.send.test"), beside: Vec::new() };
         assert!(told(mx(), RecordStatus::Failed, &["5 mx.other.test", "20 mx.send.test"]).is_some());
         assert_eq!(told(mx(), RecordStatus::Failed, &["5 mx.other.test"]), None);
     }

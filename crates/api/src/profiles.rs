@@ -3,7 +3,7 @@
 use crate::{auth::Authenticated, list::List};
 use app::{
     App,
-    diagnosis::profile::{Profile, ProfileRecord, ProfileRecordKind},
+    diagnosis::profile::{Profile, ProfileRecord},
 };
 use axum::extract::State;
 use serde::Serialize;
@@ -74,20 +74,13 @@ fn object(profile: &Profile, default: &str) -> ProfileObject {
 }
 
 fn record(record: &ProfileRecord) -> ProfileRecordObject {
-    let (record_type, value) = match &record.kind {
-        ProfileRecordKind::Cname { points_to } => ("CNAME", points_to.clone()),
-        ProfileRecordKind::Mx { points_to, priority } => ("MX", format!("{priority} {points_to}")),
-        ProfileRecordKind::Address { points_to } if points_to.contains(':') => ("AAAA", points_to.clone()),
-        ProfileRecordKind::Address { points_to } => ("A", points_to.clone()),
-        ProfileRecordKind::Txt { data } => ("TXT", data.clone()),
-        ProfileRecordKind::SpfMerge { rules } => ("TXT", rules.clone()),
-    };
+    let (record_type, value) = record.kind.type_and_value();
     ProfileRecordObject {
         purpose: record.purpose.as_str(),
         record_type,
         host: record.host.clone(),
         value,
-        ttl: record.ttl,
+        ttl: record.ttl.fixed().unwrap_or(3600),
         required: record.required,
         explanation: record.explanation.clone(),
     }

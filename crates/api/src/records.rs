@@ -152,7 +152,7 @@ mod tests {
         let name = |text: &str| DomainName::parse(text).unwrap();
         let cname = Expected::Cname { target: name("a.dkim.send.test"), dkim_key: None };
         assert_eq!(rdata(&record(cname, None)), "CNAME\ta.dkim.send.test.");
-        let mx = Expected::Mx { preference: 10, exchange: name("mx.send.test") };
+        let mx = Expected::Mx { preference: 10, exchange: name("mx.send.test"), beside: Vec::new() };
         assert_eq!(rdata(&record(mx, None)), "MX\t10 mx.send.test.");
         let spf = Expected::Spf { rules: Some("include:spf.send.test".into()) };
         assert_eq!(rdata(&record(spf.clone(), None)), "TXT\t\"v=spf1 include:spf.send.test ~all\"");
@@ -160,7 +160,8 @@ mod tests {
             rdata(&record(spf, Some("v=spf1 a include:spf.send.test -all"))),
             "TXT\t\"v=spf1 a include:spf.send.test -all\""
         );
-        let long = Expected::Txt { value: "k".repeat(300) };
+        let long =
+            Expected::Txt { value: "k".repeat(300), conflict: app::diagnosis::profile::TxtConflict::None };
         assert_eq!(rdata(&record(long, None)).matches('"').count(), 4);
         assert_eq!(quoted(b"a\"b\\c\n;"), "\"a\\\"b\\\\c\\010;\"");
     }

@@ -425,7 +425,12 @@ fn further_profiles(folder: &Path) -> Result<Vec<Profile>, StartError> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).map_err(at(&path))?;
-            Profile::parse(&text).map_err(|error| StartError::Content { path, problem: error.to_string() })
+            let (profile, notes) = Profile::parse_with_notes(&text)
+                .map_err(|error| StartError::Content { path: path.clone(), problem: error.to_string() })?;
+            for note in notes {
+                tracing::warn!(profile = %profile.name, path = %path.display(), "{note}");
+            }
+            Ok(profile)
         })
         .collect()
 }

@@ -297,6 +297,26 @@ defects! {
         /// What is there.
         found: Vec<String>,
     }
+    /// A record of the right type with another value.
+    RecordWrongValue = "record_wrong_value" {
+        /// The name.
+        name: DomainName,
+        /// The type.
+        record_type: RecordType,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: Vec<String>,
+    }
+    /// Our text is there, and beside it are texts that it was to take the place of.
+    TxtConflicting = "txt_conflicting" {
+        /// The name.
+        name: DomainName,
+        /// Our value.
+        expected: String,
+        /// The values that should have gone.
+        found: Vec<String>,
+    }
     /// A name server that is listed for the zone does not serve it.
     NameServerLame = "name_server_lame" {
         /// The zone.

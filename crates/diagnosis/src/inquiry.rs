@@ -117,7 +117,7 @@ pub fn main_questions(record: &PlannedRecord) -> Vec<Question> {
             vec![of(RecordType::Txt), of(RecordType::Cname)]
         }
         Expected::Mx { .. } => vec![of(RecordType::Mx), of(RecordType::Cname)],
-        Expected::Address { data } => vec![of(data.record_type())],
+        Expected::Address { data } | Expected::Exact { data } => vec![of(data.record_type())],
     }
 }
 
@@ -198,9 +198,14 @@ fn alias_targets(view: &View<'_>, record: &PlannedRecord) -> Vec<DomainName> {
 
 fn target_type(record: &PlannedRecord) -> RecordType {
     match &record.expected {
-        Expected::Cname { dkim_key: None, .. } if record.purpose == model::Purpose::Tracking => RecordType::A,
+        Expected::Cname { dkim_key: None, .. } if is_for_the_web(record) => RecordType::A,
         _ => RecordType::Txt,
     }
+}
+
+/// Aliases for the web have addresses at their end, those for mail have texts.
+fn is_for_the_web(record: &PlannedRecord) -> bool {
+    matches!(record.purpose, model::Purpose::Tracking | model::Purpose::Other)
 }
 
 /// Questions that are only put when a record is not where it should be.

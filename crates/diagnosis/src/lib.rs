@@ -14,6 +14,7 @@ pub mod plan;
 pub mod profile;
 pub mod report;
 mod spf_tree;
+mod template;
 pub mod view;
 
 pub use diagnose::diagnose;

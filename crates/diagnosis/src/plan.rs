@@ -1,9 +1,13 @@
 //! From a profile and a domain to the exact records that should exist.
 
-use crate::profile::{Profile, ProfileError, ProfileRecord, ProfileRecordKind};
+mod planning;
+
+use crate::{
+    profile::{Profile, ProfileError, TxtConflict},
+    template::{self, variables::Scope},
+};
 use model::{DomainName, Purpose, RecordData, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The records that should exist for one domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +52,11 @@ pub enum Expected {
     },
     /// A DKIM key record; `None` takes any valid key (an audit of a domain that is not ours).
     Dkim {
-        /// The public key, base64 of the SPKI.
+        /// The public key: base64 of the SPKI, or of an Ed25519 key.
         public_key: Option<String>,
+        /// The record to publish, where a template writes it out; else it is made of the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<String>,
     },
     /// An SPF record that holds these mechanisms; `None` takes any valid record.
     Spf {
@@ -65,6 +72,9 @@ pub enum Expected {
     Txt {
         /// The value, strings joined.
         value: String,
+        /// Which TXT records beside it have to go.
+        #[serde(default, skip_serializing_if = "TxtConflict::is_none")]
+        conflict: TxtConflict,
     },
     /// A mail exchanger.
     Mx {
@@ -72,10 +82,18 @@ pub enum Expected {
         preference: u16,
         /// The host.
         exchange: DomainName,
+        /// The other exchangers that the plan has at this name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<DomainName>,
     },
     /// An address record of a template.
     Address {
         /// A or AAAA data.
+        data: RecordData,
+    },
+    /// Any other record, to be there as it is: SRV, NS, CAA.
+    Exact {
+        /// Its data.
         data: RecordData,
     },
 }
@@ -86,7 +104,7 @@ impl Expected {
         match self {
             Self::Cname { .. } => RecordType::Cname,
             Self::Mx { .. } => RecordType::Mx,
-            Self::Address { data } => data.record_type(),
+            Self::Address { data } | Self::Exact { data } => data.record_type(),
             Self::Dkim { .. } | Self::Spf { .. } | Self::Dmarc { .. } | Self::Txt { .. } => RecordType::Txt,
         }
     }
@@ -95,14 +113,15 @@ impl Expected {
     pub fn value(&self) -> String {
         match self {
             Self::Cname { target, .. } => target.to_string(),
-            Self::Dkim { public_key: Some(key) } => format!("v=DKIM1; k=rsa; p={key}"),
-            Self::Dkim { public_key: None } => "v=DKIM1; k=rsa; p=…".to_owned(),
+            Self::Dkim { record: Some(record), .. } => record.clone(),
+            Self::Dkim { public_key: Some(key), .. } => format!("v=DKIM1; k=rsa; p={key}"),
+            Self::Dkim { public_key: None, .. } => "v=DKIM1; k=rsa; p=…".to_owned(),
             Self::Spf { rules: Some(rules) } => format!("v=spf1 {rules} ~all"),
             Self::Spf { rules: None } => "v=spf1 … ~all".to_owned(),
             Self::Dmarc { suggested } => suggested.clone(),
-            Self::Txt { value } => value.clone(),
+            Self::Txt { value, .. } => value.clone(),
             Self::Mx { exchange, .. } => exchange.to_string(),
-            Self::Address { data } => data.to_string(),
+            Self::Address { data } | Self::Exact { data } => data.to_string(),
         }
     }
 
@@ -118,46 +137,44 @@ impl Expected {
     pub fn data(&self) -> RecordData {
         match self {
             Self::Cname { target, .. } => RecordData::Cname(target.clone()),
-            Self::Mx { preference, exchange } => {
+            Self::Mx { preference, exchange, .. } => {
                 RecordData::Mx { preference: *preference, exchange: exchange.clone() }
             }
-            Self::Address { data } => data.clone(),
+            Self::Address { data } | Self::Exact { data } => data.clone(),
             other => RecordData::Txt(TxtData::from_text(&other.value())),
         }
     }
 }
 
-/// The values of a profile's variables, by name without the percent signs.
-pub type Variables = BTreeMap<String, String>;
+pub use crate::template::variables::Variables;
 
 /// Applies a profile to a domain. `host` and `domain` of the template language are the sender domain's own: a
 /// record's host is relative to `domain` here, whatever zone it turns out to be in.
 pub fn plan(profile: &Profile, domain: &DomainName, variables: &Variables) -> Result<Plan, ProfileError> {
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for record in &profile.records {
-        *counts.entry(record.purpose.as_str()).or_default() += 1;
+    planning::apply(profile, &Scope { domain, host: "", fqdn: domain, values: variables })
+}
+
+/// Applies a template as a DNS host does: to `host` within `domain`, which usually is a zone. An empty host, or
+/// `@`, is the domain itself. [`Profile::with_groups`] leaves groups out, [`Profile::variables`] says what is to be
+/// given; what else is given is not looked at.
+pub fn from_template(
+    profile: &Profile,
+    domain: &DomainName,
+    host: &str,
+    variables: &Variables,
+) -> Result<Plan, ProfileError> {
+    let host = if host == "@" { "" } else { host };
+    if host.is_empty() {
+        if profile.settings.host_required {
+            return Err(ProfileError::HostRequired);
+        }
+        return plan(profile, domain, variables);
     }
-    let mut numbers: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut records = Vec::with_capacity(profile.records.len());
-    for (index, record) in profile.records.iter().enumerate() {
-        let word = record.purpose.as_str();
-        let number = numbers.entry(word).or_default();
-        *number += 1;
-        let key = if counts[word] == 1 { word.to_owned() } else { format!("{word}-{number}") };
-        let place = |problem| ProfileError::Record { index, problem };
-        let owner = owner_of(record, domain, variables).map_err(place)?;
-        let expected = expected_of(record, &owner, domain, variables).map_err(place)?;
-        records.push(PlannedRecord {
-            key,
-            purpose: record.purpose,
-            owner,
-            ttl: record.ttl,
-            required: record.required,
-            expected,
-            explanation: record.explanation.clone(),
-        });
-    }
-    Ok(Plan { domain: domain.clone(), profile: profile.name.clone(), records })
+    let fqdn = domain.prepend(host).map_err(|error| ProfileError::Host {
+        host: template::variables::clip(host),
+        problem: error.to_string(),
+    })?;
+    planning::apply(profile, &Scope { domain, host, fqdn: &fqdn, values: variables })
 }
 
 /// A plan for a domain that is not ours: any valid SPF and DMARC record, and the DKIM keys of the given selectors.
@@ -186,104 +203,13 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
     );
     for selector in selectors {
         let owner = domain.prepend(&format!("{selector}._domainkey")).ok();
-        push(format!("dkim-{selector}"), Purpose::Dkim, owner, true, Expected::Dkim { public_key: None });
+        push(
+            format!("dkim-{selector}"),
+            Purpose::Dkim,
+            owner,
+            true,
+            Expected::Dkim { public_key: None, record: None },
+        );
     }
     Plan { domain: domain.clone(), profile: "audit".to_owned(), records }
-}
-
-fn owner_of(
-    record: &ProfileRecord,
-    domain: &DomainName,
-    variables: &Variables,
-) -> Result<DomainName, String> {
-    let host = substitute(&record.host, domain, variables)?;
-    if host.is_empty() || host == "@" {
-        return Ok(domain.clone());
-    }
-    if host.ends_with('.') {
-        return DomainName::parse(&host).map_err(|error| format!("host: {error}"));
-    }
-    domain.prepend(&host).map_err(|error| format!("host: {error}"))
-}
-
-fn expected_of(
-    record: &ProfileRecord,
-    owner: &DomainName,
-    domain: &DomainName,
-    variables: &Variables,
-) -> Result<Expected, String> {
-    let fill = |text: &str| substitute(text, domain, variables);
-    let name = |text: &str| {
-        let text = fill(text)?;
-        if text == "@" {
-            return Ok(domain.clone());
-        }
-        DomainName::parse(&text).map_err(|error| format!("pointsTo: {error}"))
-    };
-    Ok(match &record.kind {
-        ProfileRecordKind::Cname { points_to } => {
-            let dkim_key = record.dkim_key.as_ref().and_then(|variable| variables.get(variable)).cloned();
-            Expected::Cname { target: name(points_to)?, dkim_key }
-        }
-        ProfileRecordKind::Mx { points_to, priority } => {
-            Expected::Mx { preference: *priority, exchange: name(points_to)? }
-        }
-        ProfileRecordKind::Address { points_to } => {
-            let address = fill(points_to)?.parse().map_err(|_| "pointsTo is not an IP address".to_owned())?;
-            let data = match address {
-                std::net::IpAddr::V4(v4) => RecordData::A(v4),
-                std::net::IpAddr::V6(v6) => RecordData::Aaaa(v6),
-            };
-            Expected::Address { data }
-        }
-        ProfileRecordKind::SpfMerge { rules } => Expected::Spf { rules: Some(fill(rules)?) },
-        ProfileRecordKind::Txt { data } => classify_txt(owner, fill(data)?),
-    })
-}
-
-/// A template writes SPF, DKIM and DMARC as plain TXT; what they are, their value and place tell.
-fn classify_txt(owner: &DomainName, value: String) -> Expected {
-    if mail::spf::is_spf_record(&value) {
-        let rules = value
-            .split_ascii_whitespace()
-            .skip(1)
-            .filter(|term| {
-                !matches!(term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase().as_str(), "all")
-            })
-            .collect::<Vec<_>>()
-            .join(" ");
-        return Expected::Spf { rules: Some(rules) };
-    }
-    if owner.labels().next() == Some("_dmarc") {
-        return Expected::Dmarc { suggested: value };
-    }
-    if owner.labels().nth(1) == Some("_domainkey") {
-        let key = value.split(';').find_map(|tag| tag.trim().strip_prefix("p=").map(str::to_owned));
-        return Expected::Dkim { public_key: key };
-    }
-    Expected::Txt { value }
-}
-
-/// Replaces `%variable%`; `%fqdn%` and `%domain%` are the sender domain. An unknown variable is an error.
-fn substitute(text: &str, domain: &DomainName, variables: &Variables) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('%') {
-        out.push_str(&rest[..start]);
-        let Some(length) = rest[start + 1..].find('%') else {
-            return Err(format!("\"{text}\" has a % without its partner"));
-        };
-        let name = &rest[start + 1..start + 1 + length];
-        match name {
-            "fqdn" | "domain" => out.push_str(domain.as_str()),
-            "host" => {}
-            _ => match variables.get(name) {
-                Some(value) => out.push_str(value),
-                None => return Err(format!("no value for the variable %{name}%")),
-            },
-        }
-        rest = &rest[start + length + 2..];
-    }
-    out.push_str(rest);
-    Ok(out)
 }

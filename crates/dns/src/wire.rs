@@ -203,9 +203,10 @@ fn data(parsed: &ParsedRecord<'_, [u8]>) -> Option<RecordData> {
                 minimum: soa.minimum().as_secs(),
             })
         }
-        RecordType::Other(code) => {
-            RecordData::Other { code, octets: read::<UnknownRecordData<_>>(parsed)?.data().to_vec() }
-        }
+        other @ (RecordType::Srv | RecordType::Caa | RecordType::Other(_)) => RecordData::Other {
+            code: other.code(),
+            octets: read::<UnknownRecordData<_>>(parsed)?.data().to_vec(),
+        },
     })
 }
 

@@ -188,6 +188,7 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Inbound => "Brings incoming mail to this service.",
         Purpose::Tracking => "Puts links for opens and clicks under your own domain.",
         Purpose::Ownership => "Proves that the domain is yours.",
+        Purpose::Other => "Asked for by the template of the service.",
     }
 }
 

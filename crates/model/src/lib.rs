@@ -6,6 +6,7 @@
 mod domain_name;
 mod email_address;
 mod id;
+mod rdata;
 mod record;
 mod sender_domain;
 mod status;
@@ -16,6 +17,7 @@ pub use id::{
     ApiKeyId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
     TenantId, ZoneId,
 };
+pub use rdata::{Caa, Srv, same_data};
 pub use record::{Record, RecordData, RecordType, RecordTypeError, Soa, TxtData};
 pub use sender_domain::{SenderDomain, SenderDomainError, registrable_domain};
 pub use status::{CheckStatus, Confidence, DomainStatus, Purpose, RecordStatus, Severity, Verdict};

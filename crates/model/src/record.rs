@@ -1,6 +1,6 @@
 //! Resource records as data (RFC 1035 §3.2).
 
-use crate::DomainName;
+use crate::{Caa, DomainName, Srv};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     fmt::{self, Write},
@@ -27,13 +27,19 @@ pub enum RecordType {
     Txt,
     /// An IPv6 address.
     Aaaa,
+    /// Where a service is (RFC 2782); its data is read by [`crate::Srv`].
+    Srv,
+    /// Who may issue certificates (RFC 8659); its data is read by [`crate::Caa`].
+    Caa,
     /// Any other, by number.
     Other(u16),
 }
 
 /// Why a text is not a record type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a record type; known are A, AAAA, CNAME, MX, NS, PTR, SOA, TXT and TYPEnnn")]
+#[error(
+    "\"{0}\" is not a record type; known are A, AAAA, CAA, CNAME, MX, NS, PTR, SOA, SRV, TXT and TYPEnnn"
+)]
 pub struct RecordTypeError(String);
 
 impl RecordType {
@@ -48,6 +54,8 @@ impl RecordType {
             Self::Mx => 15,
             Self::Txt => 16,
             Self::Aaaa => 28,
+            Self::Srv => 33,
+            Self::Caa => 257,
             Self::Other(code) => code,
         }
     }
@@ -63,6 +71,8 @@ impl RecordType {
             15 => Self::Mx,
             16 => Self::Txt,
             28 => Self::Aaaa,
+            33 => Self::Srv,
+            257 => Self::Caa,
             other => Self::Other(other),
         }
     }
@@ -79,6 +89,8 @@ impl fmt::Display for RecordType {
             Self::Mx => "MX",
             Self::Txt => "TXT",
             Self::Aaaa => "AAAA",
+            Self::Srv => "SRV",
+            Self::Caa => "CAA",
             Self::Other(code) => return f.pad(&format!("TYPE{code}")),
         })
     }
@@ -96,6 +108,8 @@ impl FromStr for RecordType {
             "MX" => Self::Mx,
             "TXT" => Self::Txt,
             "AAAA" => Self::Aaaa,
+            "SRV" => Self::Srv,
+            "CAA" => Self::Caa,
             other => other
                 .strip_prefix("TYPE")
                 .and_then(|code| code.parse().ok())
@@ -243,7 +257,7 @@ pub enum RecordData {
     /// Text.
     #[serde(rename = "TXT")]
     Txt(TxtData),
-    /// Any other type, not looked into.
+    /// Any other type, its octets not looked into here (see [`crate::Srv`], [`crate::Caa`]).
     #[serde(rename = "other")]
     Other {
         /// The type's number.
@@ -284,7 +298,11 @@ impl fmt::Display for RecordData {
                 soa.mname, soa.rname, soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum
             ),
             Self::Txt(text) => f.write_str(&text.joined()),
-            Self::Other { octets, .. } => write!(f, "\\# {}", octets.len()),
+            Self::Other { octets, .. } => match (Srv::from_data(self), Caa::from_data(self)) {
+                (Some(srv), _) => srv.fmt(f),
+                (_, Some(caa)) => caa.fmt(f),
+                _ => write!(f, "\\# {}", octets.len()),
+            },
         }
     }
 }

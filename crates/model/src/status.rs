@@ -114,5 +114,7 @@ words! {
         Tracking = "tracking",
         /// Proof of control.
         Ownership = "ownership",
+        /// Anything else that a template asks for.
+        Other = "other",
     }
 }

@@ -108,6 +108,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Inbound => "Incoming mail",
         Purpose::Tracking => "Tracking",
         Purpose::Ownership => "Proof of ownership",
+        Purpose::Other => "Other",
     }
 }
 

@@ -27,6 +27,7 @@ mod record_in_doubled_zone;
 mod record_misplaced;
 mod record_missing;
 mod record_wrong_type;
+mod record_wrong_value;
 pub mod resolver_cache_stale;
 mod spf_include_broken;
 mod spf_invalid;
@@ -36,6 +37,7 @@ mod spf_multiple_records;
 mod spf_passes_all;
 mod spf_too_many_lookups;
 pub mod subdomain_recommended;
+mod txt_conflicting;
 mod txt_quotes_pasted;
 mod txt_wrong_value;
 
@@ -85,6 +87,7 @@ const WRONG: &[Check] = &[
     dmarc_invalid::check,
     mx_wrong::check,
     address_wrong::check,
+    record_wrong_value::check,
     record_wrong_type::check,
     record_in_doubled_zone::check,
     record_misplaced::check,
@@ -107,6 +110,7 @@ const RIGHT: &[Check] = &[
     spf_passes_all::check,
     spf_too_many_lookups::check,
     spf_include_broken::check,
+    txt_conflicting::check,
 ];
 
 /// Says why a record is not right.
@@ -184,7 +188,7 @@ impl Context<'_> {
     /// The public key that should be found, base64 of the SPKI.
     pub fn expected_key(&self) -> Option<&str> {
         match &self.record.expected {
-            Expected::Dkim { public_key } => public_key.as_deref(),
+            Expected::Dkim { public_key, .. } => public_key.as_deref(),
             Expected::Cname { dkim_key, .. } => dkim_key.as_deref(),
             _ => None,
         }
@@ -232,7 +236,9 @@ pub fn parse_key(text: &str) -> Result<KeyRecord, String> {
 
 /// Whether a record holds this public key (base64), whichever of the two DER forms either is in.
 pub fn holds(record: &KeyRecord, public_key: &str) -> bool {
-    KeyRecord::parse(&format!("p={public_key}")).is_ok_and(|expected| expected.key == record.key)
+    let key_type = if matches!(record.key, KeyState::Ed25519 { .. }) { "ed25519" } else { "rsa" };
+    KeyRecord::parse(&format!("k={key_type}; p={public_key}"))
+        .is_ok_and(|expected| expected.key == record.key)
 }
 
 /// Whether one server's answer shows the planned record; `None` when the answer says nothing certain.
@@ -248,7 +254,7 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
         }
         // The name server shows an alias and not what is behind it: only a resolver can tell.
         _ if chain_hidden => return None,
-        Expected::Dkim { public_key } => {
+        Expected::Dkim { public_key, .. } => {
             texts.len() == 1
                 && parse_key(&texts[0]).is_ok_and(|key| {
                     key.serves_mail()
@@ -269,14 +275,19 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
             [one] => mail::dmarc::PolicyRecord::parse(one).is_ok(),
             _ => false,
         },
-        Expected::Txt { value } => texts.contains(value),
+        Expected::Txt { value, .. } => texts.contains(value),
         // SMTP follows an alias to the exchangers at its end (RFC 5321 §5.1).
-        Expected::Mx { exchange, .. } => {
-            let found = records_of(says);
-            let is_ours = |data: &RecordData| matches!(data, RecordData::Mx { exchange: other, .. } if other == exchange);
-            !found.is_empty() && found.iter().all(is_ours)
+        Expected::Mx { exchange, beside, .. } => {
+            let found: Vec<&DomainName> = records_of(says)
+                .iter()
+                .filter_map(
+                    |data| if let RecordData::Mx { exchange, .. } = data { Some(exchange) } else { None },
+                )
+                .collect();
+            found.contains(&exchange) && found.iter().all(|host| *host == exchange || beside.contains(host))
         }
         Expected::Address { data } => records_of(says).contains(data),
+        Expected::Exact { data } => records_of(says).iter().any(|found| model::same_data(found, data)),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::{
     finding::{Defect, Finding},
     plan::Expected,
 };
+use model::RecordData;
 
 /// The name has MX records, and ours is missing or not alone.
 ///
@@ -12,8 +13,12 @@ use crate::{
 ///
 /// Source: RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    let Expected::Mx { preference, exchange } = &context.record.expected else { return None };
-    let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();
+    let Expected::Mx { preference, exchange, beside } = &context.record.expected else { return None };
+    // The plan's other exchangers have findings of their own.
+    let is_planned =
+        |data: &&RecordData| matches!(data, RecordData::Mx { exchange, .. } if beside.contains(exchange));
+    let found: Vec<String> =
+        records_of(&context.here).iter().filter(|data| !is_planned(data)).map(ToString::to_string).collect();
     if found.is_empty() {
         return None;
     }

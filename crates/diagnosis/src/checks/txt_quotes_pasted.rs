@@ -51,7 +51,7 @@ fn is_meant(expected: &Expected, bare: &str) -> bool {
         Expected::Spf { .. } => mail::spf::is_spf_record(bare),
         Expected::Dmarc { .. } => bare.starts_with("v=DMARC1"),
         Expected::Dkim { .. } => bare.contains("p="),
-        Expected::Txt { value } => bare == value,
+        Expected::Txt { value, .. } => bare == value,
         _ => false,
     }
 }

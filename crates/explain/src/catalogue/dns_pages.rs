@@ -134,6 +134,25 @@ pub(super) const PAGES: &[Page] = &[
         references: &["RFC 1035 §3.4.1", "RFC 3596 §2.1"],
     },
     Page {
+        code: "record_wrong_value",
+        title: "The record has another value",
+        what: "The name has a record of the right type, and its value is not the one the service asked for.",
+        why: "The service is not found, or may not do what it needs to, until the record with its value is there.",
+        how: &[
+            "Add the record with the value shown.",
+            "Keep records that belong to other services: several may stand at one name.",
+        ],
+        references: &["RFC 2782", "RFC 8659", "RFC 1034 §4.2.1"],
+    },
+    Page {
+        code: "txt_conflicting",
+        title: "Old TXT records stand beside the new one",
+        what: "The TXT record is right, and beside it are others that it was meant to replace.",
+        why: "Whoever reads the name may take an old value for the one that counts.",
+        how: &["Remove the TXT records shown. Leave all others, and the right one, as they are."],
+        references: &["RFC 1035 §3.3.14"],
+    },
+    Page {
         code: "name_server_lame",
         title: "A listed name server does not serve the zone",
         what: "A name server in the delegation refuses questions about the zone, or answers them without authority.",

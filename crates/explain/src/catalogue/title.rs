@@ -74,6 +74,15 @@ pub fn title(finding: &Finding) -> String {
         Defect::AddressWrong { name, expected, found } => {
             format!("{} has the address {}; it should have {}", n(name), list(found), value(expected))
         }
+        Defect::RecordWrongValue { name, record_type, expected, found } => format!(
+            "The {record_type} record of {} is {}; it should be {}",
+            n(name),
+            list(found),
+            value(expected)
+        ),
+        Defect::TxtConflicting { name, found, .. } => {
+            format!("Beside the right TXT record, {} has {}, which should have gone", n(name), list(found))
+        }
         Defect::SubdomainRecommended { suggestion } => {
             format!(
                 "Mail is to be sent from the registered domain itself; {} would keep it apart",
