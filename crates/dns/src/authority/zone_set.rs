@@ -210,8 +210,12 @@ fn data(record: &Record) -> Result<Data, ZoneError> {
             ZoneRecordData::Txt(txt)
         }
         RecordData::Other { code, octets } => {
-            // Named types come in their own form only; OPT and types from 128 to 255 are for queries (RFC 6895 §3.1).
-            let named = !matches!(RecordType::from_code(*code), RecordType::Other(_));
+            // Types with a form of their own come in it only; OPT and types from 128 to 255 are for queries
+            // (RFC 6895 §3.1).
+            let named = !matches!(
+                RecordType::from_code(*code),
+                RecordType::Srv | RecordType::Caa | RecordType::Other(_)
+            );
             if named || matches!(*code, 0 | 41 | 128..=255) {
                 return Err(bad(record, "this type has no place in a zone as plain octets"));
             }

@@ -92,7 +92,7 @@ fn records_are_answered_with_authority_and_nothing_else() {
     assert!(reply.authority.is_empty());
     let soa = ask("acme.test", RecordType::Soa);
     assert_eq!(soa.answer[0].ttl, 3600, "the SOA itself keeps its TTL; only negative answers lower it");
-    assert_eq!(ask("caa.acme.test", RecordType::Other(257)).answer.len(), 1);
+    assert_eq!(ask("caa.acme.test", RecordType::Caa).answer.len(), 1);
 }
 
 #[test]
