@@ -131,7 +131,7 @@ pub enum FaultKind {
     WrongId,
     /// Answers another question than the query's.
     WrongQuestion,
-    /// Answers with another id and to another question come first, then the right one.
+    /// Answers with another id come first, then the right one.
     StrayFirst,
     /// The answer is cut off in the middle of its records.
     Malformed,

@@ -98,12 +98,8 @@ impl Query {
                 vec![other_question().encode(&reaction.answer, recursive, None)]
             }
             (Some(FaultKind::StrayFirst), _) => {
-                let nothing = Answer::rcode(Rcode::NxDomain);
-                vec![
-                    other_id().encode(&nothing, recursive, None),
-                    other_question().encode(&nothing, recursive, None),
-                    right(),
-                ]
+                let forged = other_id().encode(&Answer::rcode(Rcode::NxDomain), recursive, None);
+                vec![forged.clone(), forged, right()]
             }
             (Some(FaultKind::Malformed), _) => {
                 let mut whole = self.encode(&reaction.answer, recursive, None);
