@@ -148,7 +148,9 @@ impl FakeDns {
                 return bogus();
             }
             let Some(part) = part else { return Answer::rcode(Rcode::ServFail).reply };
-            let end = end_of_chain(&part, &name, question.record_type);
+            let Some(end) = end_of_chain(&part, &name, question.record_type) else {
+                return Answer::rcode(Rcode::ServFail).reply;
+            };
             let has_records =
                 |record: &Record| record.owner == end && record.data.record_type() == question.record_type;
             let is_negative = part.authority.iter().any(|r| matches!(r.data, RecordData::Soa(_)));
@@ -267,10 +269,11 @@ fn outcome_with_glue(reaction: Reaction) -> Option<Answer> {
     matches!(outcome(reaction), Outcome::Reply(_)).then_some(answer)
 }
 
-/// Where the aliases of a reply lead to from a name.
-fn end_of_chain(reply: &Reply, name: &DomainName, record_type: RecordType) -> DomainName {
-    let mut end = name;
-    for _ in 0..MAX_STEPS {
+/// Where the aliases of a reply lead to from a name. `None` where they go in a circle.
+fn end_of_chain(reply: &Reply, name: &DomainName, record_type: RecordType) -> Option<DomainName> {
+    let mut passed = vec![name];
+    loop {
+        let end = passed[passed.len() - 1];
         let next = reply.answer.iter().find_map(|record| match &record.data {
             RecordData::Cname(target) if record.owner == *end && record_type != RecordType::Cname => {
                 Some(target)
@@ -278,11 +281,11 @@ fn end_of_chain(reply: &Reply, name: &DomainName, record_type: RecordType) -> Do
             _ => None,
         });
         match next {
-            Some(target) => end = target,
-            None => break,
+            Some(target) if passed.contains(&target) => return None,
+            Some(target) => passed.push(target),
+            None => return Some(end.clone()),
         }
     }
-    end.clone()
 }
 
 /// The zone that a reply refers to.

@@ -70,6 +70,13 @@ impl Zone {
         }
     }
 
+    /// Whether something stands beside an alias at a name, be it another alias: real servers refuse that (RFC 2181
+    /// §10.1).
+    pub fn has_conflict(&self, name: &DomainName) -> bool {
+        let here = || self.records.iter().filter(|record| record.owner == *name);
+        here().count() > 1 && here().any(|record| record.data.record_type() == RecordType::Cname)
+    }
+
     /// The records of a type at a name.
     fn at(&self, name: &DomainName, record_type: RecordType) -> Vec<Record> {
         let is_it = |record: &&Record| record.owner == *name && record.data.record_type() == record_type;

@@ -3,11 +3,14 @@
 //! The same files that the diagnosis is tested with in memory: our client asks on real sockets, unbound resolves,
 //! our own fault server and Knot serve the zones. What must come of a scenario must come of it here just the same.
 
-use diagnosis::diagnose;
+use diagnosis::{
+    Observation, diagnose,
+    observation::{Exchange, Failure, Outcome, Question, Says},
+};
 use dns::{Client, ClientOptions};
 use model::RecordType;
 use scenario::{
-    Dnssec, Scenario, now,
+    Dnssec, FakeDns, Scenario, now,
     wire::{AUTHENTIC_DATA, CHECKING_DISABLED, Network, Servers, missing_programs, namespace, probe},
 };
 use std::{
@@ -88,6 +91,7 @@ fn perform(task: &str) {
         let (plan, policy, client) = (scenario.plan(), scenario.policy(), client());
         let observation = dns::observe(&client, &plan, &policy, now, DEADLINE).await;
         let mut problems = scenario.problems_over_the_wire(&diagnose(&plan, &observation, now()));
+        problems.extend(differences(&scenario, &network, &observation));
         if !problems.is_empty() {
             problems.push(format!("{:?}", network.players));
             problems.extend(observation.exchanges.iter().map(|exchange| {
@@ -100,6 +104,45 @@ fn perform(task: &str) {
     });
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     drop(std::fs::remove_dir_all(&folder));
+}
+
+/// Answers that are not those of the DNS in memory: so the one that most tests rely on is held against real servers.
+fn differences(scenario: &Scenario, network: &Network, observation: &Observation) -> Vec<String> {
+    let dns = FakeDns::new(scenario);
+    let differs = |exchange: &&Exchange| {
+        let said = |exchange: &Exchange| match exchange.says() {
+            // TTLs count down, and the reason for nothing is in everybody's own words.
+            Says::NoData(_) => Says::NoData(0),
+            Says::NxDomain(_) => Says::NxDomain(0),
+            Says::Nothing(_) => Says::Nothing(String::new()),
+            Says::Lame(_) => Says::Lame(String::new()),
+            other => other,
+        };
+        let in_memory = Exchange { outcome: dns.answer(&exchange.ask), ..(*exchange).clone() };
+        said(exchange) != said(&in_memory) && !is_chance(scenario, &dns, network, exchange)
+    };
+    let line = |exchange: &Exchange| {
+        let Question { name, record_type } = &exchange.ask.question;
+        let player = network.players.get(&exchange.ask.server.address().ip());
+        let in_memory = Exchange { outcome: dns.answer(&exchange.ask), ..exchange.clone() };
+        format!(
+            "{name} {record_type} at {} ({player:?}): {:?}\n    in memory: {:?}",
+            exchange.ask.server,
+            exchange.says(),
+            in_memory.says()
+        )
+    };
+    observation.exchanges.iter().filter(differs).map(line).collect()
+}
+
+/// Whether what unbound says is left to chance, or to our patience: which of two servers that differ it asked, which
+/// of two records that cannot stand together it saw first, how long it looks for servers that are silent.
+fn is_chance(scenario: &Scenario, dns: &FakeDns, network: &Network, exchange: &Exchange) -> bool {
+    let name = &exchange.ask.question.name;
+    let servers_differ = scenario.faults.iter().any(|fault| fault.kind.is_zone_data());
+    let is_conflict = || dns.world().zone_of(name).is_some_and(|served| served.zone.has_conflict(name));
+    network.players.get(&exchange.ask.server.address().ip()) == Some(&"unbound")
+        && (servers_differ || exchange.outcome == Outcome::Failure(Failure::Timeout) || is_conflict())
 }
 
 /// Where zones are signed for real, unbound finds that they are: or that the DS record is not theirs.

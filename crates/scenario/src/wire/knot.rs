@@ -2,15 +2,12 @@
 
 use super::process::{Program, find};
 use crate::zone::Zone;
-use model::{DomainName, Record, RecordData, RecordType};
+use model::{DomainName, Record, RecordData};
 use std::{fmt::Write as _, io, net::IpAddr, path::Path, process::Command};
 
-/// Whether a real server takes the zone: nothing stands beside an alias (RFC 2181 §10.1), also not another alias.
+/// Whether a real server takes the zone.
 pub fn is_servable(zone: &Zone) -> bool {
-    zone.records
-        .iter()
-        .filter(|record| record.data.record_type() == RecordType::Cname)
-        .all(|alias| zone.records.iter().filter(|record| record.owner == alias.owner).count() == 1)
+    !zone.records.iter().any(|record| zone.has_conflict(&record.owner))
 }
 
 /// A zone that Knot serves.
