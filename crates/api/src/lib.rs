@@ -5,6 +5,7 @@
 //! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
 
 pub mod auth;
+mod checks;
 mod dns_hosts;
 mod docs;
 mod domain_object;
@@ -48,6 +49,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 fn routes() -> OpenApiRouter<Arc<App>> {
     let nouns = OpenApiRouter::new()
         .merge(domains::router())
+        .merge(checks::router())
         .merge(emails::router())
         .merge(sandbox::router())
         .merge(playground::router())

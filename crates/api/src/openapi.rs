@@ -19,8 +19,9 @@ Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` l
 `next_cursor` as `cursor` of the next one. Times are RFC 3339 in UTC. Words that are called open may get more values: \
 take those that you do not know as you would take none.";
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("domains", "Sender domains: add, verify, look at, delete."),
+    ("checks", "Any domain, looked at once."),
     ("emails", "Send, and see what became of it."),
     ("sandbox", "The inbox that takes all mail in place of the world."),
     ("playground", "Zones of a stand-in DNS host; in development only."),
@@ -104,7 +105,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
         ],
     ),
     ("500", "Internal", "A fault on our side.", &[Code::Internal]),
-    ("503", "Unavailable", "Not possible right now; try again.", &[Code::Unavailable]),
+    ("503", "Unavailable", "Not possible right now; try again.", &[Code::Unavailable, Code::Busy]),
     ("504", "Timeout", "The request took too long.", &[Code::Timeout]),
 ];
 
@@ -178,6 +179,7 @@ mod tests {
             "get /api/v1/domains/{id}/report",
             "get /api/v1/domains/{id}/observation",
             "get /api/v1/domains/{id}/readiness",
+            "post /api/v1/checks",
             "post /api/v1/emails",
             "get /api/v1/emails",
             "get /api/v1/emails/{id}",
@@ -198,7 +200,7 @@ mod tests {
         ] {
             assert!(operations.contains(wanted), "{wanted}");
         }
-        assert_eq!(operations.len(), 27, "a new operation belongs into this list: {operations:?}");
+        assert_eq!(operations.len(), 28, "a new operation belongs into this list: {operations:?}");
     }
 
     #[test]

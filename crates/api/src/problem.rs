@@ -108,6 +108,10 @@ codes! {
         "Something with this name exists. Use that, or choose another name.";
     LimitReached = "LIMIT_REACHED", CONFLICT, "A limit is reached",
         "There are as many of these as there may be. Delete some first.";
+    RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests",
+        "This client asked more often than is allowed. Retry-After says how many seconds to wait.";
+    Busy = "BUSY", SERVICE_UNAVAILABLE, "All places are taken",
+        "Too many of these are under way for others. Try again after the seconds in Retry-After.";
     Timeout = "TIMEOUT", GATEWAY_TIMEOUT, "The request took too long",
         "The request was given up after 30 seconds. It may or may not have been carried out: look before you repeat it.";
     Unavailable = "UNAVAILABLE", SERVICE_UNAVAILABLE, "Not possible right now",
@@ -311,6 +315,10 @@ impl From<app::Error> for Problem {
             E::AlreadyExists(_) => new(Code::AlreadyExists),
             E::ScopeMissing(_) => new(Code::ScopeMissing),
             E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
+            E::RateLimited { retry_after, .. } => {
+                Self { retry_after: Some(retry_after), ..new(Code::RateLimited) }
+            }
+            E::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..new(Code::Busy) },
             E::Unavailable(_) => Self { retry_after: Some(RETRY_AFTER), ..new(Code::Unavailable) },
             E::Internal(_) => {
                 tracing::error!(error = %detail, "a request failed");

@@ -127,13 +127,7 @@ impl App {
             ));
         }
         let wanted = request.profile.as_deref().unwrap_or(&self.settings.default_profile);
-        let profile = self.settings.profile(wanted).ok_or_else(|| {
-            let known: Vec<_> = self.settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
-            Error::field(
-                "profile",
-                format!("there is no profile \"{wanted}\"; known are {}", known.join(", ")),
-            )
-        })?;
+        let profile = self.profile_named(wanted)?;
         if let Some(region) = request.region.as_deref().filter(|region| *region != REGION) {
             let shown: String = region.chars().filter(|c| !c.is_control()).take(40).collect();
             let message = format!("there is no region \"{shown}\"; leave it out, or give \"{REGION}\"");
@@ -174,6 +168,18 @@ impl App {
         self.wake.verify.notify_one();
         self.wake.key_pool.notify_one();
         self.domain_view(stored).await
+    }
+
+    /// The profile that a request names.
+    pub(crate) fn profile_named(&self, wanted: &str) -> Result<&Profile> {
+        self.settings.profile(wanted).ok_or_else(|| {
+            let known: Vec<_> = self.settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
+            let shown: String = wanted.chars().filter(|c| !c.is_control()).take(80).collect();
+            Error::field(
+                "profile",
+                format!("there is no profile \"{shown}\"; known are {}", known.join(", ")),
+            )
+        })
     }
 
     async fn create_with_keys(

@@ -98,6 +98,24 @@ pub enum Error {
     /// No key, an unknown or a revoked one.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// This client asks too often.
+    #[error("the limit is {allowed} {what} a minute for one client; try again in {retry_after} s")]
+    RateLimited {
+        /// Of what there were too many.
+        what: &'static str,
+        /// How many there may be in a minute.
+        allowed: u32,
+        /// Seconds until the next may come.
+        retry_after: u32,
+    },
+    /// All places are taken.
+    #[error("too many {what} are under way; try again in {retry_after} s")]
+    Busy {
+        /// Of what there are too many.
+        what: &'static str,
+        /// When to try again, in seconds.
+        retry_after: u32,
+    },
     /// The playground is off.
     #[error("the playground is only there in a development instance (countersign dev)")]
     NoPlayground,

@@ -5,6 +5,7 @@
 //! ([`domain_state`], [`delivery_state`]); time and randomness come in through [`ports`].
 
 pub mod access;
+pub mod checks;
 mod deliver;
 pub mod delivery_state;
 mod dkim_keys;
@@ -16,6 +17,7 @@ pub mod health;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;
+mod rate;
 pub mod sandbox;
 pub mod settings;
 pub mod tasks;
@@ -54,6 +56,7 @@ pub struct App {
     /// Names this process in leases.
     pub(crate) node: String,
     pub(crate) check_turns: Turns,
+    pub(crate) free_checks: checks::Gate,
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
@@ -104,6 +107,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let node = format!("node-{}", parts.random.token(12));
         Self {
+            free_checks: checks::Gate::new(parts.settings.checks_per_minute),
             settings: parts.settings,
             store: parts.store,
             dns: parts.dns,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day; one at least.
     pub warmup_daily_limit: u64,
+    /// How many checks of any domain one client may ask for in a minute.
+    pub checks_per_minute: u32,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
     pub sandbox_limits: store::SandboxLimits,
 }

@@ -42,6 +42,8 @@ pub struct Config {
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day, however far it has come.
     pub warmup_daily_limit: u64,
+    /// How many checks of any domain one client (a key of the API, an address on the page) may ask for in a minute.
+    pub checks_per_minute: u32,
     /// How many messages the sandbox inbox keeps.
     pub sandbox_messages: u32,
     /// How many bytes of messages the sandbox inbox keeps.
@@ -70,6 +72,7 @@ impl Default for Config {
             key_pool: 30,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,
+            checks_per_minute: 30,
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
             master_key: String::new(),

@@ -189,7 +189,9 @@ impl Instance {
             .merge(web::router(Arc::clone(&app), owner));
         let stop = cancel.clone();
         running.spawn(async move {
-            let serving = axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned());
+            // The page for visitors counts by address.
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(http_listener, service).with_graceful_shutdown(stop.cancelled_owned());
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the HTTP server stopped");
             }
@@ -396,6 +398,7 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         key_pool: config.key_pool,
         playground: true,
         max_message_size: config.max_message_size,
+        checks_per_minute: config.checks_per_minute,
         warmup_daily_limit: config.warmup_daily_limit,
         sandbox_limits: store::SandboxLimits {
             messages: config.sandbox_messages,

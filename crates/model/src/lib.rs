@@ -10,6 +10,7 @@ mod rdata;
 mod record;
 mod sender_domain;
 mod status;
+mod typed_domain;
 
 pub use domain_name::{DomainName, DomainNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
@@ -21,6 +22,7 @@ pub use rdata::{Caa, Srv, same_data};
 pub use record::{Record, RecordData, RecordType, RecordTypeError, Soa, TxtData};
 pub use sender_domain::{SenderDomain, SenderDomainError, registrable_domain};
 pub use status::{CheckStatus, Confidence, DomainStatus, Purpose, RecordStatus, Severity, Verdict};
+pub use typed_domain::TypedDomainError;
 
 /// An instant in UTC, shown as RFC 3339. The only time type across crate borders.
 pub use jiff::Timestamp;

@@ -8,6 +8,7 @@
 //! this machine's own names. Nothing is decided here, and nothing is read past the use cases.
 
 mod assets;
+mod check;
 mod docs;
 mod domain;
 mod domain_live;
@@ -52,6 +53,7 @@ pub fn router(app: Arc<App>, viewer: Caller) -> Router {
     Router::new()
         .merge(domain_routes())
         .merge(playground_routes())
+        .route("/check", get(check::show))
         .route("/sandbox", get(sandbox::list))
         .route("/sandbox/live", get(sandbox::list_live))
         .route("/sandbox/clear", get(sandbox::confirm_clear).post(sandbox::clear))

@@ -13,6 +13,7 @@ use axum::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     Domains,
+    Check,
     Playground,
     Sandbox,
     Messages,
@@ -41,6 +42,7 @@ impl Shell {
     pub fn current(&self, section: &str) -> bool {
         let own = match self.section {
             Section::Domains => "domains",
+            Section::Check => "check",
             Section::Playground => "playground",
             Section::Sandbox => "sandbox",
             Section::Messages => "messages",

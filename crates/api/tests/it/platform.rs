@@ -78,7 +78,7 @@ fn database() -> PathBuf {
     folder.join("test.db")
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     let name = |text: &str| DomainName::parse(text).unwrap();
     Settings {
         platform_zone: name("send.platform.test"),
@@ -95,20 +95,25 @@ fn settings() -> Settings {
         key_pool: 0,
         playground: true,
         max_message_size: 25 * 1024 * 1024,
+        checks_per_minute: 100,
         warmup_daily_limit: 100_000,
         sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
     }
 }
 
 impl Platform {
+    pub async fn start() -> Self {
+        Self::start_with(settings()).await
+    }
+
     #[expect(
         clippy::default_trait_access,
         reason = "`api` does not import `dns`, and `App` only needs a client of it"
     )]
-    pub async fn start() -> Self {
+    pub async fn start_with(settings: Settings) -> Self {
         let store = Store::open(&database(), StoreOptions::default()).await.unwrap();
         let app = Arc::new(App::new(Parts {
-            settings: settings(),
+            settings,
             store,
             dns: Default::default(),
             vault: Vault::new(&[7; 32]).unwrap(),

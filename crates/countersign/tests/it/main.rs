@@ -8,6 +8,7 @@
 mod bad_input;
 mod check;
 mod check_bulk;
+mod checks;
 mod command_line;
 mod dns_server;
 mod domains;

@@ -2,20 +2,9 @@
 
 use model::DomainName;
 
-/// Reads a domain, or takes the domain part of an e-mail address: `Mail.Example.COM.`, `jane@example.com`,
-/// `Jane <jane@example.com>`. A URL is refused with the domain that was probably meant.
+/// Reads a domain, or takes the domain part of an e-mail address.
 pub fn parse(text: &str) -> Result<DomainName, String> {
-    let text = text.trim();
-    let domain = text.rsplit('@').next().unwrap_or_default();
-    let domain = if text.contains('@') { domain.trim_end_matches('>') } else { domain };
-    if domain.is_empty() && text.contains('@') {
-        return Err(format!("\"{}\" has no domain behind the @", shown(text)));
-    }
-    let domain = DomainName::parse(domain).map_err(|error| error.to_string())?;
-    if domain.as_str().starts_with('*') {
-        return Err(format!("{domain} is a wildcard; give a domain that mail comes from"));
-    }
-    Ok(domain)
+    DomainName::parse_typed(text).map_err(|error| error.to_string())
 }
 
 /// The start of what was typed, without characters that a terminal would obey.

@@ -1,0 +1,79 @@
+//! `/checks`: any domain looked at once, whether it was added or not.
+
+use crate::{
+    auth::Authenticated,
+    extract::Json,
+    problem::{Problem, ProblemDocument},
+};
+use app::{App, checks::CheckRequest};
+use axum::extract::State;
+use explain::render;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use std::{collections::BTreeMap, sync::Arc};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What a body may have: templates are larger than other requests.
+const LIMIT: usize = 320 * 1024;
+
+/// The routes of this noun.
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(check_any_domain))
+}
+
+/// What to check.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CheckAnyRequest {
+    /// Any domain, or an e-mail address in it.
+    #[schema(example = "mail.example.com")]
+    domain: String,
+    /// DKIM selectors to look at, at most 10: they cannot be listed from outside. Without profile and template only.
+    #[serde(default)]
+    #[schema(example = json!(["s1"]), max_items = 10)]
+    selectors: Vec<String>,
+    /// Look for the records of this profile, in place of whatever valid SPF and DMARC records there are.
+    #[schema(example = "two-txt")]
+    profile: Option<String>,
+    /// Look for the records of this Domain Connect template.
+    #[schema(value_type = Option<Object>)]
+    template: Option<Box<RawValue>>,
+    /// Values for the variables of profile or template, by name without percent signs.
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+}
+
+/// Checks any domain.
+///
+/// The domain need not be added, and nothing of the check is kept. The answer comes when the domain's name servers
+/// and the resolvers have answered, after at most a few seconds; a record is `unknown` where they did not. It has the
+/// same fields as `countersign check --format json`: verdict, records, findings with steps, and the raw answers
+/// (`plan`, `observation`), of which `countersign explain` makes the report again.
+///
+/// Without profile and template any valid SPF and DMARC record will do, and DKIM is looked at where `selectors` are
+/// given.
+#[utoipa::path(
+    post, path = "/checks", tag = "checks", request_body = CheckAnyRequest,
+    responses(
+        (status = 200, description = "The report.", body = Object),
+        (status = 429, description = "This key asked for more checks than it may in a minute. Code: `RATE_LIMITED`.",
+            body = ProblemDocument, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds until it may ask again"))),
+    )
+)]
+async fn check_any_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Json(request): Json<CheckAnyRequest, LIMIT>,
+) -> Result<axum::Json<Value>, Problem> {
+    let request = CheckRequest {
+        domain: request.domain,
+        selectors: request.selectors,
+        profile: request.profile,
+        template: request.template.map(|template| template.get().to_owned()),
+        variables: request.variables,
+    };
+    let checked = app.admit_check(&caller, &request)?.run().await?;
+    Ok(axum::Json(render::report_file(&checked.report, &checked.plan, &checked.observation)))
+}

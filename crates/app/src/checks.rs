@@ -1,0 +1,273 @@
+//! Checks of any domain, added or not: for the API's `/checks` and the public page.
+//!
+//! Strangers choose what is asked here, so everything is bounded: how often a client may come ([`RateLimiter`]), how
+//! many checks run and how many wait, how many questions one puts and how long it takes. Name servers at addresses
+//! that are not public are never asked (but in development); names that cannot be in the public DNS are refused,
+//! since a resolver of the operator's network might know them. Nothing is stored, and nothing of what is stored is
+//! looked at: a domain that was added here is checked like any other.
+
+use crate::{
+    App,
+    access::{Caller, Scope},
+    error::{Error, FieldError, Result},
+    rate::RateLimiter,
+};
+use diagnosis::{Observation, Plan, Profile, Report, Variables, inquiry::Policy, plan};
+use model::{ApiKeyId, DomainName, OrgId};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long one check may take.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// How many run at the same time.
+const RUNNING: usize = 8;
+
+/// How many more may wait for their turn.
+const WAITING: usize = 24;
+
+/// How long one waits at most.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// When to come back where all places are taken, in seconds.
+const RETRY_AFTER: u32 = 5;
+
+/// How many questions one check puts at most: a stranger's request must not become a flood for another stranger.
+const MOST_ASKS: usize = 300;
+
+/// How many selectors one check looks at.
+pub const MOST_SELECTORS: usize = 10;
+
+/// How many variables may be given.
+const MOST_VARIABLES: usize = 50;
+
+/// What to check.
+#[derive(Debug, Clone, Default)]
+pub struct CheckRequest {
+    /// The domain, or an e-mail address in it.
+    pub domain: String,
+    /// DKIM selectors to look at, where neither profile nor template names records.
+    pub selectors: Vec<String>,
+    /// The records to look for: those of a profile.
+    pub profile: Option<String>,
+    /// The records to look for: those of a Domain Connect template, JSON.
+    pub template: Option<String>,
+    /// Values for the profile's or template's variables.
+    pub variables: Variables,
+}
+
+/// Who wants a check, for counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Client {
+    Key(OrgId, Option<ApiKeyId>),
+    Address(IpAddr),
+}
+
+/// A plan, what DNS said about it, and the report that was made of both.
+#[derive(Debug)]
+pub struct Checked {
+    /// What was looked for.
+    pub plan: Plan,
+    /// What was asked and answered.
+    pub observation: Observation,
+    /// What follows.
+    pub report: Report,
+}
+
+/// The places and counts of all checks.
+pub(crate) struct Gate {
+    clients: RateLimiter<Client>,
+    places: Arc<Semaphore>,
+    running: Semaphore,
+}
+
+impl Gate {
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self {
+            clients: RateLimiter::new(per_minute),
+            places: Arc::new(Semaphore::new(RUNNING + WAITING)),
+            running: Semaphore::new(RUNNING),
+        }
+    }
+}
+
+/// A check that has its place and did not begin yet. Dropping it, or its run, gives the place free.
+pub struct AdmittedCheck {
+    app: Arc<App>,
+    plan: Plan,
+    _place: OwnedSemaphorePermit,
+}
+
+impl App {
+    /// Lets a check of a caller's in, or says why not.
+    pub fn admit_check(self: &Arc<Self>, caller: &Caller, request: &CheckRequest) -> Result<AdmittedCheck> {
+        caller.require(Scope::ReadDomains)?;
+        self.admit(Client::Key(caller.org_id, caller.key_id), request)
+    }
+
+    /// Lets a check of a visitor's in, who is known by the address only, or says why not.
+    pub fn admit_visitor_check(
+        self: &Arc<Self>,
+        address: IpAddr,
+        request: &CheckRequest,
+    ) -> Result<AdmittedCheck> {
+        self.admit(Client::Address(network(address)), request)
+    }
+
+    fn admit(self: &Arc<Self>, client: Client, request: &CheckRequest) -> Result<AdmittedCheck> {
+        let plan = self.plan_check(request)?;
+        let place = Arc::clone(&self.free_checks.places).try_acquire_owned().map_err(|_| busy())?;
+        self.free_checks.clients.admit(client, self.clock.now()).map_err(|retry_after| {
+            Error::RateLimited { what: "checks", allowed: self.settings.checks_per_minute, retry_after }
+        })?;
+        Ok(AdmittedCheck { app: Arc::clone(self), plan, _place: place })
+    }
+
+    /// What such a check looks for. All that is wrong with the request is told here.
+    fn plan_check(&self, request: &CheckRequest) -> Result<Plan> {
+        let domain = self.checkable(&request.domain)?;
+        if request.variables.len() > MOST_VARIABLES {
+            let message = format!("has {} values; {MOST_VARIABLES} are allowed", request.variables.len());
+            return Err(Error::field("variables", message));
+        }
+        let profile = match (&request.profile, &request.template) {
+            (None, None) => {
+                if !request.variables.is_empty() {
+                    let message = "these are for the records of a profile or template; give one of them";
+                    return Err(Error::field("variables", message));
+                }
+                check_selectors(&domain, &request.selectors)?;
+                return Ok(plan::audit(&domain, &request.selectors));
+            }
+            (Some(_), Some(_)) => return Err(Error::field("template", "give profile or template, not both")),
+            (Some(name), None) => self.profile_named(name)?.clone(),
+            (None, Some(template)) => {
+                Profile::parse(template).map_err(|error| Error::field("template", error.to_string()))?
+            }
+        };
+        if !request.selectors.is_empty() {
+            let message = "profiles and templates name their own; leave selectors out";
+            return Err(Error::field("selectors", message));
+        }
+        // What is the same for every domain of this platform need not be given.
+        let mut variables = self.settings.variables();
+        variables.extend(request.variables.clone());
+        let place = if request.template.is_some() { "template" } else { "variables" };
+        plan::plan(&profile, &domain, &variables).map_err(|error| Error::field(place, error.to_string()))
+    }
+
+    fn checkable(&self, text: &str) -> Result<DomainName> {
+        let domain =
+            DomainName::parse_typed(text).map_err(|error| Error::field("domain", error.to_string()))?;
+        if !self.settings.policy.private_addresses && !domain.has_known_suffix() {
+            let message = format!("{domain} is under no public suffix, so it is not in the public DNS");
+            return Err(Error::field("domain", message));
+        }
+        Ok(domain)
+    }
+}
+
+impl AdmittedCheck {
+    /// The domain that is checked.
+    pub fn domain(&self) -> &DomainName {
+        &self.plan.domain
+    }
+
+    /// Asks, and makes the report. Bounded in time: what did not answer by then is unknown in the report.
+    ///
+    /// # Errors
+    /// `Busy` when its turn did not come in time.
+    pub async fn run(self) -> Result<Checked> {
+        let Self { app, plan, _place } = self;
+        let turn = tokio::time::timeout(PATIENCE, app.free_checks.running.acquire()).await;
+        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let policy = &app.settings.policy;
+        let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), ..policy.clone() };
+        let started_at = app.clock.now();
+        let clock = app.clock.clone();
+        let observation = dns::observe(&app.dns, &plan, &policy, move || clock.now(), DEADLINE).await;
+        let mut report = diagnosis::diagnose(&plan, &observation, app.clock.now());
+        report.started_at = Some(started_at);
+        metrics::counter!("countersign_free_checks_total", "verdict" => report.verdict.as_str()).increment(1);
+        Ok(Checked { plan, observation, report })
+    }
+}
+
+fn busy() -> Error {
+    metrics::counter!("countersign_free_checks_refused_total").increment(1);
+    Error::Busy { what: "checks", retry_after: RETRY_AFTER }
+}
+
+/// Who has one address of an IPv6 network has all of its /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
+            || IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+            IpAddr::V4,
+        ),
+    }
+}
+
+fn check_selectors(domain: &DomainName, selectors: &[String]) -> Result<()> {
+    if selectors.len() > MOST_SELECTORS {
+        let message = format!("has {} selectors; {MOST_SELECTORS} are allowed", selectors.len());
+        return Err(Error::field("selectors", message));
+    }
+    let mut errors = Vec::new();
+    for (index, selector) in selectors.iter().enumerate() {
+        let message = if let Some((short, _)) = selector.split_once("._domainkey") {
+            format!("is a whole name; give only \"{}\"", clip(short))
+        } else if selectors[..index].contains(selector) {
+            "is given twice".to_owned()
+        } else if selector.trim().is_empty() {
+            "is empty".to_owned()
+        } else if let Err(error) = domain.prepend(&format!("{selector}._domainkey")) {
+            error.to_string()
+        } else {
+            continue;
+        };
+        errors.push(FieldError { field: format!("selectors[{index}]"), message });
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// Messages repeat no more than this of what a stranger wrote.
+fn clip(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(63).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn selectors_are_labels_and_few() {
+        let domain = DomainName::parse("example.com").unwrap();
+        let refused = |selectors: &[&str]| {
+            let selectors: Vec<String> = selectors.iter().map(|&text| text.to_owned()).collect();
+            match check_selectors(&domain, &selectors) {
+                Err(Error::Invalid(fields)) => fields.into_iter().map(|error| error.field).collect(),
+                _ => Vec::new(),
+            }
+        };
+        assert_eq!(refused(&["s1", "2026.news", "k-1"]), Vec::<String>::new());
+        assert_eq!(
+            refused(&["s1", "a b", "s1", "x._domainkey.example.com", ""]),
+            ["selectors[1]", "selectors[2]", "selectors[3]", "selectors[4]"]
+        );
+        assert_eq!(refused(&["s"; 11]), ["selectors"]);
+    }
+}

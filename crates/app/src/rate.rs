@@ -1,0 +1,95 @@
+//! How often a client may ask: a count for each client in windows of a minute, bounded in memory.
+//!
+//! The windows are those of the clock, the same for everyone, so that all counts are dropped at once and nothing has
+//! to be swept. A client can use up two windows one after the other; what matters here is the order of magnitude.
+
+use crate::warmup::seconds_until;
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+};
+
+/// The length of a window, in seconds.
+const WINDOW: i64 = 60;
+
+/// How many clients are counted apart; those who come when so many are known share one count.
+const MOST_CLIENTS: usize = 10_000;
+
+/// Counts requests.
+#[derive(Debug)]
+pub struct RateLimiter<K> {
+    allowed: u32,
+    counts: Mutex<Counts<K>>,
+}
+
+#[derive(Debug)]
+struct Counts<K> {
+    window: i64,
+    clients: HashMap<K, u32>,
+    others: u32,
+}
+
+impl<K: Hash + Eq> RateLimiter<K> {
+    /// Allows so many requests of one client in a minute.
+    pub fn new(allowed: u32) -> Self {
+        let counts = Counts { window: 0, clients: HashMap::new(), others: 0 };
+        Self { allowed, counts: Mutex::new(counts) }
+    }
+
+    /// Counts a request. Where the client had too many, nothing is counted, and the error is the number of seconds
+    /// after which it may ask again.
+    pub fn admit(&self, client: K, now: Timestamp) -> Result<(), u32> {
+        let window = now.as_second().div_euclid(WINDOW);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.window != window {
+            *counts = Counts { window, clients: HashMap::new(), others: 0 };
+        }
+        let is_counted_apart = counts.clients.len() < MOST_CLIENTS || counts.clients.contains_key(&client);
+        let Counts { clients, others, .. } = &mut *counts;
+        let count = if is_counted_apart { clients.entry(client).or_default() } else { others };
+        if *count >= self.allowed {
+            let ends = Timestamp::from_second((window + 1) * WINDOW).unwrap_or(now);
+            return Err(seconds_until(ends, now));
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_750_000_020 + seconds).unwrap()
+    }
+
+    #[test]
+    fn each_client_has_its_own_count_until_the_minute_ends() {
+        let limiter = RateLimiter::new(2);
+        assert_eq!(limiter.admit("a", at(0)), Ok(()));
+        assert_eq!(limiter.admit("a", at(50)), Ok(()));
+        assert_eq!(limiter.admit("a", at(50)), Err(10));
+        assert_eq!(limiter.admit("b", at(59)), Ok(()));
+        assert_eq!(limiter.admit("a", at(59)), Err(1));
+        assert_eq!(limiter.admit("a", at(60)), Ok(()));
+        // A clock that is set back begins a window too.
+        assert_eq!(limiter.admit("a", at(-300)), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_bounded_whoever_comes() {
+        let limiter = RateLimiter::new(1);
+        for client in 0..MOST_CLIENTS {
+            assert_eq!(limiter.admit(client, at(0)), Ok(()));
+        }
+        assert_eq!(limiter.admit(MOST_CLIENTS, at(0)), Ok(()), "the first of the others");
+        assert_eq!(limiter.admit(MOST_CLIENTS + 1, at(0)), Err(60));
+        assert_eq!(limiter.admit(5, at(0)), Err(60));
+        assert_eq!(limiter.counts.lock().unwrap().clients.len(), MOST_CLIENTS);
+        assert_eq!(limiter.admit(MOST_CLIENTS + 1, at(60)), Ok(()));
+        assert_eq!(limiter.counts.lock().unwrap().clients.len(), 1);
+    }
+}

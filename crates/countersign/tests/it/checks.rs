@@ -1,0 +1,244 @@
+//! Checks of any domain: the API's `/checks` and the public page.
+
+use crate::support::{Api, Folder, Platform, codes, config, problem, text};
+use app::access::Caller;
+use countersign::{Config, Instance};
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+async fn acme(api: &Api) -> String {
+    let zone = api.zone("acme.test").await;
+    api.publish(&zone, "@", "TXT", "v=spf1 ip4:192.0.2.1 -all", None).await;
+    api.publish(&zone, "_dmarc", "TXT", "v=DMARC1; p=reject", None).await;
+    zone
+}
+
+#[tokio::test]
+async fn any_domain_is_checked_without_being_added() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let zone = acme(api).await;
+    let report = api.post("/checks", &json!({"domain": "someone@ACME.test."})).await;
+    assert_eq!((text(&report, "domain"), text(&report, "verdict")), ("acme.test", "pass"), "{report:#}");
+    assert_eq!(report["not_checked"], json!(["dkim"]));
+    let failing = api.post("/checks", &json!({"domain": "acme.test", "selectors": ["s1"]})).await;
+    assert_eq!(text(&failing, "verdict"), "fail");
+    assert!(codes(&failing).contains(&"record_missing".to_owned()), "{:?}", codes(&failing));
+    // By a template, and by a profile with its variables.
+    let template = json!({
+        "providerId": "mailer.example", "serviceId": "mail", "providerName": "Mailer", "serviceName": "Mail",
+        "records": [
+            {"type": "SPFM", "host": "@", "spfRules": "include:%include%"},
+            {"type": "CNAME", "host": "s1._domainkey", "pointsTo": "%include%", "ttl": 3600},
+        ],
+    });
+    let body =
+        json!({"domain": "acme.test", "template": template, "variables": {"include": "spf.mailer.test"}});
+    let by_template = api.post("/checks", &body).await;
+    let spf =
+        by_template["records"].as_array().unwrap().iter().find(|record| record["type"] == "TXT").unwrap();
+    assert_eq!(text(spf, "replace"), "v=spf1 ip4:192.0.2.1 include:spf.mailer.test -all");
+    let variables = json!({"token1": "a", "token2": "b", "token3": "c"});
+    let body = json!({"domain": "acme.test", "profile": "three-cname", "variables": variables});
+    let by_profile = api.post("/checks", &body).await;
+    assert_eq!(text(&by_profile, "profile"), "three-cname");
+    assert!(by_profile["records"].as_array().unwrap().iter().any(|r| r["name"] == "a._domainkey.acme.test"));
+    // Nothing of it was kept, and nothing that is kept is told: a domain that was added is checked like any other.
+    assert_eq!(api.get("/domains").await["data"], json!([]));
+    api.post("/domains", &json!({"domain": "acme.test"})).await;
+    api.publish(&zone, "mail", "TXT", "v=spf1 -all", None).await;
+    let again = api.post("/checks", &json!({"domain": "acme.test"})).await;
+    assert_eq!(text(&again, "profile"), "audit");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn the_answer_is_the_command_s() {
+    let platform = Platform::start().await;
+    acme(&platform.api).await;
+    let answer = platform.api.post("/checks", &json!({"domain": "acme.test", "selectors": ["s1"]})).await;
+    let resolver = platform.instance.dns.to_string();
+    let command = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["check", "acme.test", "--selector", "s1", "--format", "json", "--resolver", &resolver])
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(command).await.unwrap();
+    let command: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(fields(&answer), fields(&command));
+    for field in ["domain", "verdict", "summary", "records", "findings", "plan", "dns_host", "zone"] {
+        assert_eq!(answer[field], command[field], "{field}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_is_refused_with_its_field() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let many: Vec<String> = (0..11).map(|number| format!("s{number}")).collect();
+    let variables: serde_json::Map<String, Value> =
+        (0..51).map(|number| (format!("v{number}"), json!("x"))).collect();
+    let long = "a".repeat(10_000);
+    for (body, field) in [
+        (json!({}), "domain"),
+        (json!({"domain": ""}), "domain"),
+        (json!({"domain": "*.acme.test"}), "domain"),
+        (json!({"domain": "192.0.2.1"}), "domain"),
+        (json!({"domain": "https://acme.test/x"}), "domain"),
+        (json!({"domain": "a b.test"}), "domain"),
+        (json!({"domain": "a\u{0}.test"}), "domain"),
+        (json!({"domain": long}), "domain"),
+        (json!({"domain": ["acme.test"]}), "domain"),
+        (json!({"domain": "acme.test", "selectors": "s1"}), "selectors"),
+        (json!({"domain": "acme.test", "selectors": many}), "selectors"),
+        (json!({"domain": "acme.test", "selectors": ["ok", "a b"]}), "selectors[1]"),
+        (json!({"domain": "acme.test", "selectors": ["s1", "s1"]}), "selectors[1]"),
+        (json!({"domain": "acme.test", "selectors": ["s1._domainkey.acme.test"]}), "selectors[0]"),
+        (json!({"domain": "acme.test", "selectors": [long]}), "selectors[0]"),
+        (json!({"domain": "acme.test", "profile": "nonsense"}), "profile"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "selectors": ["s1"]}), "selectors"),
+        (json!({"domain": "acme.test", "profile": "three-cname"}), "variables"),
+        (json!({"domain": "acme.test", "variables": {"token1": "x"}}), "variables"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "variables": variables}), "variables"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "variables": {"x": 1}}), "variables.x"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "template": {}}), "template"),
+        (json!({"domain": "acme.test", "template": {}}), "template"),
+        (json!({"domain": "acme.test", "template": []}), "template"),
+        (json!({"domain": "acme.test", "template": {"records": [{"type": "CNAME"}]}}), "template"),
+        (json!({"domain": "acme.test", "nonsense": 1}), "nonsense"),
+    ] {
+        let (status, problem) = api.refused("/checks", &body).await;
+        assert_eq!((status.as_u16(), text(&problem, "code")), (422, "INVALID_REQUEST"), "{problem:#}");
+        assert_eq!(text(&problem["errors"][0], "field"), field, "{problem:#}");
+        assert!(text(&problem, "detail").len() < 2_000, "{problem:#}");
+    }
+    let huge = json!({"domain": "acme.test", "template": {"records": [], "x": "a".repeat(400_000)}});
+    let (status, _) = api.refused("/checks", &huge).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_needs_the_scope_and_has_its_count() {
+    let folder = Folder::new();
+    let instance = Instance::start(&Config { checks_per_minute: 2, ..config(&folder) }).await.unwrap();
+    let api = Api::new(instance.http, &instance.api_key);
+    let org_id = instance.app.authenticate(&instance.api_key).await.unwrap().org_id;
+    let key_with = async |scope: &str| {
+        let rights = Caller { scopes: vec![scope.to_owned()], ..Caller::owner(org_id) };
+        Api::new(instance.http, &instance.app.create_api_key("limited", &rights).await.unwrap())
+    };
+    let body = json!({"domain": "acme.test"});
+    let (status, refused) = key_with("send:emails").await.refused("/checks", &body).await;
+    assert_eq!((status.as_u16(), text(&refused, "code")), (403, "SCOPE_MISSING"));
+    let reader = key_with("read:domains").await;
+    let check = async |api: &Api| {
+        let response = api.request(Method::POST, "/checks").json(&body).send().await.unwrap();
+        let wait =
+            response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        (response.status(), wait, response.json::<Value>().await.unwrap())
+    };
+    // Three in one minute, or in two when it just ends: then the sixth is one too many for certain.
+    let mut refused = None;
+    for _ in 0..6 {
+        let (status, wait, answer) = check(&reader).await;
+        if status != StatusCode::OK {
+            refused = Some((status, wait, answer));
+            break;
+        }
+    }
+    let (status, wait, answer) = refused.unwrap();
+    assert_eq!((status.as_u16(), text(&answer, "code")), (429, "RATE_LIMITED"), "{answer:#}");
+    assert!((1..=60).contains(&wait.unwrap().parse::<u32>().unwrap()));
+    assert_eq!(check(&api).await.0, StatusCode::OK, "another key has another count");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_checks_without_a_script_and_says_what_is_wrong_beside_the_field() {
+    let platform = Platform::start().await;
+    let zone = acme(&platform.api).await;
+    platform.api.publish(&zone, "hostile", "TXT", "v=spf1 <script>alert(1)</script> \"'>", None).await;
+    let page = async |query: &str| {
+        let response = platform.api.plain(&format!("/check{query}")).await;
+        assert_eq!(response.headers()["x-robots-tag"], "noindex, nofollow");
+        assert!(
+            response.headers()[header::CONTENT_SECURITY_POLICY]
+                .to_str()
+                .unwrap()
+                .contains("default-src 'none'")
+        );
+        (response.status(), response.text().await.unwrap())
+    };
+    for query in ["", "?domain=", "?domain=+"] {
+        let (status, html) = page(query).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            html.contains("action=\"/check\"") && html.contains("aria-current=\"page\">Check<"),
+            "{html}"
+        );
+        assert!(!html.contains("class=\"report\"") && !html.contains("aria-invalid"), "{html}");
+    }
+    let (status, html) = page("?domain=Acme.Test&selectors=s1").await;
+    assert_eq!(status, StatusCode::OK);
+    for part in ["Checking <code>acme.test</code>", "data-verdict=\"fail\"", "s1._domainkey", "</html>"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(html.contains("href=\"/docs/findings/record_missing\""), "{html}");
+    for (query, field) in [
+        ("?domain=https://acme.test/", "domain-error"),
+        ("?domain=%3Cscript%3Ealert(1)%3C/script%3E", "domain-error"),
+        ("?domain=%00", "domain-error"),
+        ("?domain=%ff", "domain-error"),
+        ("?domain=acme.test&selectors=a.b..c", "selectors-error"),
+        ("?domain=acme.test&selectors=1+2+3+4+5+6+7+8+9+10+11", "selectors-error"),
+    ] {
+        let (status, html) = page(query).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(
+            html.contains(&format!("id=\"{field}\"")) && html.contains("aria-invalid"),
+            "{query}: {html}"
+        );
+        assert!(!html.contains("<script>"), "{query}");
+    }
+    let (_, html) = page("?domain=hostile.acme.test").await;
+    assert!(html.contains("data-verdict=\"fail\"") && !html.contains("<script>"), "{html}");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_visitor_has_a_count_too_and_is_told_when_to_come_back() {
+    let folder = Folder::new();
+    let instance = Instance::start(&Config { checks_per_minute: 1, ..config(&folder) }).await.unwrap();
+    let api = Api::new(instance.http, &instance.api_key);
+    let mut refused = None;
+    for _ in 0..3 {
+        let response = api.plain("/check?domain=acme.test").await;
+        if response.status() != StatusCode::OK {
+            refused = Some(response);
+            break;
+        }
+    }
+    let response = refused.unwrap();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(response.headers().contains_key(header::RETRY_AFTER));
+    let html = response.text().await.unwrap();
+    assert!(html.contains("limit is 1 checks a minute") && html.contains("value=\"acme.test\""), "{html}");
+    // The form alone asks nothing.
+    assert_eq!(api.plain("/check").await.status(), StatusCode::OK);
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_none_is_a_problem() {
+    let platform = Platform::start().await;
+    let request =
+        platform.api.request(Method::POST, "/checks").header(header::CONTENT_TYPE, "application/json");
+    let (status, refused) = problem(request.body("{\"domain\": ").send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), text(&refused, "code")), (400, "INVALID_JSON"));
+    platform.stop().await;
+}
