@@ -12,7 +12,9 @@ use crate::{
     error::{Error, FieldError, Result},
     rate::RateLimiter,
 };
-use diagnosis::{Observation, Plan, Profile, Report, Variables, inquiry::Policy, plan};
+use diagnosis::{
+    Observation, Plan, Profile, Report, Variables, inquiry::Policy, plan, profile::ProfileError,
+};
 use model::{ApiKeyId, DomainName, OrgId};
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -56,6 +58,9 @@ pub struct CheckRequest {
     pub profile: Option<String>,
     /// The records to look for: those of a Domain Connect template, JSON.
     pub template: Option<String>,
+    /// Where in the domain profile or template are applied, as a DNS host would: relative to the domain, which then
+    /// is a zone. Without, at the domain itself.
+    pub host: Option<String>,
     /// Values for the profile's or template's variables.
     pub variables: Variables,
 }
@@ -136,9 +141,10 @@ impl App {
         }
         let profile = match (&request.profile, &request.template) {
             (None, None) => {
-                if !request.variables.is_empty() {
-                    let message = "these are for the records of a profile or template; give one of them";
-                    return Err(Error::field("variables", message));
+                let unused = [("variables", !request.variables.is_empty()), ("host", request.host.is_some())];
+                if let Some((field, _)) = unused.into_iter().find(|(_, is_given)| *is_given) {
+                    let message = "is for the records of a profile or template; give one of them";
+                    return Err(Error::field(field, message));
                 }
                 check_selectors(&domain, &request.selectors)?;
                 return Ok(plan::audit(&domain, &request.selectors));
@@ -156,8 +162,16 @@ impl App {
         // What is the same for every domain of this platform need not be given.
         let mut variables = self.settings.variables();
         variables.extend(request.variables.clone());
-        let place = if request.template.is_some() { "template" } else { "variables" };
-        plan::plan(&profile, &domain, &variables).map_err(|error| Error::field(place, error.to_string()))
+        let host = request.host.as_deref().unwrap_or_default();
+        plan::from_template(&profile, &domain, host, &variables).map_err(|error| {
+            let field = match error {
+                ProfileError::MissingVariables { .. } => "variables",
+                ProfileError::HostRequired | ProfileError::Host { .. } => "host",
+                _ if request.template.is_some() => "template",
+                _ => "variables",
+            };
+            Error::field(field, error.to_string())
+        })
     }
 
     fn checkable(&self, text: &str) -> Result<DomainName> {

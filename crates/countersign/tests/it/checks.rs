@@ -83,6 +83,16 @@ async fn what_cannot_be_checked_is_refused_with_its_field() {
     let variables: serde_json::Map<String, Value> =
         (0..51).map(|number| (format!("v{number}"), json!("x"))).collect();
     let long = "a".repeat(10_000);
+    let template = |more: &str, target: &str| {
+        format!(
+            "{{\"providerId\": \"mailer.example\", \"serviceId\": \"mail\", \"providerName\": \"Mailer\",
+            \"serviceName\": \"Mail\", {more} \"records\":
+            [{{\"type\": \"CNAME\", \"host\": \"s1._domainkey\", \"pointsTo\": \"{target}\", \"ttl\": 60}}]}}"
+        )
+    };
+    let parsed = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
+    let subdomain_only = parsed(template("\"hostRequired\": true,", "a.mailer.example"));
+    let unfilled = parsed(template("", "%target%"));
     for (body, field) in [
         (json!({}), "domain"),
         (json!({"domain": ""}), "domain"),
@@ -109,6 +119,10 @@ async fn what_cannot_be_checked_is_refused_with_its_field() {
         (json!({"domain": "acme.test", "template": {}}), "template"),
         (json!({"domain": "acme.test", "template": []}), "template"),
         (json!({"domain": "acme.test", "template": {"records": [{"type": "CNAME"}]}}), "template"),
+        (json!({"domain": "acme.test", "host": "mail"}), "host"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "host": "a b"}), "host"),
+        (json!({"domain": "acme.test", "template": subdomain_only}), "host"),
+        (json!({"domain": "acme.test", "template": unfilled}), "variables"),
         (json!({"domain": "acme.test", "nonsense": 1}), "nonsense"),
     ] {
         let (status, problem) = api.refused("/checks", &body).await;
@@ -116,6 +130,11 @@ async fn what_cannot_be_checked_is_refused_with_its_field() {
         assert_eq!(text(&problem["errors"][0], "field"), field, "{problem:#}");
         assert!(text(&problem, "detail").len() < 2_000, "{problem:#}");
     }
+    // The place in the template, as it was sent.
+    let body = format!("{{\"domain\": \"acme.test\", \"template\": {}}}", template("", "a b.mailer.example"));
+    let request = api.request(Method::POST, "/checks").header(header::CONTENT_TYPE, "application/json");
+    let (_, refused) = problem(request.body(body).send().await.unwrap()).await;
+    assert!(text(&refused["errors"][0], "message").contains("line 3, column"), "{refused:#}");
     let huge = json!({"domain": "acme.test", "template": {"records": [], "x": "a".repeat(400_000)}});
     let (status, _) = api.refused("/checks", &huge).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
