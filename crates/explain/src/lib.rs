@@ -14,10 +14,12 @@ pub mod hosts;
 pub mod paste;
 pub mod render;
 pub mod shown;
+mod verdict;
 pub mod view;
 
 pub use candidates::guide;
 pub use catalogue::{Page, Place, page, reference, steps, title, why};
 pub use hosts::{Certainty, Detection, Host, HostField};
 pub use paste::{Paste, Step};
-pub use view::{DnsHost, FindingView, dns_host, finding_view, finding_view_at, record_explanation, summary};
+pub use verdict::{Group, meaning, summary};
+pub use view::{DnsHost, FindingView, dns_host, finding_view, finding_view_at, record_explanation};

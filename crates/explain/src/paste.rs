@@ -36,7 +36,7 @@ impl Paste {
     /// The fields for one record at this host.
     pub(crate) fn new(host: &Host, zone: &DomainName, name: &DomainName, entry: &Entry<'_>) -> Self {
         let mut current: Vec<String> =
-            entry.current.iter().take(MOST_CURRENT).map(|text| shown::line(text, shown::ON_LINE)).collect();
+            entry.current.iter().take(MOST_CURRENT).map(|text| shown::current(text)).collect();
         if entry.current.len() > MOST_CURRENT {
             current.push(format!("… and {} more", entry.current.len() - MOST_CURRENT));
         }
@@ -60,6 +60,11 @@ impl Paste {
     /// The name field's content, said so where it stays empty.
     pub fn host_shown(&self) -> &str {
         if self.host.is_empty() { "(leave empty)" } else { &self.host }
+    }
+
+    /// The words on the form.
+    pub(crate) const fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// Label and content of each field, in the form's order. What is replaced stands under "Current".

@@ -3,6 +3,7 @@
 //! DNS answers hold whatever their owner put there: terminal escape sequences, text that reverses its direction,
 //! 64 KB in one record, markup. Every observed value goes through [`line`] or [`paste`] before it meets a reader.
 
+use diagnosis::observation::Server;
 use std::fmt::Write as _;
 
 /// Longest observed value inside a sentence, in characters.
@@ -29,6 +30,29 @@ pub fn value(text: &str) -> String {
     if text.is_empty() { "(empty)".to_owned() } else { line(text, IN_SENTENCE) }
 }
 
+/// A value that is there now, on a line of its own: of a long one the beginning and the end, for keys differ in those.
+pub fn current(text: &str) -> String {
+    const HEAD: usize = 100;
+    const TAIL: usize = 30;
+    let length = text.chars().count();
+    if length <= HEAD + TAIL + 20 {
+        return line(text, ON_LINE);
+    }
+    let tail: String = text.chars().skip(length - TAIL).map(harmless).collect();
+    let head: String = text.chars().take(HEAD).map(harmless).collect();
+    format!("{head}…{tail} ({length} characters in all)")
+}
+
+/// A server: its name and address, the port only where it is not that of DNS.
+pub fn server(server: &Server) -> String {
+    let address = server.address();
+    let address = if address.port() == 53 { address.ip().to_string() } else { address.to_string() };
+    value(&match server {
+        Server::Resolver { .. } => format!("resolver {address}"),
+        Server::Authority { name, .. } => format!("{name} ({address})"),
+    })
+}
+
 /// A value that is to be pasted: not cut below what panels take.
 pub fn paste(text: &str) -> String {
     line(text, TO_PASTE)
@@ -36,13 +60,17 @@ pub fn paste(text: &str) -> String {
 
 /// Joins values for a sentence: at most four, then how many more there are.
 pub fn list<T: ToString>(values: &[T]) -> String {
-    const MOST: usize = 4;
+    list_of(values, 4)
+}
+
+/// Joins values for a sentence: at most so many, then how many more there are.
+pub fn list_of<T: ToString>(values: &[T], most: usize) -> String {
     if values.is_empty() {
         return "(none)".to_owned();
     }
-    let mut out = values.iter().take(MOST).map(|v| value(&v.to_string())).collect::<Vec<_>>().join(", ");
-    if values.len() > MOST {
-        let _ = write!(out, " and {} more", values.len() - MOST);
+    let mut out = values.iter().take(most).map(|v| value(&v.to_string())).collect::<Vec<_>>().join(", ");
+    if values.len() > most {
+        let _ = write!(out, " and {} more", values.len() - most);
     }
     out
 }

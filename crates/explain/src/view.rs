@@ -1,5 +1,6 @@
 //! Findings and records with their words, for API and web.
 
+pub use crate::verdict::Group;
 use crate::{
     candidates::guide,
     catalogue::{self, Setting},
@@ -8,8 +9,8 @@ use crate::{
     paste::{Paste, Step},
     shown,
 };
-use diagnosis::{Defect, Finding, RecordReport, Remedy, Report};
-use model::{Confidence, Purpose, RecordStatus, Severity, Timestamp, Verdict};
+use diagnosis::{Defect, Finding, RecordReport, Remedy, Report, Seen, observation::Server};
+use model::{Confidence, Purpose, RecordStatus, Severity, Timestamp};
 use serde::Serialize;
 
 /// A finding with its words.
@@ -231,61 +232,42 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
     }
 }
 
-/// The groups in which findings are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Group {
-    /// Stands in the way.
-    Fix,
-    /// Works, should be mended.
-    Improve,
-    /// Not known.
-    Unknown,
-    /// Good to know.
-    Note,
-}
-
-impl Group {
-    /// Where a finding belongs. What could not be found out is not a failure, however bad it would be.
-    pub fn of(finding: &Finding) -> Self {
-        match (&finding.defect, finding.severity) {
-            (Defect::DnsUnanswered { .. } | Defect::InquiryCutShort { .. }, _) => Self::Unknown,
-            (_, Severity::Error) => Self::Fix,
-            (_, Severity::Warning) => Self::Improve,
-            (_, Severity::Info) => Self::Note,
-        }
-    }
-
-    /// The word in front of a finding.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Fix => "fix",
-            Self::Improve => "improve",
-            Self::Unknown => "unknown",
-            Self::Note => "note",
-        }
-    }
-}
-
-/// The verdict in one sentence, without the domain's name: "2 things to fix".
-pub fn summary(report: &Report) -> String {
-    let count = |group| report.findings.iter().filter(|finding| Group::of(finding) == group).count();
-    let things = |count: usize| if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
-    let (fix, improve) = (count(Group::Fix), count(Group::Improve));
-    let improvements = |text: String| match improve {
-        0 => text,
-        n if text.contains("thing") => format!("{text}, {n} to improve"),
-        n => format!("{text}, {} to improve", things(n)),
+/// "seen at 1 of 2 name servers and 0 of 2 resolvers"; `None` when nobody was asked yet.
+pub fn seen_line(seen: &[Seen]) -> Option<String> {
+    let count = |authority: bool| {
+        let asked =
+            || seen.iter().filter(move |one| matches!(one.server, Server::Authority { .. }) == authority);
+        (asked().filter(|one| one.right == Some(true)).count(), asked().count())
     };
-    match report.verdict {
-        Verdict::Pass if fix > 0 => improvements(format!("verified, {} to fix", things(fix))),
-        Verdict::Pass if improve == 0 && !not_checked(report).is_empty() => {
-            "SPF and DMARC are good; DKIM was not checked".to_owned()
-        }
-        Verdict::Pass if improve == 0 => "all good".to_owned(),
-        Verdict::Pass => improvements("verified".to_owned()),
-        Verdict::Fail if fix > 0 => improvements(format!("{} to fix", things(fix))),
-        Verdict::Fail => improvements("not verified".to_owned()),
-        Verdict::Unknown if fix > 0 => improvements(format!("could not tell, {} to fix", things(fix))),
-        Verdict::Unknown => improvements("could not tell".to_owned()),
+    let part = |(right, all): (usize, usize), noun: &str| {
+        (all > 0).then(|| format!("{right} of {all} {noun}{}", if all == 1 { "" } else { "s" }))
+    };
+    let parts: Vec<String> =
+        [part(count(true), "name server"), part(count(false), "resolver")].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("seen at {}", parts.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::DomainName;
+
+    fn seen(right: Option<bool>, authority: bool) -> Seen {
+        let address = "127.0.0.1:53".parse().unwrap();
+        let zone = DomainName::parse("acme.test").unwrap();
+        let server = if authority {
+            Server::Authority { name: zone.clone(), zone, address }
+        } else {
+            Server::Resolver { address }
+        };
+        Seen { server, right, ttl: 60 }
+    }
+
+    #[test]
+    fn how_many_see_a_record_is_told() {
+        assert_eq!(seen_line(&[]), None);
+        let all = [seen(Some(true), true), seen(Some(false), true), seen(None, false)];
+        assert_eq!(seen_line(&all).unwrap(), "seen at 1 of 2 name servers and 0 of 1 resolver");
+        assert_eq!(seen_line(&all[..1]).unwrap(), "seen at 1 of 1 name server");
     }
 }

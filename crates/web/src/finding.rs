@@ -77,6 +77,7 @@ fn problem(id: String, finding: &Finding, report: &Report, now: Timestamp) -> Pr
             Group::Fix => Pill::new(Tone::Bad, "Fix"),
             Group::Improve => Pill::new(Tone::Warn, "Improve"),
             Group::Unknown => Pill::new(Tone::Muted, "Could not check"),
+            Group::Pending => Pill::new(Tone::Muted, "On its way"),
             Group::Note => Pill::new(Tone::Muted, "Note"),
         },
         title: explain::title(finding),

@@ -92,7 +92,7 @@ fn row(
         status: record.status.into(),
         done,
         current,
-        seen: seen_line(&record.seen),
+        seen: explain::view::seen_line(&record.seen).map(|line| crate::page::sentence(&line)),
         servers: record.seen.iter().take(2 * MOST).map(server).collect(),
         explanation: explain::record_explanation(record, report, now),
         enter,
@@ -112,21 +112,6 @@ const fn purpose(purpose: Purpose) -> &'static str {
     }
 }
 
-/// "Seen at 1 of 2 name servers and 0 of 2 resolvers"; `None` when nobody was asked yet.
-fn seen_line(seen: &[Seen]) -> Option<String> {
-    let count = |authority: bool| {
-        let asked =
-            || seen.iter().filter(move |one| matches!(one.server, Server::Authority { .. }) == authority);
-        (asked().filter(|one| one.right == Some(true)).count(), asked().count())
-    };
-    let part = |(right, all): (usize, usize), noun: &str| {
-        (all > 0).then(|| format!("{right} of {all} {noun}{}", if all == 1 { "" } else { "s" }))
-    };
-    let parts: Vec<String> =
-        [part(count(true), "name server"), part(count(false), "resolver")].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("Seen at {}", parts.join(" and ")))
-}
-
 fn server(seen: &Seen) -> ServerRow {
     let (who, kind) = match &seen.server {
         Server::Authority { name, address, .. } => (format!("{name} ({address})"), "name server"),
@@ -138,29 +123,4 @@ fn server(seen: &Seen) -> ServerRow {
         None => "gave no clear answer",
     };
     ServerRow { who: shown::line(&who, shown::IN_SENTENCE), kind, said, ttl: seen.right.map(|_| seen.ttl) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::DomainName;
-
-    fn seen(right: Option<bool>, authority: bool) -> Seen {
-        let address = "127.0.0.1:53".parse().unwrap();
-        let zone = DomainName::parse("acme.test").unwrap();
-        let server = if authority {
-            Server::Authority { name: zone.clone(), zone, address }
-        } else {
-            Server::Resolver { address }
-        };
-        Seen { server, right, ttl: 60 }
-    }
-
-    #[test]
-    fn how_many_see_a_record_is_told() {
-        assert_eq!(seen_line(&[]), None);
-        let all = [seen(Some(true), true), seen(Some(false), true), seen(None, false)];
-        assert_eq!(seen_line(&all).unwrap(), "Seen at 1 of 2 name servers and 0 of 1 resolver");
-        assert_eq!(seen_line(&all[..1]).unwrap(), "Seen at 1 of 1 name server");
-    }
 }

@@ -19,7 +19,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "record_missing",
         title: "A record is missing",
         what: "Nothing of the right type is at the name, and the record was not found at any place where it often goes by mistake.",
-        why: "What the record is for cannot be verified until it is there.",
+        why: "Until it is there, what it is for does not work.",
         how: &[
             "Add the record with the values shown, at the DNS host that serves the zone.",
             "If it is there in the panel: look whether the zone's name servers are those of this panel.",
@@ -194,7 +194,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "dns_unanswered",
         title: "DNS gave no clear answer",
         what: "Every server that was asked failed, refused or stayed silent.",
-        why: "Whether the record is there is not known. That is no failure: a verified domain stays verified.",
+        why: "Nobody who was asked could say whether the record is there. That is not counted as a failure: a verified domain stays verified.",
         how: &[
             "Nothing for now: it is checked again.",
             "If it stays, look whether the name servers of the zone are up and whether its DNSSEC signatures are valid.",

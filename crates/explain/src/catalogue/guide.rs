@@ -32,6 +32,8 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
 pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
     let mut steps = before(finding, place, setting);
     match &finding.remedy {
+        // What has been said is what to do.
+        Remedy::Nothing if !steps.is_empty() => {}
         Remedy::Nothing => steps.extend(nothing(&finding.defect)),
         Remedy::Add { name, record_type, value, preference } => {
             steps.extend(place.add(name, *record_type, value, *preference));
@@ -61,7 +63,7 @@ pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<S
         Remedy::CheckAgain => steps.extend(check_again(&finding.defect, setting)),
         Remedy::AskOperator => {
             steps.push(say(
-                "Nothing to change in your zone. The operator of this sending service has to act; tell them what this line says.",
+                "Nothing to change in your zone: this is for whoever runs the sending service. Tell them what is said here.",
             ));
         }
         Remedy::UseSubdomain { suggestion } => {
@@ -89,12 +91,7 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::TxtQuotesPasted { .. } => {
             vec![say("Enter the value without quotation marks: the panel adds those that DNS needs.")]
         }
-        Defect::CnameTargetZoneAppended { expected, zone, .. } => vec![say(format!(
-            "Where the panel adds {} to the target, end the target with a dot: {}",
-            value(&zone.to_string()),
-            value(&expected.absolute())
-        ))],
-        Defect::SpfInvalid { record, reason, .. } => spf_invalid(record, reason, &finding.remedy),
+        Defect::SpfInvalid { record, .. } => spf_invalid(record, &finding.remedy),
         Defect::SpfMechanismAbsent { current, rules, .. } => {
             let behind = spf_terms::behind_all(current, rules);
             if behind.is_empty() {
@@ -108,13 +105,9 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::DmarcInvalid { .. } => vec![say(
             "The record below is a start: keep your own policy (p=…) and your own rua addresses when you replace the one that is there.",
         )],
-        Defect::DkimMultipleRecords { count, .. } => {
-            let kept = match setting {
-                Setting::Registered => "the one with our key",
-                Setting::Audit => "the one with the key that your mail is signed with",
-            };
-            vec![say(format!("Of the {count} records, keep one: {kept}."))]
-        }
+        Defect::DkimMultipleRecords { count, .. } if setting == Setting::Audit => vec![say(format!(
+            "Of the {count} records, keep the one with the key that your mail is signed with."
+        ))],
         Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
             vec![say(format!("Set these records right: {}.", list(missing)))]
         }
@@ -122,10 +115,9 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
             "Take out includes of services that no longer send for you, or write the ip4: and ip6: ranges of one in its place, until ten look-ups are enough. The first one past the limit is {}.",
             value(term)
         ))],
-        Defect::SpfIncludeBroken { problem, .. } => vec![say(format!(
-            "Take that part out of the record, or ask the service it belongs to for the right name. What is wrong: {}.",
-            value(problem)
-        ))],
+        Defect::SpfIncludeBroken { .. } => vec![say(
+            "Take that part out of the record, or ask the service it belongs to for the right name.",
+        )],
         Defect::SpfPassesAll { .. } => {
             vec![say("End the record with ~all or -all in place of +all, so that only listed servers pass.")]
         }
@@ -138,15 +130,15 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
 }
 
 /// Which part is wrong, and what the new record makes of it.
-fn spf_invalid(record: &str, reason: &str, remedy: &Remedy) -> Vec<Step> {
-    let mut steps = vec![say(format!("What is wrong in it: {}.", value(reason)))];
+fn spf_invalid(record: &str, remedy: &Remedy) -> Vec<Step> {
+    let mut steps = Vec::new();
     if let Remedy::MergeSpf { replace_with, .. } = remedy {
         let gone = spf_terms::missing_from(replace_with, record);
         if !gone.is_empty() {
-            steps.push(say(format!("Not kept as it is: {}", list(&gone))));
+            steps.push(say(format!("Changed or left out in the new record: {}", list(&gone))));
         }
         steps.push(say(
-            "The new record keeps every part that can be read. Where a part was left out, enter what was meant by it.",
+            "The new record keeps every part that can be read. Where one was left out, enter what was meant by it.",
         ));
     }
     steps
@@ -154,7 +146,17 @@ fn spf_invalid(record: &str, reason: &str, remedy: &Remedy) -> Vec<Step> {
 
 /// What has to be said last, whatever the remedy.
 fn after(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
-    let Defect::TxtQuotesPasted { found, .. } = defect else { return Vec::new() };
+    let found = match defect {
+        Defect::TxtQuotesPasted { found, .. } => found,
+        Defect::CnameTargetZoneAppended { expected, zone, .. } if !place.host.final_dot => {
+            return vec![say(format!(
+                "Should {} be added again, end the target with a dot: {}",
+                value(zone.as_str()),
+                value(&expected.absolute())
+            ))];
+        }
+        _ => return Vec::new(),
+    };
     let Some(record) = place.record else { return Vec::new() };
     let (kind, start) = match record.planned.expected {
         Expected::Spf { .. } => ("SPF", "v=spf1"),
@@ -211,24 +213,55 @@ fn replace(
             place.field(name)
         ))];
         if let [one] = current {
-            steps.push(say(format!("It reads now: {}", shown::line(one, shown::ON_LINE))));
+            steps.push(say(format!("It reads now: {}", shown::current(one))));
         }
-        steps.extend(place.add(name, record_type, new, preference));
+        let paste = place.paste(name, record_type, new, preference, &[]);
+        steps.push(say("Then add this record there:"));
+        steps.extend(finish(place.host, &place.zone_of(name), &paste));
+        steps.extend(place.cautions(&paste, new));
         return steps;
     }
     if current.is_empty() {
         return place.add(name, record_type, new, preference);
     }
+    let kept = preference.map_or_else(|| new.to_owned(), |preference| format!("{preference} {new}"));
+    if current.len() > 1 && current.contains(&kept) {
+        return keep_one(place, name, record_type, current, &kept);
+    }
     let mut steps = Vec::new();
     if current.len() > 1 {
         steps.push(say(format!(
-            "{}. At {} are {} {record_type} records that have to go: delete all but one, and change that one.",
-            place.open(name),
+            "{} has {} {record_type} records where one belongs: delete all but one, and change that one.",
             place.field(name),
             current.len()
         )));
     }
     steps.extend(place.edit(&place.paste(name, record_type, new, preference, current), new));
+    steps
+}
+
+/// Of several records one is right: the others go, and nothing has to be entered.
+fn keep_one(
+    place: &Place<'_>,
+    name: &DomainName,
+    record_type: RecordType,
+    current: &[String],
+    kept: &str,
+) -> Vec<Step> {
+    const MOST: usize = 5;
+    let others: Vec<&String> = current.iter().filter(|text| *text != kept).collect();
+    let mut steps = vec![say(format!(
+        "{}, and find the {record_type} records at this name: {}",
+        place.open(name),
+        place.field(name)
+    ))];
+    for text in others.iter().take(MOST) {
+        steps.push(say(format!("Delete the one that reads: {}", shown::current(text))));
+    }
+    if others.len() > MOST {
+        steps.push(say(format!("Delete the {} others too.", others.len() - MOST)));
+    }
+    steps.push(say(format!("Keep the one that reads: {}", shown::current(kept))));
     steps
 }
 
@@ -285,9 +318,7 @@ fn remove(
         place.field(name)
     ))];
     if values.is_empty() {
-        steps.push(say(format!(
-            "Delete all of them that are {types} records; leave other names as they are."
-        )));
+        steps.push(say("Delete them. Leave records at other names as they are."));
         // What stays is the planned record only where everything else goes by its type.
         if let Some(record) = place.record {
             steps.push(say("What has to be at this name afterwards:"));
@@ -296,7 +327,7 @@ fn remove(
         return steps;
     }
     for text in values.iter().take(MOST) {
-        steps.push(say(format!("Delete the one that reads: {}", shown::line(text, shown::ON_LINE))));
+        steps.push(say(format!("Delete the one that reads: {}", shown::current(text))));
     }
     if values.len() > MOST {
         steps.push(say(format!("Delete {} more records of these types there.", values.len() - MOST)));
@@ -304,7 +335,7 @@ fn remove(
     if let Defect::DmarcMultipleRecords { records, .. } = defect
         && let Some(kept) = records.iter().find(|record| !values.contains(record))
     {
-        steps.push(say(format!("Keep the one that reads: {}", shown::line(kept, shown::ON_LINE))));
+        steps.push(say(format!("Keep the one that reads: {}", shown::current(kept))));
         steps.push(say("If another of them is the policy that you mean, keep that one in its place."));
     }
     steps
@@ -334,10 +365,10 @@ fn turn_off_proxy(place: &Place<'_>, name: &DomainName) -> Vec<Step> {
 
 fn fix_name_servers(defect: &Defect, zone: &DomainName, servers: &[Server]) -> Vec<Step> {
     let zone = value(&zone.to_string());
-    let servers = list(servers);
+    let servers = servers_of(servers);
     match defect {
         Defect::NameServersDisagree { right, wrong, .. } => vec![
-            say(format!("Right: {}. Not right: {}.", list(right), list(wrong))),
+            say(format!("Right: {}. Not right: {}.", servers_of(right), servers_of(wrong))),
             say(format!(
                 "After a change this passes by itself, mostly within minutes. If it stays, the zone {zone} is served from two places: enter the record at the DNS host of the other name servers too, or take those out of the delegation."
             )),
@@ -351,10 +382,14 @@ fn fix_name_servers(defect: &Defect, zone: &DomainName, servers: &[Server]) -> V
                 "At the registrar, compare the name servers of {zone} with those that your DNS host gives for it."
             )),
             say(format!(
-                "Take out the ones that do not serve the zone ({servers}), or have the DNS host serve it there."
+                "Not serving it: {servers}. Take that out of the list, or have the DNS host serve the zone there."
             )),
         ],
     }
+}
+
+fn servers_of(servers: &[Server]) -> String {
+    list(&servers.iter().map(shown::server).collect::<Vec<_>>())
 }
 
 fn fix_delegation(name: &DomainName) -> Vec<Step> {
@@ -372,12 +407,11 @@ fn check_again(defect: &Defect, setting: Setting) -> Vec<Step> {
     if let Defect::DnsUnanswered { reasons, .. } = defect
         && !reasons.is_empty()
     {
-        steps.push(say(format!("What the servers said: {}.", list(reasons))));
+        let reasons: Vec<String> = reasons.iter().map(|reason| reason.replacen(":53: ", ": ", 1)).collect();
+        steps.push(say(format!("What the servers said: {}.", list(&reasons))));
     }
     steps.push(say(match setting {
-        Setting::Registered => {
-            "Nothing to change for now: this is checked again by itself, and nothing is taken from the domain meanwhile."
-        }
+        Setting::Registered => "Nothing to do for now: it is checked again by itself.",
         Setting::Audit => "Run the check again in a few minutes.",
     }));
     steps

@@ -13,6 +13,7 @@ mod title;
 
 pub use guide::{Setting, guide, guide_in, steps};
 pub use place::Place;
+pub(crate) use place::UNFINISHED;
 pub use title::title;
 
 use serde::Serialize;

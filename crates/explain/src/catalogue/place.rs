@@ -10,7 +10,7 @@ use diagnosis::RecordReport;
 use model::{DomainName, RecordType, Timestamp};
 
 /// Stands in a planned value for what the plan cannot know, see [`diagnosis::Expected::value`].
-const UNFINISHED: char = '…';
+pub(crate) const UNFINISHED: char = '…';
 
 /// Where and when a finding is to be mended.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +95,12 @@ impl Place<'_> {
     pub(super) fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
         let mut steps = Vec::new();
         let zone = self.zone_of(&paste.name);
-        if self.host.host_field == HostField::Relative && paste.name.is_below(&zone) {
-            let who = if self.host.is_generic() { "The panel" } else { &self.host.name };
+        // The guide for hosts that are not known says so of its own.
+        if self.host.host_field == HostField::Relative
+            && paste.name.is_below(&zone)
+            && !self.host.is_generic()
+        {
+            let who = &self.host.name;
             steps.push(say(format!(
                 "{who} adds {} by itself: the whole name is then {}",
                 value(zone.as_str()),

@@ -1,7 +1,10 @@
 //! One line for each finding: what was seen, with its names.
 
 use super::spf_terms;
-use crate::shown::{list, value};
+use crate::{
+    shown::{self, list, value},
+    verdict::capital,
+};
 use diagnosis::{Defect, Finding, observation::Server};
 use model::DomainName;
 
@@ -68,9 +71,7 @@ pub fn title(finding: &Finding) -> String {
         Defect::InquiryCutShort { asked } => {
             format!("Asking stopped after {asked} questions, before everything was known")
         }
-        Defect::MxWrong { name, expected, found } => {
-            format!("Mail for {} goes to {}; it should go to {}", n(name), list(found), value(expected))
-        }
+        Defect::MxWrong { name, expected, found } => mx_wrong(name, expected, found),
         Defect::AddressWrong { name, expected, found } => {
             format!("{} has the address {}; it should have {}", n(name), list(found), value(expected))
         }
@@ -85,7 +86,7 @@ pub fn title(finding: &Finding) -> String {
         }
         Defect::SubdomainRecommended { suggestion } => {
             format!(
-                "Mail is to be sent from the registered domain itself; {} would keep it apart",
+                "Mail is to be sent from the registered domain itself; a subdomain such as {} keeps its reputation apart",
                 n(suggestion)
             )
         }
@@ -121,7 +122,9 @@ fn mail_title(defect: &Defect) -> String {
             value(found_start),
             value(expected_start)
         ),
-        Defect::DkimKeyWeak { name, bits } => format!("The DKIM key at {} has {bits} bits", n(name)),
+        Defect::DkimKeyWeak { name, bits } => {
+            format!("The DKIM key at {} has {bits} bits; 2048 are wanted", n(name))
+        }
         Defect::DkimKeyInvalid { name, reason, .. } => {
             format!("The DKIM record at {} is discarded by receivers: {}", n(name), value(reason))
         }
@@ -160,7 +163,7 @@ fn mail_title(defect: &Defect) -> String {
             format!("{} DMARC records at {}", records.len(), n(name))
         }
         Defect::DmarcInherited { name, from, policy } => {
-            format!("{} has no DMARC record; the one at {} applies ({})", n(name), n(from), value(policy))
+            format!("{} has no DMARC record; the one at {} applies (p={})", n(name), n(from), value(policy))
         }
         Defect::DmarcInvalid { name, reason, .. } => {
             format!("The DMARC record at {} is ignored by receivers: {}", n(name), value(reason))
@@ -175,10 +178,20 @@ fn n(name: &DomainName) -> String {
 }
 
 fn s(server: &Server) -> String {
-    value(&server.to_string())
+    shown::server(server)
 }
 
-fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+/// Hosts by their names: the preferences are in the record to enter.
+fn mx_wrong(name: &DomainName, expected: &str, found: &[String]) -> String {
+    fn host(text: &str) -> &str {
+        text.split_once(' ').map_or(text, |(_, host)| host)
+    }
+    let others: Vec<&str> = found.iter().filter(|one| *one != expected).map(|one| host(one)).collect();
+    let expected_host = value(host(expected));
+    if others.is_empty() || others.len() == found.len() {
+        let found: Vec<&str> = found.iter().map(|one| host(one)).collect();
+        format!("Mail for {} goes to {}; it should go to {expected_host}", n(name), list(&found))
+    } else {
+        format!("Mail for {} goes to {} too; it should go to {expected_host} alone", n(name), list(&others))
+    }
 }

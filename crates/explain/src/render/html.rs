@@ -1,64 +1,106 @@
 //! Reports as a fragment of HTML for pages and mail: no script, no style, everything escaped.
+//!
+//! The page that it is put into brings the style; `data-verdict` and `data-group` are there to hang it on, and every
+//! state is said in words as well.
 
-use super::{Item, RenderOptions, footer, headline, items};
-use crate::{
-    catalogue,
-    paste::{Paste, Step},
-    shown::html,
-    view::Group,
+use super::{
+    RenderOptions,
+    outline::{Item, Outline, Part, Table, outline},
 };
+use crate::{catalogue, paste::Paste, shown, shown::html};
 use diagnosis::Report;
 use std::fmt::Write as _;
 
 /// The report as one `<section>`.
 pub fn html_fragment(report: &Report, options: &RenderOptions<'_>) -> String {
+    let outline = outline(report, options);
     let mut out = format!(
-        "<section class=\"report\" data-verdict=\"{}\">\n<h2>{}</h2>\n",
+        "<section class=\"report\" data-verdict=\"{}\">\n<h2>{}</h2>\n<p class=\"meaning\">{}</p>\n",
         report.verdict,
-        html(&headline(report))
+        html(&outline.headline),
+        html(&outline.meaning)
     );
-    let items = items(report, options);
-    if !items.is_empty() {
+    if !outline.items.is_empty() {
         out.push_str("<ol class=\"findings\">\n");
-        for item in &items {
-            finding(&mut out, item, options);
+        for item in &outline.items {
+            write_item(&mut out, item, options);
         }
         out.push_str("</ol>\n");
     }
-    out.push_str("<dl class=\"facts\">\n");
-    for (label, content) in footer(report, options) {
-        let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", html(label), html(&content));
+    if outline.left_out > 0 {
+        // Writing to a String does not fail.
+        let _ =
+            writeln!(out, "<p>{} more will be shown once some of these are mended.</p>", outline.left_out);
     }
-    out.push_str("</dl>\n</section>\n");
+    write_rest(&mut out, &outline, options);
+    out.push_str("</section>\n");
     out
 }
 
-fn finding(out: &mut String, item: &Item, options: &RenderOptions<'_>) {
+fn write_rest(out: &mut String, outline: &Outline, options: &RenderOptions<'_>) {
+    if !outline.pending.is_empty() || !outline.pending_steps.is_empty() {
+        out.push_str("<h3>On its way</h3>\n<ul class=\"pending\">\n");
+        for line in outline.pending.iter().chain(&outline.pending_steps) {
+            let _ = writeln!(out, "<li>{}</li>", html(line));
+        }
+        out.push_str("</ul>\n");
+    }
+    if !outline.fine.is_empty() {
+        let open = if options.verbose { " open" } else { "" };
+        let (count, keys) = (outline.fine.len(), shown::list_of(&outline.fine, 100));
+        let _ = writeln!(
+            out,
+            "<details class=\"fine\"{open}>\n<summary>{count} fine</summary>\n<p>{}</p>\n</details>",
+            html(&keys)
+        );
+    }
+    if !outline.notes.is_empty() {
+        out.push_str("<h3>Notes</h3>\n<ul class=\"notes\">\n");
+        for note in &outline.notes {
+            let (docs, title) = (catalogue::docs(note.code), html(&note.title));
+            let _ = writeln!(out, "<li data-code=\"{0}\">{title} <a href=\"{docs}\">{0}</a></li>", note.code);
+        }
+        out.push_str("</ul>\n");
+    }
+    out.push_str("<dl class=\"facts\">\n");
+    for (label, content) in &outline.facts {
+        let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", html(label), html(content));
+    }
+    out.push_str("</dl>\n");
+}
+
+fn write_item(out: &mut String, item: &Item, options: &RenderOptions<'_>) {
     let _ = writeln!(
         out,
         "<li data-code=\"{}\" data-group=\"{}\">\n<h3><span class=\"label\">{}</span> {}</h3>",
         item.code,
         item.group.word(),
         html(&item.label()),
-        html(&item.title_with_key())
+        html(&item.title)
     );
-    let _ = writeln!(out, "<p class=\"why\">{}</p>", html(item.why));
-    if item.group != Group::Note || options.verbose {
-        out.push_str("<ol class=\"steps\">\n");
-        for step in &item.steps {
-            match step {
-                Step::Say(text) => {
-                    let _ = writeln!(out, "<li>{}</li>", html(text));
-                }
-                Step::Record(paste) => record(out, paste),
-            }
-        }
-        out.push_str("</ol>\n");
+    if let Some(why) = item.why {
+        let _ = writeln!(out, "<p class=\"why\">{}</p>", html(why));
     }
+    out.push_str("<ol class=\"steps\">\n");
+    for part in &item.parts {
+        match part {
+            Part::Say(text) => {
+                let _ = writeln!(out, "<li>{}</li>", html(text));
+            }
+            Part::Record(paste) => record(out, paste),
+            Part::Table(table) => write_table(out, table),
+        }
+    }
+    out.push_str("</ol>\n");
     if options.verbose {
         let _ = writeln!(out, "<p class=\"references\">{}</p>", html(&item.references.join(", ")));
     }
-    let _ = writeln!(out, "<p><a href=\"{}\">{}</a></p>\n</li>", catalogue::docs(item.code), item.code);
+    let _ = writeln!(
+        out,
+        "<p class=\"docs\"><a href=\"{}\">More about <code>{}</code></a></p>\n</li>",
+        catalogue::docs(item.code),
+        item.code
+    );
 }
 
 fn record(out: &mut String, paste: &Paste) {
@@ -67,4 +109,20 @@ fn record(out: &mut String, paste: &Paste) {
         let _ = writeln!(out, "<dt>{}</dt><dd><pre>{}</pre></dd>", html(label), html(&content));
     }
     out.push_str("</dl>\n</li>\n");
+}
+
+fn write_table(out: &mut String, table: &Table) {
+    out.push_str("<li>\n<table class=\"records\">\n<thead>\n<tr>");
+    for cell in &table.head {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", html(cell));
+    }
+    out.push_str("</tr>\n</thead>\n<tbody>\n");
+    for cells in &table.rows {
+        out.push_str("<tr>");
+        for cell in cells {
+            let _ = write!(out, "<td><code>{}</code></td>", html(cell));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n</li>\n");
 }

@@ -1,6 +1,6 @@
 //! Reports for programs: the same shape in API and CLI.
 
-use super::headline;
+use super::outline::headline;
 use crate::view;
 use diagnosis::{Expected, Observation, Plan, RecordReport, Report};
 use model::{CheckStatus, Purpose, Timestamp};

@@ -1,40 +1,60 @@
 //! Reports for tickets, chats and mail to whoever runs DNS.
 
-use super::{Item, RenderOptions, footer, headline, items};
-use crate::{
-    paste::{Paste, Step},
-    shown,
-    view::Group,
+use super::{
+    RenderOptions,
+    outline::{Item, Part, Table, outline},
 };
+use crate::{paste::Paste, shown};
 use diagnosis::Report;
 use std::fmt::Write as _;
 
-/// The report as Markdown (`CommonMark`), values in fenced blocks.
+/// The report as Markdown (`CommonMark`, tables as GitHub has them), values in fenced blocks or as code.
 pub fn markdown(report: &Report, options: &RenderOptions<'_>) -> String {
-    let mut out = format!("## {}\n", shown::markdown(&headline(report)));
-    let items = items(report, options);
-    for (index, item) in items.iter().enumerate() {
-        finding(&mut out, index + 1, item, options);
+    let outline = outline(report, options);
+    let mut out = format!("## {}\n\n", shown::markdown(&outline.headline));
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "{}", shown::markdown(&outline.meaning));
+    for (index, item) in outline.items.iter().enumerate() {
+        write_item(&mut out, index + 1, item, options);
+    }
+    if outline.left_out > 0 {
+        let _ = writeln!(out, "\n{} more will be shown once some of these are mended.", outline.left_out);
+    }
+    if !outline.pending.is_empty() || !outline.pending_steps.is_empty() {
+        out.push_str("\n### On its way\n\n");
+        for line in outline.pending.iter().chain(&outline.pending_steps) {
+            let _ = writeln!(out, "- {}", shown::markdown(line));
+        }
     }
     out.push('\n');
-    for (label, content) in footer(report, options) {
-        let _ = writeln!(out, "- {label}: {}", shown::markdown(&content));
+    if !outline.fine.is_empty() {
+        let (count, keys) = (outline.fine.len(), shown::list_of(&outline.fine, 12));
+        let _ = writeln!(out, "- {count} fine: {}", shown::markdown(&keys));
+    }
+    for note in &outline.notes {
+        let _ = writeln!(out, "- note: {}", shown::markdown(&note.title));
+    }
+    for (label, content) in &outline.facts {
+        let _ = writeln!(out, "- {label}: {}", shown::markdown(content));
     }
     out
 }
 
-fn finding(out: &mut String, number: usize, item: &Item, options: &RenderOptions<'_>) {
-    let _ = writeln!(out, "\n### {number}. {}: {}", item.label(), shown::markdown(&item.title_with_key()));
-    if item.group != Group::Note || options.verbose {
-        let _ = writeln!(out, "\n{}", item.why);
-        for step in &item.steps {
-            match step {
-                Step::Say(text) => {
-                    let _ = writeln!(out, "\n- {}", shown::markdown(text));
-                }
-                Step::Record(paste) => record(out, paste),
+fn write_item(out: &mut String, number: usize, item: &Item, options: &RenderOptions<'_>) {
+    let _ = writeln!(out, "\n### {number}. {}: {}", item.label(), shown::markdown(&item.title));
+    if let Some(why) = item.why {
+        let _ = writeln!(out, "\n{}", shown::markdown(why));
+    }
+    let mut in_list = false;
+    for part in &item.parts {
+        match part {
+            Part::Say(text) => {
+                let _ = writeln!(out, "{}- {}", if in_list { "" } else { "\n" }, shown::markdown(text));
             }
+            Part::Record(paste) => record(out, paste),
+            Part::Table(table) => write_table(out, table),
         }
+        in_list = matches!(part, Part::Say(_));
     }
     if options.verbose {
         let _ = writeln!(out, "\n`{}`, {}", item.code, item.references.join(", "));
@@ -50,4 +70,19 @@ fn record(out: &mut String, paste: &Paste) {
     }
     let fence = shown::fence(&block);
     let _ = writeln!(out, "\n  {fence}text\n{block}  {fence}");
+}
+
+fn write_table(out: &mut String, table: &Table) {
+    let row = |cells: &[String]| format!("| {} |", cells.join(" | "));
+    let _ = writeln!(out, "\n{}", row(&table.head));
+    let _ = writeln!(out, "{}", row(&vec!["---".to_owned(); table.head.len()]));
+    for cells in &table.rows {
+        let cells: Vec<String> = cells.iter().map(|cell| code(cell)).collect();
+        let _ = writeln!(out, "{}", row(&cells));
+    }
+}
+
+/// Code in a cell of a table. A bar would end the cell, and a backtick the code: such a value is escaped as text.
+fn code(cell: &str) -> String {
+    if cell.contains(['`', '|']) { shown::markdown(cell) } else { format!("`{}`", shown::paste(cell)) }
 }

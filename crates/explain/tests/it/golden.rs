@@ -153,7 +153,7 @@ fn colour_adds_nothing_but_colour() {
 fn json_has_the_shape_of_the_api() {
     let report = missing_and_doubled();
     let json = render::json(&report, now());
-    assert_eq!(json["summary"], "mail.acme.test: 2 things to fix");
+    assert_eq!(json["summary"], "mail.acme.test: 1 record to add, 1 thing to fix");
     assert_eq!(
         json["dns_host"],
         serde_json::json!({

@@ -1,0 +1,225 @@
+//! The verdict in words: one line that counts, and one sentence that says what it means for mail.
+
+use crate::{catalogue::Setting, view};
+use diagnosis::{Defect, Expected, Finding, RecordReport, Report};
+use model::{Purpose, RecordStatus, Severity, Verdict};
+
+/// The groups in which findings are shown, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Stands in the way.
+    Fix,
+    /// Works, should be mended.
+    Improve,
+    /// Not known.
+    Unknown,
+    /// Right somewhere and not yet everywhere.
+    Pending,
+    /// Good to know.
+    Note,
+}
+
+impl Group {
+    /// Where a finding belongs. What could not be found out is not a failure, however bad it would be.
+    pub fn of(finding: &Finding) -> Self {
+        match (&finding.defect, finding.severity) {
+            (Defect::DnsUnanswered { .. } | Defect::InquiryCutShort { .. }, _) => Self::Unknown,
+            (Defect::NameServersDisagree { .. } | Defect::ResolverCacheStale { .. }, _) => Self::Pending,
+            (_, Severity::Error) => Self::Fix,
+            (_, Severity::Warning) => Self::Improve,
+            (_, Severity::Info) => Self::Note,
+        }
+    }
+
+    /// The word in front of a finding.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fix => "fix",
+            Self::Improve => "improve",
+            Self::Unknown => "unknown",
+            Self::Pending => "on its way",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Whether a finding says no more than that a record is not there yet.
+pub(crate) fn is_absence(finding: &Finding) -> bool {
+    matches!(
+        finding.defect,
+        Defect::RecordMissing { .. } | Defect::SpfMissing { .. } | Defect::DmarcMissing { .. }
+    )
+}
+
+/// Whether a finding says no more than others do: that not all DKIM records are right, where each has its own.
+pub(crate) fn is_echo(finding: &Finding, report: &Report) -> bool {
+    let Defect::DkimPartial { missing, .. } = &finding.defect else { return false };
+    missing.iter().all(|name| {
+        report.records.iter().any(|record| record.planned.owner == *name && !record.findings.is_empty())
+    })
+}
+
+/// The verdict in one line, without the domain's name: "3 records to add, 1 thing to fix".
+pub fn summary(report: &Report) -> String {
+    let count = |group, absence| {
+        let belongs = |finding: &&Finding| {
+            Group::of(finding) == group && is_absence(finding) == absence && !is_echo(finding, report)
+        };
+        report.findings.iter().filter(belongs).count()
+    };
+    let mut parts = Vec::new();
+    let mut part = |count: usize, one: &str, many: &str, what: &str| match count {
+        0 => {}
+        1 => parts.push(format!("1 {one} {what}")),
+        n => parts.push(format!("{n} {many} {what}")),
+    };
+    part(count(Group::Fix, true) + count(Group::Improve, true), "record", "records", "to add");
+    part(count(Group::Fix, false), "thing", "things", "to fix");
+    part(count(Group::Improve, false), "thing", "things", "to improve");
+    let pending = report.records.iter().filter(|record| is_on_its_way(record)).count();
+    part(pending, "record", "records", "on the way");
+    let parts = parts.join(", ");
+    match (report.verdict, parts.is_empty()) {
+        (Verdict::Pass, true) if !view::not_checked(report).is_empty() => {
+            "SPF and DMARC are good; DKIM was not checked".to_owned()
+        }
+        (Verdict::Pass, true) => "all good".to_owned(),
+        (Verdict::Pass, false) => format!("{}, {parts}", good(report)),
+        (Verdict::Fail, false) => parts,
+        (Verdict::Fail, true) => "not verified".to_owned(),
+        // What is on its way is known; the rest of an unknown verdict is not.
+        (Verdict::Unknown, false) if pending > 0 && !is_unanswered(report) => {
+            format!("not settled yet, {parts}")
+        }
+        (Verdict::Unknown, false) => format!("could not tell, {parts}"),
+        (Verdict::Unknown, true) => "could not tell".to_owned(),
+    }
+}
+
+fn good(report: &Report) -> &'static str {
+    if view::setting(report) == Setting::Audit { "good" } else { "verified" }
+}
+
+fn is_unanswered(report: &Report) -> bool {
+    report.findings.iter().any(|finding| Group::of(finding) == Group::Unknown)
+}
+
+/// Whether a record is right somewhere and not yet everywhere.
+pub(crate) fn is_on_its_way(record: &RecordReport) -> bool {
+    record.status == RecordStatus::Pending
+        || record.findings.iter().any(|code| code == "resolver_cache_stale")
+}
+
+/// What the records are for, each in a word or two.
+const MECHANISMS: [(Mechanism, &str); 7] = [
+    (Mechanism::Dkim, "DKIM"),
+    (Mechanism::Spf, "SPF"),
+    (Mechanism::Of(Purpose::Dmarc), "DMARC"),
+    (Mechanism::Of(Purpose::ReturnPath), "the return path"),
+    (Mechanism::Of(Purpose::Ownership), "the proof of ownership"),
+    (Mechanism::Of(Purpose::Inbound), "incoming mail"),
+    (Mechanism::Of(Purpose::Tracking), "link tracking"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mechanism {
+    Dkim,
+    Spf,
+    Of(Purpose),
+}
+
+impl Mechanism {
+    /// SPF is where an SPF record is, be it the bounce host's.
+    fn has(self, record: &RecordReport) -> bool {
+        let planned = &record.planned;
+        match self {
+            Self::Dkim => record.is_dkim(),
+            Self::Spf => planned.purpose == Purpose::Spf || matches!(planned.expected, Expected::Spf { .. }),
+            Self::Of(purpose) => planned.purpose == purpose,
+        }
+    }
+
+    /// What follows for mail when it does not work; the end of a sentence.
+    const fn consequence(self) -> &'static str {
+        match self {
+            Self::Dkim => "receivers cannot check that mail is really yours",
+            Self::Spf => "receivers cannot tell which servers may send for this domain",
+            Self::Of(Purpose::Dmarc) => {
+                "receivers have no rule for mail that forges this domain, and large ones refuse bulk mail without one"
+            }
+            Self::Of(Purpose::ReturnPath) => "bounces do not come back under your own domain",
+            Self::Of(Purpose::Ownership) => "it is not proven that the domain is yours",
+            Self::Of(Purpose::Inbound) => "mail to this domain does not arrive here",
+            Self::Of(_) => "links in mail do not lead through your own domain",
+        }
+    }
+}
+
+/// What the verdict means for mail, in one or two sentences.
+pub fn meaning(report: &Report) -> String {
+    if report.findings.iter().any(|finding| matches!(finding.defect, Defect::DomainNotFound { .. })) {
+        return "The domain is not in DNS: mail from it is refused, and no record can be seen.".to_owned();
+    }
+    let is = |bad: &[RecordStatus]| -> Vec<(Mechanism, &str)> {
+        let has = |mechanism: Mechanism| {
+            report.records.iter().any(|record| mechanism.has(record) && bad.contains(&record.status))
+        };
+        MECHANISMS.into_iter().filter(|(mechanism, _)| has(*mechanism)).collect()
+    };
+    let bad = is(&[RecordStatus::Missing, RecordStatus::Failed]);
+    let open: Vec<_> = is(&[RecordStatus::Unknown, RecordStatus::Pending])
+        .into_iter()
+        .filter(|open| !bad.contains(open))
+        .collect();
+    let fine: Vec<_> = is(&[RecordStatus::Verified])
+        .into_iter()
+        .filter(|fine| !bad.contains(fine) && !open.contains(fine))
+        .collect();
+    if let Some((worst, _)) = bad.first() {
+        let all = bad.len() > 2 && fine.is_empty() && open.is_empty();
+        let what = if all { "receivers cannot tell your mail from forged mail" } else { worst.consequence() };
+        let rest = match (fine.as_slice(), open.as_slice()) {
+            ([], _) => String::new(),
+            (fine, _) => format!(" {} fine.", capital(&subject(fine))),
+        };
+        let absent = |record: &RecordReport| record.status == RecordStatus::Missing;
+        let of_bad = |record: &&RecordReport| bad.iter().any(|(mechanism, _)| mechanism.has(record));
+        let state = if report.records.iter().filter(of_bad).all(absent) { "not set up" } else { "not right" };
+        return format!("{} {state}: {what}.{rest}", capital(&subject(&bad)));
+    }
+    match report.verdict {
+        Verdict::Unknown if is_unanswered(report) => unknown(report).to_owned(),
+        _ if !open.is_empty() && !is_unanswered(report) => {
+            "Records are on their way: some servers have them, and some do not yet.".to_owned()
+        }
+        _ if fine.is_empty() => unknown(report).to_owned(),
+        Verdict::Pass if !view::not_checked(report).is_empty() => {
+            "Receivers want a DKIM signature too: name its selector to have the key checked.".to_owned()
+        }
+        _ => format!("{} in order.", capital(&subject(&fine))),
+    }
+}
+
+fn unknown(report: &Report) -> &'static str {
+    match view::setting(report) {
+        Setting::Registered => {
+            "DNS gave no clear answer, so nothing changes: what was verified stays so, and it is checked again."
+        }
+        Setting::Audit => "DNS gave no clear answer, which says nothing against the domain.",
+    }
+}
+
+/// "DKIM is", "DKIM, SPF and the return path are".
+fn subject(mechanisms: &[(Mechanism, &str)]) -> String {
+    let names: Vec<&str> = mechanisms.iter().map(|(_, name)| *name).collect();
+    match names.split_last() {
+        Some((last, [])) => format!("{last} is"),
+        Some((last, others)) => format!("{} and {last} are", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+pub(crate) fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
