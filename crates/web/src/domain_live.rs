@@ -229,8 +229,11 @@ mod tests {
     fn view(status: DomainStatus) -> DomainView {
         let name = DomainName::parse("mail.acme.test").unwrap();
         let created_at: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
-        let variables = ["platform", "dmarcrua", "token1", "token2", "token3", "key1", "key2", "key3"]
-            .map(|variable| (variable.to_owned(), "send.example.net".to_owned()));
+        let variables =
+            ["platform", "dmarcrua", "token1", "token2", "token3", "key1", "key2", "key3"].map(|variable| {
+                let value = if variable.starts_with("token") { variable } else { "send.example.net" };
+                (variable.to_owned(), value.to_owned())
+            });
         let profile = Profile::built_in().into_iter().find(|profile| profile.name == "three-cname").unwrap();
         let report = Report::unchecked(&plan(&profile, &name, &variables.into()).unwrap(), created_at);
         let domain = store::Domain {
