@@ -8,6 +8,7 @@ use crate::{
     checks::{self, Context},
     finding::{Defect, Finding, Remedy},
     inquiry::{main_questions, zone_question_name},
+    mail_policy,
     observation::{Exchange, Observation, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
     report::{RecordReport, Report, Seen},
@@ -28,6 +29,10 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         if not_found.is_none() {
             findings.extend(of_record);
         }
+    }
+    let (mail, of_mail) = mail_policy::examine(plan, &view, &records);
+    if not_found.is_none() {
+        findings.extend(of_mail);
     }
     findings.extend(not_found);
     findings.extend(checks::dkim_partial::check(&records));
@@ -66,6 +71,7 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
                 _ => None,
             })
             .max(),
+        mail,
         findings,
         records,
         questions_asked: observation.exchanges.len(),
@@ -109,7 +115,7 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
         here
     };
     let zone = view.zone_of(&zone_question_name(planned));
-    let context = Context { plan, record: planned, view, zone: zone.clone(), here };
+    let context = Context::new(plan, planned, view, zone.clone(), here);
     let (status, findings) = judge(&context, exchanges, &seen);
     let replace = findings.iter().find_map(|finding| match &finding.remedy {
         Remedy::MergeSpf { replace_with, .. } => Some(replace_with.clone()),
@@ -215,6 +221,8 @@ fn is_breaking(defect: &Defect) -> bool {
             | Defect::DkimKeyInvalid { .. }
             | Defect::DkimKeyWeak { .. }
             | Defect::SpfTooManyLookups { .. }
+            | Defect::SpfTooManyVoidLookups { .. }
+            | Defect::SpfIncludeLoop { .. }
             | Defect::SpfIncludeBroken { .. }
     )
 }

@@ -1,6 +1,7 @@
 //! Findings: diagnosed facts as data. No sentence lives here; `explain` owns all words.
 
-use crate::observation::Server;
+use crate::{observation::Server, spf_tree::SpfCost};
+use mail::spf::SpfDrop;
 use model::{Confidence, DomainName, RecordType, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -205,6 +206,12 @@ defects! {
         name: DomainName,
         /// The records.
         records: Vec<String>,
+        /// How many look-ups the one record needs, at the least.
+        #[serde(default)]
+        lookups_after: usize,
+        /// What has to go besides, so that it keeps the limit.
+        #[serde(default)]
+        to_drop: Vec<SpfDrop>,
     }
     /// The SPF record is there without our mechanism.
     SpfMechanismAbsent = "spf_mechanism_absent" {
@@ -214,6 +221,12 @@ defects! {
         current: String,
         /// What should be in it.
         rules: String,
+        /// How many look-ups the record needs once it is in, at the least.
+        #[serde(default)]
+        lookups_after: usize,
+        /// What has to go besides, so that the merged record keeps the limit.
+        #[serde(default)]
+        to_drop: Vec<SpfDrop>,
     }
     /// The SPF record does not parse: a permanent error (RFC 7208 §4.6).
     SpfInvalid = "spf_invalid" {
@@ -232,6 +245,75 @@ defects! {
         record: String,
         /// The first term past the limit, and whose record it is in.
         term: String,
+        /// How many look-ups it needs, at the least.
+        #[serde(default)]
+        lookups: usize,
+        /// What each term of the record costs.
+        #[serde(default)]
+        costs: Vec<SpfCost>,
+        /// The fewest terms whose removal is enough, those that do nothing first.
+        #[serde(default)]
+        to_drop: Vec<SpfDrop>,
+    }
+    /// More of the SPF record's look-ups come back empty than receivers accept: a permanent error (RFC 7208 §4.6.4).
+    SpfTooManyVoidLookups = "spf_too_many_void_lookups" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// How many come back empty, at the least.
+        void_lookups: usize,
+        /// The terms whose names have no address or exchanger, and whose record each is in.
+        terms: Vec<String>,
+    }
+    /// The SPF record is near the limit of look-ups (RFC 7208 §4.6.4).
+    SpfNearLookupLimit = "spf_near_lookup_limit" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// How many look-ups it needs.
+        lookups: usize,
+        /// What each term of the record costs.
+        costs: Vec<SpfCost>,
+    }
+    /// The SPF record includes itself: a permanent error (RFC 7208 §4.6.4).
+    SpfIncludeLoop = "spf_include_loop" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The domain that is included a second time.
+        again: DomainName,
+        /// The domain whose record includes it.
+        at: DomainName,
+    }
+    /// The SPF record uses `ptr`, which is not to be used (RFC 7208 §5.5).
+    SpfPtrUsed = "spf_ptr_used" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The terms, and whose record each is in.
+        terms: Vec<String>,
+    }
+    /// The SPF record says nothing about senders that are not in it (RFC 7208 §4.7, §8.2).
+    SpfNoAll = "spf_no_all" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// What it ends in: `?all`, or nothing.
+        ending: Option<String>,
+    }
+    /// A `redirect` that is never followed, for `all` is in the record (RFC 7208 §6.1).
+    SpfRedirectIgnored = "spf_redirect_ignored" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The term.
+        term: String,
     }
     /// A term of the SPF record leads to a permanent error (RFC 7208 §5.2, §6.1).
     SpfIncludeBroken = "spf_include_broken" {
@@ -248,6 +330,9 @@ defects! {
         name: DomainName,
         /// The record.
         record: String,
+        /// The term that does.
+        #[serde(default)]
+        term: String,
     }
     /// No DMARC policy applies.
     DmarcMissing = "dmarc_missing" {

@@ -252,11 +252,7 @@ impl Wanted<'_> {
                 open.push(Question { name: target, record_type });
             }
         }
-        if matches!(record.expected, Expected::Spf { .. })
-            && let Some(Err(questions)) = spf_tree::evaluate(view, &record.owner)
-        {
-            open.extend(questions);
-        }
+        open.extend(spf_tree::open_questions(view, record));
         if matches!(record.expected, Expected::Dmarc { .. }) && !view.has_any(&record.owner, RecordType::Txt)
         {
             let walk = dmarc_walk(plan).into_iter();
@@ -297,12 +293,8 @@ impl Wanted<'_> {
         for target in alias_targets(view, record) {
             self.resolvers(&Question { name: target, record_type: target_type(record) });
         }
-        if matches!(record.expected, Expected::Spf { .. })
-            && let Some(Err(open)) = spf_tree::evaluate(view, &record.owner)
-        {
-            for question in open {
-                self.resolvers(&question);
-            }
+        for question in spf_tree::open_questions(view, record) {
+            self.resolvers(&question);
         }
         // Only when those questions have their answers is it known whether there is something to look for.
         if main_questions(record).iter().all(|question| view.is_answered(question, self.policy, &servers)) {

@@ -1,7 +1,7 @@
 //! The result of a diagnosis.
 
 use crate::{
-    Finding,
+    Finding, MailPolicy,
     observation::Server,
     plan::{Expected, PlannedRecord},
 };
@@ -40,6 +40,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// When every resolver that was asked will have let go of an older answer; `None` when all see what is there.
     pub visible_everywhere_by: Option<Timestamp>,
+    /// What the records come to for mail, beyond each by itself.
+    #[serde(default)]
+    pub mail: MailPolicy,
     /// How many questions were put, and to how many servers.
     pub questions_asked: usize,
 }
@@ -172,6 +175,7 @@ impl Report {
             records,
             findings: Vec::new(),
             visible_everywhere_by: None,
+            mail: MailPolicy::default(),
             questions_asked: 0,
         }
     }

@@ -1,64 +1,158 @@
-//! The SPF record as receivers see it: with all its includes.
+//! SPF records as receivers see them: with all that they include.
 //!
-//! The record is evaluated (RFC 7208) for an address that no sender has, so that every term is gone through. What
-//! the evaluation needs from DNS it says itself: [`evaluate`] hands that to the inquiry, until all is known.
+//! The tree is counted by [`mail::spf::tree`] over the observation; what it still needs from DNS goes to the inquiry
+//! ([`open_questions`]). A record that our mechanism has to be merged into is counted as it is and as it will be, so
+//! that nobody is told to publish a record that is past the limit without being told.
 
 use crate::{
     checks::{answer_of_fact, spf_records, texts_of},
     observation::Question,
+    plan::{Expected, PlannedRecord},
     view::{Fact, View},
 };
-use mail::{
-    lookup::Answers,
-    spf::{Mechanism, SpfOutcome, SpfRecord},
+use mail::lookup::Answer;
+pub use mail::spf::{
+    MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfDrop, SpfDropReason, SpfNode, SpfNodeProblem, SpfNodeTerm,
 };
 use model::{DomainName, RecordType};
-use std::net::{IpAddr, Ipv4Addr};
+use serde::{Deserialize, Serialize};
 
-/// Nobody sends from the broadcast address, so no mechanism but `all` matches it.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
-
-/// More rounds than an evaluation within RFC 7208's limits can need.
-const MAX_ROUNDS: usize = 64;
-
-/// What the record at a name comes to, or the questions that are still open. `None` when the name has no single SPF
-/// record to evaluate, or the evaluation does not end.
-pub fn evaluate(view: &View<'_>, name: &DomainName) -> Option<Result<SpfOutcome, Vec<Question>>> {
-    let Fact::Agreed(says) = view.fact(name, RecordType::Txt) else { return None };
-    let records = spf_records(&texts_of(&says));
-    let [record] = records.as_slice() else { return None };
-    let mut answers = Answers::new();
-    for _ in 0..MAX_ROUNDS {
-        let needed = match mail::spf::evaluate(NOBODY, name, "postmaster", name.as_str(), &answers) {
-            Ok(outcome) => return Some(Ok(outcome)),
-            Err(needed) => needed.0,
-        };
-        let is_known = |question: &Question| !view.exchanges(&question.name, question.record_type).is_empty();
-        let (known, mut open): (Vec<_>, Vec<_>) = needed.into_iter().partition(is_known);
-        if !open.is_empty() {
-            // The evaluation asks for one include after the other; asked for together they cost one round.
-            open.extend(includes(record).into_iter().filter(|question| !is_known(question)));
-            return Some(Err(open));
-        }
-        answers.extend(known.into_iter().map(|question| {
-            let answer = answer_of_fact(view.fact(&question.name, question.record_type));
-            (question, answer)
-        }));
-    }
-    None
+/// What one term of a record costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpfCost {
+    /// As it is written.
+    pub term: String,
+    /// Look-ups of it and of all that it leads to.
+    pub lookups: usize,
+    /// Of them, those that come back empty.
+    pub void_lookups: usize,
 }
 
-/// What the includes of a record ask for, as far as they name a domain without macros; no more than receivers would
-/// look up.
-fn includes(record: &str) -> Vec<Question> {
-    let Ok(record) = SpfRecord::parse(record) else { return Vec::new() };
+/// An SPF record of the plan with all that it includes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpfReport {
+    /// The planned record.
+    pub key: String,
+    /// The record, its terms, and what they lead to.
+    pub tree: SpfNode,
+    /// How many look-ups receivers make (RFC 7208 §4.6.4).
+    pub max_lookups: usize,
+    /// How many of them may come back empty.
+    pub max_void_lookups: usize,
+    /// The look-ups once our mechanism is in the record; `None` where it is in it already.
+    pub lookups_after_merge: Option<usize>,
+    /// What to take out, so that the limit is kept (after the merge, where there is one to make).
+    pub to_drop: Vec<SpfDrop>,
+}
+
+/// The one record to have in place of these, with our mechanisms in it; `None` when nothing has to change.
+pub fn merged(records: &[String], rules: Option<&str>) -> Option<String> {
+    let (first, others) = records.split_first()?;
+    let mut record =
+        others.iter().fold(first.clone(), |record, other| merge_one(&record, &mechanisms(other)));
+    if let Some(rules) = rules {
+        record = merge_one(&record, rules);
+    }
+    (record != *first || !others.is_empty()).then_some(record)
+}
+
+/// The record with these mechanisms in it.
+pub fn merge_one(current: &str, rules: &str) -> String {
+    match mail::spf::merge(current, rules) {
+        mail::spf::Merge::AlreadyThere => current.to_owned(),
+        mail::spf::Merge::Merged { record } => record,
+    }
+}
+
+/// The terms of a record but for its version, `all`, and modifiers, of which there can be only one.
+fn mechanisms(record: &str) -> String {
     record
-        .directives()
-        .filter_map(|(_, directive)| match &directive.mechanism {
-            Mechanism::Include(domain) => domain.literal_name(),
-            _ => None,
+        .split_ascii_whitespace()
+        .skip(1)
+        .filter(|term| {
+            let bare = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
+            bare != "all" && !bare.starts_with("redirect=") && !bare.starts_with("exp=")
         })
-        .take(mail::spf::MAX_LOOKUPS + 1)
-        .map(|name| Question { name, record_type: RecordType::Txt })
-        .collect()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The tree of a record at a name, as far as the observation goes, and what is still to be asked.
+pub fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> (SpfNode, Vec<Question>) {
+    let lookup = |question: &Question| -> Option<Answer> {
+        let is_asked = !view.exchanges(&question.name, question.record_type).is_empty();
+        is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
+    };
+    mail::spf::tree(name, record, &lookup)
+}
+
+/// What has to be asked to count an SPF record, and the one that it is to become.
+pub fn open_questions(view: &View<'_>, planned: &PlannedRecord) -> Vec<Question> {
+    let Expected::Spf { rules } = &planned.expected else { return Vec::new() };
+    let Fact::Agreed(says) = view.fact(&planned.owner, RecordType::Txt) else { return Vec::new() };
+    let records = spf_records(&texts_of(&says));
+    let mut open = Vec::new();
+    let single = (records.len() == 1).then(|| records[0].clone());
+    for record in single.into_iter().chain(merged(&records, rules.as_deref())) {
+        for question in of_record(view, &planned.owner, &record).1 {
+            if !open.contains(&question) {
+                open.push(question);
+            }
+        }
+    }
+    open
+}
+
+/// What each term of a tree's own record costs; those that cost nothing are left out.
+pub fn costs(tree: &SpfNode) -> Vec<SpfCost> {
+    let cost = |term: &SpfNodeTerm| SpfCost {
+        term: term.text.clone(),
+        lookups: term.lookups,
+        void_lookups: term.void_lookups,
+    };
+    tree.terms.iter().filter(|term| term.lookups > 0).map(cost).collect()
+}
+
+/// What to take out of a record, so that receivers get through it; ours stays.
+pub fn to_drop(tree: &SpfNode, rules: Option<&str>) -> Vec<SpfDrop> {
+    let is_ours = |term: &str| {
+        let record = format!("v=spf1 {term}");
+        rules
+            .unwrap_or_default()
+            .split_ascii_whitespace()
+            .any(|rule| mail::spf::contains_effective(&record, rule))
+    };
+    mail::spf::what_to_drop(tree, MAX_LOOKUPS, &is_ours)
+}
+
+/// The look-ups after a merge, and what would have to go then.
+pub fn after_merge(
+    view: &View<'_>,
+    name: &DomainName,
+    merged: &str,
+    rules: Option<&str>,
+) -> (usize, Vec<SpfDrop>) {
+    let tree = of_record(view, name, merged).0;
+    (tree.lookups, to_drop(&tree, rules))
+}
+
+/// The report of one planned SPF record; `None` where there is no single record.
+pub fn report(view: &View<'_>, planned: &PlannedRecord, current: &[String]) -> Option<SpfReport> {
+    let Expected::Spf { rules } = &planned.expected else { return None };
+    let [record] = current else { return None };
+    let tree = of_record(view, &planned.owner, record).0;
+    let after = merged(current, rules.as_deref())
+        .map(|merged| after_merge(view, &planned.owner, &merged, rules.as_deref()));
+    let (lookups_after_merge, to_drop) = match after {
+        Some((lookups, drops)) => (Some(lookups), drops),
+        None => (None, to_drop(&tree, rules.as_deref())),
+    };
+    Some(SpfReport {
+        key: planned.key.clone(),
+        tree,
+        max_lookups: MAX_LOOKUPS,
+        max_void_lookups: MAX_VOID_LOOKUPS,
+        lookups_after_merge,
+        to_drop,
+    })
 }

@@ -326,6 +326,8 @@ mod tests {
                 name: name.clone(),
                 current: hostile.clone(),
                 rules: hostile.clone(),
+                lookups_after: 3,
+                to_drop: Vec::new(),
             },
             severity: Severity::Error,
             confidence: Confidence::Confirmed,

@@ -30,12 +30,18 @@ mod record_wrong_type;
 mod record_wrong_value;
 pub mod resolver_cache_stale;
 mod spf_include_broken;
+mod spf_include_loop;
 mod spf_invalid;
 mod spf_mechanism_absent;
 mod spf_missing;
 mod spf_multiple_records;
+mod spf_near_lookup_limit;
+mod spf_no_all;
 mod spf_passes_all;
+mod spf_ptr_used;
+mod spf_redirect_ignored;
 mod spf_too_many_lookups;
+mod spf_too_many_void_lookups;
 pub mod subdomain_recommended;
 mod txt_conflicting;
 mod txt_quotes_pasted;
@@ -45,13 +51,16 @@ use crate::{
     finding::{Defect, Finding, Remedy},
     observation::Says,
     plan::{Expected, Plan, PlannedRecord},
+    spf_tree,
     view::{Fact, View},
 };
 use mail::{
     dkim::{KeyRecord, KeyState},
     lookup::{Answer, Answers, Question},
+    spf::SpfNode,
 };
 use model::{Confidence, DomainName, RecordData, RecordType, Severity};
+use std::cell::OnceCell;
 
 /// One planned record and all that was observed around it.
 pub struct Context<'a> {
@@ -65,6 +74,8 @@ pub struct Context<'a> {
     pub zone: Option<DomainName>,
     /// What is at the name for the record's own type.
     pub here: Says,
+    /// The SPF record there with all that it includes, counted once for all checks.
+    spf: OnceCell<Option<(String, SpfNode)>>,
 }
 
 /// A check: a pure function of its context.
@@ -109,8 +120,14 @@ const RIGHT: &[Check] = &[
     dmarc_inherited::check,
     spf_passes_all::check,
     spf_too_many_lookups::check,
+    spf_too_many_void_lookups::check,
+    spf_include_loop::check,
     spf_include_broken::check,
     txt_conflicting::check,
+    spf_ptr_used::check,
+    spf_no_all::check,
+    spf_redirect_ignored::check,
+    spf_near_lookup_limit::check,
 ];
 
 /// Says why a record is not right.
@@ -123,7 +140,43 @@ pub fn inspect_right(context: &Context<'_>) -> Vec<Finding> {
     RIGHT.iter().filter_map(|check| check(context)).collect()
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// A record with what was observed of it.
+    pub fn new(
+        plan: &'a Plan,
+        record: &'a PlannedRecord,
+        view: &'a View<'a>,
+        zone: Option<DomainName>,
+        here: Says,
+    ) -> Self {
+        Self { plan, record, view, zone, here, spf: OnceCell::new() }
+    }
+
+    /// The SPF record at the name and its tree, where an SPF record is planned and there is exactly one.
+    pub fn spf(&self) -> Option<(&str, &SpfNode)> {
+        let tree = self.spf.get_or_init(|| {
+            let Expected::Spf { .. } = self.record.expected else { return None };
+            let mut records = spf_records(&self.texts());
+            let record = records.pop().filter(|_| records.is_empty())?;
+            let tree = spf_tree::of_record(self.view, &self.record.owner, &record).0;
+            Some((record, tree))
+        });
+        tree.as_ref().map(|(record, tree)| (record.as_str(), tree))
+    }
+
+    /// The remedy of publishing this SPF record in the place of the one there.
+    pub fn replace_spf(&self, current: &str, replace_with: String) -> Remedy {
+        Remedy::MergeSpf { name: self.record.owner.clone(), current: vec![current.to_owned()], replace_with }
+    }
+
+    /// Our mechanisms that should be in an SPF record.
+    pub fn spf_rules(&self) -> Option<&str> {
+        match &self.record.expected {
+            Expected::Spf { rules } => rules.as_deref(),
+            _ => None,
+        }
+    }
+
     /// A finding about this record, seen for certain.
     pub fn finding(&self, defect: Defect, severity: Severity, remedy: Remedy) -> Finding {
         let record = Some(self.record.key.clone());

@@ -1,12 +1,8 @@
 //! An include that ends in an error.
 
-use super::{Context, spf_records};
-use crate::{
-    finding::{Defect, Finding, Remedy},
-    plan::Expected,
-    spf_tree,
-};
-use mail::spf::SpfProblem;
+use super::Context;
+use crate::finding::{Defect, Finding, Remedy};
+use mail::spf::SpfNodeProblem;
 
 /// A term of the record leads to a name without an SPF record, with several, or with one that does not parse.
 ///
@@ -15,21 +11,21 @@ use mail::spf::SpfProblem;
 ///
 /// Source: RFC 7208 §5.2, §6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    let Expected::Spf { .. } = context.record.expected else { return None };
-    let outcome = spf_tree::evaluate(context.view, &context.record.owner)?.ok()?;
-    let problem = outcome.problem?;
-    let is_lasting = matches!(
-        problem,
-        SpfProblem::NoRecord(_)
-            | SpfProblem::MultipleRecords(_)
-            | SpfProblem::Syntax { .. }
-            | SpfProblem::TargetWithoutRecord { .. }
-    );
-    if !is_lasting {
-        return None;
-    }
-    let record = spf_records(&context.texts()).into_iter().next()?;
+    let (record, tree) = context.spf()?;
+    let problem = tree.reached().into_iter().find_map(|(at, term)| {
+        let node = term.leads_to.as_deref()?;
+        match node.problem.as_ref()? {
+            SpfNodeProblem::NoRecord => Some(format!("\"{}\" at {at} leads to no SPF record", term.text)),
+            SpfNodeProblem::MultipleRecords(count) => {
+                Some(format!("{} has {count} SPF records (\"{}\" at {at})", node.domain, term.text))
+            }
+            SpfNodeProblem::Syntax(error) => {
+                Some(format!("the SPF record of {} is not valid: {error}", node.domain))
+            }
+            SpfNodeProblem::Loop | SpfNodeProblem::Unanswered(_) | SpfNodeProblem::NotFollowed => None,
+        }
+    })?;
     let defect =
-        Defect::SpfIncludeBroken { name: context.record.owner.clone(), record, problem: problem.to_string() };
+        Defect::SpfIncludeBroken { name: context.record.owner.clone(), record: record.to_owned(), problem };
     Some(context.finding(defect, context.severity(), Remedy::Nothing))
 }

@@ -1,9 +1,10 @@
 //! An SPF record that does not parse.
 
-use super::{Context, spf_mechanism_absent::merged, spf_records};
+use super::{Context, spf_records};
 use crate::{
     finding::{Defect, Finding, Remedy},
     plan::Expected,
+    spf_tree,
 };
 use mail::spf::SpfRecord;
 
@@ -20,7 +21,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let name = context.record.owner.clone();
     let mut replace_with = mended(record);
     if let Some(rules) = rules {
-        replace_with = merged(&replace_with, rules);
+        replace_with = spf_tree::merge_one(&replace_with, rules);
     }
     let remedy = Remedy::MergeSpf { name: name.clone(), current: vec![record.clone()], replace_with };
     let defect = Defect::SpfInvalid { name, record: record.clone(), reason };

@@ -1,9 +1,10 @@
 //! More than one SPF record.
 
-use super::{Context, spf_mechanism_absent::merged, spf_records};
+use super::{Context, spf_records};
 use crate::{
     finding::{Defect, Finding, Remedy},
     plan::Expected,
+    spf_tree,
 };
 
 /// The name has several SPF records.
@@ -14,29 +15,14 @@ use crate::{
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
     let records = spf_records(&context.texts());
-    let (first, others) = records.split_first()?;
-    if others.is_empty() {
+    if records.len() < 2 {
         return None;
     }
     let name = context.record.owner.clone();
-    let mut replace_with =
-        others.iter().fold(first.clone(), |record, other| merged(&record, &mechanisms(other)));
-    if let Some(rules) = rules {
-        replace_with = merged(&replace_with, rules);
-    }
+    let replace_with = spf_tree::merged(&records, rules.as_deref())?;
+    let (lookups_after, to_drop) =
+        spf_tree::after_merge(context.view, &name, &replace_with, rules.as_deref());
     let remedy = Remedy::MergeSpf { name: name.clone(), current: records.clone(), replace_with };
-    Some(context.finding(Defect::SpfMultipleRecords { name, records }, context.severity(), remedy))
-}
-
-/// The terms of a record but for its version, `all`, and modifiers, of which there can be only one.
-fn mechanisms(record: &str) -> String {
-    record
-        .split_ascii_whitespace()
-        .skip(1)
-        .filter(|term| {
-            let bare = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
-            bare != "all" && !bare.starts_with("redirect=") && !bare.starts_with("exp=")
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let defect = Defect::SpfMultipleRecords { name, records, lookups_after, to_drop };
+    Some(context.finding(defect, context.severity(), remedy))
 }

@@ -1,6 +1,6 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::{Place, spf_terms};
+use super::{Place, policy_steps, spf_terms};
 use crate::{
     clock,
     paste::{Step, finish},
@@ -31,6 +31,7 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
 /// The steps, with the fields of records apart. Never empty.
 pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
     let mut steps = before(finding, place, setting);
+    steps.extend(policy_steps::before(&finding.defect));
     match &finding.remedy {
         // What has been said is what to do.
         Remedy::Nothing if !steps.is_empty() => {}
@@ -111,15 +112,13 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
             vec![say(format!("Set these records right: {}.", list(missing)))]
         }
-        Defect::SpfTooManyLookups { term, .. } => vec![say(format!(
-            "Take out includes of services that no longer send for you, or write the ip4: and ip6: ranges of one in its place, until ten look-ups are enough. The first one past the limit is {}.",
-            value(term)
-        ))],
         Defect::SpfIncludeBroken { .. } => vec![say(
             "Take that part out of the record, or ask the service it belongs to for the right name.",
         )],
         Defect::SpfPassesAll { .. } => {
-            vec![say("End the record with ~all or -all in place of +all, so that only listed servers pass.")]
+            vec![say(
+                "End the record with ~all or -all, and take out what lets everyone pass, so that only listed servers pass.",
+            )]
         }
         Defect::CnameTargetMissing { target, .. } => vec![say(format!(
             "Compare the target {} with the value that was given for this record, letter by letter.",
@@ -186,7 +185,7 @@ fn nothing(defect: &Defect) -> Vec<Step> {
         Defect::DkimPartial { .. } => {
             vec![say("Each of them has a finding of its own that says what to do.")]
         }
-        _ => vec![say("Nothing has to be done.")],
+        other => policy_steps::nothing(other).unwrap_or_else(|| vec![say("Nothing has to be done.")]),
     }
 }
 

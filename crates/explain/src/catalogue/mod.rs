@@ -8,6 +8,9 @@ mod dns_pages;
 mod guide;
 mod mail_pages;
 mod place;
+mod policy_pages;
+mod policy_steps;
+mod policy_title;
 mod spf_terms;
 mod title;
 
@@ -43,7 +46,7 @@ pub fn pages() -> impl Iterator<Item = &'static Page> {
 
 /// The page of a code.
 pub fn page(code: &str) -> Option<&'static Page> {
-    dns_pages::PAGES.iter().chain(mail_pages::PAGES).find(|page| page.code == code)
+    dns_pages::PAGES.iter().chain(mail_pages::PAGES).chain(policy_pages::PAGES).find(|page| page.code == code)
 }
 
 /// Why a finding matters: one or two sentences; empty for a code that does not exist.

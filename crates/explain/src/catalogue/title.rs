@@ -1,6 +1,6 @@
 //! One line for each finding: what was seen, with its names.
 
-use super::spf_terms;
+use super::{policy_title, spf_terms};
 use crate::{
     shown::{self, list, value},
     verdict::capital,
@@ -90,27 +90,11 @@ pub fn title(finding: &Finding) -> String {
                 n(suggestion)
             )
         }
-        Defect::DkimKeyRevoked { .. }
-        | Defect::DkimKeyMismatched { .. }
-        | Defect::DkimKeyWeak { .. }
-        | Defect::DkimKeyInvalid { .. }
-        | Defect::DkimMultipleRecords { .. }
-        | Defect::DkimPartial { .. }
-        | Defect::SpfMissing { .. }
-        | Defect::SpfMultipleRecords { .. }
-        | Defect::SpfMechanismAbsent { .. }
-        | Defect::SpfInvalid { .. }
-        | Defect::SpfTooManyLookups { .. }
-        | Defect::SpfIncludeBroken { .. }
-        | Defect::SpfPassesAll { .. }
-        | Defect::DmarcMissing { .. }
-        | Defect::DmarcMultipleRecords { .. }
-        | Defect::DmarcInherited { .. }
-        | Defect::DmarcInvalid { .. } => mail_title(&finding.defect),
+        other => mail_title(other),
     }
 }
 
-/// The titles of DKIM, SPF and DMARC findings; what is not one of them is named by its code.
+/// The titles of DKIM, SPF and DMARC findings about one record.
 fn mail_title(defect: &Defect) -> String {
     match defect {
         Defect::DkimKeyRevoked { name } => {
@@ -133,10 +117,10 @@ fn mail_title(defect: &Defect) -> String {
             format!("{present} of {total} DKIM records are right; not yet: {}", list(missing))
         }
         Defect::SpfMissing { name } => format!("No SPF record at {}", n(name)),
-        Defect::SpfMultipleRecords { name, records } => {
+        Defect::SpfMultipleRecords { name, records, .. } => {
             format!("{} SPF records at {}", records.len(), n(name))
         }
-        Defect::SpfMechanismAbsent { name, current, rules } => {
+        Defect::SpfMechanismAbsent { name, current, rules, .. } => {
             let behind = spf_terms::behind_all(current, rules);
             if behind.is_empty() {
                 format!("The SPF record at {} does not hold {}", n(name), value(rules))
@@ -151,13 +135,15 @@ fn mail_title(defect: &Defect) -> String {
         Defect::SpfInvalid { name, reason, .. } => {
             format!("The SPF record at {} does not evaluate: {}", n(name), value(reason))
         }
-        Defect::SpfTooManyLookups { name, .. } => {
-            format!("The SPF record at {} needs more DNS look-ups than receivers make", n(name))
-        }
         Defect::SpfIncludeBroken { name, problem, .. } => {
             format!("The SPF record at {} ends in an error: {}", n(name), value(problem))
         }
-        Defect::SpfPassesAll { name, .. } => format!("The SPF record at {} lets every server send", n(name)),
+        Defect::SpfPassesAll { name, term, .. } if term.is_empty() || is_all(term) => {
+            format!("The SPF record at {} lets every server send", n(name))
+        }
+        Defect::SpfPassesAll { name, term, .. } => {
+            format!("The SPF record at {} lets every server send, by {}", n(name), value(term))
+        }
         Defect::DmarcMissing { name } => format!("No DMARC policy at {}", n(name)),
         Defect::DmarcMultipleRecords { name, records } => {
             format!("{} DMARC records at {}", records.len(), n(name))
@@ -168,12 +154,16 @@ fn mail_title(defect: &Defect) -> String {
         Defect::DmarcInvalid { name, reason, .. } => {
             format!("The DMARC record at {} is ignored by receivers: {}", n(name), value(reason))
         }
-        other => other.code().to_owned(),
+        other => policy_title::title(other),
     }
 }
 
+fn is_all(term: &str) -> bool {
+    term.trim_start_matches('+').eq_ignore_ascii_case("all")
+}
+
 /// Names in answers are ASCII with escapes, but may be 1,000 characters of them.
-fn n(name: &DomainName) -> String {
+pub(super) fn n(name: &DomainName) -> String {
     value(&name.to_string())
 }
 

@@ -30,6 +30,7 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "dns_host": view::dns_host(report),
         "records": records,
         "findings": findings,
+        "mail": report.mail,
         "visible_everywhere_by": report.visible_everywhere_by,
         "questions_asked": report.questions_asked,
     })

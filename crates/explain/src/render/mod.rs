@@ -8,6 +8,7 @@ mod html;
 mod json;
 mod markdown;
 mod outline;
+mod policy;
 mod text;
 
 pub use brief::{Brief, BriefFinding, brief};

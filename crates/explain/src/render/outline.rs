@@ -409,6 +409,7 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         let dkim = "dkim (selectors cannot be listed; name yours with --selector NAME)";
         lines.push(("not checked", dkim.to_owned()));
     }
+    lines.extend(super::policy::facts(report, options.verbose));
     if options.verbose {
         let profile = shown::value(&report.profile);
         let (at, questions) = (clock::at(report.checked_at, options.now), report.questions_asked);

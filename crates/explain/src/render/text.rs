@@ -72,6 +72,7 @@ pub fn text(report: &Report, options: &RenderOptions<'_>) -> String {
     page.closing(&outline, options);
     if options.verbose {
         page.seen(report, options);
+        page.policy(report);
     }
     page.out
 }
@@ -118,6 +119,17 @@ impl Page {
         if verbose {
             let references = format!("{}; {}", item.code, item.references.join(", "));
             self.plain(&indent, &indent, &references);
+        }
+    }
+
+    /// What the records come to for mail.
+    fn policy(&mut self, report: &Report) {
+        for (heading, lines) in super::policy::sections(report) {
+            self.line("");
+            self.line(&Style::Bold.on(&heading, self.colour));
+            for line in lines {
+                self.line(&format!("  {line}"));
+            }
         }
     }
 

@@ -61,6 +61,8 @@ fn spf_merge() -> Report {
         name: n("mail.acme.test"),
         current: current.clone(),
         rules: "include:spf.send.example".to_owned(),
+        lookups_after: 3,
+        to_drop: Vec::new(),
     };
     let remedy = Remedy::MergeSpf { name: n("mail.acme.test"), current: vec![current], replace_with };
     set(&mut report, "spf", RecordStatus::Failed, finding(defect, remedy, Severity::Warning, Some("spf")));
@@ -324,6 +326,8 @@ fn rules_behind_all_are_said_to_stand_there() {
         name: n("mail.acme.test"),
         current: "v=spf1 mx ~all include:spf.send.example".to_owned(),
         rules: "include:spf.send.example".to_owned(),
+        lookups_after: 3,
+        to_drop: Vec::new(),
     };
     let remedy = Remedy::MergeSpf {
         name: n("mail.acme.test"),

@@ -1,7 +1,9 @@
 //! A made-up finding for every defect, and made-up reports.
 
 use diagnosis::{
-    Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen, observation::Server,
+    Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen,
+    observation::Server,
+    spf_tree::{SpfCost, SpfDrop, SpfDropReason},
 };
 use model::{
     CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
@@ -71,12 +73,18 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::DkimKeyInvalid { .. } => Defect::DkimMultipleRecords { name, count: 2 },
         Defect::DkimMultipleRecords { .. } => Defect::DkimPartial { present: 2, total: 3, missing: vec![name] },
         Defect::DkimPartial { .. } => Defect::SpfMissing { name: domain },
-        Defect::SpfMissing { .. } => Defect::SpfMultipleRecords { name: domain, records: vec![spf, "v=spf1 mx -all".into()] },
-        Defect::SpfMultipleRecords { .. } => Defect::SpfMechanismAbsent { name: domain, current: spf, rules: "include:spf.send.example".into() },
+        Defect::SpfMissing { .. } => Defect::SpfMultipleRecords { name: domain, records: vec![spf, "v=spf1 mx -all".into()], lookups_after: 3, to_drop: vec![] },
+        Defect::SpfMultipleRecords { .. } => Defect::SpfMechanismAbsent { name: domain, current: spf, rules: "include:spf.send.example".into(), lookups_after: 12, to_drop: drops() },
         Defect::SpfMechanismAbsent { .. } => Defect::SpfInvalid { name: domain, record: spf, reason: "11 lookups, 10 are allowed".into() },
-        Defect::SpfInvalid { .. } => Defect::SpfTooManyLookups { name: domain, record: spf, term: "include:eleven.example at acme.test".into() },
-        Defect::SpfTooManyLookups { .. } => Defect::SpfIncludeBroken { name: domain, record: spf, problem: "\"include:gone.example\" at acme.test leads to no SPF record".into() },
-        Defect::SpfIncludeBroken { .. } => Defect::SpfPassesAll { name: domain, record: "v=spf1 +all".into() },
+        Defect::SpfInvalid { .. } => Defect::SpfTooManyLookups { name: domain, record: spf, term: "include:eleven.example at acme.test".into(), lookups: 13, costs: costs(), to_drop: drops() },
+        Defect::SpfTooManyLookups { .. } => Defect::SpfTooManyVoidLookups { name: domain, record: spf, void_lookups: 3, terms: vec!["a:gone.example at acme.test".into()] },
+        Defect::SpfTooManyVoidLookups { .. } => Defect::SpfNearLookupLimit { name: domain, record: spf, lookups: 9, costs: costs() },
+        Defect::SpfNearLookupLimit { .. } => Defect::SpfIncludeLoop { name: domain.clone(), record: spf, again: domain, at: n("one.example") },
+        Defect::SpfIncludeLoop { .. } => Defect::SpfPtrUsed { name: domain, record: spf, terms: vec!["ptr at mail.acme.test".into()] },
+        Defect::SpfPtrUsed { .. } => Defect::SpfNoAll { name: domain, record: spf, ending: Some("?all".into()) },
+        Defect::SpfNoAll { .. } => Defect::SpfRedirectIgnored { name: domain, record: spf, term: "redirect=other.example".into() },
+        Defect::SpfRedirectIgnored { .. } => Defect::SpfIncludeBroken { name: domain, record: spf, problem: "\"include:gone.example\" at acme.test leads to no SPF record".into() },
+        Defect::SpfIncludeBroken { .. } => Defect::SpfPassesAll { name: domain, record: "v=spf1 +all".into(), term: "+all".into() },
         Defect::SpfPassesAll { .. } => Defect::DmarcMissing { name: dmarc },
         Defect::DmarcMissing { .. } => Defect::DmarcMultipleRecords { name: dmarc, records: vec!["v=DMARC1; p=none".into(), "v=DMARC1; p=reject".into()] },
         Defect::DmarcMultipleRecords { .. } => Defect::DmarcInherited { name: dmarc, from: n("acme.test"), policy: "quarantine".into() },
@@ -94,6 +102,29 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::InquiryCutShort { .. } => Defect::SubdomainRecommended { suggestion: n("mail.acme.test") },
         Defect::SubdomainRecommended { .. } => return None,
     })
+}
+
+fn costs() -> Vec<SpfCost> {
+    vec![SpfCost { term: "include:one.example".into(), lookups: 7, void_lookups: 0 }]
+}
+
+fn drops() -> Vec<SpfDrop> {
+    let drop = |reason, ranges: &[&str]| SpfDrop {
+        term: "include:one.example".into(),
+        domain: n("mail.acme.test"),
+        lookups: 7,
+        reason,
+        ranges: ranges.iter().map(|range| (*range).to_owned()).collect(),
+    };
+    vec![
+        drop(SpfDropReason::Duplicate, &[]),
+        drop(SpfDropReason::IncludedElsewhere, &[]),
+        drop(SpfDropReason::LeadsNowhere, &[]),
+        drop(SpfDropReason::NamesNobody, &[]),
+        drop(SpfDropReason::Ptr, &[]),
+        drop(SpfDropReason::Costly, &[]),
+        drop(SpfDropReason::Costly, &["ip4:192.0.2.0/24"]),
+    ]
 }
 
 /// One remedy of every kind, and the corners of those with lists.
@@ -202,6 +233,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         records,
         findings: Vec::new(),
         visible_everywhere_by: None,
+        mail: diagnosis::MailPolicy::default(),
         questions_asked: 42,
     }
 }

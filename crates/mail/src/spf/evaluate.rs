@@ -19,7 +19,7 @@ pub const MAX_LOOKUPS: usize = 10;
 /// Terms whose lookup may come back empty (RFC 7208 §4.6.4).
 pub const MAX_VOID_LOOKUPS: usize = 2;
 /// Mail exchangers of one `mx`, and reverse names of one `ptr` or `%{p}` (RFC 7208 §4.6.4).
-const MAX_HOSTS: usize = 10;
+pub(super) const MAX_HOSTS: usize = 10;
 
 /// The results of RFC 7208 §2.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,18 +1,23 @@
 //! SPF (RFC 7208): records, merging our mechanisms into a record that is already there, and `check_host()`.
 //!
 //! TXT records → [`select`] → [`SpfRecord::parse`] → [`evaluate`]. [`merge()`] and [`contains_effective`] work on
-//! the text, so that what a domain owner wrote stays as it is byte for byte. Not here: `exp=` explanations are
+//! the text, so that what a domain owner wrote stays as it is byte for byte. [`tree`] counts what a record costs with
+//! all that it includes, and [`what_to_drop`] says how to get below the limit. Not here: `exp=` explanations are
 //! validated and never fetched, and the SPF record type (99) is ignored (RFC 7208 §3.1).
 
 mod evaluate;
 mod macros;
 mod merge;
 mod record;
+mod slim;
+mod tree;
 
 pub use evaluate::{MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfOutcome, SpfProblem, SpfResult, evaluate};
 pub use macros::DomainSpec;
 pub use merge::{Merge, contains_effective, merge};
 pub use record::{Directive, Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind};
+pub use slim::{SpfDrop, SpfDropReason, what_to_drop};
+pub use tree::{SpfNode, SpfNodeProblem, SpfNodeTerm, tree};
 
 use model::TxtData;
 use serde::{Deserialize, Serialize};

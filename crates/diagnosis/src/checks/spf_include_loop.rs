@@ -1,0 +1,33 @@
+//! An SPF record that includes itself.
+
+use super::Context;
+use crate::finding::{Defect, Finding, Remedy};
+use mail::spf::SpfNodeProblem;
+
+/// Following the includes leads back to a record that was passed already.
+///
+/// Receivers go round until they reach their limit, and then count the whole record as an error. Take out the
+/// include that leads back.
+///
+/// Source: RFC 7208 §4.6.4, §5.2.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let (record, tree) = context.spf()?;
+    let (at, again) = tree.reached().into_iter().find_map(|(at, term)| {
+        let node = term.leads_to.as_deref()?;
+        (node.problem == Some(SpfNodeProblem::Loop)).then(|| (at.clone(), node.domain.clone()))
+    })?;
+    let name = context.record.owner.clone();
+    let remedy = if at == name {
+        let terms = record.split(' ').filter(|term| !leads_to(term, &again.to_string()));
+        context.replace_spf(record, terms.collect::<Vec<_>>().join(" "))
+    } else {
+        Remedy::Nothing
+    };
+    let defect = Defect::SpfIncludeLoop { name, record: record.to_owned(), again, at };
+    Some(context.finding(defect, context.severity(), remedy))
+}
+
+fn leads_to(term: &str, domain: &str) -> bool {
+    let target = term.split_once([':', '=']).map_or("", |(_, target)| target);
+    target.trim_end_matches('.').eq_ignore_ascii_case(domain)
+}

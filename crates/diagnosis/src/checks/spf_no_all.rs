@@ -1,0 +1,54 @@
+//! An SPF record that says nothing about everyone else.
+
+use super::Context;
+use crate::finding::{Defect, Finding, Remedy};
+use mail::spf::SpfNode;
+use model::Severity;
+
+/// The record ends in `?all`, or in nothing.
+///
+/// Senders that are not in it get the result neutral, as if there were no record: it protects from nobody. End it
+/// in `~all`.
+///
+/// Source: RFC 7208 §4.7, §8.2.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let (record, tree) = context.spf()?;
+    if tree.passes_all || tree.problem.is_some() {
+        return None;
+    }
+    let ending = ending(tree)?;
+    let is_own = |term: &str| term.eq_ignore_ascii_case("?all");
+    let remedy = if record.split(' ').any(is_own) {
+        let terms = record.split(' ').map(|term| if is_own(term) { "~all" } else { term });
+        context.replace_spf(record, terms.collect::<Vec<_>>().join(" "))
+    } else if tree.terms.iter().any(|term| term.leads_to.is_some() && is_redirect(&term.text)) {
+        Remedy::Nothing
+    } else {
+        context.replace_spf(record, format!("{} ~all", record.trim_end_matches(' ')))
+    };
+    let defect = Defect::SpfNoAll { name: context.record.owner.clone(), record: record.to_owned(), ending };
+    Some(context.finding(defect, Severity::Warning, remedy))
+}
+
+/// How a record ends when that is with a neutral result; `None` for any other end, and where the end is not known.
+#[expect(clippy::option_option, reason = "the outer says whether it is so, the inner by which term")]
+fn ending(node: &SpfNode) -> Option<Option<String>> {
+    if node.problem.is_some() {
+        return None;
+    }
+    let end = node
+        .terms
+        .iter()
+        .find(|term| term.text.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all"));
+    if let Some(end) = end {
+        return end.text.starts_with('?').then(|| Some(end.text.clone()));
+    }
+    match node.terms.iter().find(|term| is_redirect(&term.text)) {
+        Some(redirect) => redirect.leads_to.as_deref().and_then(ending),
+        None => Some(None),
+    }
+}
+
+fn is_redirect(term: &str) -> bool {
+    term.to_ascii_lowercase().starts_with("redirect=")
+}

@@ -1,0 +1,33 @@
+//! The `ptr` mechanism.
+
+use super::Context;
+use crate::finding::{Defect, Finding, Remedy};
+use model::Severity;
+
+/// The record uses `ptr`.
+///
+/// It is slow, it fails where reverse DNS does, and some receivers pass it by. Write the addresses with `ip4:` and
+/// `ip6:`, or name the hosts with `a:`.
+///
+/// Source: RFC 7208 §5.5.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let (record, tree) = context.spf()?;
+    let is_ptr = |text: &str| {
+        let bare = text.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
+        bare == "ptr" || bare.starts_with("ptr:")
+    };
+    let terms: Vec<String> = tree
+        .reached()
+        .into_iter()
+        .filter(|(_, term)| is_ptr(&term.text))
+        .map(|(domain, term)| format!("{} at {domain}", term.text))
+        .collect();
+    if terms.is_empty() {
+        return None;
+    }
+    let defect = Defect::SpfPtrUsed { name: context.record.owner.clone(), record: record.to_owned(), terms };
+    let is_own = tree.terms.iter().any(|term| term.reached && is_ptr(&term.text));
+    // What another service's record does, this domain's owner cannot mend.
+    let severity = if is_own { Severity::Warning } else { Severity::Info };
+    Some(context.finding(defect, severity, Remedy::Nothing))
+}

@@ -1,0 +1,27 @@
+//! A `redirect` that is never followed.
+
+use super::Context;
+use crate::finding::{Defect, Finding};
+use model::Severity;
+
+/// The record has a `redirect=` and an `all`.
+///
+/// With `all` in the record, `redirect` is ignored: the senders of the other record are not covered. Take one of
+/// the two out: `all` if the other record should decide, `redirect` if not.
+///
+/// Source: RFC 7208 §6.1.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let (record, tree) = context.spf()?;
+    let ignored = tree
+        .terms
+        .iter()
+        .find(|term| !term.reached && term.text.to_ascii_lowercase().starts_with("redirect="))?;
+    let terms = record.split(' ').filter(|term| *term != ignored.text);
+    let remedy = context.replace_spf(record, terms.collect::<Vec<_>>().join(" "));
+    let defect = Defect::SpfRedirectIgnored {
+        name: context.record.owner.clone(),
+        record: record.to_owned(),
+        term: ignored.text.clone(),
+    };
+    Some(context.finding(defect, Severity::Warning, remedy))
+}
