@@ -78,11 +78,18 @@ fn ways(
 fn difference(own: &Paste, generic: &Paste) -> Option<String> {
     let mut parts = Vec::new();
     if own.host != generic.host {
-        parts.push(format!("the name is entered as {}", own.host_shown()));
+        let in_full = own.host.trim_end_matches('.') == own.name.as_str() && own.host != own.name.as_str();
+        parts.push(match own.host.as_str() {
+            "" => "the name field stays empty".to_owned(),
+            host if in_full => format!("the name is entered in full, with a final dot ({host})"),
+            host => format!("the name is entered as {host}"),
+        });
     }
     if own.value != generic.value {
         parts.push(if own.value.starts_with('"') {
             "the value stands in quotation marks".to_owned()
+        } else if own.value.strip_suffix('.') == Some(generic.value.as_str()) {
+            "the target ends in a dot".to_owned()
         } else {
             format!("the value is {}", own.value)
         });

@@ -53,6 +53,45 @@ pub fn server(server: &Server) -> String {
     })
 }
 
+/// Why a server gave no answer that helps, with its code in words: "resolver 9.9.9.9: it failed to find the answer
+/// (SERVFAIL)".
+pub fn reason(text: &str) -> String {
+    let mut out = text.replacen(":53: ", ": ", 1);
+    // RFC 8914 §4.
+    let extended = out.rsplit_once(", extended error ").and_then(|(before, code)| {
+        let words = match code.parse::<u16>().ok()? {
+            6 => "the zone's DNSSEC signatures are not valid",
+            7 => "a DNSSEC signature has run out",
+            8 => "a DNSSEC signature is not valid yet",
+            9 => "the zone's DNSSEC key is missing",
+            10 => "DNSSEC signatures are missing",
+            15..=17 => "the answer is blocked",
+            18 => "the question is not allowed",
+            22 => "no name server could be reached",
+            23 => "the network failed",
+            _ => return None,
+        };
+        Some((before.to_owned(), words))
+    });
+    let mut more = String::new();
+    if let Some((before, words)) = extended {
+        out = before;
+        more = format!(", because {words}");
+    }
+    for (code, words) in [
+        ("SERVFAIL", "it failed to find an answer"),
+        ("REFUSED", "it refuses to answer"),
+        ("NOTIMP", "it cannot answer that"),
+        ("FORMERR", "it did not understand the question"),
+    ] {
+        if out == code || out.ends_with(&format!(": {code}")) {
+            out.truncate(out.len() - code.len());
+            let _ = write!(out, "{words} ({code})");
+        }
+    }
+    out + &more
+}
+
 /// A value that is to be pasted: not cut below what panels take.
 pub fn paste(text: &str) -> String {
     line(text, TO_PASTE)
@@ -145,6 +184,26 @@ mod tests {
         let shown = value(&"é".repeat(65_536));
         assert_eq!(shown.chars().count(), IN_SENTENCE + "… (65536 characters in all)".chars().count());
         assert_eq!(line(&"é".repeat(100), 100), "é".repeat(100));
+    }
+
+    #[test]
+    fn codes_of_dns_are_told_in_words() {
+        assert_eq!(reason("REFUSED"), "it refuses to answer (REFUSED)");
+        assert_eq!(
+            reason("resolver 9.9.9.9:53: SERVFAIL, extended error 7"),
+            "resolver 9.9.9.9: it failed to find an answer (SERVFAIL), because a DNSSEC signature has run out"
+        );
+        assert_eq!(
+            reason("resolver 9.9.9.9:5300: no answer in time"),
+            "resolver 9.9.9.9:5300: no answer in time"
+        );
+    }
+
+    #[test]
+    fn of_a_long_value_both_ends_are_shown() {
+        let key = format!("{}{}{}", "a".repeat(100), "b".repeat(280), "c".repeat(30));
+        assert_eq!(current(&key), format!("{}…{} (410 characters in all)", "a".repeat(100), "c".repeat(30)));
+        assert_eq!(current("short"), "short");
     }
 
     #[test]

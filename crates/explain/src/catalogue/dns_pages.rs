@@ -89,7 +89,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "cname_target_missing",
         title: "The alias points at nothing",
         what: "The CNAME is as it should be, and its target does not exist in DNS.",
-        why: "Whoever follows the alias ends with NXDOMAIN: the key behind it cannot be found.",
+        why: "Whoever follows the alias finds nothing there, so no key and no signature that can be checked.",
         how: &[
             "Compare the target with the value that was given.",
             "If it is the same, the operator of the sending service has to publish what is behind it.",
@@ -194,7 +194,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "dns_unanswered",
         title: "DNS gave no clear answer",
         what: "Every server that was asked failed, refused or stayed silent.",
-        why: "Nobody who was asked could say whether the record is there. That is not counted as a failure: a verified domain stays verified.",
+        why: "Nobody who was asked could say whether the record is there. That is not counted as a failure.",
         how: &[
             "Nothing for now: it is checked again.",
             "If it stays, look whether the name servers of the zone are up and whether its DNSSEC signatures are valid.",

@@ -406,7 +406,7 @@ fn check_again(defect: &Defect, setting: Setting) -> Vec<Step> {
     if let Defect::DnsUnanswered { reasons, .. } = defect
         && !reasons.is_empty()
     {
-        let reasons: Vec<String> = reasons.iter().map(|reason| reason.replacen(":53: ", ": ", 1)).collect();
+        let reasons: Vec<String> = reasons.iter().map(|reason| shown::reason(reason)).collect();
         steps.push(say(format!("What the servers said: {}.", list(&reasons))));
     }
     steps.push(say(match setting {

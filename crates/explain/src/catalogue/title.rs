@@ -51,10 +51,20 @@ pub fn title(finding: &Finding) -> String {
             }
         },
         Defect::NameServerLame { zone, server, reason } => {
-            format!("{} is listed for {} and does not serve it: {}", s(server), n(zone), value(reason))
+            format!(
+                "{} is listed for {} and does not serve it: {}",
+                s(server),
+                n(zone),
+                value(&shown::reason(reason))
+            )
         }
         Defect::NameServerUnreachable { zone, server, reason } => {
-            format!("{}, a name server of {}, does not answer: {}", s(server), n(zone), value(reason))
+            format!(
+                "{}, a name server of {}, does not answer: {}",
+                s(server),
+                n(zone),
+                value(&shown::reason(reason))
+            )
         }
         Defect::NameServersDisagree { name, record_type, right, wrong } => format!(
             "{} of {} name servers have the right {record_type} record for {}",

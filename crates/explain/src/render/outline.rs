@@ -402,6 +402,11 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
     if let Some(delay) = delay(report, options.host) {
         lines.push(("changes show", delay));
     }
+    if options.host.is_none()
+        && let Some(note) = view::detection(report).note()
+    {
+        lines.push(("several hosts", note.to_owned()));
+    }
     if let Some(silence) = view::silence(report) {
         lines.push(("no answer", silence));
     }
@@ -439,10 +444,12 @@ fn host_line(report: &Report, chosen: Option<&Host>) -> String {
     }
     let detection = view::detection(report);
     match detection.certainty {
+        Certainty::Unknown if report.name_servers.is_empty() => {
+            format!("not known{zone}: DNS did not tell the name servers")
+        }
         Certainty::Unknown => format!("not recognised{zone}"),
         Certainty::Confirmed => format!("{}{zone}", detection.names()),
         Certainty::Likely => format!("{} (likely){zone}", detection.names()),
-        Certainty::Shared => format!("{} (they share name servers){zone}", detection.names()),
-        Certainty::Mixed => format!("{} (name servers of each){zone}", detection.names()),
+        Certainty::Shared | Certainty::Mixed => format!("{}{zone}", detection.names()),
     }
 }
