@@ -53,17 +53,16 @@ pub fn server(server: &Server) -> String {
     })
 }
 
-/// Why a server gave no answer that helps, with its code in words: "resolver 9.9.9.9: it failed to find the answer
-/// (SERVFAIL)".
+/// Why a server gave no answer that helps, with its code in words: "resolver 9.9.9.9: it found no answer (SERVFAIL)".
 pub fn reason(text: &str) -> String {
     let mut out = text.replacen(":53: ", ": ", 1);
     // RFC 8914 §4.
     let extended = out.rsplit_once(", extended error ").and_then(|(before, code)| {
         let words = match code.parse::<u16>().ok()? {
-            6 => "the zone's DNSSEC signatures are not valid",
+            6 => "DNSSEC signatures are not valid",
             7 => "a DNSSEC signature has run out",
             8 => "a DNSSEC signature is not valid yet",
-            9 => "the zone's DNSSEC key is missing",
+            9 => "the DNSSEC key is missing",
             10 => "DNSSEC signatures are missing",
             15..=17 => "the answer is blocked",
             18 => "the question is not allowed",
@@ -76,10 +75,10 @@ pub fn reason(text: &str) -> String {
     let mut more = String::new();
     if let Some((before, words)) = extended {
         out = before;
-        more = format!(", because {words}");
+        more = format!(": {words}");
     }
     for (code, words) in [
-        ("SERVFAIL", "it failed to find an answer"),
+        ("SERVFAIL", "it found no answer"),
         ("REFUSED", "it refuses to answer"),
         ("NOTIMP", "it cannot answer that"),
         ("FORMERR", "it did not understand the question"),
@@ -191,7 +190,7 @@ mod tests {
         assert_eq!(reason("REFUSED"), "it refuses to answer (REFUSED)");
         assert_eq!(
             reason("resolver 9.9.9.9:53: SERVFAIL, extended error 7"),
-            "resolver 9.9.9.9: it failed to find an answer (SERVFAIL), because a DNSSEC signature has run out"
+            "resolver 9.9.9.9: it found no answer (SERVFAIL): a DNSSEC signature has run out"
         );
         assert_eq!(
             reason("resolver 9.9.9.9:5300: no answer in time"),

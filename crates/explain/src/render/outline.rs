@@ -448,8 +448,9 @@ fn host_line(report: &Report, chosen: Option<&Host>) -> String {
             format!("not known{zone}: DNS did not tell the name servers")
         }
         Certainty::Unknown => format!("not recognised{zone}"),
-        Certainty::Confirmed => format!("{}{zone}", detection.names()),
         Certainty::Likely => format!("{} (likely){zone}", detection.names()),
-        Certainty::Shared | Certainty::Mixed => format!("{}{zone}", detection.names()),
+        Certainty::Confirmed | Certainty::Shared | Certainty::Mixed => {
+            format!("{}{zone}", detection.names())
+        }
     }
 }
