@@ -5,19 +5,20 @@
 
 use crate::{
     file::{Cached, Dnssec, Fault, FaultKind, Scenario},
-    world::{REGISTRY, World, soa},
+    world::{REGISTRY, Served, World, soa},
     zone::Answer,
     zone_text::records,
 };
 use diagnosis::observation::{Ask, ExtendedError, Failure, Outcome, Question, Rcode, Reply, Server};
 use model::{DomainName, Record, RecordData, RecordType, TxtData};
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 /// All servers and resolvers of a scenario.
 #[derive(Debug, Clone)]
 pub struct FakeDns {
     scenario: Scenario,
     world: World,
+    addresses: BTreeSet<IpAddr>,
     /// Set for the time before the change, as the resolver at this address saw it: name servers still have what it
     /// remembers, and nobody is at fault.
     before: Option<IpAddr>,
@@ -46,7 +47,8 @@ const MAX_DEPTH: usize = 4;
 impl FakeDns {
     /// The DNS of a scenario.
     pub fn new(scenario: &Scenario) -> Self {
-        Self { scenario: scenario.clone(), world: World::new(scenario), before: None }
+        let world = World::new(scenario);
+        Self { scenario: scenario.clone(), addresses: world.addresses(), world, before: None }
     }
 
     /// The DNS as it was when this resolver filled its cache.
@@ -68,8 +70,7 @@ impl FakeDns {
     pub fn answer(&self, ask: &Ask) -> Outcome {
         let address = ask.server.address().ip();
         let is_resolver = matches!(ask.server, Server::Resolver { .. });
-        let known =
-            if is_resolver { self.is_resolver(address) } else { self.world.addresses().contains(&address) };
+        let known = if is_resolver { self.is_resolver(address) } else { self.addresses.contains(&address) };
         if !known {
             return Outcome::Failure(Failure::Timeout);
         }
@@ -100,6 +101,12 @@ impl FakeDns {
             Some(FaultKind::Notimp) => answer = Answer::rcode(Rcode::NotImp),
             Some(FaultKind::Formerr) => answer = Answer::rcode(Rcode::FormErr),
             Some(FaultKind::NotAuthoritative) => answer.reply.authoritative = false,
+            Some(FaultKind::NxdomainForEnt) => {
+                let is_empty = |served: &Served| !served.zone.has_records(&question.name);
+                if self.world.zone_at(address, &question.name).is_some_and(is_empty) {
+                    answer.reply.rcode = Rcode::NxDomain;
+                }
+            }
             Some(FaultKind::UpwardReferral) => answer = self.upward_referral(),
             Some(FaultKind::ForeignRecords) => answer.reply.answer.extend(foreign(question)),
             _ => {}
@@ -207,7 +214,7 @@ impl FakeDns {
         let mut servers = vec![REGISTRY];
         let mut zone = DomainName::root();
         for _ in 0..MAX_STEPS {
-            let asked = servers.iter().filter(|address| self.world.addresses().contains(address));
+            let asked = servers.iter().filter(|address| self.addresses.contains(address));
             let answers = asked.map(|&address| outcome_with_glue(self.react(address, question, false)));
             let below =
                 |reply: &Reply| referral(reply).is_some_and(|cut| cut != zone && cut.is_at_or_below(&zone));

@@ -4,7 +4,7 @@ use crate::expect::{Expect, OnTheWire};
 use diagnosis::{Plan, Profile, Variables, plan};
 use model::{DomainName, RecordType};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fs, net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::PathBuf, sync::LazyLock};
 
 /// One scenario: the top level of a file.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +25,10 @@ pub struct Scenario {
     /// The recursive resolvers that are asked, the first one preferred.
     #[serde(default = "default_resolvers")]
     pub resolvers: Vec<IpAddr>,
+    /// Whether name servers at private and loopback addresses are asked, as in development: scenarios have no others
+    /// unless they say so.
+    #[serde(default = "yes")]
+    pub private_addresses: bool,
     /// The zones; those of the root, of public suffixes and of the platform need not be given.
     #[serde(default, rename = "zone")]
     pub zones: Vec<ZoneText>,
@@ -117,6 +121,10 @@ pub enum FaultKind {
     Timeout,
     /// Answers late, by `ms`.
     Slow,
+    /// The first query for each name and type is lost on its way.
+    FirstLost,
+    /// NXDOMAIN for names that only have others below them, as servers did before RFC 8020.
+    NxdomainForEnt,
     /// Right answers, without the AA bit.
     NotAuthoritative,
     /// Refers everybody to the root.
@@ -176,6 +184,10 @@ fn default_resolvers() -> Vec<IpAddr> {
     vec![IpAddr::from([127, 0, 0, 53])]
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn default_negative_ttl() -> u32 {
     300
 }
@@ -185,8 +197,10 @@ fn folder() -> PathBuf {
 }
 
 /// Public DKIM keys for zones and plans: `{key1}` in a record stands for the first one.
-pub fn keys() -> BTreeMap<String, String> {
-    toml::from_str(&fs::read_to_string(folder().join("keys.toml")).unwrap()).unwrap()
+pub fn keys() -> &'static BTreeMap<String, String> {
+    static KEYS: LazyLock<BTreeMap<String, String>> =
+        LazyLock::new(|| toml::from_str(&fs::read_to_string(folder().join("keys.toml")).unwrap()).unwrap());
+    &KEYS
 }
 
 /// Every scenario, in the order of the files' names.
@@ -236,7 +250,7 @@ impl Scenario {
         if self.profile == "audit" {
             return plan::audit(&self.domain, &self.selectors);
         }
-        let mut variables: Variables = keys();
+        let mut variables: Variables = keys().clone();
         for (name, value) in [
             ("token1", "tok1"),
             ("token2", "tok2"),

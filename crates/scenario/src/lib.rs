@@ -12,6 +12,7 @@
 //! domain = "mail.acme.test"
 //! profile = "three-cname"          # a built-in profile, or "audit" with selectors = ["s1"]
 //! resolvers = ["127.0.0.53"]       # the default
+//! private_addresses = false        # do not ask servers at private and loopback addresses; true unless given
 //!
 //! [[zone]]
 //! apex = "acme.test"
@@ -65,7 +66,7 @@
 //! and bounce hosts. NS records in a zone's text take the place of those that would be added at their name.
 //!
 //! **Faults** ([`FaultKind`]): `servfail`, `refused`, `notimp`, `formerr`, `formerr_to_edns`, `timeout`, `slow`
-//! (`ms`), `not_authoritative`, `upward_referral`, `records` (this server has other `records`, of its first zone or
+//! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `records` (this server has other `records`, of its first zone or
 //! of `zone`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
 //! `garbage`, `foreign_records`, `mixed_case`.
 //!

@@ -14,12 +14,12 @@ pub fn now() -> Timestamp {
 }
 
 impl Scenario {
-    /// Asks the scenario's resolvers, and its name servers at their addresses as they are, private or not.
+    /// Asks the scenario's resolvers, and its name servers at their addresses as they are.
     pub fn policy(&self) -> inquiry::Policy {
         let resolvers = self.resolvers.iter().map(|&address| SocketAddr::new(address, 53)).collect();
         inquiry::Policy {
             loopback_port: 53,
-            private_addresses: true,
+            private_addresses: self.private_addresses,
             ..inquiry::Policy::for_resolvers(resolvers)
         }
     }

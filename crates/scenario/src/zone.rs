@@ -77,6 +77,11 @@ impl Zone {
         here().count() > 1 && here().any(|record| record.data.record_type() == RecordType::Cname)
     }
 
+    /// Whether the name itself has records.
+    pub fn has_records(&self, name: &DomainName) -> bool {
+        self.records.iter().any(|record| record.owner == *name)
+    }
+
     /// The records of a type at a name.
     fn at(&self, name: &DomainName, record_type: RecordType) -> Vec<Record> {
         let is_it = |record: &&Record| record.owner == *name && record.data.record_type() == record_type;
@@ -89,7 +94,11 @@ impl Zone {
             ancestor.is_at_or_below(&self.apex) && ancestor.label_count() > self.apex.label_count()
         };
         let cuts = name.ancestors().filter(below);
-        cuts.filter(|ancestor| !self.at(ancestor, RecordType::Ns).is_empty()).last()
+        let is_delegated = |ancestor: &DomainName| {
+            let mut records = self.records.iter();
+            records.any(|record| matches!(record.data, RecordData::Ns(_)) && record.owner == *ancestor)
+        };
+        cuts.filter(is_delegated).last()
     }
 
     /// A name exists where it or one below it has records (RFC 8020).

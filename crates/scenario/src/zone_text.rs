@@ -14,7 +14,7 @@ pub fn records(text: &str, apex: &DomainName) -> Vec<Record> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with(';'))
         .flat_map(ranges)
-        .map(|line| record(&line, apex, &keys))
+        .map(|line| record(&line, apex, keys))
         .collect()
 }
 

@@ -1,8 +1,9 @@
 //! Our own servers and resolvers on real sockets: what [`FakeDns::react`] says, as packets.
 
 use super::packet::{Query, Transport};
-use crate::fake_dns::FakeDns;
+use crate::{fake_dns::FakeDns, file::FaultKind};
 use std::{
+    collections::HashSet,
     io,
     net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
@@ -50,9 +51,15 @@ impl Running {
 
 async fn udp(socket: Arc<UdpSocket>, address: IpAddr, dns: Shared) {
     let mut buffer = [0; 4096];
+    let mut asked = HashSet::new();
     loop {
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
         let Some(query) = Query::parse(&buffer[..length]) else { continue };
+        let is_first = asked.insert(query.question.clone());
+        let reaction = dns.get().react(address, &query.question, query.checking_disabled);
+        if is_first && reaction.fault == Some(FaultKind::FirstLost) {
+            continue;
+        }
         let (socket, dns) = (Arc::clone(&socket), dns.get());
         tokio::spawn(async move {
             for packet in packets(&query, &dns, address, Transport::Udp).await {
