@@ -64,7 +64,7 @@ fn rdata(record: &RecordReport) -> String {
         }
         RecordData::Mx { preference, exchange } => format!("MX\t{preference} {}", exchange.absolute()),
         RecordData::Txt(text) => {
-            let strings: Vec<_> = text.strings().iter().map(|string| quoted(string)).collect();
+            let strings: Vec<_> = text.strings().map(quoted).collect();
             format!("TXT\t{}", strings.join(" "))
         }
         other => format!("{}\t{other}", other.record_type()),

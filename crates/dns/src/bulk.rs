@@ -4,11 +4,11 @@
 //! is open at a time; plans are taken from the input only as observations leave, so memory does not grow with their
 //! number. Observations come out in the order in which they are finished, not in that of the input.
 
-use crate::{Client, observe};
+use crate::{Client, client::Clock, observe::observe_by};
 use diagnosis::{Observation, Plan, inquiry::Policy};
 use futures_util::{Stream, StreamExt};
 use model::Timestamp;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How many plans are observed at once, and for how long each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +32,16 @@ pub fn bulk<'a>(
     client: &'a Client,
     plans: impl Stream<Item = Plan> + 'a,
     policy: &'a Policy,
-    clock: impl Fn() -> Timestamp + Clone + 'a,
+    clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     options: &BulkOptions,
 ) -> impl Stream<Item = (Plan, Observation)> + 'a {
     let deadline = options.deadline;
+    let clock: Clock = Arc::new(clock);
     plans
         .map(move |plan| {
-            let clock = clock.clone();
+            let clock = Arc::clone(&clock);
             async move {
-                let observation = observe(client, &plan, policy, clock, deadline).await;
+                let observation = observe_by(client, &plan, policy, clock, deadline).await;
                 (plan, observation)
             }
         })

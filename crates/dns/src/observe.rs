@@ -5,30 +5,21 @@
 //! was quicker. Bounded in rounds, in open questions and in time; a name server that stays silent is given up for
 //! the rest of the observation, so that one dead server costs its timeout about once.
 
-use crate::Client;
+use crate::{
+    Client,
+    client::{Clock, Silent},
+};
 use diagnosis::{
     Observation, Plan,
     inquiry::{self, Policy},
-    observation::{Ask, Exchange, Failure, Outcome},
+    observation::Exchange,
 };
-use futures_util::{StreamExt, stream};
 use model::Timestamp;
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::time::{Instant, timeout_at};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How many rounds an inquiry has at most; the longest honest one needs about half of them.
 const MAX_ROUNDS: usize = 12;
-
-/// How many questions of one observation are open at once: few enough not to look like an attack to one server.
-const CONCURRENT: usize = 48;
-
-/// After so many timeouts an address is not asked again in the same observation.
-const TIMEOUTS_ALLOWED: u32 = 2;
 
 /// Asks everything that the plan needs to know. Questions still open after `deadline` count as timed out; `clock`
 /// stamps each outcome.
@@ -38,11 +29,21 @@ pub async fn observe(
     client: &Client,
     plan: &Plan,
     policy: &Policy,
-    clock: impl Fn() -> Timestamp,
+    clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    deadline: Duration,
+) -> Observation {
+    observe_by(client, plan, policy, Arc::new(clock), deadline).await
+}
+
+pub(crate) async fn observe_by(
+    client: &Client,
+    plan: &Plan,
+    policy: &Policy,
+    clock: Clock,
     deadline: Duration,
 ) -> Observation {
     let ends = Instant::now() + deadline;
-    let silent = Silent::default();
+    let mut silent = Silent::new();
     let mut observation = Observation::default();
     let mut rounds = 0;
     loop {
@@ -57,55 +58,14 @@ pub async fn observe(
         }
         rounds += 1;
         let started = Instant::now();
-        let mut outcomes: Vec<Option<(Timestamp, Outcome)>> = vec![None; asks.len()];
-        // By index: a closure over borrowed asks would keep this future from being sent to another thread.
-        let mut open = stream::iter(0..asks.len())
-            .map(|index| {
-                let (ask, silent) = (&asks[index], &silent);
-                async move { (index, put(client, ask, policy, silent, ends).await) }
-            })
-            .buffer_unordered(CONCURRENT);
-        while let Some((index, outcome)) = open.next().await {
-            outcomes[index] = Some((clock(), outcome));
-        }
-        drop(open);
-        tracing::debug!(domain = %plan.domain, round = rounds, asks = asks.len(), took = ?started.elapsed(), "asked");
-        for (ask, outcome) in asks.into_iter().zip(outcomes) {
-            let (at, outcome) = outcome.unwrap_or_else(|| (clock(), Outcome::Failure(Failure::Timeout)));
-            observation.exchanges.push(Exchange { ask, at, outcome });
-        }
-    }
-}
-
-async fn put(client: &Client, ask: &Ask, policy: &Policy, silent: &Silent, ends: Instant) -> Outcome {
-    let address = ask.server.address();
-    if Instant::now() >= ends || silent.is_given_up(address) {
-        return Outcome::Failure(Failure::Timeout);
-    }
-    match timeout_at(ends, client.ask(ask, policy)).await {
-        Ok(outcome) => {
-            if outcome == Outcome::Failure(Failure::Timeout) {
-                silent.timed_out(address);
-            }
-            outcome
-        }
-        // Our own deadline says nothing of the server.
-        Err(_) => Outcome::Failure(Failure::Timeout),
-    }
-}
-
-/// How often each address has timed out.
-#[derive(Default)]
-struct Silent(Mutex<HashMap<SocketAddr, u32>>);
-
-impl Silent {
-    fn is_given_up(&self, address: SocketAddr) -> bool {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&address).is_some_and(|&count| count >= TIMEOUTS_ALLOWED)
-    }
-
-    fn timed_out(&self, address: SocketAddr) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(address).or_default() += 1;
+        let count = asks.len();
+        let asks = Arc::new(asks);
+        let finished = client
+            .ask_all(Arc::clone(&asks), policy.private_addresses, Arc::clone(&clock), silent, Some(ends))
+            .await;
+        silent = finished.silent;
+        tracing::debug!(domain = %plan.domain, round = rounds, asks = count, took = ?started.elapsed(), "asked");
+        let exchanges = Arc::unwrap_or_clone(asks).into_iter().zip(finished.outcomes);
+        observation.exchanges.extend(exchanges.map(|(ask, (at, outcome))| Exchange { ask, at, outcome }));
     }
 }

@@ -6,21 +6,14 @@
 //!
 //! A record whose data is damaged is left out; a message whose framing is damaged is an error, since what follows
 //! the damage is unknown. Nothing here knows sockets or retries.
+//!
+//! The codec is our own since the client's cost is mostly made here: names become [`DomainName`]s in one step, and
+//! the name that was asked for, which nearly every answer repeats, is not made again. The tests compare it with the
+//! codec of the `domain` crate, octet by octet and on damaged messages.
 
-use crate::name;
 use diagnosis::observation::{ExtendedError, Question, Rcode, Reply};
-use domain::{
-    base::{
-        Message, MessageBuilder, Rtype, StaticCompressor,
-        iana::{Class, Opcode},
-        message::RecordSection,
-        name::ToName,
-        rdata::{ParseRecordData, UnknownRecordData},
-        record::ParsedRecord,
-    },
-    rdata::{A, Aaaa, Cname, Mx, Ns, Ptr, Soa, Txt},
-};
-use model::{Record, RecordData, RecordType, TxtData};
+use model::{DomainName, Record, RecordData, RecordType, TxtData};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The largest UDP payload we offer and send: fits IPv6's smallest MTU unfragmented (DNS Flag Day 2020).
 pub const UDP_PAYLOAD: u16 = 1232;
@@ -30,6 +23,12 @@ pub const MAX_RECORDS: usize = 512;
 
 /// How much of an extended error's text is kept, in characters.
 const MAX_ERROR_TEXT: usize = 200;
+
+const HEADER: usize = 12;
+const CLASS_IN: u16 = 1;
+const TYPE_OPT: u16 = 41;
+/// The option code of an extended error (RFC 8914 §2).
+const OPTION_EXTENDED_ERROR: u16 = 15;
 
 /// A question on its way.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +57,7 @@ pub struct Response {
 /// The question cannot be written as a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the name {0} does not fit into a DNS message")]
-pub struct EncodeError(pub model::DomainName);
+pub struct EncodeError(pub DomainName);
 
 /// Why octets are no response to a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,144 +73,365 @@ pub enum DecodeError {
 impl Query<'_> {
     /// The octets of the message.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let too_long = || EncodeError(self.question.name.clone());
-        let name = name::to_wire(&self.question.name).ok_or_else(too_long)?;
-        let rtype = Rtype::from_int(self.question.record_type.code());
-        let mut builder = MessageBuilder::from_target(StaticCompressor::new(Vec::with_capacity(64)))
-            .map_err(|_| too_long())?;
-        let header = builder.header_mut();
-        header.set_id(self.id);
-        header.set_rd(self.recursion_desired);
-        header.set_cd(self.checking_disabled);
-        let mut section = builder.question();
-        section.push((name, rtype)).map_err(|_| too_long())?;
-        let mut additional = section.additional();
+        let mut packet = Vec::with_capacity(64);
+        self.encode_into(&mut packet)?;
+        Ok(packet)
+    }
+
+    /// Puts the octets of the message in the place of what is in the buffer.
+    pub fn encode_into(&self, packet: &mut Vec<u8>) -> Result<(), EncodeError> {
+        packet.clear();
+        packet.extend_from_slice(&self.id.to_be_bytes());
+        packet.push(u8::from(self.recursion_desired));
+        packet.push(u8::from(self.checking_disabled) << 4);
+        packet.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(self.edns)]);
+        self.push_question(packet)?;
         if self.edns {
-            additional
-                .opt(|opt| {
-                    opt.set_udp_payload_size(UDP_PAYLOAD);
-                    Ok(())
-                })
-                .map_err(|_| too_long())?;
+            packet.push(0);
+            packet.extend_from_slice(&TYPE_OPT.to_be_bytes());
+            packet.extend_from_slice(&UDP_PAYLOAD.to_be_bytes());
+            packet.extend_from_slice(&[0; 6]);
         }
-        Ok(additional.finish().into_target())
+        Ok(())
+    }
+
+    fn push_question(&self, packet: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = packet.len();
+        if !self.question.name.push_wire(packet) || packet.len() - start > MAX_NAME {
+            return Err(EncodeError(self.question.name.clone()));
+        }
+        packet.extend_from_slice(&self.question.record_type.code().to_be_bytes());
+        packet.extend_from_slice(&CLASS_IN.to_be_bytes());
+        Ok(())
     }
 
     /// Reads the response to this query.
     pub fn decode(&self, octets: &[u8]) -> Result<Response, DecodeError> {
-        let message =
-            Message::from_slice(octets).map_err(|_| DecodeError::Mismatch("it is shorter than a header"))?;
-        self.check(message)?;
-        let header = message.header();
+        let mut question = Vec::with_capacity(64);
+        // A name that cannot be asked for is answered by nobody.
+        self.push_question(&mut question).map_err(|_| DecodeError::Mismatch("another question"))?;
+        self.decode_asked(&question, octets)
+    }
+
+    /// Reads the response to this query, of which the caller has still the packet that was sent.
+    pub(crate) fn decode_sent(&self, packet: &[u8], octets: &[u8]) -> Result<Response, DecodeError> {
+        let end = packet.len() - if self.edns { OPT_LENGTH } else { 0 };
+        self.decode_asked(packet.get(HEADER..end).unwrap_or_default(), octets)
+    }
+
+    fn decode_asked(&self, question: &[u8], octets: &[u8]) -> Result<Response, DecodeError> {
+        let header = Header::read(octets).ok_or(DecodeError::Mismatch("it is shorter than a header"))?;
+        let start = self.check(&header, question, octets)?;
+        let mut reader = Reader::new(octets, start, &self.question.name);
         let mut reply = Reply {
-            rcode: rcode(message.opt_rcode().to_int()),
-            authoritative: header.aa(),
-            authentic_data: header.ad(),
+            rcode: rcode(u16::from(header.flags[1] & 0x0f)),
+            authoritative: header.flags[0] & 0x04 != 0,
+            authentic_data: header.flags[1] & 0x20 != 0,
             ..Reply::default()
         };
-        if let Some(opt) = message.opt() {
-            reply.extended_error = opt.opt().extended_error().map(|error| ExtendedError {
-                code: error.code().to_int(),
-                text: printable(error.text_slice().unwrap_or_default()),
-            });
-        }
-        if header.tc() {
+        if header.flags[0] & 0x02 != 0 {
             // What arrived of the sections is not to be used (RFC 2181 §9).
+            let skipped = reader.skip(header.answers).and_then(|()| reader.skip(header.authorities));
+            if skipped.is_some() {
+                reader.read_opt(&header, &mut reply);
+            }
             return Ok(Response { reply, truncated: true });
         }
-        let damaged = |_| DecodeError::Damaged("its sections are cut off or malformed");
-        reply.answer = records(message.answer().map_err(damaged)?, MAX_RECORDS)?;
-        let room = MAX_RECORDS.saturating_sub(reply.answer.len());
-        reply.authority = records(message.authority().map_err(damaged)?, room)?;
+        reply.answer = reader.records(header.answers, MAX_RECORDS).ok_or(DAMAGED)?;
+        let room = MAX_RECORDS - reply.answer.len();
+        reply.authority = reader.records(header.authorities, room).ok_or(DAMAGED)?;
+        reader.read_opt(&header, &mut reply);
         Ok(Response { reply, truncated: false })
     }
 
-    /// Whether the message is a response to this query (RFC 5452 §9.1).
-    fn check(&self, message: &Message<[u8]>) -> Result<(), DecodeError> {
-        let header = message.header();
-        if header.id() != self.id {
+    /// Whether the message is a response to this query (RFC 5452 §9.1), and where its question ends.
+    fn check(&self, header: &Header, question: &[u8], octets: &[u8]) -> Result<usize, DecodeError> {
+        if header.id != self.id {
             return Err(DecodeError::Mismatch("another id"));
         }
-        if !header.qr() || header.opcode() != Opcode::QUERY {
+        // QR, and the opcode of a standard query.
+        if header.flags[0] & 0xf8 != 0x80 {
             return Err(DecodeError::Mismatch("it is not a response to a query"));
         }
         // Servers that could not read the query send its id back, and nothing else.
-        let refused = rcode(u16::from(header.rcode().to_int()));
-        if message.header_counts().qdcount() == 0 && !matches!(refused, Rcode::NoError | Rcode::NxDomain) {
-            return Ok(());
+        if header.questions == 0 && !matches!(header.flags[1] & 0x0f, 0 | 3) {
+            return Ok(HEADER);
         }
-        let question = message.sole_question().map_err(|_| DecodeError::Mismatch("no single question"))?;
-        let same_name = name::to_wire(&self.question.name).is_some_and(|name| name.name_eq(question.qname()));
-        let same_type = question.qtype().to_int() == self.question.record_type.code();
-        if same_name && same_type && question.qclass() == Class::IN {
-            Ok(())
-        } else {
-            Err(DecodeError::Mismatch("another question"))
+        if header.questions != 1 {
+            return Err(DecodeError::Mismatch("no single question"));
+        }
+        let end = HEADER + question.len();
+        let theirs = octets.get(HEADER..end).and_then(<[u8]>::split_last_chunk::<4>);
+        let ours = question.split_last_chunk::<4>();
+        match (theirs, ours) {
+            // The octets with lengths are below the letters: ignoring case in all of it compares names (RFC 4343).
+            (Some((their_name, their_type)), Some((name, of_type)))
+                if their_type == of_type && their_name.eq_ignore_ascii_case(name) =>
+            {
+                Ok(end)
+            }
+            _ => Err(DecodeError::Mismatch("another question")),
+        }
+    }
+}
+
+const DAMAGED: DecodeError = DecodeError::Damaged("a record is cut off or malformed");
+
+/// The longest name on the wire, in octets (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 255;
+
+/// Of an OPT record without options.
+const OPT_LENGTH: usize = 11;
+
+struct Header {
+    id: u16,
+    flags: [u8; 2],
+    questions: u16,
+    answers: u16,
+    authorities: u16,
+    additionals: u16,
+}
+
+impl Header {
+    fn read(octets: &[u8]) -> Option<Self> {
+        let header: &[u8; HEADER] = octets.first_chunk()?;
+        let number = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        Some(Self {
+            id: number(0),
+            flags: [header[2], header[3]],
+            questions: number(4),
+            answers: number(6),
+            authorities: number(8),
+            additionals: number(10),
+        })
+    }
+}
+
+/// Goes through a message's records.
+struct Reader<'a> {
+    octets: &'a [u8],
+    at: usize,
+    /// Names made before, by where they start: messages repeat them by pointer.
+    known: [Option<(usize, DomainName)>; KNOWN],
+    next_known: usize,
+}
+
+const KNOWN: usize = 4;
+
+/// The fixed part of a record, and where its data is.
+struct Framed {
+    /// Where its owner starts.
+    owner: usize,
+    record_type: u16,
+    class: u16,
+    ttl: u32,
+    data: std::ops::Range<usize>,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts behind the question, which has been compared with the name that was asked for.
+    fn new(octets: &'a [u8], at: usize, asked: &DomainName) -> Self {
+        let asked = (at > HEADER).then(|| (HEADER, asked.clone()));
+        Self { octets, at, known: [asked, None, None, None], next_known: 1 }
+    }
+
+    fn u16_at(&self, at: usize) -> Option<u16> {
+        self.octets.get(at..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
+    }
+
+    fn u32_at(&self, at: usize) -> Option<u32> {
+        self.octets.get(at..)?.first_chunk().map(|octets| u32::from_be_bytes(*octets))
+    }
+
+    /// The frame of the next record; `None` when it is cut off or its owner is no name.
+    fn frame(&mut self) -> Option<Framed> {
+        let owner = self.at;
+        let fixed = Labels::check(self.octets, owner)?;
+        let length = usize::from(self.u16_at(fixed + 8)?);
+        let data = fixed + 10..fixed + 10 + length;
+        self.octets.get(data.clone())?;
+        self.at = data.end;
+        Some(Framed {
+            owner,
+            record_type: self.u16_at(fixed)?,
+            class: self.u16_at(fixed + 2)?,
+            ttl: self.u32_at(fixed + 4)?,
+            data,
+        })
+    }
+
+    fn skip(&mut self, count: u16) -> Option<()> {
+        (0..count).try_for_each(|_| self.frame().map(drop))
+    }
+
+    fn records(&mut self, count: u16, room: usize) -> Option<Vec<Record>> {
+        // The count is a stranger's: it reserves nothing that did not come.
+        let fit = (self.octets.len() - self.at) / 11;
+        let mut records = Vec::with_capacity(usize::from(count).min(room).min(fit));
+        for _ in 0..count {
+            let frame = self.frame()?;
+            if records.len() < room
+                && frame.class == CLASS_IN
+                && frame.record_type != TYPE_OPT
+                && let Some(record) = self.record(&frame)
+            {
+                records.push(record);
+            }
+        }
+        Some(records)
+    }
+
+    /// One record, or `None` when its data is damaged.
+    fn record(&mut self, frame: &Framed) -> Option<Record> {
+        let data = self.data(frame)?;
+        Some(Record {
+            owner: self.name(frame.owner)?,
+            // RFC 2181 §8: a TTL with the highest bit set counts as zero.
+            ttl: if frame.ttl > i32::MAX.unsigned_abs() { 0 } else { frame.ttl },
+            data,
+        })
+    }
+
+    fn data(&mut self, frame: &Framed) -> Option<RecordData> {
+        let start = frame.data.start;
+        let octets = &self.octets[frame.data.clone()];
+        Some(match RecordType::from_code(frame.record_type) {
+            RecordType::A => RecordData::A(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
+            RecordType::Aaaa => RecordData::Aaaa(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
+            RecordType::Cname => RecordData::Cname(self.whole_name(start, frame)?),
+            RecordType::Ns => RecordData::Ns(self.whole_name(start, frame)?),
+            RecordType::Ptr => RecordData::Ptr(self.whole_name(start, frame)?),
+            RecordType::Mx => {
+                let preference = u16::from_be_bytes(*octets.first_chunk()?);
+                RecordData::Mx { preference, exchange: self.whole_name(start + 2, frame)? }
+            }
+            RecordType::Txt => RecordData::Txt(TxtData::from_wire(octets)?),
+            RecordType::Soa => RecordData::Soa(self.soa(frame)?),
+            other @ (RecordType::Srv | RecordType::Caa | RecordType::Other(_)) => {
+                RecordData::Other { code: other.code(), octets: octets.to_vec() }
+            }
+        })
+    }
+
+    fn soa(&mut self, frame: &Framed) -> Option<model::Soa> {
+        let rname_at = Labels::check(self.octets, frame.data.start)?;
+        let numbers = Labels::check(self.octets, rname_at)?;
+        if numbers + 20 != frame.data.end {
+            return None;
+        }
+        Some(model::Soa {
+            mname: self.name(frame.data.start)?,
+            rname: self.name(rname_at)?,
+            serial: self.u32_at(numbers)?,
+            refresh: self.u32_at(numbers + 4)?,
+            retry: self.u32_at(numbers + 8)?,
+            expire: self.u32_at(numbers + 12)?,
+            minimum: self.u32_at(numbers + 16)?,
+        })
+    }
+
+    /// A name that ends where the record's data ends.
+    fn whole_name(&mut self, at: usize, frame: &Framed) -> Option<DomainName> {
+        (Labels::check(self.octets, at)? == frame.data.end).then(|| self.name(at))?
+    }
+
+    /// The name at a place, lower-cased, octets that no host name may have escaped.
+    fn name(&mut self, at: usize) -> Option<DomainName> {
+        let at = match self.u16_at(at) {
+            // A pointer in front of all labels leads to where the name was spelled out.
+            Some(word) if word >= 0xc000 => usize::from(word & 0x3fff),
+            _ => at,
+        };
+        if let Some((_, name)) = self.known.iter().flatten().find(|(start, _)| *start == at) {
+            return Some(name.clone());
+        }
+        let name = DomainName::from_labels(Labels { octets: self.octets, at })?;
+        self.known[self.next_known] = Some((at, name.clone()));
+        // The first place stays with the name that was asked for.
+        self.next_known = self.next_known % (KNOWN - 1) + 1;
+        Some(name)
+    }
+
+    /// Response code and extended error of the additional section. What is damaged there is not missed.
+    fn read_opt(&mut self, header: &Header, reply: &mut Reply) {
+        for _ in 0..header.additionals {
+            let Some(frame) = self.frame() else { return };
+            if frame.record_type == TYPE_OPT {
+                // RFC 6891 §6.1.3: the upper eight bits of the response code.
+                let upper = u16::try_from(frame.ttl >> 24).unwrap_or_default();
+                reply.rcode = rcode((upper << 4) | u16::from(header.flags[1] & 0x0f));
+                reply.extended_error = extended_error(&self.octets[frame.data]);
+                return;
+            }
         }
     }
 }
 
-fn records(section: RecordSection<'_, [u8]>, room: usize) -> Result<Vec<Record>, DecodeError> {
-    let mut records = Vec::new();
-    for parsed in section {
-        let parsed = parsed.map_err(|_| DecodeError::Damaged("a record is cut off or malformed"))?;
-        if records.len() < room
-            && parsed.class() == Class::IN
-            && let Some(record) = record(&parsed)
-        {
-            records.push(record);
+/// The first extended error among the options of an OPT record (RFC 8914 §2).
+fn extended_error(options: &[u8]) -> Option<ExtendedError> {
+    let mut rest = options;
+    while let Some((head, behind)) = rest.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let (value, behind) = behind.split_at_checked(length)?;
+        if u16::from_be_bytes([head[0], head[1]]) == OPTION_EXTENDED_ERROR {
+            let (code, text) = value.split_first_chunk()?;
+            return Some(ExtendedError { code: u16::from_be_bytes(*code), text: printable(text) });
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// The labels of a name that [`Labels::check`] has gone through.
+struct Labels<'a> {
+    octets: &'a [u8],
+    at: usize,
+}
+
+impl Labels<'_> {
+    /// Where the name that starts at `start` ends in place. `None` when it is cut off, has a label of an unknown
+    /// kind, is longer than 255 octets, or points anywhere but further back each time.
+    fn check(octets: &[u8], start: usize) -> Option<usize> {
+        let (mut at, mut length, mut lowest) = (start, 1, start);
+        let mut end = None;
+        loop {
+            match *octets.get(at)? {
+                0 => return Some(end.unwrap_or(at + 1)),
+                label @ 1..=63 => {
+                    length += usize::from(label) + 1;
+                    if length > MAX_NAME {
+                        return None;
+                    }
+                    at += usize::from(label) + 1;
+                }
+                high @ 0xc0..=0xff => {
+                    let target = usize::from(u16::from_be_bytes([high & 0x3f, *octets.get(at + 1)?]));
+                    end = end.or(Some(at + 2));
+                    if target >= lowest {
+                        return None;
+                    }
+                    lowest = target;
+                    at = target;
+                }
+                _ => return None,
+            }
         }
     }
-    Ok(records)
 }
 
-/// One record, or `None` when its data is damaged.
-fn record(parsed: &ParsedRecord<'_, [u8]>) -> Option<Record> {
-    let ttl = parsed.ttl().as_secs();
-    Some(Record {
-        owner: name::from_wire(&parsed.owner())?,
-        // RFC 2181 §8: a TTL with the highest bit set counts as zero.
-        ttl: if ttl > i32::MAX.unsigned_abs() { 0 } else { ttl },
-        data: data(parsed)?,
-    })
-}
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
 
-fn data(parsed: &ParsedRecord<'_, [u8]>) -> Option<RecordData> {
-    Some(match RecordType::from_code(parsed.rtype().to_int()) {
-        RecordType::A => RecordData::A(read::<A>(parsed)?.addr()),
-        RecordType::Aaaa => RecordData::Aaaa(read::<Aaaa>(parsed)?.addr()),
-        RecordType::Cname => RecordData::Cname(name::from_wire(read::<Cname<_>>(parsed)?.cname())?),
-        RecordType::Ns => RecordData::Ns(name::from_wire(read::<Ns<_>>(parsed)?.nsdname())?),
-        RecordType::Ptr => RecordData::Ptr(name::from_wire(read::<Ptr<_>>(parsed)?.ptrdname())?),
-        RecordType::Mx => {
-            let mx = read::<Mx<_>>(parsed)?;
-            RecordData::Mx { preference: mx.preference(), exchange: name::from_wire(mx.exchange())? }
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // Pointers only lead back (see `check`), so this ends.
+        while let [high @ 0xc0..=0xff, low, ..] = *self.octets.get(self.at..)? {
+            self.at = usize::from(u16::from_be_bytes([high & 0x3f, low]));
         }
-        RecordType::Txt => {
-            let txt = read::<Txt<_>>(parsed)?;
-            RecordData::Txt(TxtData::from_strings(txt.iter().map(<[u8]>::to_vec).collect()))
-        }
-        RecordType::Soa => {
-            let soa = read::<Soa<_>>(parsed)?;
-            RecordData::Soa(model::Soa {
-                mname: name::from_wire(soa.mname())?,
-                rname: name::from_wire(soa.rname())?,
-                serial: soa.serial().into_int(),
-                refresh: soa.refresh().as_secs(),
-                retry: soa.retry().as_secs(),
-                expire: soa.expire().as_secs(),
-                minimum: soa.minimum().as_secs(),
-            })
-        }
-        other @ (RecordType::Srv | RecordType::Caa | RecordType::Other(_)) => RecordData::Other {
-            code: other.code(),
-            octets: read::<UnknownRecordData<_>>(parsed)?.data().to_vec(),
-        },
-    })
-}
-
-fn read<'a, D: ParseRecordData<'a, [u8]>>(parsed: &ParsedRecord<'a, [u8]>) -> Option<D> {
-    Some(parsed.to_record::<D>().ok()??.into_data())
+        let (&length, behind) = self.octets.get(self.at..)?.split_first()?;
+        let label = behind.get(..usize::from(length)).filter(|label| !label.is_empty())?;
+        self.at += label.len() + 1;
+        Some(label)
+    }
 }
 
 fn rcode(code: u16) -> Rcode {

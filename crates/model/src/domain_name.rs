@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
-    fmt::{self, Write},
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
     str::FromStr,
+    sync::{Arc, LazyLock},
 };
 
 /// A fully qualified domain name in presentation form: lower case, A-labels, no final dot; the root is empty.
@@ -12,8 +15,18 @@ use std::{
 /// Names seen in DNS answers go through [`DomainName::from_labels`], which keeps octets that no host name may
 /// have as `\DDD` escapes (RFC 1035 §5.1), so that nothing observed is lost or mistaken for something else.
 /// Names compare without case because they are stored in lower case (RFC 4343).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct DomainName(String);
+///
+/// A clone shares the text, and so does a name's parent: an observation holds each name dozens of times.
+#[derive(Clone)]
+pub struct DomainName {
+    /// This name, and maybe labels in front of it.
+    text: Arc<str>,
+    /// Where this name starts.
+    start: u16,
+}
+
+/// The root's text, so that no root allocates.
+static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
 
 /// Why a text is not a domain name. Positions and lengths are in octets of the A-label form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +78,11 @@ pub enum DomainNameError {
 impl DomainName {
     /// The root of the DNS.
     pub fn root() -> Self {
-        Self(String::new())
+        Self { text: Arc::clone(&EMPTY), start: 0 }
+    }
+
+    fn of_text(text: &str) -> Self {
+        if text.is_empty() { Self::root() } else { Self { text: Arc::from(text), start: 0 } }
     }
 
     /// Parses what a person or a program wrote: trims white space and one final dot, lowers the case and turns
@@ -86,12 +103,13 @@ impl DomainName {
         let plain = text.is_ascii() && !text.to_ascii_lowercase().contains("xn--");
         let ascii = if plain { text.to_ascii_lowercase() } else { to_a_labels(text)? };
         check_text(&ascii, text)?;
-        Ok(Self(ascii))
+        Ok(Self::of_text(&ascii))
     }
 
     /// Builds the name from the labels of a DNS message. Returns `None` when it is longer than RFC 1035 allows.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
-        let mut text = String::new();
+        // A name of octets that need no escape fits; longer ones move to the heap.
+        let mut text = Text { short: [0; 256], length: 0, long: Vec::new() };
         let mut wire = 1;
         for label in labels {
             if label.is_empty() {
@@ -102,39 +120,61 @@ impl DomainName {
                 return None;
             }
             if !text.is_empty() {
-                text.push('.');
+                text.push(b'.');
             }
             for &octet in label {
                 match octet {
-                    b'A'..=b'Z' => text.push(octet.to_ascii_lowercase() as char),
                     b'.' | b'\\' | b'"' | 0..=32 | 127..=255 => {
-                        let _ = write!(text, "\\{octet:03}");
+                        text.push(b'\\');
+                        for digit in [octet / 100, octet / 10 % 10, octet % 10] {
+                            text.push(b'0' + digit);
+                        }
                     }
-                    _ => text.push(octet as char),
+                    _ => text.push(octet.to_ascii_lowercase()),
                 }
             }
         }
-        Some(Self(text))
+        std::str::from_utf8(text.as_bytes()).ok().map(Self::of_text)
+    }
+
+    /// Appends the name in wire format, escapes undone (RFC 1035 §3.1). Whether it could be written: a label of more
+    /// than 63 octets cannot.
+    pub fn push_wire(&self, out: &mut Vec<u8>) -> bool {
+        for label in self.labels() {
+            let length_at = out.len();
+            out.push(0);
+            if label.contains('\\') {
+                out.extend(unescape(label));
+            } else {
+                out.extend_from_slice(label.as_bytes());
+            }
+            match u8::try_from(out.len() - length_at - 1) {
+                Ok(length @ 1..=63) => out[length_at] = length,
+                _ => return false,
+            }
+        }
+        out.push(0);
+        true
     }
 
     /// The name without a final dot; empty for the root.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text[usize::from(self.start)..]
     }
 
     /// The name with its final dot, as zone files want it.
     pub fn absolute(&self) -> String {
-        format!("{}.", self.0)
+        format!("{}.", self.as_str())
     }
 
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
-        self.0.is_empty()
+        self.as_str().is_empty()
     }
 
     /// The labels, leftmost first; none for the root. Escapes are not undone.
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.split('.').filter(|label| !label.is_empty())
+        self.as_str().split('.').filter(|label| !label.is_empty())
     }
 
     /// The octets of each label, leftmost first, with escapes undone.
@@ -152,7 +192,13 @@ impl DomainName {
         if self.is_root() {
             return None;
         }
-        Some(Self(self.0.split_once('.').map_or_else(String::new, |(_, rest)| rest.to_owned())))
+        let parent = self.as_str().find('.').map(|dot| usize::from(self.start) + dot + 1);
+        // A name in text has 1,016 octets at the most (every octet of 254 escaped): its positions fit.
+        Some(
+            parent
+                .and_then(|start| u16::try_from(start).ok())
+                .map_or_else(Self::root, |start| Self { text: Arc::clone(&self.text), start }),
+        )
     }
 
     /// This name and all above it, nearest first, without the root.
@@ -170,9 +216,10 @@ impl DomainName {
         if other.is_root() {
             return !self.is_root();
         }
-        self.0.len() > other.0.len()
-            && self.0.ends_with(&other.0)
-            && self.0.as_bytes()[self.0.len() - other.0.len() - 1] == b'.'
+        let (name, other) = (self.as_str(), other.as_str());
+        name.len() > other.len()
+            && name.ends_with(other)
+            && name.as_bytes()[name.len() - other.len() - 1] == b'.'
     }
 
     /// The labels in front of `zone`, as a DNS host's panel wants them: `@` at the apex, `None` outside of it.
@@ -181,9 +228,10 @@ impl DomainName {
             return Some("@".to_owned());
         }
         if zone.is_root() {
-            return Some(self.0.clone());
+            return Some(self.as_str().to_owned());
         }
-        self.is_below(zone).then(|| self.0[..self.0.len() - zone.0.len() - 1].to_owned())
+        let name = self.as_str();
+        self.is_below(zone).then(|| name[..name.len() - zone.as_str().len() - 1].to_owned())
     }
 
     /// Puts a prefix of one or more labels in front. Errors when the prefix is not a name or the whole is too long.
@@ -191,22 +239,51 @@ impl DomainName {
         if self.is_root() {
             return Self::parse(prefix);
         }
-        let whole = format!("{prefix}.{}", self.0);
+        let whole = format!("{prefix}.{}", self.as_str());
         // The part behind the prefix may hold escapes, which people cannot type; only the prefix is judged.
         let prefix = Self::parse(prefix)?;
         if whole.len() > 253 {
             return Err(DomainNameError::TooLong(whole.len()));
         }
-        Ok(Self(format!("{}.{}", prefix.0, self.0)))
+        Ok(Self::of_text(&format!("{}.{}", prefix.as_str(), self.as_str())))
     }
 
     /// The name with U-labels, for people; the A-label form where a label does not survive the way back.
     pub fn to_unicode(&self) -> String {
-        if !self.0.contains("xn--") {
-            return self.0.clone();
+        if !self.as_str().contains("xn--") {
+            return self.as_str().to_owned();
         }
-        let (unicode, result) = idna::domain_to_unicode(&self.0);
-        if result.is_ok() { unicode } else { self.0.clone() }
+        let (unicode, result) = idna::domain_to_unicode(self.as_str());
+        if result.is_ok() { unicode } else { self.as_str().to_owned() }
+    }
+}
+
+/// Text in the making, on the stack as long as it is short.
+struct Text {
+    short: [u8; 256],
+    length: usize,
+    long: Vec<u8>,
+}
+
+impl Text {
+    fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn push(&mut self, octet: u8) {
+        if let Some(place) = self.short.get_mut(self.length) {
+            *place = octet;
+        } else {
+            if self.long.is_empty() {
+                self.long.extend_from_slice(&self.short);
+            }
+            self.long.push(octet);
+        }
+        self.length += 1;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.length] } else { &self.long }
     }
 }
 
@@ -297,7 +374,39 @@ fn unescape(label: &str) -> Vec<u8> {
 
 impl fmt::Display for DomainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_root() { "." } else { &self.0 })
+        f.write_str(if self.is_root() { "." } else { self.as_str() })
+    }
+}
+
+impl Default for DomainName {
+    fn default() -> Self {
+        Self::root()
+    }
+}
+
+impl PartialEq for DomainName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for DomainName {}
+
+impl Hash for DomainName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Ord for DomainName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for DomainName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -389,6 +498,12 @@ mod tests {
         let name = DomainName::from_labels([b"a.b\"".as_slice(), b"Ex\xffample", b"com"]).unwrap();
         assert_eq!(name.as_str(), "a\\046b\\034.ex\\255ample.com");
         assert_eq!(name.wire_labels()[0], b"a.b\"");
+        let mut wire = Vec::new();
+        assert!(name.push_wire(&mut wire));
+        assert_eq!(wire, b"\x04a.b\"\x08ex\xffample\x03com\0");
+        let longest = DomainName::from_labels([[0_u8; 63].as_slice(), &[0; 63], &[0; 63], &[0; 61]]).unwrap();
+        assert_eq!(longest.as_str().len(), 250 * 4 + 3);
+        assert_eq!(longest.parent().unwrap().wire_labels().concat(), [0; 187]);
         let json = serde_json::to_string(&name).unwrap();
         assert_eq!(serde_json::from_str::<DomainName>(&json).unwrap(), name);
         assert_eq!(serde_json::from_str::<DomainName>("\".\"").unwrap(), DomainName::root());

@@ -3,9 +3,11 @@
 use crate::{Caa, DomainName, Srv};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
+    cmp::Ordering,
     fmt::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
+    sync::Arc,
 };
 
 /// A record type; types we do not name keep their number (RFC 3597).
@@ -131,48 +133,102 @@ impl<'de> Deserialize<'de> for RecordType {
     }
 }
 
-/// The character strings of one TXT record, in their order, each at most 255 octets on the wire.
+/// The character strings of one TXT record, in their order, each at most 255 octets.
 ///
 /// In JSON each string is text with octets outside of printable ASCII, and the backslash, as `\DDD`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TxtData(Vec<Vec<u8>>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TxtData(
+    /// As on the wire: an octet with the length in front of each string. Clones share it.
+    Arc<[u8]>,
+);
 
 impl TxtData {
-    /// One TXT record from its character strings.
-    pub fn from_strings(strings: Vec<Vec<u8>>) -> Self {
-        Self(strings)
+    /// One TXT record from its character strings; those past 255 octets are split.
+    pub fn from_strings(strings: &[impl AsRef<[u8]>]) -> Self {
+        let mut octets = Vec::new();
+        for string in strings {
+            let string = string.as_ref();
+            if string.is_empty() {
+                octets.push(0);
+            }
+            for part in string.chunks(MAX_STRING) {
+                octets.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
+                octets.extend_from_slice(part);
+            }
+        }
+        Self(Arc::from(octets))
     }
 
     /// Splits a text into strings of at most 255 octets, as a DNS host has to (RFC 1035 §3.3).
     pub fn from_text(text: &str) -> Self {
-        if text.is_empty() {
-            return Self(vec![Vec::new()]);
+        Self::from_strings(&[text])
+    }
+
+    /// One TXT record from its data on the wire (RFC 1035 §3.3.14). `None` when it does not consist of one or more
+    /// whole strings.
+    pub fn from_wire(octets: &[u8]) -> Option<Self> {
+        let mut rest = octets;
+        while let Some((&length, behind)) = rest.split_first() {
+            rest = behind.get(usize::from(length)..)?;
         }
-        Self(text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect())
+        (!octets.is_empty()).then(|| Self(Arc::from(octets)))
+    }
+
+    /// The data as it is on the wire.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
     }
 
     /// The character strings.
-    pub fn strings(&self) -> &[Vec<u8>] {
-        &self.0
+    pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (&length, behind) = rest.split_first()?;
+            let (string, behind) = behind.split_at_checked(usize::from(length))?;
+            rest = behind;
+            Some(string)
+        })
     }
 
     /// The strings joined with nothing between them (RFC 7208 §3.3, RFC 6376 §3.6.2.2), bytes that are not UTF-8
     /// replaced.
     pub fn joined(&self) -> String {
-        String::from_utf8_lossy(&self.0.concat()).into_owned()
+        let mut octets = Vec::with_capacity(self.0.len());
+        for string in self.strings() {
+            octets.extend_from_slice(string);
+        }
+        String::from_utf8(octets)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+}
+
+/// The longest character string (RFC 1035 §3.3).
+const MAX_STRING: usize = 255;
+
+impl Ord for TxtData {
+    /// String by string, as text sorts: the length octets take no part.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.strings().cmp(other.strings())
+    }
+}
+
+impl PartialOrd for TxtData {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl Serialize for TxtData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|string| escape_octets(string)))
+        serializer.collect_seq(self.strings().map(escape_octets))
     }
 }
 
 impl<'de> Deserialize<'de> for TxtData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let strings = Vec::<String>::deserialize(deserializer)?;
-        Ok(Self(strings.iter().map(|string| unescape_octets(string)).collect()))
+        let strings: Vec<Vec<u8>> = strings.iter().map(|string| unescape_octets(string)).collect();
+        Ok(Self::from_strings(&strings))
     }
 }
 
@@ -325,11 +381,15 @@ mod tests {
 
     #[test]
     fn txt_is_joined_without_spaces_and_survives_json() {
-        let txt = TxtData::from_strings(vec![b"v=spf1 ".to_vec(), b"a\\\xff\"".to_vec()]);
+        let txt = TxtData::from_strings(&[b"v=spf1 ".as_slice(), b"a\\\xff\""]);
         assert_eq!(txt.joined(), "v=spf1 a\\\u{fffd}\"");
         let json = serde_json::to_string(&txt).unwrap();
         assert_eq!(serde_json::from_str::<TxtData>(&json).unwrap(), txt);
-        assert_eq!(TxtData::from_text(&"x".repeat(300)).strings().len(), 2);
+        assert_eq!(TxtData::from_text(&"x".repeat(300)).strings().count(), 2);
+        assert_eq!(TxtData::from_text("").strings().collect::<Vec<_>>(), [b""]);
+        assert_eq!(TxtData::from_wire(b"\x01a\x00\x02bc").unwrap().joined(), "abc");
+        assert_eq!((TxtData::from_wire(b""), TxtData::from_wire(b"\x02a")), (None, None));
+        assert!(TxtData::from_text("b") > TxtData::from_text("aaa"), "sorted as text");
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn record(line: &str, apex: &DomainName, keys: &BTreeMap<String, String>) -> Rec
             let (preference, exchange) = value.split_once(' ').unwrap();
             RecordData::Mx { preference: preference.parse().unwrap(), exchange: name(exchange.trim()) }
         }
-        "TXT" => RecordData::Txt(TxtData::from_strings(strings(value))),
+        "TXT" => RecordData::Txt(TxtData::from_strings(&strings(value))),
         // The type of SPF's first years (RFC 7208 §3.1), written as TXT is.
         "SPF" => RecordData::Other { code: 99, octets: character_strings(&strings(value)) },
         "CAA" => RecordData::Other { code: 257, octets: caa(value) },

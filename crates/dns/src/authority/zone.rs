@@ -139,9 +139,7 @@ fn record_data<O: AsRef<[u8]>, N: ToName>(data: &ZoneRecordData<O, N>) -> Option
         ZoneRecordData::Mx(mx) => {
             RecordData::Mx { preference: mx.preference(), exchange: zone_name(mx.exchange())? }
         }
-        ZoneRecordData::Txt(txt) => {
-            RecordData::Txt(TxtData::from_strings(txt.iter().map(<[u8]>::to_vec).collect()))
-        }
+        ZoneRecordData::Txt(txt) => RecordData::Txt(TxtData::from_strings(&txt.iter().collect::<Vec<_>>())),
         ZoneRecordData::Soa(soa) => RecordData::Soa(Soa {
             mname: zone_name(soa.mname())?,
             rname: zone_name(soa.rname())?,

@@ -6,7 +6,7 @@
 
 use super::zone::{Zone, ZoneError};
 use crate::name;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use domain::{
     base::{Name, Rtype, Serial, Ttl, name::ToName, rdata::UnknownRecordData},
     rdata::{A, Aaaa, Cname, Mx, Ns, Ptr, Soa, Txt, ZoneRecordData},
@@ -198,14 +198,7 @@ fn data(record: &Record) -> Result<Data, ZoneError> {
         )
         .into(),
         RecordData::Txt(text) => {
-            let mut octets = BytesMut::new();
-            for string in text.strings() {
-                let length = u8::try_from(string.len())
-                    .map_err(|_| bad(record, "one of its strings is longer than 255 octets"))?;
-                octets.extend_from_slice(&[length]);
-                octets.extend_from_slice(string);
-            }
-            let txt = Txt::from_octets(octets.freeze())
+            let txt = Txt::from_octets(Bytes::copy_from_slice(text.as_wire()))
                 .map_err(|_| bad(record, "it has no string, or more than 65535 octets"))?;
             ZoneRecordData::Txt(txt)
         }

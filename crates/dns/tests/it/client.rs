@@ -44,7 +44,7 @@ async fn a_long_answer_comes_over_tcp() {
     let reply = reply(client().ask(&ask, &local_policy(vec![server.address])).await);
     assert!(reply.authoritative);
     let RecordData::Txt(txt) = &reply.answer[0].data else { panic!("{reply:?}") };
-    assert_eq!((txt.strings().len(), txt.joined().len()), (12, 3000));
+    assert_eq!((txt.strings().count(), txt.joined().len()), (12, 3000));
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ pub fn client() -> Client {
         tries: 2,
         tcp_timeout: Duration::from_secs(2),
         max_in_flight: 64,
+        ..ClientOptions::default()
     })
 }
 
@@ -86,6 +87,7 @@ pub fn impatient() -> Client {
         tries: 2,
         tcp_timeout: Duration::from_millis(300),
         max_in_flight: 64,
+        ..ClientOptions::default()
     })
 }
 

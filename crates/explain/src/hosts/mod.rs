@@ -251,7 +251,6 @@ impl Host {
 fn quoted(value: &str) -> String {
     TxtData::from_text(value)
         .strings()
-        .iter()
         .map(|string| {
             let text = String::from_utf8_lossy(string).replace('\\', "\\\\").replace('"', "\\\"");
             format!("\"{text}\"")

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn strings_are_joined_and_other_records_passed_by() {
-        let split = TxtData::from_strings(vec![b"v=spf1 ip4:192.0.2".to_vec(), b".1 -all".to_vec()]);
+        let split = TxtData::from_strings(&["v=spf1 ip4:192.0.2", ".1 -all"]);
         let other = TxtData::from_text("site-verification=1");
         assert_eq!(
             select(&[other.clone(), split.clone()]),

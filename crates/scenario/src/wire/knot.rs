@@ -84,7 +84,7 @@ fn line(record: &Record) -> String {
             soa.expire,
             soa.minimum
         ),
-        RecordData::Txt(text) => text.strings().iter().map(|string| quoted(string)).collect(),
+        RecordData::Txt(text) => text.strings().map(quoted).collect(),
         RecordData::Other { octets, .. } => {
             octets.iter().fold(format!("\\# {} ", octets.len()), |hex, octet| hex + &format!("{octet:02x}"))
         }

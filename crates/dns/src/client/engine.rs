@@ -1,0 +1,772 @@
+//! The task that owns the sockets: takes rounds of questions, sends, receives, repeats, gives up, and answers each
+//! round when the last of its questions has its outcome.
+//!
+//! A turn: wait for packets, rounds, the end of TCP exchanges or a point in time; handle all that is there; start
+//! waiting questions as far as window, rate and sockets allow; send. A question is in one of the places that
+//! [`Stage`] names, and every place is left by [`Engine::settle`] or by its round being stopped.
+
+use super::{
+    ClientOptions, Finished, Round, TIMEOUTS_ALLOWED,
+    batch::{self, Buffers},
+    port::{Link, Port, connect, readable},
+    tcp,
+};
+use crate::wire::{DecodeError, Query, Response};
+use diagnosis::{
+    inquiry::is_public,
+    observation::{Ask, Failure, Outcome, Rcode, Reply, Server},
+};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable, BoxFuture},
+    stream::FuturesUnordered,
+};
+use model::Timestamp;
+use slab::Slab;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep_until},
+};
+
+/// How many sockets are open to one server at a time, each on a port of its own.
+pub const PORTS: usize = 4;
+
+/// How many questions a socket takes before another one, on another port, takes its place.
+pub const USES: u32 = 256;
+
+/// How many sockets are open in all; a process may often have no more than 1024 files open.
+const MAX_PORTS: usize = 400;
+
+/// How many TCP connections are open in all.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a server may go unasked before its sockets are closed.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// No more rounds are taken on while so many questions wait.
+const MAX_WAITING: usize = 16_384;
+
+/// The extended response code of a server that does not know our EDNS version (RFC 6891 §9).
+const BADVERS: u16 = 16;
+
+pub struct Engine {
+    options: ClientOptions,
+    rounds: Slab<Running>,
+    by_token: HashMap<u64, usize>,
+    queries: Slab<Pending>,
+    links: Slab<Link>,
+    by_address: HashMap<SocketAddr, usize>,
+    ports: Slab<Port>,
+    readable: FuturesUnordered<Abortable<BoxFuture<'static, (usize, u64)>>>,
+    tcp: FuturesUnordered<Abortable<BoxFuture<'static, Ended>>>,
+    connections: Arc<Semaphore>,
+    /// Links that have something to send.
+    ready: VecDeque<usize>,
+    /// Links whose rate holds them back, and until when.
+    throttled: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Links that wait for a socket of others to be closed.
+    starved: VecDeque<usize>,
+    /// Links that may have nothing open, since when, and their stamp then.
+    idle: VecDeque<(Instant, usize, u64)>,
+    /// When which try runs out: tries are equally long, so they run out in the order in which they began.
+    timers: VecDeque<(Instant, usize, u64)>,
+    /// Ports with something in their outbox.
+    dirty: Vec<usize>,
+    in_flight: usize,
+    waiting: usize,
+    random: Random,
+    next_stamp: u64,
+    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
+    now: Instant,
+}
+
+/// A round under way.
+struct Running {
+    round: Round,
+    queries: Vec<usize>,
+    outcomes: Vec<Option<(Timestamp, Outcome)>>,
+    open: usize,
+}
+
+/// A question under way.
+struct Pending {
+    round: usize,
+    index: usize,
+    link: usize,
+    edns: bool,
+    stage: Stage,
+    tries_left: u32,
+    /// Changes with every try, so that the timer of an earlier one can be told.
+    stamp: u64,
+    id: u16,
+    packet: Vec<u8>,
+    /// What the tries so far came to.
+    last: Failure,
+    /// What the server said to the question with EDNS, which it did not understand.
+    first: Option<Reply>,
+}
+
+enum Stage {
+    /// In its link's queue.
+    Waiting,
+    /// Between two places, within a turn.
+    Moving,
+    /// Sent from a port.
+    Udp(usize),
+    /// Being asked over TCP.
+    Tcp(AbortHandle),
+}
+
+/// A TCP exchange that has ended: the question, its stamp, and what came.
+type Ended = (usize, u64, Result<Response, Failure>);
+
+/// In `Running::queries`: has its outcome.
+const SETTLED: usize = usize::MAX;
+
+impl Engine {
+    pub fn new(options: ClientOptions) -> Self {
+        Self {
+            options,
+            rounds: Slab::new(),
+            by_token: HashMap::new(),
+            queries: Slab::new(),
+            links: Slab::new(),
+            by_address: HashMap::new(),
+            ports: Slab::new(),
+            readable: FuturesUnordered::new(),
+            tcp: FuturesUnordered::new(),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            ready: VecDeque::new(),
+            throttled: BinaryHeap::new(),
+            starved: VecDeque::new(),
+            idle: VecDeque::new(),
+            timers: VecDeque::new(),
+            dirty: Vec::new(),
+            in_flight: 0,
+            waiting: 0,
+            random: Random::default(),
+            next_stamp: 0,
+            spare: Vec::new(),
+            buffers: Buffers::new(),
+            now: Instant::now(),
+        }
+    }
+
+    /// Works until the last client is gone.
+    pub async fn run(mut self, mut rounds: mpsc::Receiver<Round>, mut stops: mpsc::UnboundedReceiver<u64>) {
+        let sleep = sleep_until(self.now);
+        tokio::pin!(sleep);
+        let mut armed: Option<Instant> = None;
+        loop {
+            if let Some(wake) = self.next_wake()
+                && armed.is_none_or(|at| wake < at)
+            {
+                sleep.as_mut().reset(wake);
+                armed = Some(wake);
+            }
+            let has_room = self.waiting < MAX_WAITING;
+            tokio::select! {
+                biased;
+                Some(stop) = stops.recv() => self.stop(stop),
+                Some(port) = self.readable.next() => self.on_readable(port.ok()),
+                round = rounds.recv(), if has_room => match round {
+                    Some(round) => self.begin(round),
+                    None => return,
+                },
+                Some(ended) = self.tcp.next() => self.on_tcp(ended.ok()),
+                () = &mut sleep, if armed.is_some() => armed = None,
+            }
+            self.now = Instant::now();
+            // What else is there belongs to the same turn: the more packets go out at once, the cheaper each is.
+            while let Some(Some(port)) = self.readable.next().now_or_never() {
+                self.on_readable(port.ok());
+            }
+            while self.waiting < MAX_WAITING
+                && let Ok(round) = rounds.try_recv()
+            {
+                self.begin(round);
+            }
+            self.on_time();
+            self.dispatch();
+            self.flush();
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let try_ends = self.timers.front().map(|(at, ..)| *at);
+        let rate_allows = self.throttled.peek().map(|Reverse((at, _))| *at);
+        let idle_ends = self.idle.front().map(|(since, ..)| *since + IDLE);
+        [try_ends, rate_allows, idle_ends].into_iter().flatten().min()
+    }
+
+    fn stamp(&mut self) -> u64 {
+        self.next_stamp += 1;
+        self.next_stamp
+    }
+
+    fn begin(&mut self, round: Round) {
+        if round.reply.is_closed() {
+            return;
+        }
+        let asks = Arc::clone(&round.asks);
+        let is_late = round.ends.is_some_and(|ends| ends <= self.now);
+        let token = round.token;
+        let key = self.rounds.insert(Running {
+            round,
+            queries: vec![SETTLED; asks.len()],
+            outcomes: vec![None; asks.len()],
+            open: asks.len(),
+        });
+        self.by_token.insert(token, key);
+        for (index, ask) in asks.iter().enumerate() {
+            if is_late {
+                self.record(key, index, Outcome::Failure(Failure::Timeout));
+            } else if self.is_forbidden(key, ask) {
+                self.record(key, index, Outcome::Failure(Failure::Forbidden));
+            } else {
+                self.enqueue(key, index, ask.server.address());
+            }
+        }
+        self.finish_if_done(key);
+    }
+
+    fn is_forbidden(&self, round: usize, ask: &Ask) -> bool {
+        match &ask.server {
+            Server::Resolver { .. } => false,
+            Server::Authority { address, .. } => {
+                !self.rounds[round].round.private_addresses && !is_public(address.ip())
+            }
+        }
+    }
+
+    fn enqueue(&mut self, round: usize, index: usize, address: SocketAddr) {
+        let link = self.link(address);
+        let query = self.queries.insert(Pending {
+            round,
+            index,
+            link,
+            edns: true,
+            stage: Stage::Waiting,
+            tries_left: 0,
+            stamp: 0,
+            id: 0,
+            packet: self.spare.pop().unwrap_or_default(),
+            last: Failure::Timeout,
+            first: None,
+        });
+        self.rounds[round].queries[index] = query;
+        self.links[link].users += 1;
+        self.links[link].waiting.push_back(query);
+        self.waiting += 1;
+        self.make_ready(link);
+    }
+
+    fn link(&mut self, address: SocketAddr) -> usize {
+        let stamp = self.stamp();
+        let (links, rate, now) = (&mut self.links, self.options.rate, self.now);
+        let key =
+            *self.by_address.entry(address).or_insert_with(|| links.insert(Link::new(address, rate, now)));
+        self.links[key].stamp = stamp;
+        key
+    }
+
+    fn make_ready(&mut self, link: usize) {
+        let entry = &mut self.links[link];
+        if !entry.queued && !entry.waiting.is_empty() && entry.in_flight < self.options.window {
+            entry.queued = true;
+            self.ready.push_back(link);
+        }
+    }
+
+    /// A link is in no queue any more, and may go into another one.
+    fn unqueue(&mut self, link: usize) {
+        self.links[link].queued = false;
+        self.make_ready(link);
+        self.note_idle(link);
+    }
+
+    /// Starts what may be started, a share of each server's questions in turn.
+    fn dispatch(&mut self) {
+        while self.in_flight < self.options.max_in_flight.max(1)
+            && let Some(link) = self.ready.pop_front()
+        {
+            if self.dispatch_some(link) {
+                self.unqueue(link);
+            }
+        }
+    }
+
+    /// Starts some of a link's questions. Whether it may go on later without something having to happen first.
+    fn dispatch_some(&mut self, link: usize) -> bool {
+        for _ in 0..32 {
+            let entry = &mut self.links[link];
+            if entry.in_flight >= self.options.window.max(1)
+                || self.in_flight >= self.options.max_in_flight.max(1)
+            {
+                break;
+            }
+            let Some(&query) = entry.waiting.front() else { break };
+            if self.is_given_up(query) {
+                self.links[link].waiting.pop_front();
+                self.waiting -= 1;
+                self.settle(query, Err(Failure::Timeout));
+                continue;
+            }
+            if let Err(until) = self.links[link].take(self.now) {
+                self.throttled.push(Reverse((until, link)));
+                return false;
+            }
+            let port = match self.port(link) {
+                Ok(Some(port)) => Ok(port),
+                Ok(None) => {
+                    self.starved.push_back(link);
+                    return false;
+                }
+                Err(error) => Err(unreachable(&error)),
+            };
+            self.links[link].waiting.pop_front();
+            self.waiting -= 1;
+            match port.and_then(|port| self.start(query, port)) {
+                Ok(()) => {}
+                Err(failure) => self.settle(query, Err(failure)),
+            }
+        }
+        true
+    }
+
+    fn is_given_up(&self, query: usize) -> bool {
+        let query = &self.queries[query];
+        let address = self.links[query.link].address;
+        let silent = &self.rounds[query.round].round.silent;
+        silent.iter().any(|(silent, count)| *silent == address && *count >= TIMEOUTS_ALLOWED)
+    }
+
+    /// A port that takes a question to a server; `None` when there are too many open.
+    fn port(&mut self, link: usize) -> io::Result<Option<usize>> {
+        let choice = self.random.next()? as usize % PORTS;
+        let ports = &self.links[link].ports;
+        if let Some(&port) = ports.get(choice) {
+            return Ok(Some(port));
+        }
+        if self.ports.len() >= MAX_PORTS {
+            // One that is open already does too, before those of others are closed.
+            if let Some(&port) = ports.first() {
+                return Ok(Some(port));
+            }
+            if !self.close_idle() {
+                return Ok(None);
+            }
+        }
+        self.open(link).map(Some)
+    }
+
+    fn open(&mut self, link: usize) -> io::Result<usize> {
+        let socket = Arc::new(connect(self.links[link].address)?);
+        let stamp = self.stamp();
+        let (waiting, registration) = AbortHandle::new_pair();
+        let port = self.ports.insert(Port {
+            socket: Arc::clone(&socket),
+            open: Vec::new(),
+            outbox: Vec::new(),
+            uses_left: USES,
+            stamp,
+            waiting,
+        });
+        self.readable.push(Abortable::new(readable(socket, port, stamp).boxed(), registration));
+        self.links[link].ports.push(port);
+        Ok(port)
+    }
+
+    /// Gives a question its id, its first try and its timer.
+    fn start(&mut self, query: usize, port: usize) -> Result<(), Failure> {
+        let id = loop {
+            let id = self.random.next().map_err(|error| unreachable(&error))?;
+            if self.ports[port].question(id).is_none() {
+                break id;
+            }
+        };
+        let pending = &mut self.queries[query];
+        let ask = &self.rounds[pending.round].round.asks[pending.index];
+        query_of(ask, id, pending.edns)
+            .encode_into(&mut pending.packet)
+            .map_err(|error| Failure::Malformed(error.to_string()))?;
+        pending.id = id;
+        pending.stage = Stage::Udp(port);
+        pending.tries_left = self.options.tries.max(1);
+        pending.last = Failure::Timeout;
+        let entry = &mut self.ports[port];
+        entry.open.push((id, query));
+        entry.uses_left -= 1;
+        let is_used_up = entry.uses_left == 0;
+        let link = &mut self.links[pending.link];
+        if is_used_up {
+            link.ports.retain(|open| *open != port);
+        }
+        link.in_flight += 1;
+        self.in_flight += 1;
+        self.try_once(query, port);
+        Ok(())
+    }
+
+    fn try_once(&mut self, query: usize, port: usize) {
+        let stamp = self.stamp();
+        let pending = &mut self.queries[query];
+        pending.tries_left -= 1;
+        pending.stamp = stamp;
+        self.timers.push_back((self.now + self.options.timeout, query, stamp));
+        let entry = &mut self.ports[port];
+        if entry.outbox.is_empty() {
+            self.dirty.push(port);
+        }
+        entry.outbox.push(query);
+    }
+
+    /// Sends what is in the outboxes.
+    fn flush(&mut self) {
+        for port in std::mem::take(&mut self.dirty) {
+            let Some(entry) = self.ports.get_mut(port) else { continue };
+            let packets: Vec<&[u8]> =
+                entry.outbox.iter().map(|query| self.queries[*query].packet.as_slice()).collect();
+            if let Some(error) = batch::send_all(&entry.socket, &packets) {
+                for (_, query) in &entry.open {
+                    self.queries[*query].last = unreachable(&error);
+                }
+            }
+            entry.outbox.clear();
+        }
+    }
+
+    fn on_readable(&mut self, which: Option<(usize, u64)>) {
+        let Some((port, stamp)) = which else { return };
+        let Some(entry) = self.ports.get(port).filter(|entry| entry.stamp == stamp) else { return };
+        let socket = Arc::clone(&entry.socket);
+        // Bounded, so that one server's flood does not keep us from the others'.
+        for _ in 0..8 {
+            match self.buffers.receive(&socket) {
+                Ok(count) => {
+                    let buffers = std::mem::replace(&mut self.buffers, Buffers::none());
+                    for index in 0..count {
+                        self.on_packet(port, buffers.packet(index));
+                    }
+                    self.buffers = buffers;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    self.on_port_error(port, &error);
+                    break;
+                }
+            }
+        }
+        if let Some(entry) = self.ports.get_mut(port).filter(|entry| entry.stamp == stamp) {
+            let (waiting, registration) = AbortHandle::new_pair();
+            entry.waiting = waiting;
+            self.readable.push(Abortable::new(readable(socket, port, stamp).boxed(), registration));
+        }
+    }
+
+    fn on_packet(&mut self, port: usize, octets: &[u8]) {
+        let Some(id) = octets.first_chunk().map(|id| u16::from_be_bytes(*id)) else { return };
+        let Some(query) = self.ports.get(port).and_then(|entry| entry.question(id)) else {
+            tracing::debug!(id, "ignored a DNS packet that no question waits for");
+            return;
+        };
+        let pending = &self.queries[query];
+        let ask = &self.rounds[pending.round].round.asks[pending.index];
+        match query_of(ask, pending.id, pending.edns).decode_sent(&pending.packet, octets) {
+            Ok(response) => {
+                self.leave_port(query);
+                if response.truncated {
+                    self.start_tcp(query);
+                } else {
+                    self.on_reply(query, response.reply);
+                }
+            }
+            Err(DecodeError::Damaged(why)) => {
+                self.settle(query, Err(Failure::Malformed(why.to_owned())));
+            }
+            Err(DecodeError::Mismatch(why)) => {
+                tracing::debug!(name = %ask.question.name, why, "ignored a stray DNS packet");
+            }
+        }
+    }
+
+    /// The kernel's word that packets do not get through: another try each, then it is told.
+    fn on_port_error(&mut self, port: usize, error: &io::Error) {
+        let Some(entry) = self.ports.get(port) else { return };
+        let open: Vec<usize> = entry
+            .open
+            .iter()
+            .map(|(_, query)| *query)
+            .filter(|query| !entry.outbox.contains(query))
+            .collect();
+        for query in open {
+            self.queries[query].last = unreachable(error);
+            self.try_again(query);
+        }
+    }
+
+    fn try_again(&mut self, query: usize) {
+        let pending = &self.queries[query];
+        match pending.stage {
+            Stage::Udp(port) if pending.tries_left > 0 => self.try_once(query, port),
+            _ => {
+                let last = pending.last.clone();
+                self.settle(query, Err(last));
+            }
+        }
+    }
+
+    /// Asks again without EDNS where the server does not understand that (RFC 6891 §7).
+    fn on_reply(&mut self, query: usize, reply: Reply) {
+        let pending = &mut self.queries[query];
+        let is_misunderstood = matches!(reply.rcode, Rcode::FormErr | Rcode::NotImp | Rcode::Other(BADVERS));
+        if !(pending.edns && is_misunderstood) {
+            return self.settle(query, Ok(reply));
+        }
+        pending.edns = false;
+        pending.first = Some(reply);
+        pending.stage = Stage::Waiting;
+        let link = pending.link;
+        self.links[link].waiting.push_front(query);
+        self.waiting += 1;
+        self.make_ready(link);
+    }
+
+    fn start_tcp(&mut self, query: usize) {
+        let id = match self.random.next() {
+            Ok(id) => id,
+            Err(error) => return self.settle(query, Err(unreachable(&error))),
+        };
+        let stamp = self.stamp();
+        let pending = &mut self.queries[query];
+        let ask = self.rounds[pending.round].round.asks[pending.index].clone();
+        let (edns, connections) = (pending.edns, Arc::clone(&self.connections));
+        let limit = self.options.tcp_timeout;
+        let exchange = async move {
+            let server = ask.server.address();
+            (query, stamp, tcp::ask(connections, query_of(&ask, id, edns), server, limit).await)
+        };
+        let (abort, registration) = AbortHandle::new_pair();
+        pending.stage = Stage::Tcp(abort);
+        pending.stamp = stamp;
+        self.tcp.push(Abortable::new(exchange.boxed(), registration));
+    }
+
+    fn on_tcp(&mut self, ended: Option<Ended>) {
+        let Some((query, stamp, result)) = ended else { return };
+        if self.queries.get(query).is_none_or(|pending| pending.stamp != stamp) {
+            return;
+        }
+        match result {
+            Ok(response) => self.on_reply(query, response.reply),
+            Err(failure) => self.settle(query, Err(failure)),
+        }
+    }
+
+    /// All that is due by now.
+    fn on_time(&mut self) {
+        while let Some(&(at, query, stamp)) = self.timers.front() {
+            let is_current = self
+                .queries
+                .get(query)
+                .is_some_and(|pending| pending.stamp == stamp && matches!(pending.stage, Stage::Udp(_)));
+            if is_current && at > self.now {
+                break;
+            }
+            self.timers.pop_front();
+            if is_current {
+                self.try_again(query);
+            }
+        }
+        while let Some(&Reverse((at, link))) = self.throttled.peek()
+            && at <= self.now
+        {
+            self.throttled.pop();
+            self.unqueue(link);
+        }
+        while let Some(&(since, ..)) = self.idle.front()
+            && since + IDLE <= self.now
+        {
+            self.close_idle();
+        }
+    }
+
+    /// Closes the sockets of the server that was left alone first. Whether there was one.
+    fn close_idle(&mut self) -> bool {
+        while let Some((_, link, stamp)) = self.idle.pop_front() {
+            let is_idle = self.links.get(link).is_some_and(|entry| entry.stamp == stamp && entry.is_idle());
+            if is_idle {
+                let entry = self.links.remove(link);
+                self.by_address.remove(&entry.address);
+                for port in entry.ports {
+                    self.close_port(port);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn close_port(&mut self, port: usize) {
+        let entry = self.ports.remove(port);
+        entry.waiting.abort();
+        if let Some(link) = self.starved.pop_front() {
+            self.unqueue(link);
+        }
+    }
+
+    /// Takes a question off its port.
+    fn leave_port(&mut self, query: usize) {
+        let pending = &self.queries[query];
+        let Stage::Udp(port) = pending.stage else { return };
+        let (id, link) = (pending.id, pending.link);
+        self.queries[query].stage = Stage::Moving;
+        let entry = &mut self.ports[port];
+        entry.close(id);
+        entry.outbox.retain(|waiting| *waiting != query);
+        let is_done = entry.uses_left == 0 && entry.open.is_empty();
+        if is_done {
+            self.close_port(port);
+        }
+        self.in_flight -= 1;
+        self.links[link].in_flight -= 1;
+        self.make_ready(link);
+    }
+
+    /// A question is no more; the last one leaves its link idle.
+    fn leave_link(&mut self, link: usize) {
+        self.links[link].users -= 1;
+        self.note_idle(link);
+    }
+
+    fn note_idle(&mut self, link: usize) {
+        if self.links[link].is_idle() {
+            let stamp = self.stamp();
+            self.links[link].stamp = stamp;
+            self.idle.push_back((self.now, link, stamp));
+        }
+    }
+
+    /// The question has its outcome.
+    fn settle(&mut self, query: usize, result: Result<Reply, Failure>) {
+        self.leave_port(query);
+        let mut pending = self.queries.remove(query);
+        pending.packet.clear();
+        if self.spare.len() < self.options.window {
+            self.spare.push(pending.packet);
+        }
+        let outcome = match (result, pending.first) {
+            (Ok(reply), _) => Outcome::Reply(reply),
+            // Where the plain question fails altogether, the first reply is what is known of the server.
+            (Err(_), Some(first)) => Outcome::Reply(first),
+            (Err(failure), None) => Outcome::Failure(failure),
+        };
+        if outcome == Outcome::Failure(Failure::Timeout) {
+            let address = self.links[pending.link].address;
+            let silent = &mut self.rounds[pending.round].round.silent;
+            match silent.iter_mut().find(|(silent, _)| *silent == address) {
+                Some((_, count)) => *count += 1,
+                None => silent.push((address, 1)),
+            }
+        }
+        self.leave_link(pending.link);
+        self.record(pending.round, pending.index, outcome);
+        self.finish_if_done(pending.round);
+    }
+
+    fn record(&mut self, round: usize, index: usize, outcome: Outcome) {
+        let running = &mut self.rounds[round];
+        running.queries[index] = SETTLED;
+        running.outcomes[index] = Some(((running.round.clock)(), outcome));
+        running.open -= 1;
+    }
+
+    fn finish_if_done(&mut self, round: usize) {
+        if self.rounds[round].open > 0 {
+            return;
+        }
+        let Running { round, outcomes, .. } = self.rounds.remove(round);
+        self.by_token.remove(&round.token);
+        let Round { asks, clock, silent, reply, .. } = round;
+        let timed_out = || (clock(), Outcome::Failure(Failure::Timeout));
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(timed_out)).collect();
+        // Before the reply, so that the asks are the caller's alone again.
+        drop(asks);
+        // Whoever asked may have gone away.
+        let _ = reply.send(Finished { outcomes, silent });
+    }
+
+    /// Ends a round: what is open is freed, and told as timed out to whoever still listens.
+    fn stop(&mut self, token: u64) {
+        let Some(round) = self.by_token.get(&token).copied() else { return };
+        let open = std::mem::take(&mut self.rounds[round].queries);
+        let mut stopped = Vec::with_capacity(open.len());
+        let mut cleared = Vec::new();
+        for query in open.into_iter().filter(|query| *query != SETTLED) {
+            let link = self.queries[query].link;
+            match &self.queries[query].stage {
+                // The first one met takes all of its round out of the queue.
+                Stage::Waiting if !cleared.contains(&link) => {
+                    cleared.push(link);
+                    let before = self.links[link].waiting.len();
+                    let queries = &self.queries;
+                    self.links[link].waiting.retain(|waiting| queries[*waiting].round != round);
+                    self.waiting -= before - self.links[link].waiting.len();
+                }
+                Stage::Udp(_) => self.leave_port(query),
+                Stage::Tcp(exchange) => exchange.abort(),
+                Stage::Waiting | Stage::Moving => {}
+            }
+            self.queries[query].stage = Stage::Moving;
+            stopped.push(query);
+        }
+        for query in stopped {
+            let link = self.queries.remove(query).link;
+            self.leave_link(link);
+        }
+        self.rounds[round].open = 0;
+        self.finish_if_done(round);
+    }
+}
+
+fn query_of(ask: &Ask, id: u16, edns: bool) -> Query<'_> {
+    Query {
+        id,
+        question: &ask.question,
+        recursion_desired: matches!(ask.server, Server::Resolver { .. }),
+        checking_disabled: ask.checking_disabled,
+        edns,
+    }
+}
+
+fn unreachable(error: &io::Error) -> Failure {
+    Failure::Unreachable(error.to_string())
+}
+
+/// Numbers from the operating system's random source, fetched many at a time.
+#[derive(Default)]
+struct Random {
+    left: Vec<u16>,
+}
+
+impl Random {
+    fn next(&mut self) -> io::Result<u16> {
+        if let Some(number) = self.left.pop() {
+            return Ok(number);
+        }
+        let mut octets = [0; 1024];
+        getrandom::fill(&mut octets).map_err(io::Error::other)?;
+        let (pairs, _) = octets.as_chunks::<2>();
+        self.left.extend(pairs.iter().map(|pair| u16::from_be_bytes(*pair)));
+        self.left.pop().ok_or_else(|| io::Error::other("no randomness"))
+    }
+}

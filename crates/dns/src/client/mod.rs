@@ -1,0 +1,270 @@
+//! Questions to servers: UDP first, TCP where the answer is too long for it.
+//!
+//! # Why a client of our own
+//!
+//! A diagnosis is a few dozen questions, and a bulk check is millions of them. Resolver libraries give each question
+//! a task, a socket, a timer and several allocations; here a round of questions is handed over at once to one task
+//! ([`engine`]) that shares sockets between questions, sends and receives many packets a system call ([`batch`]),
+//! keeps time-outs in a queue (they are all equally long, so the first sent is the first to run out), and decodes
+//! straight into the types of an observation ([`crate::wire`]). The numbers, and how they were measured, are in
+//! `docs/decisions/`; `cargo xtask bench check` makes them again.
+//!
+//! # Who could answer in a server's place
+//!
+//! Sockets are connected: the kernel drops packets of other addresses and ports. What is left to a spoofer who does
+//! not see our packets is to guess the port and the id of an open question and to send its very name and type
+//! (RFC 5452 §9): ids are 16 bits from the operating system's random source, ports are the kernel's random choice
+//! (28,232 of them by default on Linux, 14.8 bits), together 30.8 bits, or one packet in 1.85 thousand million.
+//! Ports are not kept for long: a socket takes at most [`engine::USES`] questions, up to [`engine::PORTS`] sockets
+//! are open to a server and each question takes one of them at random, and a server that is left alone for
+//! some seconds loses its sockets. No two servers ever see the same port, so that one who runs a name server
+//! learns nothing about the questions to others. A packet that does not match is ignored, and the wait goes on.
+//!
+//! # Trouble
+//!
+//! A try that gets no answer is repeated from the same port with the same id, so that a slow answer to the first
+//! one still counts. ICMP errors are not authenticated: they lead to another try, and only the last one is told.
+//! Nothing here caches, and every error is a [`Failure`], which never says that a record is not there.
+//!
+//! Everything is bounded: open questions in all and per server, sockets, TCP connections, and rounds that are taken
+//! on (others wait in [`Client::ask`]). Dropping the future of a question frees all that was open for it.
+
+mod batch;
+mod engine;
+mod port;
+mod tcp;
+
+use diagnosis::{
+    inquiry::Policy,
+    observation::{Ask, Failure, Outcome},
+};
+use engine::Engine;
+use model::Timestamp;
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+/// How long and how hard a client asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long one try over UDP waits.
+    pub timeout: Duration,
+    /// How many times a question is sent over UDP; at least once.
+    pub tries: u32,
+    /// How long connecting, asking and reading over TCP may take in all.
+    pub tcp_timeout: Duration,
+    /// How many questions are open at once; more wait their turn.
+    pub max_in_flight: usize,
+    /// How many questions are open at one server at once. A window of 128 keeps a quick server busy; with 512,
+    /// packets were lost on their way to a name server on the same machine, whose socket buffer they overran.
+    pub window: usize,
+    /// How many questions a second one server is asked.
+    pub rate: Rate,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(2),
+            tries: 2,
+            tcp_timeout: Duration::from_secs(4),
+            max_in_flight: 1024,
+            window: 128,
+            rate: Rate::Considerate,
+        }
+    }
+}
+
+/// How many questions a second one server address is asked, after a burst of 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rate {
+    /// [`Rate::CONSIDERATE`], and no limit for servers on this machine.
+    #[default]
+    Considerate,
+    /// So many, wherever the server is.
+    PerServer(NonZeroU32),
+    /// As many as are answered.
+    Unlimited,
+}
+
+impl Rate {
+    /// What a stranger's server is asked in a second, unless told otherwise: public resolvers start to drop at
+    /// several times of it.
+    pub const CONSIDERATE: u32 = 300;
+}
+
+/// Stamps outcomes.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How often each address has timed out in one observation.
+pub(crate) type Silent = Vec<(SocketAddr, u32)>;
+
+/// After so many timeouts an address is not asked again in the same observation.
+const TIMEOUTS_ALLOWED: u32 = 2;
+
+/// Questions that are put at once and answered together.
+pub(crate) struct Round {
+    token: u64,
+    asks: Arc<Vec<Ask>>,
+    /// Whether name servers at private addresses are asked.
+    private_addresses: bool,
+    clock: Clock,
+    silent: Silent,
+    /// When questions that are still open count as timed out.
+    ends: Option<Instant>,
+    reply: oneshot::Sender<Finished>,
+}
+
+/// What came of a round: an outcome for each ask, in their order.
+pub(crate) struct Finished {
+    pub outcomes: Vec<(Timestamp, Outcome)>,
+    pub silent: Silent,
+}
+
+/// Asks DNS servers. Clones share the sockets and the bounds.
+///
+/// The work is done by a task of the runtime in which the first question is put; it ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: ClientOptions,
+    tokens: AtomicU64,
+    engine: Mutex<Option<Engineer>>,
+}
+
+/// The way to the task.
+#[derive(Debug, Clone)]
+struct Engineer {
+    rounds: mpsc::Sender<Round>,
+    stops: mpsc::UnboundedSender<u64>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(ClientOptions::default())
+    }
+}
+
+/// How many rounds may wait for the task to take them.
+const ROUNDS_WAITING: usize = 64;
+
+impl Client {
+    /// A client. Nothing is opened before the first question.
+    pub fn new(options: ClientOptions) -> Self {
+        let shared = Shared { options, tokens: AtomicU64::new(0), engine: Mutex::new(None) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Puts one question to one server. Name servers at addresses that are not public are asked only where the
+    /// policy allows it: their addresses come out of strangers' records.
+    pub async fn ask(&self, ask: &Ask, policy: &Policy) -> Outcome {
+        // Nobody looks at the time.
+        let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+        let asks = Arc::new(vec![ask.clone()]);
+        let mut finished = self.ask_all(asks, policy.private_addresses, clock, Silent::new(), None).await;
+        finished.outcomes.pop().map_or_else(|| Outcome::Failure(Failure::Timeout), |(_, outcome)| outcome)
+    }
+
+    /// Puts questions at once and waits for all outcomes; those that are open at `ends` are timeouts.
+    pub(crate) async fn ask_all(
+        &self,
+        asks: Arc<Vec<Ask>>,
+        private_addresses: bool,
+        clock: Clock,
+        silent: Silent,
+        ends: Option<Instant>,
+    ) -> Finished {
+        let engineer = self.engineer();
+        let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
+        let (reply, mut answer) = oneshot::channel();
+        let nothing = |failure: Failure| Finished {
+            outcomes: asks.iter().map(|_| (clock(), Outcome::Failure(failure.clone()))).collect(),
+            silent: Silent::new(),
+        };
+        let round = Round {
+            token,
+            asks: Arc::clone(&asks),
+            private_addresses,
+            clock: Arc::clone(&clock),
+            silent,
+            ends,
+            reply,
+        };
+        let mut stop = Stop { stops: &engineer.stops, token, armed: true };
+        let taken = match ends {
+            None => engineer.rounds.send(round).await.map_err(drop),
+            Some(ends) => match timeout_at(ends, engineer.rounds.send(round)).await {
+                Ok(sent) => sent.map_err(drop),
+                Err(_) => return nothing(Failure::Timeout),
+            },
+        };
+        if taken.is_err() {
+            return nothing(stopped());
+        }
+        let in_time = match ends {
+            None => Some((&mut answer).await),
+            Some(ends) => timeout_at(ends, &mut answer).await.ok(),
+        };
+        let finished = if let Some(finished) = in_time {
+            finished
+        } else {
+            stop.send();
+            answer.await
+        };
+        stop.armed = false;
+        finished.unwrap_or_else(|_| nothing(stopped()))
+    }
+
+    /// The way to the task, which is started where there is none, or where its runtime has ended.
+    fn engineer(&self) -> Engineer {
+        let mut engine = self.shared.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = engine.as_ref().filter(|running| !running.rounds.is_closed()) {
+            return running.clone();
+        }
+        let (rounds, rounds_in) = mpsc::channel(ROUNDS_WAITING);
+        let (stops, stops_in) = mpsc::unbounded_channel();
+        tokio::spawn(Engine::new(self.shared.options.clone()).run(rounds_in, stops_in));
+        engine.insert(Engineer { rounds, stops }).clone()
+    }
+}
+
+/// The runtime that the task was on is gone.
+fn stopped() -> Failure {
+    Failure::Unreachable("the DNS client was stopped".to_owned())
+}
+
+/// Frees what is open for a round when its future is dropped.
+struct Stop<'a> {
+    stops: &'a mpsc::UnboundedSender<u64>,
+    token: u64,
+    armed: bool,
+}
+
+impl Stop<'_> {
+    fn send(&self) {
+        // Where the task has ended there is nothing to free.
+        let _ = self.stops.send(self.token);
+    }
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.send();
+        }
+    }
+}
