@@ -111,7 +111,7 @@ fn lines_repeat_over_ranges_and_texts_hold_any_octet() {
     assert_eq!(reply(&text, AUTHORITY, "c1.acme.test", RecordType::A).answer.len(), 3);
     let big = reply(&text, AUTHORITY, "big.acme.test", RecordType::Txt);
     let RecordData::Txt(big) = &big.answer[0].data else { panic!() };
-    assert_eq!(big.strings().iter().map(Vec::len).collect::<Vec<_>>(), [255, 45]);
+    assert_eq!(big.strings().map(<[u8]>::len).collect::<Vec<_>>(), [255, 45]);
     let odd = reply(&text, AUTHORITY, "odd.acme.test", RecordType::Txt);
     let RecordData::Txt(odd) = &odd.answer[0].data else { panic!() };
     assert_eq!(odd.strings(), [b"a\"b\\c\xc8".to_vec()]);
