@@ -11,6 +11,7 @@ mod ci;
 mod layers;
 mod process;
 mod setup;
+mod spf_suite;
 mod tally;
 mod test;
 
@@ -24,6 +25,7 @@ Project tasks.
                              what cannot be had is named, and its tests report themselves skipped
   cargo xtask test           setup, then every test, then the tour; the last line is
                              `N passed, N failed, N skipped`
+  cargo xtask spf-suite      the published RFC 7208 test suite, every case
   cargo xtask check-layers   fail when a crate imports one it may not import
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
   cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::command(&root),
         ["check-layers"] => layers::command(&root),
+        ["spf-suite"] => spf_suite::command(&root),
         ["bench"] => bench(&root),
         ["ci"] => ci::command(&root),
         _ => {

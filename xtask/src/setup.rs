@@ -9,6 +9,7 @@
 
 mod apt;
 mod python;
+mod spf_suite;
 
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,12 @@ pub fn run(root: &Path) {
         used_for: "checking our DKIM signatures with a verifier of others",
         state: obtain(|| python::find(&venv), || python::install(&venv, &mut apt)),
     });
+    let suite = tools(root);
+    parts.push(Part {
+        name: "rfc7208-tests",
+        used_for: "the published SPF test suite (from the source of pyspf)",
+        state: obtain(|| spf_suite::find(&suite), || spf_suite::install(&suite, &venv)),
+    });
     parts.push(Part {
         name: "cargo-nextest",
         used_for: "running the tests (optional: without it `cargo test` does)",
@@ -90,6 +97,15 @@ pub fn run(root: &Path) {
         ),
     });
     print!("{}", table(&parts));
+}
+
+/// Gets the published SPF test suite alone; the error is the reason why it cannot be had.
+pub fn spf_suite(root: &Path) -> Result<PathBuf, String> {
+    let tools = tools(root);
+    match obtain(|| spf_suite::find(&tools), || spf_suite::install(&tools, &tools.join("venv"))) {
+        State::Found(path) | State::Installed(path) => Ok(path),
+        State::Missing(reason) => Err(reason),
+    }
 }
 
 /// Looks, installs if need be, and looks again.

@@ -152,19 +152,11 @@ pub fn evaluate(
     helo: &str,
     answers: &Answers,
 ) -> Result<SpfOutcome, Needed> {
-    let mut evaluation = Evaluation {
-        ip: client_ip.to_canonical(),
-        local_part: if sender_local_part.is_empty() { "postmaster" } else { sender_local_part },
-        sender_domain: mail_from_domain,
-        helo,
-        answers,
-        lookups: 0,
-        void_lookups: 0,
-    };
+    let mut evaluation = Evaluation::new(client_ip, mail_from_domain, sender_local_part, helo, answers);
     let checked = match evaluation.check_host(mail_from_domain) {
         Ok(checked) => checked,
         Err(Stop::Needed(needed)) => return Err(needed),
-        Err(Stop::Error(result, problem)) => Checked { result, matched: None, problem: Some(*problem) },
+        Err(Stop::Error(result, problem)) => Checked::without_term(result, Some(*problem)),
     };
     Ok(SpfOutcome {
         result: checked.result,
@@ -176,14 +168,22 @@ pub fn evaluate(
     })
 }
 
-struct Checked {
-    result: SpfResult,
+pub(super) struct Checked {
+    pub result: SpfResult,
     matched: Option<String>,
     problem: Option<SpfProblem>,
+    /// The `exp=` of the record that said fail, and whose record it is.
+    pub explanation: Option<(DomainSpec, DomainName)>,
+}
+
+impl Checked {
+    fn without_term(result: SpfResult, problem: Option<SpfProblem>) -> Self {
+        Self { result, matched: None, problem, explanation: None }
+    }
 }
 
 /// What ends an evaluation early.
-enum Stop {
+pub(super) enum Stop {
     Needed(Needed),
     /// Boxed, for it travels through every return value.
     Error(SpfResult, Box<SpfProblem>),
@@ -204,12 +204,12 @@ fn temporary(question: Question, reason: &str) -> Stop {
     Stop::Error(SpfResult::TempError, Box::new(SpfProblem::Dns { question, reason }))
 }
 
-struct Evaluation<'a> {
-    ip: IpAddr,
-    local_part: &'a str,
-    sender_domain: &'a DomainName,
-    helo: &'a str,
-    answers: &'a Answers,
+pub(super) struct Evaluation<'a> {
+    pub ip: IpAddr,
+    pub local_part: &'a str,
+    pub sender_domain: &'a DomainName,
+    pub helo: &'a str,
+    pub answers: &'a Answers,
     lookups: usize,
     void_lookups: usize,
 }
@@ -221,10 +221,28 @@ struct At<'t> {
     term: &'t str,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
+    pub fn new(
+        client_ip: IpAddr,
+        mail_from_domain: &'a DomainName,
+        sender_local_part: &'a str,
+        helo: &'a str,
+        answers: &'a Answers,
+    ) -> Self {
+        Self {
+            ip: client_ip.to_canonical(),
+            local_part: if sender_local_part.is_empty() { "postmaster" } else { sender_local_part },
+            sender_domain: mail_from_domain,
+            helo,
+            answers,
+            lookups: 0,
+            void_lookups: 0,
+        }
+    }
+
     /// Recursion ends because every `include` and `redirect` counts towards [`MAX_LOOKUPS`].
-    fn check_host(&mut self, domain: &DomainName) -> Result<Checked, Stop> {
-        let none = |problem| Ok(Checked { result: SpfResult::None, matched: None, problem: Some(problem) });
+    pub fn check_host(&mut self, domain: &DomainName) -> Result<Checked, Stop> {
+        let none = |problem| Ok(Checked::without_term(SpfResult::None, Some(problem)));
         // RFC 7208 §4.3: a single label is not checked.
         if domain.label_count() < 2 {
             return none(SpfProblem::NotADomain(domain.to_string()));
@@ -258,7 +276,13 @@ impl Evaluation<'_> {
                     Qualifier::SoftFail => SpfResult::SoftFail,
                     Qualifier::Neutral => SpfResult::Neutral,
                 };
-                return Ok(Checked { result, matched: Some(term.text.clone()), problem: None });
+                let explanation = record.explanation().filter(|_| result == SpfResult::Fail);
+                return Ok(Checked {
+                    result,
+                    matched: Some(term.text.clone()),
+                    problem: None,
+                    explanation: explanation.map(|spec| (spec.clone(), domain.clone())),
+                });
             }
         }
         match record.redirect() {
@@ -268,7 +292,7 @@ impl Evaluation<'_> {
                 self.redirect(domain, spec, term)
             }
             // RFC 7208 §4.7: nothing matched.
-            None => Ok(Checked { result: SpfResult::Neutral, matched: None, problem: None }),
+            None => Ok(Checked::without_term(SpfResult::Neutral, None)),
         }
     }
 
@@ -411,7 +435,7 @@ impl Evaluation<'_> {
     }
 
     /// `%{p}`: the domain itself, else a name below it, else any (RFC 7208 §7.3).
-    fn validated_name(&self, domain: &DomainName) -> Result<Option<DomainName>, Stop> {
+    pub fn validated_name(&self, domain: &DomainName) -> Result<Option<DomainName>, Stop> {
         let names = self.reverse_names()?.unwrap_or_default();
         let validated = self.validated(&names)?;
         let best = validated
@@ -429,7 +453,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn expand(&self, spec: &DomainSpec, domain: &DomainName) -> Result<Option<DomainName>, Stop> {
+    pub fn expand(&self, spec: &DomainSpec, domain: &DomainName) -> Result<Option<DomainName>, Stop> {
         let validated = if spec.needs_validated_name() { self.validated_name(domain)? } else { None };
         Ok(spec.expand(&MacroContext {
             ip: self.ip,

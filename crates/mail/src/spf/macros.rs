@@ -14,8 +14,15 @@ pub struct DomainSpec {
 
 impl PartialEq for DomainSpec {
     fn eq(&self, other: &Self) -> bool {
-        let plain = |spec: &Self| spec.text.trim_end_matches('.').to_ascii_lowercase();
-        plain(self) == plain(other)
+        let same = |(position, (one, other)): (usize, (&Piece, &Piece))| match (one, other) {
+            (Piece::Literal(one), Piece::Literal(other)) if position + 1 == self.pieces.len() => {
+                one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+            }
+            (Piece::Literal(one), Piece::Literal(other)) => one.eq_ignore_ascii_case(other),
+            // The case of a macro's letter counts: it asks for escaping.
+            (one, other) => one == other,
+        };
+        self.pieces.len() == other.pieces.len() && self.pieces.iter().zip(&other.pieces).enumerate().all(same)
     }
 }
 
@@ -27,7 +34,7 @@ impl DomainSpec {
         if text.is_empty() {
             return Err("the domain name is missing".to_owned());
         }
-        let pieces = parse_macro_string(text)?;
+        let pieces = parse_macro_string(text, Use::Name)?;
         if let Some(Piece::Literal(literal)) = pieces.last() {
             check_domain_end(literal)?;
         }
@@ -63,6 +70,57 @@ impl DomainSpec {
     }
 }
 
+/// A text for senders who were refused (RFC 7208 §6.2): macros and spaces.
+pub(super) struct ExplainString(Vec<Piece>);
+
+impl ExplainString {
+    /// Parses `explain-string` (RFC 7208 §6.2).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse_macro_string(text, Use::Explanation).map(Self)
+    }
+
+    /// Whether `%{p}` occurs, which costs reverse lookups.
+    pub fn needs_validated_name(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Macro(m) if m.letter == 'p'))
+    }
+
+    /// Expands to the text; `None` when it is longer than `max` octets.
+    pub fn expand(&self, context: &MacroContext<'_>, seen_by: &SeenBy<'_>, max: usize) -> Option<String> {
+        let mut out = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => out.push_str(text),
+                Piece::Escape(text) => out.push_str(text),
+                Piece::Macro(m) => out.push_str(&match m.letter {
+                    'c' => transform(&context.ip.to_string(), m),
+                    'r' => transform(seen_by.receiver, m),
+                    't' => transform(&seen_by.seconds.to_string(), m),
+                    _ => context.value(m),
+                }),
+            }
+            if out.len() > max {
+                return None;
+            }
+        }
+        Some(out)
+    }
+}
+
+/// What only explanations may tell: who judged the message, and when.
+pub(super) struct SeenBy<'a> {
+    /// The judging host's name.
+    pub receiver: &'a str,
+    /// Seconds since 1970.
+    pub seconds: i64,
+}
+
+/// Where a macro string stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Name,
+    Explanation,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Literal(String),
@@ -85,16 +143,17 @@ struct Macro {
 
 /// Checks the value of an unknown modifier, which is a `macro-string` (RFC 7208 §6).
 pub(super) fn check_macro_string(text: &str) -> Result<(), String> {
-    parse_macro_string(text).map(|_| ())
+    parse_macro_string(text, Use::Name).map(|_| ())
 }
 
-fn parse_macro_string(text: &str) -> Result<Vec<Piece>, String> {
+fn parse_macro_string(text: &str, place: Use) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         if c != '%' {
-            if !matches!(c, '\u{21}'..='\u{7e}') {
+            let allowed = matches!(c, '\u{21}'..='\u{7e}') || (c == ' ' && place == Use::Explanation);
+            if !allowed {
                 return Err(format!("the character {c:?} is not allowed"));
             }
             literal.push(c);
@@ -112,7 +171,7 @@ fn parse_macro_string(text: &str) -> Result<Vec<Piece>, String> {
                 let Some(end) = rest.find('}') else {
                     return Err("a macro has no closing \"}\"".to_owned());
                 };
-                (Piece::Macro(parse_macro(&rest[2..end])?), end + 1)
+                (Piece::Macro(parse_macro(&rest[2..end], place)?), end + 1)
             }
             _ => return Err("\"%\" must be followed by \"{\", \"%\", \"_\" or \"-\"".to_owned()),
         };
@@ -125,12 +184,13 @@ fn parse_macro_string(text: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-fn parse_macro(inside: &str) -> Result<Macro, String> {
+fn parse_macro(inside: &str, place: Use) -> Result<Macro, String> {
     let invalid = || format!("\"%{{{inside}}}\" is not a macro");
     let letter = inside.chars().next().ok_or_else(invalid)?;
     let lower = letter.to_ascii_lowercase();
     match lower {
         's' | 'l' | 'o' | 'd' | 'i' | 'p' | 'h' | 'v' => {}
+        'c' | 'r' | 't' if place == Use::Explanation => {}
         'c' | 'r' | 't' => {
             return Err(format!("the macro \"%{{{inside}}}\" is allowed in explanations only"));
         }

@@ -29,7 +29,7 @@ pub enum Merge {
 pub fn merge(existing: &str, rules: &str) -> Merge {
     let rules = split_rules(rules);
     if !is_spf_record(existing) {
-        let words = std::iter::once("v=spf1").chain(rules).chain(["~all"]);
+        let words = std::iter::once("v=spf1").chain(rules.into_iter().map(bare)).chain(["~all"]);
         return Merge::Merged { record: words.collect::<Vec<_>>().join(" ") };
     }
     let mut record = existing.to_owned();
@@ -192,6 +192,8 @@ mod tests {
         assert!(!contains_effective("v=spf1 -all include:spf.send.example.net", OURS));
         assert!(!contains_effective("include:spf.send.example.net", OURS));
         assert_eq!(merge("v=spf1 ip4:192.0.2.1/32 -all", "ip4:192.0.2.1"), Merge::AlreadyThere);
+        let new = Merge::Merged { record: "v=spf1 include:a.example ~all".to_owned() };
+        assert_eq!(merge("none", "-include:a.example"), new, "rules are there to pass");
     }
 
     proptest! {

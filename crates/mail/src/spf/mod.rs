@@ -2,10 +2,11 @@
 //!
 //! TXT records → [`select`] → [`SpfRecord::parse`] → [`evaluate`]. [`merge()`] and [`contains_effective`] work on
 //! the text, so that what a domain owner wrote stays as it is byte for byte. [`tree`] counts what a record costs with
-//! all that it includes, and [`what_to_drop`] says how to get below the limit. Not here: `exp=` explanations are
-//! validated and never fetched, and the SPF record type (99) is ignored (RFC 7208 §3.1).
+//! all that it includes, and [`what_to_drop`] says how to get below the limit. [`explanation()`] adds what `exp=` says
+//! to those who are refused. Not here: the SPF record type (99), which is ignored (RFC 7208 §3.1).
 
 mod evaluate;
+mod explanation;
 mod macros;
 mod merge;
 mod record;
@@ -13,6 +14,7 @@ mod slim;
 mod tree;
 
 pub use evaluate::{MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfOutcome, SpfProblem, SpfResult, evaluate};
+pub use explanation::explanation;
 pub use macros::DomainSpec;
 pub use merge::{Merge, contains_effective, merge};
 pub use record::{Directive, Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind};

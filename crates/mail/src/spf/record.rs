@@ -176,6 +176,14 @@ impl SpfRecord {
         })
     }
 
+    /// The target of `exp=`: the name of a text for senders who were refused.
+    pub fn explanation(&self) -> Option<&DomainSpec> {
+        self.terms.iter().find_map(|term| match &term.kind {
+            TermKind::Explanation(spec) => Some(spec),
+            _ => None,
+        })
+    }
+
     /// The qualifier of the first `all`.
     pub fn all(&self) -> Option<Qualifier> {
         self.directives()
