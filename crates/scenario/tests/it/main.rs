@@ -114,7 +114,7 @@ fn lines_repeat_over_ranges_and_texts_hold_any_octet() {
     assert_eq!(big.strings().map(<[u8]>::len).collect::<Vec<_>>(), [255, 45]);
     let odd = reply(&text, AUTHORITY, "odd.acme.test", RecordType::Txt);
     let RecordData::Txt(odd) = &odd.answer[0].data else { panic!() };
-    assert_eq!(odd.strings(), [b"a\"b\\c\xc8".to_vec()]);
+    assert!(odd.strings().eq([b"a\"b\\c\xc8"]));
 }
 
 #[test]
