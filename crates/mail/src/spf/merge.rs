@@ -49,12 +49,12 @@ pub fn contains_effective(record: &str, rules: &str) -> bool {
     is_spf_record(record) && split_rules(rules).into_iter().all(|rule| is_effective(record, rule))
 }
 
-/// The mechanisms of `rules`: a version, `all`, modifiers and repetitions are passed over, for they are not for
-/// us to put into a foreign record.
+/// The mechanisms of `rules`: a version, `all`, modifiers, repetitions and what is no mechanism are passed over, for
+/// they are not for us to put into a foreign record.
 fn split_rules(rules: &str) -> Vec<&str> {
     let mut out: Vec<&str> = Vec::new();
     for word in rules.split(' ').filter(|word| !word.is_empty()) {
-        let foreign = word.eq_ignore_ascii_case("v=spf1") || is_end(word) || word.contains('=');
+        let foreign = is_end(word) || mechanism(word).is_none();
         if !foreign && !out.iter().any(|known| same(known, word)) {
             out.push(word);
         }
@@ -194,6 +194,7 @@ mod tests {
         assert_eq!(merge("v=spf1 ip4:192.0.2.1/32 -all", "ip4:192.0.2.1"), Merge::AlreadyThere);
         let new = Merge::Merged { record: "v=spf1 include:a.example ~all".to_owned() };
         assert_eq!(merge("none", "-include:a.example"), new, "rules are there to pass");
+        assert_eq!(merge("v=spf1 -all", "v=spf1 --a inlcude:a.example exp=a.example all"), Merge::AlreadyThere);
     }
 
     proptest! {

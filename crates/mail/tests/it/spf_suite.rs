@@ -179,12 +179,12 @@ fn txt(value: &Yaml) -> Option<RecordData> {
     // The suite writes octets as the characters of those numbers.
     let octets =
         |text: &Yaml| text_of(text).chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
-    let strings = match value {
+    let strings: Vec<Vec<u8>> = match value {
         Yaml::Array(strings) => strings.iter().map(octets).collect(),
         one if text_of(one) == "NONE" => return None,
         one => vec![octets(one)],
     };
-    Some(RecordData::Txt(TxtData::from_strings(strings)))
+    Some(RecordData::Txt(TxtData::from_strings(&strings)))
 }
 
 fn data(record_type: RecordType, value: &Yaml) -> RecordData {
