@@ -57,6 +57,7 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         profile: plan.profile.clone(),
         checked_at: now,
         started_at: None,
+        once: false,
         verdict: verdict(&records),
         spf_status: status(Purpose::Spf),
         dkim_status: status(Purpose::Dkim),

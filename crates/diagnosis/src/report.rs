@@ -20,6 +20,9 @@ pub struct Report {
     /// When the looking began, where the caller said: of two reports the one that began later knows better.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
+    /// Whether this is a single look, where the caller said: nobody checks the domain again by itself.
+    #[serde(default)]
+    pub once: bool,
     /// Whether all required records are right.
     pub verdict: Verdict,
     /// SPF as a whole.
@@ -165,6 +168,7 @@ impl Report {
             profile: plan.profile.clone(),
             checked_at: now,
             started_at: None,
+            once: false,
             verdict: Verdict::Unknown,
             spf_status: CheckStatus::Pending,
             dkim_status: CheckStatus::Pending,

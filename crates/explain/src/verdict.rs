@@ -205,7 +205,7 @@ fn unknown(report: &Report) -> &'static str {
         Setting::Registered => {
             "DNS gave no clear answer, so nothing changes: what was verified stays so, and it is checked again."
         }
-        Setting::Audit => "DNS gave no clear answer, which says nothing against the domain.",
+        Setting::Once | Setting::Audit => "DNS gave no clear answer, which says nothing against the domain.",
     }
 }
 

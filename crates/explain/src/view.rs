@@ -112,9 +112,13 @@ fn view_of(finding: &Finding, report: &Report, chosen: Option<&Host>, now: Times
     }
 }
 
-/// An audit is a single look at a domain that is not registered.
+/// An audit is a single look at a domain that is not registered; so may be the check of a profile.
 pub(crate) fn setting(report: &Report) -> Setting {
-    if report.profile == "audit" { Setting::Audit } else { Setting::Registered }
+    match report.profile.as_str() {
+        "audit" => Setting::Audit,
+        _ if report.once => Setting::Once,
+        _ => Setting::Registered,
+    }
 }
 
 /// What a check of this report did not look at. An audit cannot list selectors (RFC 6376 §3.1): it looks at those that
@@ -124,9 +128,9 @@ pub fn not_checked(report: &Report) -> &'static [&'static str] {
     if setting(report) == Setting::Audit && !has_dkim { &["dkim"] } else { &[] }
 }
 
-/// One line for an audit in which no resolver gave any answer at all.
+/// One line for a single check in which no resolver gave any answer at all.
 pub fn silence(report: &Report) -> Option<String> {
-    if setting(report) != Setting::Audit || report.records.is_empty() {
+    if setting(report) == Setting::Registered || report.records.is_empty() {
         return None;
     }
     let mut resolvers: Vec<&str> = Vec::new();
@@ -219,7 +223,7 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
         RecordStatus::Unknown => {
             let again = match setting(report) {
                 Setting::Registered => "It is checked again.",
-                Setting::Audit => "Run the check again in a few minutes.",
+                Setting::Once | Setting::Audit => "Run the check again in a few minutes.",
             };
             format!("Whether it is there is not known: DNS has not given a clear answer. {again}")
         }

@@ -34,6 +34,7 @@ fn again(stored: StoredReport) -> Checked {
     // The time of the check, not of now: what caches still hold is told as it was then.
     let mut report = diagnosis::diagnose(&stored.plan, &stored.observation, stored.checked_at);
     report.started_at = stored.started_at;
+    report.once = true;
     Checked { plan: stored.plan, observation: stored.observation, report }
 }
 

@@ -19,7 +19,9 @@ pub fn steps(finding: &Finding, place: &Place<'_>) -> Vec<String> {
 pub enum Setting {
     /// The owner of a domain that is registered here: it is checked again by itself.
     Registered,
-    /// Whoever ran a single check: nothing happens by itself, and no service of ours is concerned.
+    /// Whoever ran a single check for known records: nothing happens by itself.
+    Once,
+    /// Whoever ran a single check of any domain: nothing happens by itself, and no service of ours is concerned.
     Audit,
 }
 
@@ -59,7 +61,7 @@ pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<S
         Remedy::WaitUntil { at } => steps.push(say(format!(
             "Nothing to change: older answers run out by {}. {} then.",
             clock::until(*at, place.now),
-            if setting == Setting::Audit { "Run the check again" } else { "It is checked again" }
+            if setting == Setting::Registered { "It is checked again" } else { "Run the check again" }
         ))),
         Remedy::CheckAgain => steps.extend(check_again(&finding.defect, setting)),
         Remedy::AskOperator => {
@@ -411,7 +413,7 @@ fn check_again(defect: &Defect, setting: Setting) -> Vec<Step> {
     }
     steps.push(say(match setting {
         Setting::Registered => "Nothing to do for now: it is checked again by itself.",
-        Setting::Audit => "Run the check again in a few minutes.",
+        Setting::Once | Setting::Audit => "Run the check again in a few minutes.",
     }));
     steps
 }

@@ -223,6 +223,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         profile: "three-cname".to_owned(),
         checked_at: now(),
         started_at: None,
+        once: false,
         verdict,
         spf_status: check,
         dkim_status: check,

@@ -89,6 +89,7 @@ async fn check(arguments: &CheckArgs, domain: &str) -> Result<Checked, String> {
     let observation = dns::observe(&client, &plan, &policy, system_time, arguments.deadline()).await;
     let mut report = diagnosis::diagnose(&plan, &observation, system_time());
     report.started_at = Some(started_at);
+    report.once = true;
     Ok(Checked { plan, observation, report })
 }
 

@@ -218,7 +218,8 @@ impl Run {
     }
 
     fn write_checked(&mut self, plan: &Plan, observation: &Observation) -> Result<Written, String> {
-        let report = diagnosis::diagnose(plan, observation, system_time());
+        let mut report = diagnosis::diagnose(plan, observation, system_time());
+        report.once = true;
         let place = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&plan.domain);
         let (line, read) = place.unwrap_or_default();
         let text = match self.style {
