@@ -1,6 +1,7 @@
 //! From a profile and a domain to the exact records that should exist.
 
 mod planning;
+mod published;
 
 use crate::{
     profile::{Profile, ProfileError, TxtConflict},
@@ -147,6 +148,7 @@ impl Expected {
 }
 
 pub use crate::template::variables::Variables;
+pub use published::{PublishedRecord, from_records};
 
 /// Applies a profile to a domain. `host` and `domain` of the template language are the sender domain's own: a
 /// record's host is relative to `domain` here, whatever zone it turns out to be in.

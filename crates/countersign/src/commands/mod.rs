@@ -4,6 +4,7 @@ pub mod check;
 pub mod dev;
 pub mod explain;
 pub mod generate;
+mod input;
 pub mod show;
 pub mod tour;
 

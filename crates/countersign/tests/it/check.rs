@@ -2,7 +2,7 @@
 
 use crate::{
     dns_server::{DnsServer, Said, countersign},
-    support::Folder,
+    support::{Folder, Platform},
 };
 use std::fs;
 
@@ -62,6 +62,92 @@ async fn files_that_cannot_be_explained_are_told_with_their_place() {
         assert_eq!(said.code, Some(2), "{words}");
         assert!(said.err.contains(words) && said.err.len() < 400, "{words}: {}", said.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_records_of_a_profile_or_template_are_looked_for() {
+    let server = DnsServer::start(&[(
+        "acme.test",
+        r#"mail IN TXT "v=spf1 include:spf.send.test ~all"
+        k1._domainkey.mail IN CNAME k1.dkim.acme.test.
+        k1.dkim IN TXT "v=DKIM1; p=AAAA"
+        verify.mail IN TXT "token=abc""#,
+    )])
+    .await;
+    let check = async |arguments: &[&str]| {
+        let all = [&["check", "mail.acme.test", "--timeout", "5"], arguments].concat();
+        server.countersign(&all, "").await
+    };
+    let folder = Folder::new();
+    let path = folder.0.join("template.json");
+    let file = path.to_str().unwrap();
+    fs::write(
+        &path,
+        r#"{"providerId":"acme","providerName":"Acme","serviceId":"mail","serviceName":"Mail","records":[
+        {"type":"TXT","groupId":"own","host":"verify","data":"token=%token%","ttl":300},
+        {"type":"CNAME","groupId":"web","host":"www","pointsTo":"web.acme.test","ttl":300}]}"#,
+    )
+    .unwrap();
+    let good = check(&["--template", file, "--var", "token=abc", "--group", "own"]).await;
+    assert_eq!(good.code, Some(0), "{good:?}");
+    let other = check(&["--template", file, "--var", "%token%=xyz", "--group", "own"]).await;
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.out.contains("token=xyz"), "{}", other.out);
+    let all = check(&["--template", file, "--var", "token=abc"]).await;
+    assert_eq!(all.code, Some(1), "www is missing: {all:?}");
+    assert!(!all.out.contains("checked again"), "nobody does: {}", all.out);
+
+    let missing = check(&["--profile", "two-txt"]).await;
+    assert_eq!(missing.code, Some(2), "{missing:?}");
+    for name in ["key1", "platform", "token1"] {
+        assert!(missing.err.contains(&format!("--var {name}=VALUE")), "{name}: {}", missing.err);
+    }
+    for (arguments, words) in [
+        (vec!["--profile", "nonsense"], "built in are three-cname"),
+        (vec!["--profile", "two-txt", "--var", "tokn1=x"], "has no variable \"tokn1\""),
+        (vec!["--profile", "two-txt", "--var", "token1"], "NAME=VALUE"),
+        (vec!["--var", "token1=x"], "--profile or --template"),
+        (vec!["--template", file, "--group", "nonsense", "--var", "token=a"], "no record is in the group"),
+        (vec!["--profile", "two-txt", "--selector", "s1"], "cannot be used with"),
+    ] {
+        let said = check(&arguments).await;
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+    fs::write(&path, "{\n  \"providerId\": \"acme\",\n  \"records\": [ }").unwrap();
+    let malformed = check(&["--template", file]).await;
+    assert_eq!(malformed.code, Some(2));
+    assert!(malformed.err.contains("template.json: line 3, column "), "{}", malformed.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_domain_can_be_asserted_from_anywhere() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let dns = platform.instance.dns.to_string();
+    let check = async |arguments: &[&str], input: &str| {
+        let all = [&["check", "--resolver", &dns], arguments].concat().into_iter().map(str::to_owned);
+        countersign(all.collect(), input).await
+    };
+    let shown = domain.to_string();
+    let good = check(&["--expect", "-"], &shown).await;
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert!(good.out.starts_with("mail.acme.test: "), "{}", good.out);
+    // An earlier report expects the same.
+    let report = check(&["--expect", "-", "--format", "json"], &shown).await;
+    let again = check(&["--expect", "-", "MAIL.acme.test."], &report.out).await;
+    assert_eq!((again.code, again.out), (good.code, good.out));
+    let other = check(&["--expect", "-", "other.test"], &shown).await;
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("are of mail.acme.test, not of other.test"), "{}", other.err);
+    // What is expected and not there fails.
+    let token = domain["dkim_tokens"][0].as_str().unwrap();
+    let changed = shown.replace(token, "another");
+    let bad = check(&["--expect", "-"], &changed).await;
+    assert_eq!(bad.code, Some(1), "{bad:?}");
+    assert!(bad.out.contains("another._domainkey"), "{}", bad.out);
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -275,7 +275,7 @@ impl Filling<'_> {
 }
 
 /// A template writes SPF, DKIM and DMARC as plain TXT; what they are, their value and place tell.
-fn classify(owner: &DomainName, value: String, conflict: &TxtConflict) -> Expected {
+pub(super) fn classify(owner: &DomainName, value: String, conflict: &TxtConflict) -> Expected {
     if mail::spf::is_spf_record(&value) {
         let rules = value
             .split_ascii_whitespace()

@@ -1,6 +1,7 @@
 //! `countersign check`: any domain, no server, no account.
 
 mod bulk;
+mod expected;
 mod resolvers;
 mod signals;
 pub mod subject;
@@ -13,26 +14,26 @@ use super::{
 use crate::instance::system_time;
 use diagnosis::inquiry::Policy;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use wanted::Wanted;
+use wanted::{Wanted, WantedArgs};
 
 /// The flags of `check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Domain to check, such as mail.example.com; an e-mail address stands for its domain
-    #[arg(required_unless_present = "from_file", conflicts_with = "from_file")]
+    #[arg(required_unless_present_any = ["from_file", "expect"], conflicts_with = "from_file")]
     pub domain: Option<String>,
     /// Resolver to ask, ADDRESS or ADDRESS:PORT; may be given several times [default: those of this machine]
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolvers::parse)]
     pub resolver: Vec<SocketAddr>,
-    /// DKIM selector to look at; may be given several times
-    #[arg(long, value_name = "SELECTOR")]
-    pub selector: Vec<String>,
     /// How long the check of one domain may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
     /// How the result is shown.
     #[command(flatten)]
     pub show: ShowArgs,
+    /// What is looked for.
+    #[command(flatten)]
+    pub wanted: WantedArgs,
     /// Many domains at once.
     #[command(flatten)]
     pub many: ManyArgs,
@@ -44,7 +45,7 @@ pub struct CheckArgs {
 #[command(next_help_heading = "Many domains")]
 pub struct ManyArgs {
     /// List of domains, one a line, # for comments; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "verbose"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "verbose", "expect"])]
     pub from_file: Option<PathBuf>,
     /// One JSON object a line, as results come, in place of a line of text
     #[arg(long)]
@@ -73,16 +74,14 @@ pub async fn run(arguments: &CheckArgs) -> Exit {
     }
     let done = match (&arguments.domain, &arguments.many.from_file) {
         (_, Some(list)) => bulk::run(arguments, list).await,
-        (domain, None) => {
-            check(arguments, domain.as_deref().unwrap_or_default()).await.map(|it| arguments.show.print(&it))
-        }
+        (domain, None) => check(arguments, domain.as_deref()).await.map(|it| arguments.show.print(&it)),
     };
     done.unwrap_or_else(|problem| show::fail(&problem))
 }
 
-async fn check(arguments: &CheckArgs, domain: &str) -> Result<Checked, String> {
-    let domain = subject::parse(domain)?;
-    let plan = Wanted::from_arguments(arguments)?.plan(&domain)?;
+async fn check(arguments: &CheckArgs, domain: Option<&str>) -> Result<Checked, String> {
+    let wanted = Wanted::from_arguments(arguments)?;
+    let plan = wanted.plan(&wanted.domain(domain)?)?;
     let policy = policy(arguments)?;
     let client = dns::Client::new(dns::ClientOptions::default());
     let started_at = system_time();

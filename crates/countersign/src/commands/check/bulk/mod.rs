@@ -43,6 +43,7 @@ const READ_AHEAD: usize = 256;
 /// Checks every domain of a list.
 pub async fn run(arguments: &CheckArgs, list: &Path) -> Result<Exit, String> {
     let wanted = Wanted::from_arguments(arguments)?;
+    wanted.check_values()?;
     let mut policy = policy(arguments)?;
     if !arguments.many.thorough {
         policy.look = Look::ResolversFirst;
