@@ -492,7 +492,8 @@ fn served_labels(
 ) -> Result<Vec<String>> {
     let mut variables = variables.clone();
     for number in 1..=profile.dkim_keys {
-        variables.insert(format!("key{number}"), String::new());
+        // Any key: without one, a TXT record would not be taken for a key record.
+        variables.insert(format!("key{number}"), "key".to_owned());
     }
     let plan = plan(profile, name, &variables).map_err(|error| Error::Internal(error.to_string()))?;
     let suffix = format!(".{dkim_zone}");
