@@ -2,7 +2,7 @@
 //!
 //! `diagnosis::inquiry` says what to ask, round by round; a round's questions go out at once, its outcomes are kept
 //! in the order of the questions. So the same servers saying the same things make the same observation, whoever
-//! was quicker. Bounded in rounds, in open questions and in time; a name server that stays silent is given up for
+//! was quicker. Bounded in rounds, in open questions and in time; a server that answers nothing is given up for
 //! the rest of the observation, so that one dead server costs its timeout about once.
 
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
 use diagnosis::{
     Observation, Plan,
     inquiry::{self, Policy},
-    observation::Exchange,
+    observation::{Exchange, Outcome},
 };
 use model::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How many rounds an inquiry has at most; the longest honest one needs about half of them.
@@ -67,5 +67,12 @@ pub(crate) async fn observe_by(
         tracing::debug!(domain = %plan.domain, round = rounds, asks = count, took = ?started.elapsed(), "asked");
         let exchanges = Arc::unwrap_or_clone(asks).into_iter().zip(finished.outcomes);
         observation.exchanges.extend(exchanges.map(|(ask, (at, outcome))| Exchange { ask, at, outcome }));
+        // A resolver that looks in vain for somebody's dead servers is not silent itself.
+        silent.retain(|(address, _)| !has_answered(&observation, *address));
     }
+}
+
+fn has_answered(observation: &Observation, address: SocketAddr) -> bool {
+    let is_reply = |exchange: &&Exchange| matches!(exchange.outcome, Outcome::Reply(_));
+    observation.exchanges.iter().filter(is_reply).any(|exchange| exchange.ask.server.address() == address)
 }

@@ -10,10 +10,11 @@ use diagnosis::{
 use dns::{Client, ClientOptions};
 use model::RecordType;
 use scenario::{
-    Dnssec, FakeDns, Scenario, now,
+    Dnssec, FakeDns, Scenario, Served, now,
     wire::{AUTHENTIC_DATA, CHECKING_DISABLED, Network, Servers, missing_programs, namespace, probe},
 };
 use std::{
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Mutex,
@@ -138,11 +139,24 @@ fn differences(scenario: &Scenario, network: &Network, observation: &Observation
 /// Whether what unbound says is left to chance, or to our patience: which of two servers that differ it asked, which
 /// of two records that cannot stand together it saw first, how long it looks for servers that are silent.
 fn is_chance(scenario: &Scenario, dns: &FakeDns, network: &Network, exchange: &Exchange) -> bool {
+    if network.players.get(&exchange.ask.server.address().ip()) != Some(&"unbound") {
+        return false;
+    }
     let name = &exchange.ask.question.name;
-    let servers_differ = scenario.faults.iter().any(|fault| fault.kind.is_zone_data());
+    let is_around = |served: &&Served| name.is_at_or_below(&served.zone.apex);
+    let around = dns.world().served.iter().filter(is_around);
+    let depth = |served: &&Served| served.zone.apex.label_count();
+    let closest = around.clone().map(|served| depth(&served)).max();
+    let servers: Vec<IpAddr> = around
+        .filter(|served| Some(depth(served)) == closest)
+        .flat_map(|served| served.addresses.clone())
+        .collect();
+    let faults = || scenario.faults.iter().filter(|fault| servers.contains(&fault.address));
     let is_conflict = || dns.world().zone_of(name).is_some_and(|served| served.zone.has_conflict(name));
-    network.players.get(&exchange.ask.server.address().ip()) == Some(&"unbound")
-        && (servers_differ || exchange.outcome == Outcome::Failure(Failure::Timeout) || is_conflict())
+    let has_timed_out = exchange.outcome == Outcome::Failure(Failure::Timeout);
+    faults().any(|fault| fault.kind.is_zone_data())
+        || (has_timed_out && faults().count() > 0)
+        || is_conflict()
 }
 
 /// Where zones are signed for real, unbound finds that they are: or that the DS record is not theirs.
