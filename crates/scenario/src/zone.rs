@@ -77,6 +77,11 @@ impl Zone {
         here().count() > 1 && here().any(|record| record.data.record_type() == RecordType::Cname)
     }
 
+    /// Whether there is such a name anywhere.
+    pub fn has_conflicts(&self) -> bool {
+        self.records.iter().any(|record| self.has_conflict(&record.owner))
+    }
+
     /// Whether the name itself has records.
     pub fn has_records(&self, name: &DomainName) -> bool {
         self.records.iter().any(|record| record.owner == *name)

@@ -5,15 +5,18 @@
 
 use diagnosis::{
     Observation, diagnose,
+    inquiry::{Look, Policy},
     observation::{Exchange, Failure, Outcome, Question, Says},
 };
-use dns::{Client, ClientOptions};
+use dns::{BulkOptions, Client, ClientOptions};
+use futures_util::StreamExt;
 use model::RecordType;
 use scenario::{
     Dnssec, FakeDns, Scenario, Served, now,
     wire::{AUTHENTIC_DATA, CHECKING_DISABLED, Network, Servers, missing_programs, namespace, probe},
 };
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     path::PathBuf,
     sync::{
@@ -93,6 +96,7 @@ fn perform(task: &str) {
         let observation = dns::observe(&client, &plan, &policy, now, DEADLINE).await;
         let mut problems = scenario.problems_over_the_wire(&diagnose(&plan, &observation, now()));
         problems.extend(differences(&scenario, &network, &observation));
+        problems.extend(in_bulk(&scenario, &client).await);
         if !problems.is_empty() {
             problems.push(format!("{:?}", network.players));
             problems.extend(observation.exchanges.iter().map(|exchange| {
@@ -105,6 +109,32 @@ fn perform(task: &str) {
     });
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     drop(std::fs::remove_dir_all(&folder));
+}
+
+/// The same as one of many, the resolvers asked first: what differs from memory there.
+async fn in_bulk(scenario: &Scenario, client: &Client) -> Option<String> {
+    // What resolvers say is left to chance then, and everything rests on that.
+    let is_chance = scenario.faults.iter().any(|fault| fault.kind.is_zone_data())
+        || FakeDns::new(scenario).world().served.iter().any(|served| served.zone.has_conflicts());
+    if is_chance {
+        return None;
+    }
+    let policy = Policy { look: Look::ResolversFirst, ..scenario.policy() };
+    let plans = futures_util::stream::iter([scenario.plan()]);
+    let mut observed = std::pin::pin!(dns::bulk(client, plans, &policy, now, &BulkOptions::default()));
+    let (plan, observation) = observed.next().await.unwrap();
+    let result = |observation: &Observation| {
+        let report = diagnose(&plan, observation, now());
+        let codes: BTreeSet<&str> = report.findings.iter().map(diagnosis::Finding::code).collect();
+        let codes: Vec<&str> = codes
+            .into_iter()
+            .filter(|code| !scenario.wire.may_differ.iter().any(|may| may == code))
+            .collect();
+        let statuses = report.records.iter().map(|record| (record.planned.key.as_str(), record.status));
+        format!("{} {codes:?} {:?}", report.verdict, statuses.collect::<Vec<_>>())
+    };
+    let (found, in_memory) = (result(&observation), result(&scenario.observe_by(&policy).0));
+    (found != in_memory).then(|| format!("in bulk: {found}\n    in memory: {in_memory}"))
 }
 
 /// Answers that are not those of the DNS in memory: so the one that most tests rely on is held against real servers.

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, io, net::IpAddr, path::Path, process::Command};
 
 /// Whether a real server takes the zone.
 pub fn is_servable(zone: &Zone) -> bool {
-    !zone.records.iter().any(|record| zone.has_conflict(&record.owner))
+    !zone.has_conflicts()
 }
 
 /// A zone that Knot serves.
