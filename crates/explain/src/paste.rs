@@ -127,7 +127,7 @@ impl std::fmt::Display for Step {
 }
 
 /// How a record gets into a zone.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Add,
     Edit,
@@ -144,12 +144,12 @@ pub(crate) fn fill(host: &Host, action: Action, zone: &DomainName, paste: &Paste
     // A name at the end of a sentence takes no full stop: it would be copied with it.
     let end = if phrase.ends_with(paste.name_in_list()) { "" } else { "." };
     let mut steps = vec![Step::Say(format!("{open} and {phrase}{end}"))];
-    steps.extend(finish(host, zone, paste));
+    steps.extend(finish(host, action, zone, paste));
     steps
 }
 
 /// The fields of a record, what this host wants beside them, and how to finish.
-pub(crate) fn finish(host: &Host, zone: &DomainName, paste: &Paste) -> Vec<Step> {
+pub(crate) fn finish(host: &Host, action: Action, zone: &DomainName, paste: &Paste) -> Vec<Step> {
     let typed = match paste.record_type {
         RecordType::Cname => host.steps.cname.as_slice(),
         RecordType::Txt => &host.steps.txt,
@@ -158,7 +158,12 @@ pub(crate) fn finish(host: &Host, zone: &DomainName, paste: &Paste) -> Vec<Step>
     };
     let slots = Slots { host, zone, paste };
     let mut steps = vec![Step::Record(Box::new(paste.clone()))];
-    let lines = host.steps.all.iter().chain(typed).chain([&host.steps.save]);
+    // What is to be said of every record is about its name, which an edit leaves as it is.
+    let all = match action {
+        Action::Add => host.steps.all.as_slice(),
+        Action::Edit => &[],
+    };
+    let lines = all.iter().chain(typed).chain([&host.steps.save]);
     steps.extend(lines.map(|line| Step::Say(slots.fill(line))));
     steps
 }

@@ -3,7 +3,7 @@
 use super::{Place, policy_steps, spf_terms};
 use crate::{
     clock,
-    paste::{Step, finish},
+    paste::{Action, Step, finish},
     shown::{self, list, value},
 };
 use diagnosis::{Defect, Expected, Finding, Remedy, observation::Server};
@@ -218,7 +218,8 @@ fn replace(
         }
         let paste = place.paste(name, record_type, new, preference, &[]);
         steps.push(say("Then add this record there:"));
-        steps.extend(finish(place.host, &place.zone_of(name), &paste));
+        steps.extend(finish(place.host, Action::Add, &place.zone_of(name), &paste));
+        steps.extend(place.name_cautions(&paste));
         steps.extend(place.cautions(&paste, new));
         return steps;
     }
@@ -279,7 +280,8 @@ fn move_record(
         say(format!("{}, and find this {record_type} record: {}", place.open(to), place.field(from))),
         say("Change its name to the one below. Where names cannot be changed, delete it and add it anew."),
     ];
-    steps.extend(finish(place.host, &place.zone_of(to), &paste));
+    steps.extend(finish(place.host, Action::Add, &place.zone_of(to), &paste));
+    steps.extend(place.name_cautions(&paste));
     steps.extend(place.cautions(&paste, new));
     steps
 }

@@ -17,6 +17,7 @@ mod title;
 pub use guide::{Setting, guide, guide_in, steps};
 pub use place::Place;
 pub(crate) use place::UNFINISHED;
+pub(crate) use policy_steps::COSTS;
 pub use title::title;
 
 use serde::Serialize;

@@ -78,6 +78,7 @@ impl Place<'_> {
         }
         let paste = self.paste(name, record_type, value, preference, &[]);
         let mut steps = fill(self.host, Action::Add, &self.zone_of(name), &paste);
+        steps.extend(self.name_cautions(&paste));
         steps.extend(self.cautions(&paste, value));
         steps
     }
@@ -91,8 +92,8 @@ impl Place<'_> {
         steps
     }
 
-    /// What may go wrong with this record in this panel.
-    pub(super) fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+    /// What may go wrong with the name of a new record in this panel.
+    pub(super) fn name_cautions(&self, paste: &Paste) -> Vec<Step> {
         let mut steps = Vec::new();
         let zone = self.zone_of(&paste.name);
         // The guide for hosts that are not known says so of its own.
@@ -110,6 +111,12 @@ impl Place<'_> {
         if paste.name == zone && paste.host == "@" && self.host.last_verified.is_empty() {
             steps.push(say("@ stands for the domain itself; where it is refused, leave the field empty."));
         }
+        steps
+    }
+
+    /// What may go wrong with the value in this panel.
+    pub(super) fn cautions(&self, paste: &Paste, raw: &str) -> Vec<Step> {
+        let mut steps = Vec::new();
         let length = raw.chars().count();
         if length > shown::TO_PASTE {
             steps.push(say(

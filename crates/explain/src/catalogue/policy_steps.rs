@@ -10,6 +10,9 @@ use diagnosis::{
     spf_tree::{MAX_LOOKUPS, SpfCost, SpfDrop, SpfDropReason},
 };
 
+/// How the line begins that says what each part of a record costs.
+pub(crate) const COSTS: &str = "What each part costs, in look-ups:";
+
 /// How many parts are listed with what they cost.
 const MOST_COSTS: usize = 20;
 
@@ -77,7 +80,7 @@ fn cost_line(costs: &[SpfCost]) -> Vec<Step> {
     if costs.len() > MOST_COSTS {
         shown.push(format!("and {} more", costs.len() - MOST_COSTS));
     }
-    vec![say(format!("What each part costs, in look-ups: {}.", shown.join(", ")))]
+    vec![say(format!("{COSTS} {}.", shown.join(", ")))]
 }
 
 fn after_merge(lookups: usize, to_drop: &[SpfDrop]) -> Vec<Step> {

@@ -45,6 +45,11 @@ fn write_rest(out: &mut String, outline: &Outline, options: &RenderOptions<'_>) 
         }
         out.push_str("</ul>\n");
     }
+    for (heading, lines) in &outline.sections {
+        let block: Vec<String> = lines.iter().map(|line| html(line)).collect();
+        let _ =
+            writeln!(out, "<h3>{}</h3>\n<pre class=\"section\">{}</pre>", html(heading), block.join("\n"));
+    }
     if !outline.fine.is_empty() {
         let open = if options.verbose { " open" } else { "" };
         let (count, keys) = (outline.fine.len(), shown::list_of(&outline.fine, 100));

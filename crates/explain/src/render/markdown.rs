@@ -26,6 +26,11 @@ pub fn markdown(report: &Report, options: &RenderOptions<'_>) -> String {
             let _ = writeln!(out, "- {}", shown::markdown(line));
         }
     }
+    for (heading, lines) in &outline.sections {
+        let block = lines.join("\n");
+        let fence = shown::fence(&block);
+        let _ = writeln!(out, "\n### {}\n\n{fence}text\n{block}\n{fence}", shown::markdown(heading));
+    }
     out.push('\n');
     if !outline.fine.is_empty() {
         let (count, keys) = (outline.fine.len(), shown::list_of(&outline.fine, 12));

@@ -40,6 +40,8 @@ pub(super) struct Outline {
     pub fine: Vec<String>,
     /// Findings that ask for nothing.
     pub notes: Vec<Note>,
+    /// Headings, each with lines in columns.
+    pub sections: Vec<(String, Vec<String>)>,
     /// The closing lines: label and content.
     pub facts: Vec<(&'static str, String)>,
 }
@@ -107,6 +109,7 @@ pub(super) fn outline(report: &Report, options: &RenderOptions<'_>) -> Outline {
         pending_steps: pending_steps(&pending, report, options),
         fine: keys(with_status(report, RecordStatus::Verified)),
         notes: notes(&findings(&|group| group == Group::Note)),
+        sections: super::policy::sections(report, options.verbose),
         facts: facts(report, options),
     }
 }
@@ -171,7 +174,12 @@ fn single(finding: &Finding, report: &Report, options: &RenderOptions<'_>) -> It
         suspected: finding.confidence == Confidence::Suspected,
         why: Some(catalogue::why(code)),
         references: catalogue::reference(code),
-        parts: guide(finding, report, options.host, options.now).into_iter().map(part).collect(),
+        parts: guide(finding, report, options.host, options.now)
+            .into_iter()
+            // The tree shows it, in columns.
+            .filter(|step| !matches!(step, Step::Say(text) if text.starts_with(catalogue::COSTS)))
+            .map(part)
+            .collect(),
     }
 }
 

@@ -13,42 +13,52 @@ const MOST_LINES: usize = 60;
 /// From how many look-ups on a report that is not verbose tells them: fewer are nobody's concern.
 const WORTH_TELLING: usize = 5;
 
+/// From how many look-ups on it is told what each part of the record costs.
+const TREE_WORTH_TELLING: usize = 8;
+
 /// The closing lines: label and content.
 pub(super) fn facts(report: &Report, verbose: bool) -> Vec<(&'static str, String)> {
     let is_told = |spf: &&SpfReport| {
         let most = spf.tree.lookups.max(spf.lookups_after_merge.unwrap_or(0));
-        verbose || most >= WORTH_TELLING || spf.tree.void_lookups > 0
+        !is_tree_told(spf, verbose) && (most >= WORTH_TELLING || spf.tree.void_lookups > 0)
     };
     report.mail.spf.iter().filter(is_told).map(|spf| ("SPF look-ups", spf_summary(spf))).collect()
 }
 
-/// "7 of 10 at mail.acme.test".
+/// Whether a tree is shown: where it is asked for, and where the limit is near or passed.
+fn is_tree_told(spf: &SpfReport, verbose: bool) -> bool {
+    let most = spf.tree.lookups.max(spf.lookups_after_merge.unwrap_or(0));
+    verbose || most >= TREE_WORTH_TELLING || spf.tree.void_lookups > spf.max_void_lookups
+}
+
+/// "mail.acme.test needs 7, and receivers stop at 10".
 fn spf_summary(spf: &SpfReport) -> String {
     let least = if spf.tree.complete { "" } else { "at least " };
     let mut text = format!(
-        "{least}{} of {} at {}",
+        "{} needs {least}{}, and receivers stop at {}",
+        shown::value(spf.tree.domain.as_str()),
         spf.tree.lookups,
         spf.max_lookups,
-        shown::value(&spf.tree.domain.to_string())
     );
     if spf.tree.void_lookups > 0 {
-        let _ = write!(text, ", {} of {} empty ones", spf.tree.void_lookups, spf.max_void_lookups);
+        let _ = write!(text, "; {} find nothing, and {} may", spf.tree.void_lookups, spf.max_void_lookups);
     }
     if let Some(after) = spf.lookups_after_merge.filter(|after| *after != spf.tree.lookups) {
-        let _ = write!(text, "; {after} with ours in it");
+        let _ = write!(text, "; {after} once the record is merged");
     }
     text
 }
 
-/// All that is known, as lines with their indentation: headings and what belongs to them.
-pub(super) fn sections(report: &Report) -> Vec<(String, Vec<String>)> {
+/// What is known beyond the records, as lines in columns with their indentation: headings and what belongs to them.
+pub(super) fn sections(report: &Report, verbose: bool) -> Vec<(String, Vec<String>)> {
     let mut sections = Vec::new();
-    for spf in &report.mail.spf {
-        let mut lines = Vec::new();
-        spf_lines(&spf.tree, 0, &mut lines);
-        if lines.len() > MOST_LINES {
-            let more = lines.len() - MOST_LINES;
-            lines.truncate(MOST_LINES);
+    for spf in report.mail.spf.iter().filter(|spf| is_tree_told(spf, verbose)) {
+        let mut rows = Vec::new();
+        spf_lines(&spf.tree, 0, verbose, &mut rows);
+        let more = rows.len().saturating_sub(MOST_LINES);
+        rows.truncate(MOST_LINES);
+        let mut lines = columns(&rows);
+        if more > 0 {
             lines.push(format!("… and {more} more"));
         }
         if !lines.is_empty() {
@@ -58,27 +68,45 @@ pub(super) fn sections(report: &Report) -> Vec<(String, Vec<String>)> {
     sections
 }
 
-fn spf_lines(node: &SpfNode, depth: usize, lines: &mut Vec<String>) {
+/// Rows of two columns as lines, the second column at one place.
+fn columns(rows: &[(String, String)]) -> Vec<String> {
+    let width = rows
+        .iter()
+        .filter(|(_, second)| !second.is_empty())
+        .map(|(first, _)| first.chars().count())
+        .max()
+        .unwrap_or(0);
+    let line = |(first, second): &(String, String)| match second.as_str() {
+        "" => first.clone(),
+        second => format!("{first:<width$}  {second}"),
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A row for each term; those that cost nothing only where all is told.
+fn spf_lines(node: &SpfNode, depth: usize, verbose: bool, lines: &mut Vec<(String, String)>) {
     let indent = "  ".repeat(depth);
     if let Some(problem) = &node.problem {
-        lines.push(format!("{indent}{}", spf_problem(problem)));
+        lines.push((format!("{indent}{}", spf_problem(problem)), String::new()));
     }
     for term in &node.terms {
-        let mut line = format!("{indent}{}", shown::value(&term.text));
+        let mut remarks = Vec::new();
         if !term.reached {
-            line.push_str("  (never reached)");
+            remarks.push("never reached".to_owned());
         } else if term.lookups > 0 {
-            let _ = write!(line, "  {}", term.lookups);
+            remarks.push(term.lookups.to_string());
         }
         if term.has_macros {
-            line.push_str("  (depends on the message)");
+            remarks.push("depends on the message".to_owned());
         }
         if term.void_lookups > 0 && term.leads_to.is_none() {
-            line.push_str("  (nothing there)");
+            remarks.push("nothing there".to_owned());
         }
-        lines.push(line);
+        if verbose || !remarks.is_empty() || term.leads_to.is_some() {
+            lines.push((format!("{indent}{}", shown::value(&term.text)), remarks.join(", ")));
+        }
         if let Some(below) = &term.leads_to {
-            spf_lines(below, depth + 1, lines);
+            spf_lines(below, depth + 1, verbose, lines);
         }
     }
 }

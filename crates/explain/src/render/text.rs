@@ -68,11 +68,11 @@ pub fn text(report: &Report, options: &RenderOptions<'_>) -> String {
         );
     }
     page.pending(&outline);
+    page.sections(&outline);
     page.line("");
     page.closing(&outline, options);
     if options.verbose {
         page.seen(report, options);
-        page.policy(report);
     }
     page.out
 }
@@ -123,10 +123,10 @@ impl Page {
     }
 
     /// What the records come to for mail.
-    fn policy(&mut self, report: &Report) {
-        for (heading, lines) in super::policy::sections(report) {
+    fn sections(&mut self, outline: &Outline) {
+        for (heading, lines) in &outline.sections {
             self.line("");
-            self.line(&Style::Bold.on(&heading, self.colour));
+            self.plain("", "  ", heading);
             for line in lines {
                 self.line(&format!("  {line}"));
             }
