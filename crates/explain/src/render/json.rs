@@ -1,12 +1,13 @@
 //! Reports for programs: the same shape in API and CLI.
 
 use super::outline::headline;
-use crate::view;
+use crate::{verdict, view};
 use diagnosis::{Expected, Observation, Plan, RecordReport, Report};
 use model::{CheckStatus, Purpose, Timestamp};
 use serde_json::{Value, json};
 
-/// The report as JSON: statuses, records, findings with their words, and the DNS host.
+/// The report as JSON: statuses, records, findings with their words, and the DNS host. The fields are documented, one
+/// by one, in `docs/report.md`; they are only ever added to.
 ///
 /// Observed values are kept as they are: JSON escapes control characters, and programs compare.
 pub fn json(report: &Report, now: Timestamp) -> Value {
@@ -20,6 +21,7 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "checked_at": report.checked_at,
         "verdict": report.verdict,
         "summary": headline(report),
+        "meaning": verdict::meaning(report),
         "spf_status": status(report, Purpose::Spf, report.spf_status),
         "dkim_status": status(report, Purpose::Dkim, report.dkim_status),
         "dmarc_status": status(report, Purpose::Dmarc, report.dmarc_status),
@@ -80,5 +82,6 @@ fn record(record: &RecordReport, report: &Report, now: Timestamp) -> Value {
         "current": record.current,
         "replace": record.replace,
         "findings": record.findings,
+        "seen": record.seen,
     })
 }

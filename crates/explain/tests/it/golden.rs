@@ -412,3 +412,33 @@ fn the_playground_is_opened_by_its_zone() {
         assert!(first.starts_with("In the playground, open the zone acme.test"), "{first}");
     }
 }
+
+#[test]
+fn every_field_of_the_json_is_documented() {
+    let documented = std::fs::read_to_string(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.md"),
+    )
+    .unwrap();
+    let section = |heading: &str| {
+        let from = documented.split_once(&format!("\n## {heading}\n")).unwrap().1;
+        from.split_once("\n## ").map_or(from, |(section, _)| section).to_owned()
+    };
+    let json = render::json(&missing_and_doubled(), now());
+    for (heading, value) in [
+        ("The report", &json),
+        ("`dns_host`", &json["dns_host"]),
+        ("`records[]`", &json["records"][0]),
+        ("`findings[]`", &json["findings"][0]),
+    ] {
+        let (section, fields) = (section(heading), value.as_object().unwrap());
+        for field in fields.keys() {
+            assert!(section.contains(&format!("`{field}`")), "{heading} has {field}, which is not documented");
+        }
+        for row in section.lines().filter(|line| line.starts_with("| `")) {
+            let names = row.split('|').nth(1).unwrap().split(',');
+            for name in names.map(|name| name.trim().trim_matches('`')) {
+                assert!(fields.contains_key(name), "{heading} has no {name}, which is documented");
+            }
+        }
+    }
+}
