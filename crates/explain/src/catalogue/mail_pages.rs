@@ -27,7 +27,7 @@ pub(super) const PAGES: &[Page] = &[
         title: "The DKIM key is short",
         what: "The RSA key has fewer than 2048 bits.",
         why: "Receivers ignore RSA keys below 1024 bits, and keys of 2048 bits are recommended: shorter ones can be forged.",
-        how: &["Rotate to a key of 2048 bits."],
+        how: &["Have the sending service make a key of 2048 bits, and publish it at a selector of its own."],
         references: &["RFC 8301 §3.2"],
     },
     Page {
@@ -70,7 +70,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "spf_multiple_records",
         title: "Several SPF records",
         what: "More than one TXT record that begins with v=spf1 is at the name.",
-        why: "With more than one SPF record, SPF is a permanent error for all mail of this domain.",
+        why: "With more than one, receivers take none: SPF fails for all mail of this domain.",
         how: &["Replace them by the one record shown, which holds the mechanisms of all."],
         references: &["RFC 7208 §3.2", "RFC 7208 §4.5"],
     },
@@ -87,11 +87,10 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "spf_invalid",
         title: "The SPF record does not evaluate",
-        what: "The record has a mistake, or evaluating it needs more lookups than are allowed.",
-        why: "The result is a permanent error: mail of every service in the record fails SPF.",
+        what: "The SPF record has a mistake in how it is written.",
+        why: "Receivers count the whole record as an error: mail of every service in it fails SPF.",
         how: &[
-            "Mend what is named.",
-            "With more than 10 lookups: take out services that are no longer used, or give them a subdomain.",
+            "Mend the part that is named. The record shown keeps all that can be read of the one that is there.",
         ],
         references: &["RFC 7208 §4.6", "RFC 7208 §4.6.4"],
     },

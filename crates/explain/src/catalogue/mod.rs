@@ -65,6 +65,19 @@ pub fn docs(code: &str) -> String {
     format!("/docs/findings/{code}")
 }
 
+/// All pages on one, as a Markdown document.
+pub fn index() -> String {
+    let mut out = String::from(
+        "# Findings\n\nEverything that can be found out about a domain's DNS. The codes are the same in the API, the command \
+         line, the\ndashboard (`/docs/findings/<code>`) and the metrics; they are only ever added to.\n\n| code | what it is called | what was seen |\n|---|---|---|\n",
+    );
+    for page in pages() {
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "| [`{0}`]({0}.md) | {1} | {2} |", page.code, page.title, page.what);
+    }
+    out
+}
+
 impl Page {
     /// The page as a Markdown document.
     pub fn markdown(&self) -> String {

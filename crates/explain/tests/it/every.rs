@@ -2,7 +2,12 @@
 
 use crate::samples::{defects, finding, n, now, remedies, report};
 use diagnosis::{Defect, Remedy};
-use explain::{Place, catalogue, hosts, paste::Step, title};
+use explain::{
+    Place, catalogue, hosts,
+    paste::Step,
+    render::{self, RenderOptions},
+    title,
+};
 use model::{RecordStatus, RecordType, Severity, Verdict};
 
 fn whole(text: &str, what: &str) {
@@ -190,6 +195,88 @@ fn a_record_in_another_zone_is_not_looked_for_at_the_host_of_the_domain() {
         explain::guide(&finding, &report, None, now()).iter().map(ToString::to_string).collect::<String>();
     assert!(said.starts_with("At your DNS host, ") && !said.contains("Cloudflare"), "{said}");
     assert!(said.contains("_domainkey.mail.acme.test"), "{said}");
+}
+
+/// A report with one finding for a host of these name servers.
+fn report_of(defect: Defect, remedy: Remedy, host: &hosts::Host) -> diagnosis::Report {
+    let servers: Vec<String> =
+        host.name_servers.iter().take(1).map(|pattern| pattern.replace(['*', '?'], "1")).collect();
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let mut report = report(Verdict::Fail, RecordStatus::Verified, &servers);
+    let finding = finding(defect, remedy, Severity::Error, Some("dkim-2"));
+    crate::samples::set(&mut report, "dkim-2", RecordStatus::Failed, finding);
+    report
+}
+
+#[test]
+fn every_finding_is_rendered_for_every_host_in_every_format() {
+    let remedies = remedies();
+    for host in hosts::all() {
+        for (index, defect) in defects().into_iter().enumerate() {
+            let what = format!("{}, {}", host.id, defect.code());
+            let report = report_of(defect, remedies[index % remedies.len()].clone(), host);
+            let verbose = index % 2 == 0;
+            let options = RenderOptions { width: 80, verbose, ..RenderOptions::new(now()) };
+            let text = render::text(&report, &options);
+            for line in text.lines() {
+                let is_block = line.starts_with("       ");
+                let words = line.split_whitespace().filter(|word| *word != "-").count();
+                assert!(line.chars().count() <= 80 || is_block || words == 1, "{what}: {line}");
+                assert!(line.trim_end() == line && !line.contains(['{', '}']), "{what}: {line}");
+            }
+            assert!(!text.contains("\n\n\n") && text.lines().count() < 80, "{what}:\n{text}");
+            let markdown = render::markdown(&report, &options);
+            assert!(
+                markdown.matches("```").count() % 2 == 0 && !markdown.contains("\n\n\n"),
+                "{what}: {markdown}"
+            );
+            let html = render::html_fragment(&report, &options);
+            for tag in ["section", "ol", "ul", "li", "dl", "table", "details", "p"] {
+                let open =
+                    html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+                assert_eq!(open, html.matches(&format!("</{tag}>")).count(), "{what}: {tag}: {html}");
+            }
+            let json = render::json(&report, now());
+            assert!(json["findings"][0]["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{what}");
+        }
+    }
+}
+
+/// Words of standards and zone files that a person with a panel does not have to know.
+const JARGON: &[&str] = &[
+    "permerror",
+    "temperror",
+    "NODATA",
+    "RRset",
+    "rdata",
+    "RDATA",
+    "FQDN",
+    "apex",
+    "owner name",
+    "glue",
+    "lame",
+    "cut-off",
+    "authoritative",
+    "resolver cache",
+    "A-label",
+];
+
+#[test]
+fn no_jargon_is_left_unexplained() {
+    let place = Place { host: hosts::generic(), zone: None, record: None, now: now() };
+    for defect in defects() {
+        let code = defect.code();
+        let finding = finding(defect, Remedy::Nothing, Severity::Error, None);
+        let page = catalogue::page(code).unwrap();
+        let mut texts = vec![title(&finding), page.title.to_owned(), page.why.to_owned()];
+        texts.extend(page.how.iter().map(|step| (*step).to_owned()));
+        texts.extend(explain::steps(&finding, &place));
+        for text in texts {
+            for word in JARGON {
+                assert!(!text.contains(word), "{code} says {word:?}: {text}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -432,7 +432,10 @@ fn every_field_of_the_json_is_documented() {
     ] {
         let (section, fields) = (section(heading), value.as_object().unwrap());
         for field in fields.keys() {
-            assert!(section.contains(&format!("`{field}`")), "{heading} has {field}, which is not documented");
+            assert!(
+                section.contains(&format!("`{field}`")),
+                "{heading} has {field}, which is not documented"
+            );
         }
         for row in section.lines().filter(|line| line.starts_with("| `")) {
             let names = row.split('|').nth(1).unwrap().split(',');

@@ -194,7 +194,10 @@ mod tests {
         assert_eq!(merge("v=spf1 ip4:192.0.2.1/32 -all", "ip4:192.0.2.1"), Merge::AlreadyThere);
         let new = Merge::Merged { record: "v=spf1 include:a.example ~all".to_owned() };
         assert_eq!(merge("none", "-include:a.example"), new, "rules are there to pass");
-        assert_eq!(merge("v=spf1 -all", "v=spf1 --a inlcude:a.example exp=a.example all"), Merge::AlreadyThere);
+        assert_eq!(
+            merge("v=spf1 -all", "v=spf1 --a inlcude:a.example exp=a.example all"),
+            Merge::AlreadyThere
+        );
     }
 
     proptest! {
