@@ -117,7 +117,7 @@ fn record(out: &mut String, paste: &Paste) {
 }
 
 fn write_table(out: &mut String, table: &Table) {
-    out.push_str("<li>\n<table class=\"records\">\n<thead>\n<tr>");
+    out.push_str("<li>\n<table class=\"to-enter\">\n<thead>\n<tr>");
     for cell in &table.head {
         let _ = write!(out, "<th scope=\"col\">{}</th>", html(cell));
     }

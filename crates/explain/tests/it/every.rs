@@ -227,7 +227,7 @@ fn every_finding_is_rendered_for_every_host_in_every_format() {
             assert!(!text.contains("\n\n\n") && text.lines().count() < 80, "{what}:\n{text}");
             let markdown = render::markdown(&report, &options);
             assert!(
-                markdown.matches("```").count() % 2 == 0 && !markdown.contains("\n\n\n"),
+                markdown.matches("```").count().is_multiple_of(2) && !markdown.contains("\n\n\n"),
                 "{what}: {markdown}"
             );
             let html = render::html_fragment(&report, &options);
