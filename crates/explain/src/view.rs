@@ -8,6 +8,7 @@ use crate::{
     hosts::{self, Certainty, Detection, Host},
     paste::{Paste, Step},
     shown,
+    verdict::capital,
 };
 use diagnosis::{Defect, Finding, RecordReport, Remedy, Report, Seen, observation::Server};
 use model::{Confidence, Purpose, RecordStatus, Severity, Timestamp};
@@ -208,16 +209,13 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
     match record.status {
         RecordStatus::Verified => "It is there and right.".to_owned(),
         RecordStatus::Pending => {
-            let sure: Vec<bool> = record.seen.iter().filter_map(|seen| seen.right).collect();
-            let right = sure.iter().filter(|right| **right).count();
             let by = report
                 .visible_everywhere_by
                 .map(|at| format!(" All should have it by {}.", clock::until(at, now)))
                 .unwrap_or_default();
-            if sure.is_empty() {
-                format!("It has been seen at some servers and not yet at others.{by}")
-            } else {
-                format!("{right} of {} servers have it.{by}", sure.len())
+            match seen_line(&record.seen) {
+                Some(seen) => format!("{}.{by}", capital(&seen)),
+                None => format!("It has been seen at some servers and not yet at others.{by}"),
             }
         }
         RecordStatus::Unknown => {

@@ -31,7 +31,8 @@ pub fn markdown(report: &Report, options: &RenderOptions<'_>) -> String {
         let fence = shown::fence(&block);
         let _ = writeln!(out, "\n### {}\n\n{fence}text\n{block}\n{fence}", shown::markdown(heading));
     }
-    out.push('\n');
+    // A rule in front: a list right behind the steps would be taken as more of them.
+    out.push_str("\n---\n\n");
     if !outline.fine.is_empty() {
         let (count, keys) = (outline.fine.len(), shown::list_of(&outline.fine, 12));
         let _ = writeln!(out, "- {count} fine: {}", shown::markdown(&keys));

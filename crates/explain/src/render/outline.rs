@@ -419,7 +419,8 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         lines.push(("no answer", silence));
     }
     if !view::not_checked(report).is_empty() {
-        let dkim = "dkim (selectors cannot be listed; name yours with --selector NAME)";
+        let dkim =
+            "dkim: selectors cannot be listed, so name yours (on the command line with --selector NAME)";
         lines.push(("not checked", dkim.to_owned()));
     }
     lines.extend(super::policy::facts(report, options.verbose));

@@ -4,12 +4,7 @@ use super::{
     RenderOptions,
     outline::{Item, Outline, Part, Table, headline, outline},
 };
-use crate::{
-    paste::Paste,
-    shown,
-    verdict::{Group, capital},
-    view,
-};
+use crate::{paste::Paste, shown, verdict::Group, view};
 use diagnosis::Report;
 use model::Verdict;
 use std::fmt::Write as _;
@@ -260,7 +255,7 @@ impl Page {
                     None => "gave no clear answer",
                 };
                 let ttl = if seen.right.is_some() { format!(", TTL {}", seen.ttl) } else { String::new() };
-                let server = capital(&shown::server(&seen.server));
+                let server = shown::server(&seen.server);
                 self.line(&format!("  {server}: {says}{ttl}"));
             }
             if record.seen.len() > MOST_SEEN {

@@ -197,7 +197,7 @@ fn records_are_explained_with_where_they_stand() {
     });
     assert_eq!(
         explain(&report, 2),
-        "Holds the key that receivers check signatures with. 1 of 2 servers have it. All should have it by 14:32 UTC, in 9 minutes."
+        "Holds the key that receivers check signatures with. Seen at 1 of 2 name servers and 0 of 1 resolver. All should have it by 14:32 UTC, in 9 minutes."
     );
 }
 
