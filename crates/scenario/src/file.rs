@@ -242,14 +242,17 @@ impl Scenario {
         Self { name: name.to_owned(), ..scenario }
     }
 
-    /// The records that should exist.
-    ///
-    /// # Panics
-    /// Where no built-in profile has the name.
-    pub fn plan(&self) -> Plan {
-        if self.profile == "audit" {
-            return plan::audit(&self.domain, &self.selectors);
-        }
+    /// The scenario at addresses that are asked for strangers, too: `127.0.x.y` is `9.0.x.y` for name servers, and
+    /// `2001:db8:` is `2a00:db8:`.
+    pub fn at_public_addresses(name: &str) -> Self {
+        let text = fs::read_to_string(folder().join(format!("{name}.toml"))).unwrap();
+        let text =
+            (1..=6).fold(text, |text, net| text.replace(&format!("127.0.{net}."), &format!("9.0.{net}.")));
+        Self { private_addresses: false, ..Self::parse(name, &text.replace("2001:db8:", "2a00:db8:")) }
+    }
+
+    /// The values of the variables of its profile.
+    pub fn variables(&self) -> Variables {
         let mut variables: Variables = keys().clone();
         for (name, value) in [
             ("token1", "tok1"),
@@ -260,9 +263,26 @@ impl Scenario {
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
+        let known = self.built_in_profile().variables();
+        variables.retain(|name, _| known.contains(name));
+        variables
+    }
+
+    fn built_in_profile(&self) -> Profile {
         let profiles = Profile::built_in();
         let profile = profiles.iter().find(|profile| profile.name == self.profile);
-        let profile = profile.unwrap_or_else(|| panic!("{}: no profile {}", self.name, self.profile));
-        plan::plan(profile, &self.domain, &variables).unwrap()
+        profile.unwrap_or_else(|| panic!("{}: no profile {}", self.name, self.profile)).clone()
+    }
+
+    /// The records that should exist.
+    ///
+    /// # Panics
+    /// Where no built-in profile has the name.
+    pub fn plan(&self) -> Plan {
+        if self.profile == "audit" {
+            return plan::audit(&self.domain, &self.selectors);
+        }
+        let profile = self.built_in_profile();
+        plan::plan(&profile, &self.domain, &self.variables()).unwrap()
     }
 }
