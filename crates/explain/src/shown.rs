@@ -58,6 +58,8 @@ pub fn reason(text: &str) -> String {
     let mut out = text.replacen(":53: ", ": ", 1);
     // RFC 8914 §4.
     let extended = out.rsplit_once(", extended error ").and_then(|(before, code)| {
+        // The resolver's own words behind the code are in the raw answer.
+        let code = code.split_once(": ").map_or(code, |(code, _)| code);
         let words = match code.parse::<u16>().ok()? {
             6 => "DNSSEC signatures are not valid",
             7 => "a DNSSEC signature has run out",

@@ -13,7 +13,7 @@ use crate::{
     verdict::{self, Group},
     view,
 };
-use diagnosis::{Defect, Finding, RecordReport, Report};
+use diagnosis::{Defect, Finding, RecordReport, Report, observation::Server};
 use model::{Confidence, RecordStatus, Timestamp};
 
 /// How many keys or findings of one kind are listed; what is left out is counted.
@@ -407,7 +407,7 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         format!(", name servers {}", shown::list(&report.name_servers))
     };
     lines.push(("DNS host", format!("{}{servers}", host_line(report, options.host))));
-    if let Some(delay) = delay(report, options.host) {
+    if let Some(delay) = delay(report, options) {
         lines.push(("changes show", delay));
     }
     if options.host.is_none()
@@ -432,15 +432,50 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
     lines
 }
 
-/// How long changes take at the host, where something has to be changed.
-fn delay(report: &Report, chosen: Option<&Host>) -> Option<String> {
+/// How long until a change is seen, where something has to be changed: what the host takes, and then what resolvers
+/// may keep.
+fn delay(report: &Report, options: &RenderOptions<'_>) -> Option<String> {
     let detection = view::detection(report);
-    let host = chosen.unwrap_or_else(|| detection.guide());
+    let host = options.host.unwrap_or_else(|| detection.guide());
     let is_asked = report
         .findings
         .iter()
         .any(|finding| matches!(Group::of(finding), Group::Fix | Group::Improve | Group::Pending));
-    (is_asked && !host.is_generic()).then(|| host.delay())
+    let kept = kept_by_resolvers(report);
+    match (host.is_generic(), kept) {
+        _ if !is_asked => None,
+        (true, 0) => None,
+        (true, kept) => Some(format!(
+            "at most {} after your DNS host serves them: so long resolvers may keep the older answers",
+            clock::span(kept)
+        )),
+        (false, 0) => Some(host.delay()),
+        (false, kept) => {
+            let seconds = i64::from(host.delay_usual) + i64::try_from(kept).unwrap_or(i64::MAX / 4);
+            let by = Timestamp::from_second(options.now.as_second().saturating_add(seconds));
+            let by = by.map_or_else(
+                |_| String::new(),
+                |by| {
+                    format!("; changed now, they should be seen everywhere by {}", clock::at(by, options.now))
+                },
+            );
+            Some(format!(
+                "{}, and resolvers may keep older answers for {} more{by}",
+                host.delay(),
+                clock::span(kept)
+            ))
+        }
+    }
+}
+
+/// For how many seconds resolvers may keep what is there now of the records that are not right: its TTL, and for what
+/// is not there the zone's negative TTL (RFC 2308 §5).
+fn kept_by_resolvers(report: &Report) -> u64 {
+    let is_wrong =
+        |record: &&RecordReport| matches!(record.status, RecordStatus::Missing | RecordStatus::Failed);
+    let answers = report.records.iter().filter(is_wrong).flat_map(|record| &record.seen);
+    let of_authorities = answers.filter(|seen| matches!(seen.server, Server::Authority { .. }));
+    of_authorities.filter(|seen| seen.right == Some(false)).map(|seen| u64::from(seen.ttl)).max().unwrap_or(0)
 }
 
 fn host_line(report: &Report, chosen: Option<&Host>) -> String {
