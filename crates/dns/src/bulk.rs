@@ -2,9 +2,10 @@
 //!
 //! Each plan is observed by [`observe()`](crate::observe()), the same way as a single one. A bounded number of them
 //! is open at a time; plans are taken from the input only as observations leave, so memory does not grow with their
-//! number. Observations come out in the order in which they are finished, not in that of the input.
+//! number. What lies outside of a plan's own domain and is asked for by many is asked once in a while.
+//! Observations come out in the order in which they are finished, not in that of the input.
 
-use crate::{Client, client::Clock, observe::observe_by};
+use crate::{Client, client::Clock, observe::observe_by, shared::Shared};
 use diagnosis::{Observation, Plan, inquiry::Policy};
 use futures_util::{Stream, StreamExt};
 use model::Timestamp;
@@ -37,11 +38,12 @@ pub fn bulk<'a>(
 ) -> impl Stream<Item = (Plan, Observation)> + 'a {
     let deadline = options.deadline;
     let clock: Clock = Arc::new(clock);
+    let shared = Arc::new(Shared::default());
     plans
         .map(move |plan| {
-            let clock = Arc::clone(&clock);
+            let (clock, shared) = (Arc::clone(&clock), Arc::clone(&shared));
             async move {
-                let observation = observe_by(client, &plan, policy, clock, deadline).await;
+                let observation = observe_by(client, &plan, policy, clock, deadline, Some(&shared)).await;
                 (plan, observation)
             }
         })

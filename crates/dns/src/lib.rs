@@ -13,6 +13,7 @@ pub mod client;
 mod name;
 mod observe;
 mod resolve;
+mod shared;
 pub mod wire;
 
 pub use bulk::{BulkOptions, bulk};

@@ -8,11 +8,12 @@
 use crate::{
     Client,
     client::{Clock, Silent},
+    shared::Shared,
 };
 use diagnosis::{
     Observation, Plan,
     inquiry::{self, Policy},
-    observation::{Exchange, Outcome},
+    observation::{Ask, Exchange, Outcome},
 };
 use model::Timestamp;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -32,7 +33,7 @@ pub async fn observe(
     clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     deadline: Duration,
 ) -> Observation {
-    observe_by(client, plan, policy, Arc::new(clock), deadline).await
+    observe_by(client, plan, policy, Arc::new(clock), deadline, None).await
 }
 
 pub(crate) async fn observe_by(
@@ -41,6 +42,7 @@ pub(crate) async fn observe_by(
     policy: &Policy,
     clock: Clock,
     deadline: Duration,
+    shared: Option<&Shared>,
 ) -> Observation {
     let ends = Instant::now() + deadline;
     let mut silent = Silent::new();
@@ -59,14 +61,26 @@ pub(crate) async fn observe_by(
         rounds += 1;
         let started = Instant::now();
         let count = asks.len();
-        let asks = Arc::new(asks);
+        let known: Vec<Option<(Timestamp, Outcome)>> =
+            asks.iter().map(|ask| shared.and_then(|shared| shared.get(plan, ask, started))).collect();
+        let (asks, known) = (Arc::new(open_of(&asks, &known)), asks.into_iter().zip(known));
         let finished = client
             .ask_all(Arc::clone(&asks), policy.private_addresses, Arc::clone(&clock), silent, Some(ends))
             .await;
         silent = finished.silent;
-        tracing::debug!(domain = %plan.domain, round = rounds, asks = count, took = ?started.elapsed(), "asked");
-        let exchanges = Arc::unwrap_or_clone(asks).into_iter().zip(finished.outcomes);
-        observation.exchanges.extend(exchanges.map(|(ask, (at, outcome))| Exchange { ask, at, outcome }));
+        tracing::debug!(
+            domain = %plan.domain, round = rounds, asks = count, sent = asks.len(), took = ?started.elapsed(), "asked"
+        );
+        let mut outcomes = finished.outcomes.into_iter();
+        for (ask, known) in known {
+            let was_known = known.is_some();
+            let Some((at, outcome)) = known.or_else(|| outcomes.next()) else { break };
+            let exchange = Exchange { ask, at, outcome };
+            if let Some(shared) = shared.filter(|_| !was_known) {
+                shared.put(plan, &exchange, started);
+            }
+            observation.exchanges.push(exchange);
+        }
         // A resolver that looks in vain for somebody's dead servers is not silent itself.
         silent.retain(|(address, _)| !has_answered(&observation, *address));
     }
@@ -75,4 +89,9 @@ pub(crate) async fn observe_by(
 fn has_answered(observation: &Observation, address: SocketAddr) -> bool {
     let is_reply = |exchange: &&Exchange| matches!(exchange.outcome, Outcome::Reply(_));
     observation.exchanges.iter().filter(is_reply).any(|exchange| exchange.ask.server.address() == address)
+}
+
+/// The asks whose outcome is not known.
+fn open_of(asks: &[Ask], known: &[Option<(Timestamp, Outcome)>]) -> Vec<Ask> {
+    asks.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(ask, _)| ask.clone()).collect()
 }

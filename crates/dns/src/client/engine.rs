@@ -28,7 +28,10 @@ use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -86,6 +89,7 @@ pub struct Engine {
     next_stamp: u64,
     spare: Vec<Vec<u8>>,
     buffers: Buffers,
+    sent: Arc<AtomicU64>,
     now: Instant,
 }
 
@@ -133,7 +137,7 @@ type Ended = (usize, u64, Result<Response, Failure>);
 const SETTLED: usize = usize::MAX;
 
 impl Engine {
-    pub fn new(options: ClientOptions) -> Self {
+    pub fn new(options: ClientOptions, sent: Arc<AtomicU64>) -> Self {
         Self {
             options,
             rounds: Slab::new(),
@@ -157,6 +161,7 @@ impl Engine {
             next_stamp: 0,
             spare: Vec::new(),
             buffers: Buffers::new(),
+            sent,
             now: Instant::now(),
         }
     }
@@ -436,6 +441,7 @@ impl Engine {
             let Some(entry) = self.ports.get_mut(port) else { continue };
             let packets: Vec<&[u8]> =
                 entry.outbox.iter().map(|query| self.queries[*query].packet.as_slice()).collect();
+            self.sent.fetch_add(packets.len() as u64, Ordering::Relaxed);
             if let Some(error) = batch::send_all(&entry.socket, &packets) {
                 for (_, query) in &entry.open {
                     self.queries[*query].last = unreachable(&error);

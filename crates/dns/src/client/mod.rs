@@ -143,6 +143,8 @@ pub struct Client {
 struct Shared {
     options: ClientOptions,
     tokens: AtomicU64,
+    /// How many packets were sent over UDP.
+    sent: Arc<AtomicU64>,
     engine: Mutex<Option<Engineer>>,
 }
 
@@ -165,8 +167,14 @@ const ROUNDS_WAITING: usize = 64;
 impl Client {
     /// A client. Nothing is opened before the first question.
     pub fn new(options: ClientOptions) -> Self {
-        let shared = Shared { options, tokens: AtomicU64::new(0), engine: Mutex::new(None) };
+        let shared =
+            Shared { options, tokens: AtomicU64::new(0), sent: Arc::default(), engine: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// How many packets were sent over UDP so far, repeated ones too.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::Relaxed)
     }
 
     /// Puts one question to one server. Name servers at addresses that are not public are asked only where the
@@ -188,6 +196,9 @@ impl Client {
         silent: Silent,
         ends: Option<Instant>,
     ) -> Finished {
+        if asks.is_empty() {
+            return Finished { outcomes: Vec::new(), silent };
+        }
         let engineer = self.engineer();
         let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
         let (reply, mut answer) = oneshot::channel();
@@ -237,7 +248,9 @@ impl Client {
         }
         let (rounds, rounds_in) = mpsc::channel(ROUNDS_WAITING);
         let (stops, stops_in) = mpsc::unbounded_channel();
-        tokio::spawn(Engine::new(self.shared.options.clone()).run(rounds_in, stops_in));
+        tokio::spawn(
+            Engine::new(self.shared.options.clone(), Arc::clone(&self.shared.sent)).run(rounds_in, stops_in),
+        );
         engine.insert(Engineer { rounds, stops }).clone()
     }
 }

@@ -9,5 +9,6 @@ mod observe;
 mod resolve;
 mod respond;
 mod server;
+mod shared_sockets;
 mod support;
 mod wire;
