@@ -17,5 +17,5 @@ mod shared;
 pub mod wire;
 
 pub use bulk::{BulkOptions, bulk};
-pub use client::{Client, ClientOptions};
+pub use client::{Client, ClientOptions, Rate};
 pub use observe::observe;

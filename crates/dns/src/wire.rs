@@ -314,8 +314,9 @@ impl<'a> Reader<'a> {
     }
 
     fn soa(&mut self, frame: &Framed) -> Option<model::Soa> {
-        let rname_at = Labels::check(self.octets, frame.data.start)?;
-        let numbers = Labels::check(self.octets, rname_at)?;
+        let octets = &self.octets[..frame.data.end];
+        let rname_at = Labels::check(octets, frame.data.start)?;
+        let numbers = Labels::check(octets, rname_at)?;
         if numbers + 20 != frame.data.end {
             return None;
         }
@@ -332,7 +333,8 @@ impl<'a> Reader<'a> {
 
     /// A name that ends where the record's data ends.
     fn whole_name(&mut self, at: usize, frame: &Framed) -> Option<DomainName> {
-        (Labels::check(self.octets, at)? == frame.data.end).then(|| self.name(at))?
+        // Nothing of it may lie behind the record, wherever its pointers lead.
+        (Labels::check(&self.octets[..frame.data.end], at)? == frame.data.end).then(|| self.name(at))?
     }
 
     /// The name at a place, lower-cased, octets that no host name may have escaped.

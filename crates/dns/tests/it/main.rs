@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it is")]
 
 mod client;
+mod codec;
 mod hostile;
 mod interop;
 mod observe;
