@@ -263,7 +263,9 @@ impl Scenario {
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
-        let known = self.built_in_profile().variables();
+        let profile = self.built_in_profile();
+        let mut known = profile.variables();
+        known.extend(profile.records.iter().filter_map(|record| record.dkim_key.clone()));
         variables.retain(|name, _| known.contains(name));
         variables
     }
