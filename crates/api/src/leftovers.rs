@@ -151,7 +151,13 @@ mod tests {
             expected,
             explanation: String::new(),
         };
-        let plan = Plan { domain: planned.owner.clone(), profile: "x".into(), records: vec![planned] };
+        let plan = Plan {
+            domain: planned.owner.clone(),
+            profile: "x".into(),
+            records: vec![planned],
+            certificate_authority: None,
+            senders: Vec::new(),
+        };
         let mut report = Report::unchecked(&plan, Timestamp::UNIX_EPOCH);
         report.records[0].status = status;
         report.records[0].last_certain = last_certain;

@@ -141,7 +141,13 @@ mod tests {
             expected,
             explanation: String::new(),
         };
-        let plan = Plan { domain: planned.owner.clone(), profile: "x".into(), records: vec![planned] };
+        let plan = Plan {
+            domain: planned.owner.clone(),
+            profile: "x".into(),
+            records: vec![planned],
+            certificate_authority: None,
+            senders: Vec::new(),
+        };
         let mut record = Report::unchecked(&plan, Timestamp::UNIX_EPOCH).records.remove(0);
         record.replace = replace.map(str::to_owned);
         record

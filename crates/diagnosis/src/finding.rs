@@ -1,7 +1,14 @@
 //! Findings: diagnosed facts as data. No sentence lives here; `explain` owns all words.
 
-use crate::{observation::Server, spf_tree::SpfCost};
-use mail::spf::SpfDrop;
+use crate::{
+    mail_policy::{Provider, Rule},
+    observation::Server,
+    spf_tree::SpfCost,
+};
+use mail::{
+    dmarc::{AlignmentMode, Policy, PolicyTag},
+    spf::SpfDrop,
+};
 use model::{Confidence, DomainName, RecordType, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -195,6 +202,25 @@ defects! {
         /// The names that are not right.
         missing: Vec<DomainName>,
     }
+    /// The DKIM key says that it is being tested (`t=y`, RFC 6376 §3.6.1).
+    DkimTesting = "dkim_testing" {
+        /// The name.
+        name: DomainName,
+    }
+    /// The DKIM key forbids subdomains in a signature's `i=` (`t=s`, RFC 6376 §3.6.1).
+    DkimStrict = "dkim_strict" {
+        /// The name.
+        name: DomainName,
+    }
+    /// Signatures are made for a domain that does not align with the one in From (RFC 9989 §4.4.1).
+    DkimUnaligned = "dkim_unaligned" {
+        /// The domain in From.
+        author_domain: DomainName,
+        /// The signing domain.
+        signing_domain: DomainName,
+        /// How exact the policy wants it.
+        mode: AlignmentMode,
+    }
     /// No SPF record.
     SpfMissing = "spf_missing" {
         /// The name.
@@ -334,6 +360,16 @@ defects! {
         #[serde(default)]
         term: String,
     }
+    /// The envelope sender's domain does not align with the one in From, so DKIM has to carry DMARC
+    /// (RFC 9989 §4.4.2).
+    SpfUnaligned = "spf_unaligned" {
+        /// The domain in From.
+        author_domain: DomainName,
+        /// The domain of the envelope sender.
+        mail_from: DomainName,
+        /// How exact the policy wants it.
+        mode: AlignmentMode,
+    }
     /// No DMARC policy applies.
     DmarcMissing = "dmarc_missing" {
         /// The name.
@@ -363,6 +399,121 @@ defects! {
         record: String,
         /// Why.
         reason: String,
+    }
+    /// The DMARC policy is `none`: receivers report and do nothing.
+    DmarcPolicyNone = "dmarc_policy_none" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The record of the next step: only `p=` is another.
+        next: String,
+    }
+    /// The DMARC record has no usable policy and counts as `p=none`, for it asks for reports (RFC 9989 §4.7).
+    DmarcPolicyUnusable = "dmarc_policy_unusable" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+    }
+    /// The DMARC policy is being tested (`t=y`) and acted on a step lower (RFC 9989 §4.7).
+    DmarcTesting = "dmarc_testing" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// What the record asks for.
+        requested: Policy,
+        /// What receivers do.
+        applied: Policy,
+    }
+    /// The DMARC record has tags that RFC 9989 removed: `pct`, `rf`, `ri`.
+    DmarcRemovedTags = "dmarc_removed_tags" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The tags.
+        tags: Vec<String>,
+    }
+    /// The DMARC record has tags that receivers ignore: unknown ones, and values that are not valid.
+    DmarcTagsIgnored = "dmarc_tags_ignored" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The tags, as `name=value`.
+        tags: Vec<String>,
+    }
+    /// An address for reports that nobody can send to.
+    DmarcReportUriInvalid = "dmarc_report_uri_invalid" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The entries of `rua=` and `ruf=` that are not valid.
+        uris: Vec<String>,
+    }
+    /// The DMARC record asks nobody for aggregate reports.
+    DmarcNoReports = "dmarc_no_reports" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+    }
+    /// Subdomains have a weaker policy than the domain itself (`sp=`, `np=`).
+    DmarcSubdomainsWeaker = "dmarc_subdomains_weaker" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+        /// The tag that says so.
+        tag: PolicyTag,
+        /// The domain's own policy.
+        policy: Policy,
+        /// That of the subdomains.
+        weaker: Policy,
+    }
+    /// An ordinary domain calls itself a public suffix (`psd=y`, RFC 9989 §4.7).
+    DmarcPublicSuffix = "dmarc_public_suffix" {
+        /// The name.
+        name: DomainName,
+        /// The record.
+        record: String,
+    }
+    /// Reports are to go to another organization that has not agreed to take them (RFC 9990 §4).
+    DmarcReportsNotAuthorised = "dmarc_reports_not_authorised" {
+        /// The domain whose policy asks for them.
+        policy_domain: DomainName,
+        /// The domain that they are to go to.
+        destination: DomainName,
+        /// Where that domain has to agree.
+        agreement_at: DomainName,
+    }
+    /// Rules of mailbox providers for senders are not kept.
+    SenderRulesNotMet = "sender_rules_not_met" {
+        /// The domain.
+        domain: DomainName,
+        /// The rules, each with whose it is.
+        unmet: Vec<UnmetRule>,
+    }
+    /// CAA records keep our certificate authority from issuing for a host (RFC 8659).
+    CaaForbidsIssuance = "caa_forbids_issuance" {
+        /// The host that a certificate is needed for.
+        host: DomainName,
+        /// The name whose records forbid it.
+        at: DomainName,
+        /// The records.
+        records: Vec<String>,
+        /// The certificate authority.
+        authority: String,
+    }
+    /// A sending server has no reverse DNS that leads back to it (RFC 1912 §2.1).
+    SenderPtrMissing = "sender_ptr_missing" {
+        /// Its address.
+        address: IpAddr,
+        /// The names that it has, which lead elsewhere.
+        names: Vec<DomainName>,
     }
     /// The mail exchanger is not ours, or not ours alone.
     MxWrong = "mx_wrong" {
@@ -459,6 +610,17 @@ defects! {
         /// A better choice.
         suggestion: DomainName,
     }
+}
+
+/// A rule of a mailbox provider that is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnmetRule {
+    /// Whose.
+    pub provider: Provider,
+    /// Which.
+    pub rule: Rule,
+    /// Whether it is asked only of those who send much.
+    pub bulk: bool,
 }
 
 /// What mends a finding, as data: automatic remedies are handed to `publish`, all are put into words by `explain`.

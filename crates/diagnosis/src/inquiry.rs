@@ -9,7 +9,7 @@
 //! in all. Addresses that are not public are not asked unless the policy says so.
 
 use crate::{
-    diagnose,
+    diagnose, mail_policy,
     observation::{Ask, Observation, Question, Server},
     plan::{Expected, Plan, PlannedRecord},
     spf_tree,
@@ -33,7 +33,8 @@ pub enum Look {
     /// does the inquiry go on as [`Look::Thorough`] does. For many domains at once, most of them good.
     ///
     /// What cannot be seen this way: name servers at fault that resolvers work around, and an alias beside a record
-    /// that resolvers still find. The report names no zone where nothing was wrong.
+    /// that resolvers still find; whether other organizations take DMARC reports, how domains that differ align, and
+    /// CAA. The report names no zone where nothing was wrong.
     ResolversFirst,
 }
 
@@ -281,6 +282,9 @@ impl Wanted<'_> {
         }
         for record in records {
             self.at_authorities(plan, view, record);
+        }
+        for question in mail_policy::questions(plan, view) {
+            self.resolvers(&question);
         }
     }
 

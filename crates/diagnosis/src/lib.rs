@@ -19,7 +19,7 @@ mod template;
 pub mod view;
 
 pub use diagnose::diagnose;
-pub use finding::{Defect, Finding, Remedy};
+pub use finding::{Defect, Finding, Remedy, UnmetRule};
 pub use mail_policy::MailPolicy;
 pub use observation::Observation;
 pub use plan::{Expected, Plan, PlannedRecord, Variables};

@@ -9,6 +9,7 @@ use crate::{
 };
 use model::{DomainName, Purpose, RecordData, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The records that should exist for one domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,13 @@ pub struct Plan {
     pub profile: String,
     /// The records, in the order in which people should be shown them.
     pub records: Vec<PlannedRecord>,
+    /// The certificate authority (the domain that it names itself by in CAA records, such as `letsencrypt.org`) that
+    /// issues for the plan's hosts with web pages or links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_authority: Option<String>,
+    /// Addresses of the servers that send, where the operator wants their reverse DNS looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<IpAddr>,
 }
 
 /// One record that should exist.
@@ -213,5 +221,11 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
             Expected::Dkim { public_key: None, record: None },
         );
     }
-    Plan { domain: domain.clone(), profile: "audit".to_owned(), records }
+    Plan {
+        domain: domain.clone(),
+        profile: "audit".to_owned(),
+        records,
+        certificate_authority: None,
+        senders: Vec::new(),
+    }
 }

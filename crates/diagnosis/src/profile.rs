@@ -24,6 +24,8 @@ pub struct Profile {
     pub description: String,
     /// What the variables are, for whoever fills them in.
     pub variable_description: String,
+    /// The certificate authority that issues for hosts with web pages or links, as CAA records name it.
+    pub certificate_authority: Option<String>,
     /// How many DKIM keys a domain of this profile has.
     pub dkim_keys: usize,
     /// What the template says of itself.

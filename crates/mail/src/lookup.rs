@@ -6,7 +6,7 @@
 
 use model::{DomainName, RecordData, RecordType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// One name and type to look up, class IN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -119,6 +119,28 @@ impl Extend<(Question, Answer)> for Answers {
     fn extend<I: IntoIterator<Item = (Question, Answer)>>(&mut self, entries: I) {
         self.0.extend(entries);
     }
+}
+
+/// The name under `in-addr.arpa` or `ip6.arpa` at which the names of an address are (RFC 1035 §3.5, RFC 3596
+/// §2.5).
+pub fn reverse_name(ip: IpAddr) -> Option<DomainName> {
+    let text = match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(ip) => {
+            let nibbles: Vec<String> = ip
+                .octets()
+                .iter()
+                .rev()
+                .flat_map(|octet| [octet & 15, octet >> 4])
+                .map(|nibble| format!("{nibble:x}"))
+                .collect();
+            format!("{}.ip6.arpa", nibbles.join("."))
+        }
+    };
+    DomainName::from_labels(text.split('.').map(str::as_bytes))
 }
 
 #[derive(Serialize, Deserialize)]

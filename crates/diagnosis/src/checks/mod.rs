@@ -5,6 +5,7 @@
 //! the general; [`inspect_right`] is called for a record that is there and looks for what is wrong all the same.
 
 mod address_wrong;
+pub mod caa_forbids_issuance;
 pub mod cname_conflict;
 mod cname_proxied;
 mod cname_target_missing;
@@ -16,10 +17,23 @@ mod dkim_key_revoked;
 mod dkim_key_weak;
 mod dkim_multiple_records;
 pub mod dkim_partial;
+mod dkim_strict;
+mod dkim_testing;
+pub mod dkim_unaligned;
 mod dmarc_inherited;
 mod dmarc_invalid;
 mod dmarc_missing;
 mod dmarc_multiple_records;
+mod dmarc_no_reports;
+mod dmarc_policy_none;
+mod dmarc_policy_unusable;
+mod dmarc_public_suffix;
+mod dmarc_removed_tags;
+mod dmarc_report_uri_invalid;
+pub mod dmarc_reports_not_authorised;
+mod dmarc_subdomains_weaker;
+mod dmarc_tags_ignored;
+mod dmarc_testing;
 pub mod domain_not_found;
 mod mx_wrong;
 pub mod name_server_lame;
@@ -29,6 +43,8 @@ mod record_missing;
 mod record_wrong_type;
 mod record_wrong_value;
 pub mod resolver_cache_stale;
+pub mod sender_ptr_missing;
+pub mod sender_rules_not_met;
 mod spf_include_broken;
 mod spf_include_loop;
 mod spf_invalid;
@@ -42,6 +58,7 @@ mod spf_ptr_used;
 mod spf_redirect_ignored;
 mod spf_too_many_lookups;
 mod spf_too_many_void_lookups;
+pub mod spf_unaligned;
 pub mod subdomain_recommended;
 mod txt_conflicting;
 mod txt_quotes_pasted;
@@ -56,6 +73,7 @@ use crate::{
 };
 use mail::{
     dkim::{KeyRecord, KeyState},
+    dmarc::PolicyRecord,
     lookup::{Answer, Answers, Question},
     spf::SpfNode,
 };
@@ -117,7 +135,18 @@ const RIGHT: &[Check] = &[
     dkim_key_invalid::check,
     dkim_key_mismatched::check,
     dkim_key_weak::check,
+    dkim_testing::check,
+    dkim_strict::check,
     dmarc_inherited::check,
+    dmarc_policy_none::check,
+    dmarc_policy_unusable::check,
+    dmarc_testing::check,
+    dmarc_removed_tags::check,
+    dmarc_tags_ignored::check,
+    dmarc_report_uri_invalid::check,
+    dmarc_no_reports::check,
+    dmarc_subdomains_weaker::check,
+    dmarc_public_suffix::check,
     spf_passes_all::check,
     spf_too_many_lookups::check,
     spf_too_many_void_lookups::check,
@@ -162,6 +191,26 @@ impl<'a> Context<'a> {
             Some((record, tree))
         });
         tree.as_ref().map(|(record, tree)| (record.as_str(), tree))
+    }
+
+    /// The domain's own DMARC record, where one is planned and there is exactly one that receivers act on.
+    pub fn dmarc(&self) -> Option<(String, PolicyRecord)> {
+        let Expected::Dmarc { .. } = self.record.expected else { return None };
+        let mut records = dmarc_records(&self.texts());
+        let record = records.pop().filter(|_| records.is_empty())?;
+        let parsed = PolicyRecord::parse(&record).ok()?;
+        Some((record, parsed))
+    }
+
+    /// The remedy of publishing this text in the place of the one there.
+    pub fn replace_text(&self, current: &str, value: String) -> Remedy {
+        Remedy::Replace {
+            name: self.record.owner.clone(),
+            record_type: RecordType::Txt,
+            current: vec![current.to_owned()],
+            value,
+            preference: None,
+        }
     }
 
     /// The remedy of publishing this SPF record in the place of the one there.

@@ -26,7 +26,13 @@ pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError>
     conflict::check(&filled, |filled| filled.owner.to_string(), |filled| filled.record, true)?;
     join_spf(&mut filled);
     name_exchangers(&mut filled);
-    Ok(Plan { domain: scope.fqdn.clone(), profile: profile.name.clone(), records: planned(filled) })
+    Ok(Plan {
+        domain: scope.fqdn.clone(),
+        profile: profile.name.clone(),
+        records: planned(filled),
+        certificate_authority: profile.certificate_authority.clone(),
+        senders: Vec::new(),
+    })
 }
 
 struct Filled<'r> {

@@ -59,7 +59,13 @@ pub fn from_records(
             explanation: String::new(),
         }
     });
-    Ok(Plan { records: planned.collect(), domain: domain.clone(), profile: profile.to_owned() })
+    Ok(Plan {
+        records: planned.collect(),
+        domain: domain.clone(),
+        profile: profile.to_owned(),
+        certificate_authority: None,
+        senders: Vec::new(),
+    })
 }
 
 fn expected_of(record: &PublishedRecord, all: &[PublishedRecord]) -> Result<Expected, String> {

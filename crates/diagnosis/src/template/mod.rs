@@ -49,7 +49,8 @@ const KNOWN: &[&str] = &[
     "x-countersign",
 ];
 
-const OUR_FIELDS: [&str; 4] = ["optionalGroups", "dkimKeys", "keyVariables", "explanations"];
+const OUR_FIELDS: [&str; 5] =
+    ["optionalGroups", "dkimKeys", "keyVariables", "explanations", "certificateAuthority"];
 
 /// What the object of our own says.
 #[derive(Default)]
@@ -59,6 +60,8 @@ struct Ours {
     /// Host of a DKIM alias (as written in the record) → the variable with the key behind it.
     key_variables: BTreeMap<String, String>,
     explanations: BTreeMap<String, String>,
+    /// The certificate authority, as CAA records name it.
+    certificate_authority: Option<String>,
     /// Whether the object is there.
     present: bool,
 }
@@ -85,14 +88,14 @@ pub fn parse(json: &str) -> Result<(Profile, Vec<Note>), ProfileError> {
     }
     conflict::check(&records, name_of, |record| record, false)?;
     note_ttls(&mut file, &records);
-    let profile = profile(&mut file, template, ours.dkim_keys, records)?;
+    let profile = profile(&mut file, template, ours, records)?;
     Ok((profile, file.notes))
 }
 
 fn profile(
     file: &mut File<'_>,
     template: Object<'_>,
-    dkim_keys: usize,
+    ours: Ours,
     records: Vec<ProfileRecord>,
 ) -> Result<Profile, ProfileError> {
     let name = template.required(file, "serviceId", "a template")?;
@@ -116,7 +119,8 @@ fn profile(
         title: title.to_owned(),
         description: text("description")?,
         variable_description: text("variableDescription")?,
-        dkim_keys,
+        certificate_authority: ours.certificate_authority,
+        dkim_keys: ours.dkim_keys,
         settings: Settings {
             host_required: template.flag(file, "hostRequired")?,
             sync_block: template.flag(file, "syncBlock")?,
@@ -166,6 +170,7 @@ fn ours(file: &mut File<'_>, template: Object<'_>) -> Result<Ours, ProfileError>
         dkim_keys: usize::try_from(dkim_keys).unwrap_or_default(),
         key_variables: texts_by_name(file, object, "keyVariables")?,
         explanations: texts_by_name(file, object, "explanations")?,
+        certificate_authority: object.text(file, "certificateAuthority")?.map(str::to_owned),
         present: true,
     })
 }

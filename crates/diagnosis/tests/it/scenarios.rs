@@ -54,6 +54,12 @@ const ONLY_THOROUGH: &[&str] = &[
     "name_servers_disagree",
     "cname_conflict",
     "resolver_cache_stale",
+    // What only questions beside the records tell.
+    "dmarc_reports_not_authorised",
+    "spf_unaligned",
+    "dkim_unaligned",
+    "caa_forbids_issuance",
+    "sender_ptr_missing",
 ];
 
 #[test]

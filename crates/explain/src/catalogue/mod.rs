@@ -18,6 +18,7 @@ pub use guide::{Setting, guide, guide_in, steps};
 pub use place::Place;
 pub(crate) use place::UNFINISHED;
 pub(crate) use policy_steps::COSTS;
+pub(crate) use policy_title::{provider_name, rule_name};
 pub use title::title;
 
 use serde::Serialize;

@@ -7,6 +7,7 @@ use crate::{
 };
 use diagnosis::{
     Defect,
+    mail_policy::{AlignmentMode, PolicyTag},
     spf_tree::{MAX_LOOKUPS, SpfCost, SpfDrop, SpfDropReason},
 };
 
@@ -47,6 +48,82 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
             "To go by the record that {} leads to, take out all instead. To stay with what happens now, take the redirect out.",
             value(term)
         ))],
+        other => dmarc(other),
+    }
+}
+
+fn dmarc(defect: &Defect) -> Vec<Step> {
+    match defect {
+        Defect::DmarcPolicyNone { next, .. } => vec![
+            say(
+                "Read the aggregate reports of two to four weeks: does every source that you know pass, aligned?",
+            ),
+            say(format!(
+                "Then go on to quarantine, and some weeks later to reject. The next record: {}",
+                shown::line(next, shown::ON_LINE)
+            )),
+        ],
+        Defect::DmarcPolicyUnusable { .. } => {
+            vec![say(
+                "Write the policy as p=none, p=quarantine or p=reject; sp= and np= take the same words.",
+            )]
+        }
+        Defect::DmarcTesting { applied, .. } => vec![say(format!(
+            "Receivers act as for p={applied} now. When the reports show that all is well, take t=y out."
+        ))],
+        Defect::DmarcRemovedTags { .. } => vec![say(
+            "Receivers act on the policy for all mail, whatever pct says. For a careful start there is t=y in its place.",
+        )],
+        Defect::DmarcTagsIgnored { tags, .. } => {
+            vec![say(format!("Look whether something else was meant by: {}.", list(tags)))]
+        }
+        Defect::DmarcReportUriInvalid { .. } => vec![say(
+            "Write each address as mailto:reports@your-domain, several of them separated by commas.",
+        )],
+        Defect::DmarcNoReports { .. } => {
+            vec![say("Add rua=mailto: with an address that you read, or that a report service gave you.")]
+        }
+        Defect::DmarcSubdomainsWeaker { tag, .. } => vec![say(format!(
+            "If no mail has to pass there without alignment, take {}= out of the record: then the policy of the domain holds.",
+            if *tag == PolicyTag::Np { "np" } else { "sp" }
+        ))],
+        Defect::DmarcPublicSuffix { .. } => {
+            vec![say("psd=y is for registries. Take it out, or write psd=n.")]
+        }
+        Defect::DmarcReportsNotAuthorised { destination, agreement_at, .. } => vec![say(format!(
+            "Whoever runs {} has to publish a TXT record that reads v=DMARC1 at {}. If that is a report service, it does so once the domain is added there; else use an address at your own domain.",
+            value(&destination.to_string()),
+            value(&agreement_at.to_string())
+        ))],
+        Defect::DkimTesting { .. } => {
+            vec![say("Take the flag t=y out of the record once signed mail passes.")]
+        }
+        Defect::DkimStrict { .. } => vec![say(
+            "Nothing has to be done as long as signatures do not name a subdomain in i=. If they do, take t=s out.",
+        )],
+        Defect::DkimUnaligned { author_domain, .. } => vec![say(format!(
+            "Sign with {} as the signing domain (d=), or take a From domain of the same organization as the one that signs.",
+            value(&author_domain.to_string())
+        ))],
+        Defect::SpfUnaligned { mode: AlignmentMode::Strict, .. } => vec![say(
+            "Strict alignment (aspf=s) takes only the very same domain. Leave aspf out of the DMARC record, or rely on DKIM alone.",
+        )],
+        Defect::SpfUnaligned { .. } => vec![say(
+            "DMARC passes by DKIM as long as its keys are there. For SPF to align too, the return path has to be below your own domain.",
+        )],
+        Defect::CaaForbidsIssuance { records, .. } => vec![say(format!(
+            "The records there name who may issue certificates: {}. Add one more beside them.",
+            list(records)
+        ))],
+        Defect::SenderPtrMissing { address, names } if names.is_empty() => vec![say(format!(
+            "Ask whoever gave you {address} to set its reverse DNS (PTR) to the server's own name, and give that name the address."
+        ))],
+        Defect::SenderPtrMissing { address, .. } => vec![say(format!(
+            "Give one of these names the address {address}, or have the reverse DNS (PTR) set to a name that has it."
+        ))],
+        Defect::SenderRulesNotMet { .. } => {
+            vec![say("What is missing has a line of its own here that says what to do.")]
+        }
         _ => Vec::new(),
     }
 }
@@ -63,7 +140,24 @@ pub(super) fn nothing(defect: &Defect) -> Option<Vec<Step>> {
         | Defect::SpfTooManyVoidLookups { .. }
         | Defect::SpfIncludeBroken { .. }
         | Defect::SpfIncludeLoop { .. }
-        | Defect::SpfPtrUsed { .. } => Some(Vec::new()),
+        | Defect::SpfPtrUsed { .. }
+        | Defect::SpfUnaligned { .. }
+        | Defect::DkimTesting { .. }
+        | Defect::DkimStrict { .. }
+        | Defect::DkimUnaligned { .. }
+        | Defect::DmarcPolicyNone { .. }
+        | Defect::DmarcPolicyUnusable { .. }
+        | Defect::DmarcTesting { .. }
+        | Defect::DmarcRemovedTags { .. }
+        | Defect::DmarcTagsIgnored { .. }
+        | Defect::DmarcReportUriInvalid { .. }
+        | Defect::DmarcNoReports { .. }
+        | Defect::DmarcSubdomainsWeaker { .. }
+        | Defect::DmarcPublicSuffix { .. }
+        | Defect::DmarcReportsNotAuthorised { .. }
+        | Defect::SenderRulesNotMet { .. }
+        | Defect::CaaForbidsIssuance { .. }
+        | Defect::SenderPtrMissing { .. } => Some(Vec::new()),
         Defect::SpfNoAll { .. } => {
             Some(vec![say("The record that the redirect leads to ends this way: end that one in ~all.")])
         }

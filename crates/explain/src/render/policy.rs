@@ -1,8 +1,15 @@
 //! What the records come to for mail, as lines of text.
 
-use crate::shown;
+use crate::{
+    catalogue::{provider_name, rule_name},
+    shown,
+};
 use diagnosis::{
     Report,
+    mail_policy::{
+        Alignment, AlignmentMode, Condition, ConditionStatus, DmarcLadder, DmarcReport, ReportAuthorisation,
+        RuleStatus, SenderRule,
+    },
     spf_tree::{SpfNode, SpfNodeProblem, SpfReport},
 };
 use std::fmt::Write as _;
@@ -65,6 +72,18 @@ pub(super) fn sections(report: &Report, verbose: bool) -> Vec<(String, Vec<Strin
             sections.push((format!("SPF look-ups: {}", spf_summary(spf)), lines));
         }
     }
+    if !verbose {
+        return sections;
+    }
+    if let Some(dmarc) = &report.mail.dmarc {
+        sections.push(("DMARC".to_owned(), dmarc_lines(dmarc, report.mail.dmarc_ladder.as_ref())));
+    }
+    if let Some(alignment) = &report.mail.alignment {
+        sections.push(("Alignment with From".to_owned(), alignment_lines(alignment)));
+    }
+    if !report.mail.sender_rules.is_empty() {
+        sections.push(("Rules of the mailbox providers".to_owned(), rule_lines(&report.mail.sender_rules)));
+    }
     sections
 }
 
@@ -81,6 +100,109 @@ fn columns(rows: &[(String, String)]) -> Vec<String> {
         second => format!("{first:<width$}  {second}"),
     };
     rows.iter().map(line).collect()
+}
+
+fn dmarc_lines(dmarc: &DmarcReport, ladder: Option<&DmarcLadder>) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&dmarc.at, &dmarc.record) {
+        (Some(at), Some(record)) => {
+            let whose = if dmarc.inherited { ", from further up" } else { "" };
+            lines.push(format!(
+                "at {}{whose}: {}",
+                shown::value(&at.to_string()),
+                shown::line(record, shown::ON_LINE)
+            ));
+        }
+        _ => lines.push(format!("no policy found; looked at {}", shown::list(&dmarc.walked))),
+    }
+    if let (Some(applied), Some(subdomains), Some(nonexistent)) =
+        (dmarc.applied, dmarc.subdomains, dmarc.nonexistent)
+    {
+        lines.push(format!(
+            "in force: {applied}; for subdomains {subdomains}, for names that do not exist {nonexistent}"
+        ));
+    }
+    for destination in &dmarc.reports {
+        let agreed = match &destination.authorisation {
+            ReportAuthorisation::NotNeeded => "same organization".to_owned(),
+            ReportAuthorisation::Given => "has agreed".to_owned(),
+            ReportAuthorisation::Missing => "has not agreed".to_owned(),
+            ReportAuthorisation::Unknown(reason) => format!("not known: {}", shown::value(reason)),
+        };
+        lines.push(format!("reports to {}: {agreed}", shown::value(&destination.domain.to_string())));
+    }
+    let Some(ladder) = ladder else { return lines };
+    if let Some(next) = &ladder.next {
+        lines.push(format!("next step: {}", shown::line(&next.replace_with, shown::ON_LINE)));
+        lines.push("before it:".to_owned());
+        for one in &ladder.conditions {
+            lines.push(format!("  {}  {}", condition_status(one.status), condition(one.condition)));
+        }
+    }
+    lines
+}
+
+fn condition_status(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::Met => "yes    ",
+        ConditionStatus::NotMet => "not yet",
+        ConditionStatus::Unknown => "unknown",
+        ConditionStatus::Look => "look   ",
+    }
+}
+
+fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::ReportsAsked => "aggregate reports are asked for (rua)",
+        Condition::ReportsArrive => "whoever gets them has agreed to",
+        Condition::DkimAligned => "DKIM passes, aligned",
+        Condition::SpfAligned => "SPF passes, aligned",
+        Condition::ReportsReadForWeeks => "reports of two to four weeks were read",
+        Condition::AllSourcesPass => "every legitimate source in them passes",
+        Condition::SubdomainsCovered => "subdomains have no weaker policy",
+    }
+}
+
+fn alignment_lines(alignment: &Alignment) -> Vec<String> {
+    let mut lines = vec![format!("From {}", shown::value(&alignment.author_domain.to_string()))];
+    let all = [("envelope sender (SPF)", &alignment.spf), ("signing domain (DKIM)", &alignment.dkim)];
+    for (what, identifiers) in all {
+        for identifier in identifiers {
+            let aligned = match identifier.aligned {
+                Some(true) => "aligned",
+                Some(false) => "not aligned",
+                None => "not known",
+            };
+            let mode = match identifier.mode {
+                AlignmentMode::Relaxed => "relaxed",
+                AlignmentMode::Strict => "strict",
+            };
+            lines
+                .push(format!("{what} {}: {aligned} ({mode})", shown::value(&identifier.domain.to_string())));
+        }
+    }
+    if alignment.spf.is_empty() {
+        lines.push("envelope sender (SPF): the sending service's own; DKIM carries DMARC".to_owned());
+    }
+    lines
+}
+
+fn rule_lines(rules: &[SenderRule]) -> Vec<String> {
+    rules
+        .iter()
+        .map(|rule| {
+            let status = match rule.status {
+                RuleStatus::Met => "yes",
+                RuleStatus::NotMet => "no",
+                RuleStatus::Unknown => "unknown",
+                RuleStatus::AtSend => "with each message",
+                RuleStatus::Operator => "up to the operator; DNS does not show it",
+            };
+            let bulk = if rule.bulk { " (bulk)" } else { "" };
+            let why = if rule.why.is_empty() { String::new() } else { format!(": {}", rule.why.join(", ")) };
+            format!("{}{bulk}, {}: {status}{why}", provider_name(rule.provider), rule_name(rule.rule))
+        })
+        .collect()
 }
 
 /// A row for each term; those that cost nothing only where all is told.

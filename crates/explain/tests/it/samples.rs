@@ -1,7 +1,8 @@
 //! A made-up finding for every defect, and made-up reports.
 
 use diagnosis::{
-    Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen,
+    Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen, UnmetRule,
+    mail_policy::{AlignmentMode, Policy, PolicyTag, Provider, Rule},
     observation::Server,
     spf_tree::{SpfCost, SpfDrop, SpfDropReason},
 };
@@ -54,6 +55,7 @@ fn after(defect: &Defect) -> Option<Defect> {
     let domain = n("mail.acme.test");
     let dmarc = n("_dmarc.mail.acme.test");
     let spf = "v=spf1 include:other.example ~all".to_owned();
+    let policy = "v=DMARC1; p=none".to_owned();
     Some(match defect {
         Defect::DomainNotFound { .. } => Defect::RecordMissing { name, record_type: RecordType::Cname },
         Defect::RecordMissing { .. } => Defect::RecordInDoubledZone { name, found_at: n("tok2._domainkey.mail.acme.test.acme.test"), zone: n("acme.test") },
@@ -72,7 +74,10 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::DkimKeyWeak { .. } => Defect::DkimKeyInvalid { name, found: "p=MIIB; v=DKIM1".into(), reason: "v= is not the first tag".into() },
         Defect::DkimKeyInvalid { .. } => Defect::DkimMultipleRecords { name, count: 2 },
         Defect::DkimMultipleRecords { .. } => Defect::DkimPartial { present: 2, total: 3, missing: vec![name] },
-        Defect::DkimPartial { .. } => Defect::SpfMissing { name: domain },
+        Defect::DkimPartial { .. } => Defect::DkimTesting { name },
+        Defect::DkimTesting { .. } => Defect::DkimStrict { name },
+        Defect::DkimStrict { .. } => Defect::DkimUnaligned { author_domain: domain, signing_domain: n("other.example"), mode: AlignmentMode::Relaxed },
+        Defect::DkimUnaligned { .. } => Defect::SpfMissing { name: domain },
         Defect::SpfMissing { .. } => Defect::SpfMultipleRecords { name: domain, records: vec![spf, "v=spf1 mx -all".into()], lookups_after: 3, to_drop: vec![] },
         Defect::SpfMultipleRecords { .. } => Defect::SpfMechanismAbsent { name: domain, current: spf, rules: "include:spf.send.example".into(), lookups_after: 12, to_drop: drops() },
         Defect::SpfMechanismAbsent { .. } => Defect::SpfInvalid { name: domain, record: spf, reason: "11 lookups, 10 are allowed".into() },
@@ -85,11 +90,25 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::SpfNoAll { .. } => Defect::SpfRedirectIgnored { name: domain, record: spf, term: "redirect=other.example".into() },
         Defect::SpfRedirectIgnored { .. } => Defect::SpfIncludeBroken { name: domain, record: spf, problem: "\"include:gone.example\" at acme.test leads to no SPF record".into() },
         Defect::SpfIncludeBroken { .. } => Defect::SpfPassesAll { name: domain, record: "v=spf1 +all".into(), term: "+all".into() },
-        Defect::SpfPassesAll { .. } => Defect::DmarcMissing { name: dmarc },
+        Defect::SpfPassesAll { .. } => Defect::SpfUnaligned { author_domain: domain, mail_from: n("bounce.mail.acme.test"), mode: AlignmentMode::Strict },
+        Defect::SpfUnaligned { .. } => Defect::DmarcMissing { name: dmarc },
         Defect::DmarcMissing { .. } => Defect::DmarcMultipleRecords { name: dmarc, records: vec!["v=DMARC1; p=none".into(), "v=DMARC1; p=reject".into()] },
         Defect::DmarcMultipleRecords { .. } => Defect::DmarcInherited { name: dmarc, from: n("acme.test"), policy: "quarantine".into() },
         Defect::DmarcInherited { .. } => Defect::DmarcInvalid { name: dmarc, record: "v=DMARC1; p=maybe".into(), reason: "p=maybe is no policy".into() },
-        Defect::DmarcInvalid { .. } => Defect::MxWrong { name: n("bounce.mail.acme.test"), expected: "feedback.send.example".into(), found: vec!["10 mx.other.example".into()] },
+        Defect::DmarcInvalid { .. } => Defect::DmarcPolicyNone { name: dmarc, record: policy, next: "v=DMARC1; p=quarantine".into() },
+        Defect::DmarcPolicyNone { .. } => Defect::DmarcPolicyUnusable { name: dmarc, record: policy },
+        Defect::DmarcPolicyUnusable { .. } => Defect::DmarcTesting { name: dmarc, record: policy, requested: Policy::Reject, applied: Policy::Quarantine },
+        Defect::DmarcTesting { .. } => Defect::DmarcRemovedTags { name: dmarc, record: policy, tags: vec!["pct".into()] },
+        Defect::DmarcRemovedTags { .. } => Defect::DmarcTagsIgnored { name: dmarc, record: policy, tags: vec!["adkim=x".into()] },
+        Defect::DmarcTagsIgnored { .. } => Defect::DmarcReportUriInvalid { name: dmarc, record: policy, uris: vec!["reports@acme.test".into()] },
+        Defect::DmarcReportUriInvalid { .. } => Defect::DmarcNoReports { name: dmarc, record: policy },
+        Defect::DmarcNoReports { .. } => Defect::DmarcSubdomainsWeaker { name: dmarc, record: policy, tag: PolicyTag::Np, policy: Policy::Reject, weaker: Policy::None },
+        Defect::DmarcSubdomainsWeaker { .. } => Defect::DmarcPublicSuffix { name: dmarc, record: policy },
+        Defect::DmarcPublicSuffix { .. } => Defect::DmarcReportsNotAuthorised { policy_domain: domain, destination: n("reports.example"), agreement_at: n("mail.acme.test._report._dmarc.reports.example") },
+        Defect::DmarcReportsNotAuthorised { .. } => Defect::SenderRulesNotMet { domain, unmet: vec![UnmetRule { provider: Provider::Gmail, rule: Rule::Dmarc, bulk: true }, UnmetRule { provider: Provider::Apple, rule: Rule::Dkim, bulk: false }] },
+        Defect::SenderRulesNotMet { .. } => Defect::CaaForbidsIssuance { host: n("track.mail.acme.test"), at: n("acme.test"), records: vec!["0 issue \"other.example\"".into()], authority: "letsencrypt.org".into() },
+        Defect::CaaForbidsIssuance { .. } => Defect::SenderPtrMissing { address: "192.0.2.7".parse().unwrap(), names: vec![] },
+        Defect::SenderPtrMissing { .. } => Defect::MxWrong { name: n("bounce.mail.acme.test"), expected: "feedback.send.example".into(), found: vec!["10 mx.other.example".into()] },
         Defect::MxWrong { .. } => Defect::AddressWrong { name: domain, expected: "192.0.2.1".into(), found: vec!["192.0.2.2".into()] },
         Defect::AddressWrong { .. } => Defect::RecordWrongValue { name: n("_sip._tcp.mail.acme.test"), record_type: RecordType::Srv, expected: "10 60 5060 sip.send.example".into(), found: vec!["10 60 5060 sip.other.example".into()] },
         Defect::RecordWrongValue { .. } => Defect::TxtConflicting { name: domain, expected: "proof=1".into(), found: vec!["proof=2".into()] },
@@ -176,8 +195,13 @@ pub fn record(
         expected,
         explanation: String::new(),
     };
-    let plan =
-        Plan { domain: n("mail.acme.test"), profile: "three-cname".to_owned(), records: vec![planned] };
+    let plan = Plan {
+        domain: n("mail.acme.test"),
+        profile: "three-cname".to_owned(),
+        records: vec![planned],
+        certificate_authority: None,
+        senders: Vec::new(),
+    };
     let mut record = Report::unchecked(&plan, now()).records.remove(0);
     record.zone = Some(n("acme.test"));
     record.status = status;

@@ -204,8 +204,7 @@ fn set_some<T>(slot: &mut Option<T>, value: Option<T>) -> bool {
 
 /// Keeps the valid ones; `false` when one is not.
 fn set_uris(slot: &mut Vec<ReportUri>, value: &str) -> bool {
-    let uris: Vec<Option<ReportUri>> =
-        value.split(',').map(|uri| parse_uri(uri.trim_matches(is_fws))).collect();
+    let uris: Vec<Option<ReportUri>> = value.split(',').map(ReportUri::parse).collect();
     let all = uris.iter().all(Option::is_some);
     *slot = uris.into_iter().flatten().collect();
     all
@@ -249,6 +248,13 @@ fn parse_options(value: &str) -> Option<Vec<String>> {
     let options: Vec<String> =
         value.split(':').map(|option| option.trim_matches(is_fws).to_ascii_lowercase()).collect();
     options.iter().all(|option| matches!(option.as_str(), "0" | "1" | "d" | "s")).then_some(options)
+}
+
+impl ReportUri {
+    /// Parses one entry of `rua=` or `ruf=`; `None` when receivers cannot use it.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_uri(text.trim_matches(is_fws))
+    }
 }
 
 /// Unknown schemes are kept: RFC 9989 asks for a valid URI and leaves other schemes to the future.

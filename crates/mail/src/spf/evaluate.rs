@@ -6,7 +6,7 @@ use super::{
     record::{Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term},
     select,
 };
-use crate::lookup::{Answer, Answers, Needed, Question};
+use crate::lookup::{Answer, Answers, Needed, Question, reverse_name};
 use model::{DomainName, RecordData, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -524,27 +524,6 @@ impl<'a> Evaluation<'a> {
         }
         Err(permanent(SpfProblem::TooManyVoidLookups { domain: at.domain.clone(), term: at.term.to_owned() }))
     }
-}
-
-/// The name under `in-addr.arpa` or `ip6.arpa` (RFC 1035 §3.5, RFC 3596 §2.5).
-fn reverse_name(ip: IpAddr) -> Option<DomainName> {
-    let text = match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(ip) => {
-            let nibbles: Vec<String> = ip
-                .octets()
-                .iter()
-                .rev()
-                .flat_map(|octet| [octet & 15, octet >> 4])
-                .map(|nibble| format!("{nibble:x}"))
-                .collect();
-            format!("{}.ip6.arpa", nibbles.join("."))
-        }
-    };
-    DomainName::from_labels(text.split('.').map(str::as_bytes))
 }
 
 #[cfg(test)]

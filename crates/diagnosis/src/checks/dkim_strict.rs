@@ -1,0 +1,21 @@
+//! A DKIM key for the exact domain only.
+
+use super::{Context, parse_key};
+use crate::finding::{Defect, Finding, Remedy};
+use model::Severity;
+
+/// The DKIM record has the flag `t=s`.
+///
+/// A signature whose `i=` names a subdomain of `d=` fails with it. Nothing is wrong as long as no sender signs for
+/// subdomains with this key.
+///
+/// Source: RFC 6376 §3.6.1.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let texts = context.key_texts()?;
+    let [found] = texts.as_slice() else { return None };
+    if !parse_key(found).ok()?.strict {
+        return None;
+    }
+    let defect = Defect::DkimStrict { name: context.record.owner.clone() };
+    Some(context.finding(defect, Severity::Info, Remedy::Nothing))
+}
