@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its streams")]
 
 mod ci;
+mod fuzz;
 mod layers;
 mod process;
 mod setup;
@@ -26,6 +27,7 @@ Project tasks.
   cargo xtask test           setup, then every test, then the tour; the last line is
                              `N passed, N failed, N skipped`
   cargo xtask spf-suite      the published RFC 7208 test suite, every case
+  cargo xtask fuzz           every fuzz target for ten minutes; fuzz [TARGET] [--seconds N]
   cargo xtask check-layers   fail when a crate imports one it may not import
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
   cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::command(&root),
         ["check-layers"] => layers::command(&root),
+        ["fuzz", arguments @ ..] => fuzz::command(&root, arguments),
         ["spf-suite"] => spf_suite::command(&root),
         ["bench"] => bench(&root),
         ["ci"] => ci::command(&root),

@@ -4,6 +4,7 @@
 
 mod client;
 mod codec;
+mod corpus;
 mod hostile;
 mod interop;
 mod observe;

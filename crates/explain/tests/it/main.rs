@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod arbitrary;
 mod every;
 mod golden;
 mod hostile;
