@@ -34,7 +34,10 @@ fn replace(value: &mut Value, text: &str, name: &str) {
             })
             .for_each(|(_, value)| replace(value, text, name)),
         Value::Array(values) => values.iter_mut().for_each(|value| replace(value, text, name)),
-        Value::String(old) => *old = if DomainName::parse(old).is_ok() { name } else { text }.to_owned(),
+        Value::String(old) => {
+            let new = if DomainName::parse(old).is_ok() { name } else { text };
+            new.clone_into(old);
+        }
         _ => {}
     }
 }
