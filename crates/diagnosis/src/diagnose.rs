@@ -7,37 +7,34 @@
 use crate::{
     checks::{self, Context},
     finding::{Defect, Finding, Remedy},
-    inquiry::{main_questions, zone_question_name},
+    inquiry::{domain_connect_question, is_selector, main_questions, zone_question_name},
     mail_policy,
-    observation::{Exchange, Observation, Says, Server},
+    observation::{ChainEnd, Observation, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
+    propagation,
     report::{RecordReport, Report, Seen},
-    view::{Fact, View},
+    view::{Fact, Heard, View},
+    wildcard::{self, Origin},
 };
-use model::{CheckStatus, Confidence, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict};
+use model::{
+    CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
+};
 
 /// Compares a plan with an observation. `now` only stamps the report.
 pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Report {
     let view = View::new(observation);
     let mut findings = Vec::new();
-    let not_found = checks::domain_not_found::check(plan, &view);
     let mut records = Vec::with_capacity(plan.records.len());
     for planned in &plan.records {
         let (report, of_record) = diagnose_record(plan, planned, &view);
         records.push(report);
-        // Where the whole domain is missing, saying so for each record helps nobody.
-        if not_found.is_none() {
-            findings.extend(of_record);
-        }
+        findings.extend(of_record);
     }
+    let is_known = add_domain_findings(plan, &view, &records, &mut findings);
     let (mail, of_mail) = mail_policy::examine(plan, &view, &records);
-    if not_found.is_none() {
+    if is_known {
         findings.extend(of_mail);
     }
-    findings.extend(not_found);
-    findings.extend(checks::dkim_partial::check(&records));
-    findings.extend(checks::name_server_lame::check(observation));
-    findings.extend(checks::subdomain_recommended::check(plan));
     if observation.cut_short {
         findings.push(cut_short(observation));
     }
@@ -63,14 +60,12 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         dkim_status: status(Purpose::Dkim),
         dmarc_status: status(Purpose::Dmarc),
         return_path_status: status(Purpose::ReturnPath),
-        name_servers: zone.as_ref().map(|zone| view.name_servers(zone)).unwrap_or_default(),
+        name_servers: zone.as_ref().map(|zone| listed_servers(&view, zone)).unwrap_or_default(),
+        domain_connect: zone.as_ref().and_then(|zone| domain_connect(&view, zone)),
         zone,
-        visible_everywhere_by: findings
+        visible_everywhere_by: records
             .iter()
-            .filter_map(|finding| match finding.defect {
-                Defect::ResolverCacheStale { until, .. } => Some(until),
-                _ => None,
-            })
+            .filter_map(|record| record.propagation.visible_everywhere_by)
             .max(),
         mail,
         findings,
@@ -79,50 +74,83 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
     }
 }
 
+/// What concerns the domain as a whole. One finding about the cause takes the place of one for each record. Whether
+/// anything is known of the domain at all.
+fn add_domain_findings(
+    plan: &Plan,
+    view: &View<'_>,
+    records: &[RecordReport],
+    findings: &mut Vec<Finding>,
+) -> bool {
+    let is_unanswered = |finding: &Finding| matches!(finding.defect, Defect::DnsUnanswered { .. });
+    if let Some(headline) = checks::resolvers_unusable::check(view) {
+        findings.retain(|finding| !is_unanswered(finding));
+        findings.push(headline);
+        findings.extend(checks::subdomain_recommended::check(plan));
+        return false;
+    }
+    let not_found = checks::domain_not_found::check(plan, view);
+    let is_found = not_found.is_none();
+    if let Some(not_found) = not_found {
+        // Where the whole domain is missing, saying so for each record helps nobody.
+        findings.clear();
+        findings.push(not_found);
+    }
+    let bogus = checks::dnssec_bogus::check(plan, view);
+    findings.retain(|finding| !checks::dnssec_bogus::explains(&bogus, finding));
+    findings.extend(bogus);
+    if let Some(headline) = checks::zone_unserved::check(plan, view, records, findings) {
+        findings.retain(|finding| !is_unanswered(finding));
+        findings.push(headline);
+    }
+    findings.extend(checks::dkim_partial::check(records));
+    let not_delegated = checks::zone_not_delegated::check(plan, view);
+    findings.retain(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding));
+    let mismatches = checks::delegation_mismatch::check(plan, view).into_iter();
+    findings.extend(
+        mismatches.filter(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding)),
+    );
+    findings.extend(not_delegated);
+    findings.extend(checks::glue_mismatch::check(plan, view));
+    findings.extend(checks::name_server_lame::check(view));
+    findings.extend(checks::wildcard_shadowed::check(plan, view, records));
+    findings.extend(checks::subdomain_recommended::check(plan));
+    is_found
+}
+
 /// Whether a record is right beyond doubt by what is known so far.
 pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> bool {
     diagnose_record(plan, planned, view).0.status == RecordStatus::Verified
 }
 
-fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (RecordReport, Vec<Finding>) {
+/// What was heard for a record: for the first of its questions that was put.
+pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &'v [Heard<'a>] {
     let questions = main_questions(planned);
-    let exchanges = questions
+    let mut heard = questions.iter().map(|question| view.heard(&question.name, question.record_type));
+    heard.find(|heard| !heard.is_empty()).unwrap_or_default()
+}
+
+fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (RecordReport, Vec<Finding>) {
+    let heard = heard_of(planned, view);
+    let seen: Vec<Seen> = heard
         .iter()
-        .map(|question| view.exchanges(&question.name, question.record_type))
-        .find(|exchanges| !exchanges.is_empty())
-        .unwrap_or_default();
-    let seen: Vec<Seen> = exchanges
-        .iter()
-        .map(|exchange| Seen {
-            server: exchange.ask.server.clone(),
-            right: checks::is_right(planned, &exchange.says()),
-            ttl: exchange.ttl(),
+        .map(|heard| Seen {
+            server: heard.server().clone(),
+            right: checks::is_right(planned, &heard.says),
+            ttl: heard.exchange.ttl(),
         })
         .collect();
-    let record_type = exchanges.first().map_or(questions[0].record_type, |e| e.ask.question.record_type);
-    let here = match view.fact(&planned.owner, record_type) {
-        Fact::Agreed(says) => says,
-        Fact::Disagreed(mut all) => all.swap_remove(0).1,
-        Fact::Unknown(reasons) => Says::Nothing(reasons.join("; ")),
-    };
-    // A name server shows an alias without its end: a resolver's answer tells what receivers see.
-    let here = if checks::is_right(planned, &here).is_none() {
-        exchanges
-            .iter()
-            .map(|exchange| exchange.says())
-            .find(|says| checks::is_right(planned, says).is_some())
-            .unwrap_or(here)
-    } else {
-        here
-    };
     let zone = view.zone_of(&zone_question_name(planned));
+    let jury = Jury::new(heard, &seen, zone.as_ref(), view);
+    let here = jury.says().cloned().unwrap_or_else(|| undecided(heard));
     let context = Context::new(plan, planned, view, zone.clone(), here);
-    let (status, findings) = judge(&context, exchanges, &seen);
+    let (status, findings) = judge(&context, &jury, heard);
     let replace = findings.iter().find_map(|finding| match &finding.remedy {
         Remedy::MergeSpf { replace_with, .. } => Some(replace_with.clone()),
         _ => None,
     });
     let current = current_values(&context);
+    let propagation = propagation::of(heard, &seen, zone.as_ref(), view);
     let report = RecordReport {
         planned: planned.clone(),
         zone,
@@ -132,41 +160,139 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
         replace,
         findings: Vec::new(),
         seen,
+        propagation,
     };
     (report, findings)
 }
 
-fn judge(context: &Context<'_>, exchanges: &[&Exchange], seen: &[Seen]) -> (RecordStatus, Vec<Finding>) {
-    let of_kind = |authority: bool| {
-        seen.iter().filter(move |seen| matches!(seen.server, Server::Authority { .. }) == authority)
-    };
-    let certain = |authority| of_kind(authority).filter(|seen| seen.right.is_some()).count();
-    let authoritative = certain(true) > 0;
-    if !authoritative && certain(false) == 0 {
-        return (RecordStatus::Unknown, vec![unanswered(context, exchanges)]);
+/// What is known where nobody can say whether the record is right: an alias whose end is not shown, else nothing.
+fn undecided(heard: &[Heard<'_>]) -> Says {
+    let known = heard.iter().find(|heard| heard.is_certain()).map(|heard| heard.says.clone());
+    known.unwrap_or_else(|| Says::Nothing(reasons(heard).join("; ")))
+}
+
+/// Whose answers decide about a record: the name servers that the zone is delegated to; where those say nothing,
+/// any name server; where none does, the resolvers.
+struct Jury<'v, 'a> {
+    /// Those of the jury that have the record.
+    right: Vec<&'v Heard<'a>>,
+    /// Those that certainly have not.
+    wrong: Vec<&'v Heard<'a>>,
+    /// Name servers that the zone itself names and the zone above does not: some resolvers ask them, too.
+    beside_right: Vec<&'v Heard<'a>>,
+    /// Those of them that have not got the record.
+    beside_wrong: Vec<&'v Heard<'a>>,
+    /// Whether name servers decide.
+    authoritative: bool,
+    /// How many resolvers say anything certain, and how many of those have the record.
+    resolvers: (usize, usize),
+    /// Whether any resolver was asked.
+    resolvers_asked: bool,
+}
+
+impl<'v, 'a> Jury<'v, 'a> {
+    fn new(heard: &'v [Heard<'a>], seen: &[Seen], zone: Option<&DomainName>, view: &View<'_>) -> Self {
+        let delegated = zone.and_then(|zone| view.delegated_to(zone));
+        let is_delegated = |heard: &Heard<'_>| match (heard.server(), &delegated) {
+            (Server::Authority { name, .. }, Some(delegated)) => delegated.contains(name),
+            _ => false,
+        };
+        let certain = || heard.iter().zip(seen).filter_map(|(heard, seen)| Some((heard, seen.right?)));
+        let by_name_server = |heard: &Heard<'_>| matches!(heard.server(), Server::Authority { .. });
+        let any_delegated = certain().any(|(heard, _)| is_delegated(heard));
+        let authoritative = certain().any(|(heard, _)| by_name_server(heard));
+        let decides = |heard: &Heard<'_>| match (any_delegated, authoritative) {
+            (true, _) => is_delegated(heard),
+            (false, authoritative) => by_name_server(heard) == authoritative,
+        };
+        let of = |decides: &dyn Fn(&Heard<'_>) -> bool, wanted: bool| {
+            certain()
+                .filter(|(heard, right)| *right == wanted && decides(heard))
+                .map(|(heard, _)| heard)
+                .collect()
+        };
+        let named_by_zone: Vec<DomainName> = match zone {
+            Some(zone) if any_delegated => {
+                view.name_servers_by_zone(zone).into_iter().flat_map(|(_, names)| names).collect()
+            }
+            _ => Vec::new(),
+        };
+        let is_beside = |heard: &Heard<'_>| match heard.server() {
+            Server::Authority { name, .. } => {
+                any_delegated && !is_delegated(heard) && named_by_zone.contains(name)
+            }
+            Server::Resolver { .. } => false,
+        };
+        let resolvers: Vec<bool> =
+            certain().filter(|(heard, _)| !by_name_server(heard)).map(|(_, right)| right).collect();
+        Self {
+            right: of(&decides, true),
+            wrong: of(&decides, false),
+            beside_right: of(&is_beside, true),
+            beside_wrong: of(&is_beside, false),
+            authoritative,
+            resolvers: (resolvers.len(), resolvers.iter().filter(|right| **right).count()),
+            resolvers_asked: heard.iter().any(|heard| !by_name_server(heard)),
+        }
     }
-    let judges: Vec<&Seen> = of_kind(authoritative).filter(|seen| seen.right.is_some()).collect();
-    let (right, wrong): (Vec<&Seen>, Vec<&Seen>) = judges.iter().partition(|seen| seen.right == Some(true));
-    if right.is_empty() {
-        return judge_wrong(context, exchanges);
+
+    /// What is at the name as the jury has it.
+    fn says(&self) -> Option<&'v Says> {
+        self.right.first().or(self.wrong.first()).map(|heard| &heard.says)
     }
+}
+
+fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
+    if jury.says().is_none() {
+        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
+    }
+    if jury.right.is_empty() {
+        // Some resolvers go by what the zone says of itself, and find the record.
+        if !jury.beside_right.is_empty() && jury.resolvers.1 > 0 {
+            return (RecordStatus::Pending, vec![disagreement(context, &jury.beside_right, &jury.wrong)]);
+        }
+        return judge_wrong(context, heard);
+    }
+    let wrong: Vec<&Heard<'_>> = jury.wrong.iter().chain(&jury.beside_wrong).copied().collect();
     if !wrong.is_empty() {
-        return (RecordStatus::Pending, vec![disagreement(context, &right, &wrong)]);
+        return (RecordStatus::Pending, vec![disagreement(context, &jury.right, &wrong)]);
     }
     // The name servers are right, and every resolver fails: receivers would fail as well (broken DNSSEC does this).
-    if authoritative && certain(false) == 0 && of_kind(false).count() > 0 && !behind_alias(context) {
+    if jury.authoritative && jury.resolvers.0 == 0 && jury.resolvers_asked && !behind_alias(context) {
         // A resolver that has seen an alias beside the record finds the alias from then on, and no more the record.
         if let Some(conflict) = checks::cname_conflict::check(context) {
             return (RecordStatus::Failed, vec![conflict]);
         }
-        return (RecordStatus::Unknown, vec![unanswered(context, exchanges)]);
+        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
     }
-    judge_right(context, exchanges, authoritative)
+    if is_selector(context.record) {
+        // An alias shows in the answers to either question; which was put to whom depends on the look.
+        for record_type in [RecordType::Cname, RecordType::Txt] {
+            let owner = &context.record.owner;
+            match wildcard::origin(context.view, &context.plan.domain, owner, record_type) {
+                Origin::Own => {}
+                origin => return judge_made_up(context, record_type, origin),
+            }
+        }
+    }
+    judge_right(context, heard, jury.authoritative)
+}
+
+/// A wildcard gives the right answer at a selector, and any answer would do at any other one: nobody has put the
+/// record there, and the next selector below the wildcard gets this key too.
+fn judge_made_up(
+    context: &Context<'_>,
+    record_type: RecordType,
+    origin: Origin,
+) -> (RecordStatus, Vec<Finding>) {
+    let finding = checks::wildcard_answers::finding(context, record_type, origin);
+    let status = if origin == Origin::Wildcard { RecordStatus::Missing } else { RecordStatus::Unknown };
+    (status, vec![finding])
 }
 
 fn judge_right(
     context: &Context<'_>,
-    exchanges: &[&Exchange],
+    heard: &[Heard<'_>],
     authoritative: bool,
 ) -> (RecordStatus, Vec<Finding>) {
     let mut findings = checks::inspect_right(context);
@@ -180,14 +306,18 @@ fn judge_right(
         status = RecordStatus::Unknown;
         findings.push(unanswered_target(context, target, reasons));
     }
-    if authoritative {
-        let stale = exchanges.iter().filter(|e| checks::is_right(context.record, &e.says()) == Some(false));
-        findings.extend(stale.filter_map(|e| checks::resolver_cache_stale::check(context.record, e)));
+    // A resolver that goes by an alias beside the record has nothing old in its cache.
+    let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
+    if authoritative && !is_hidden {
+        let stale = heard.iter().filter(|heard| checks::is_right(context.record, &heard.says) == Some(false));
+        findings.extend(
+            stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, heard.exchange)),
+        );
     }
     (status, findings)
 }
 
-fn judge_wrong(context: &Context<'_>, exchanges: &[&Exchange]) -> (RecordStatus, Vec<Finding>) {
+fn judge_wrong(context: &Context<'_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
     if matches!(context.record.expected, Expected::Dmarc { .. }) {
         let inherited: Vec<Finding> = checks::inspect_right(context)
             .into_iter()
@@ -198,13 +328,14 @@ fn judge_wrong(context: &Context<'_>, exchanges: &[&Exchange]) -> (RecordStatus,
         }
     }
     let Some(finding) = checks::explain_wrong(context) else {
-        return (RecordStatus::Unknown, vec![unanswered(context, exchanges)]);
+        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
     };
     let nothing_there = matches!(
         finding.defect,
         Defect::RecordMissing { .. }
             | Defect::RecordInDoubledZone { .. }
             | Defect::RecordMisplaced { .. }
+            | Defect::WildcardAnswers { .. }
             | Defect::SpfMissing { .. }
             | Defect::DmarcMissing { .. }
     );
@@ -225,6 +356,7 @@ fn is_breaking(defect: &Defect) -> bool {
             | Defect::SpfTooManyVoidLookups { .. }
             | Defect::SpfIncludeLoop { .. }
             | Defect::SpfIncludeBroken { .. }
+            | Defect::MxExchangeMissing { .. }
     )
 }
 
@@ -232,20 +364,27 @@ fn behind_alias(context: &Context<'_>) -> bool {
     matches!(context.here, Says::Alias { .. }) && !matches!(context.record.expected, Expected::Cname { .. })
 }
 
-fn unanswered(context: &Context<'_>, exchanges: &[&Exchange]) -> Finding {
-    let reasons = exchanges
-        .iter()
-        .filter_map(|exchange| match exchange.says() {
-            Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", exchange.ask.server)),
-            _ => None,
-        })
-        .collect();
+fn unanswered(context: &Context<'_>, heard: &[Heard<'_>]) -> Finding {
     let defect = Defect::DnsUnanswered {
         name: context.record.owner.clone(),
         record_type: main_questions(context.record)[0].record_type,
-        reasons,
+        reasons: reasons(heard),
     };
     context.finding(defect, Severity::Warning, Remedy::CheckAgain)
+}
+
+/// Each server that said nothing certain, and why.
+fn reasons(heard: &[Heard<'_>]) -> Vec<String> {
+    heard
+        .iter()
+        .filter_map(|heard| match &heard.says {
+            Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", heard.server())),
+            Says::Alias { target, end: ChainEnd::Unseen, .. } => {
+                Some(format!("{}: an alias for {target}, and nothing of its end", heard.server()))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn unanswered_target(context: &Context<'_>, target: &model::DomainName, reasons: Vec<String>) -> Finding {
@@ -253,20 +392,37 @@ fn unanswered_target(context: &Context<'_>, target: &model::DomainName, reasons:
     context.finding(defect, Severity::Warning, Remedy::CheckAgain)
 }
 
-fn disagreement(context: &Context<'_>, right: &[&Seen], wrong: &[&Seen]) -> Finding {
-    let servers = |seen: &[&Seen]| seen.iter().map(|seen| seen.server.clone()).collect::<Vec<_>>();
+fn disagreement(context: &Context<'_>, right: &[&Heard<'_>], wrong: &[&Heard<'_>]) -> Finding {
+    let servers = |heard: &[&Heard<'_>]| heard.iter().map(|heard| heard.server().clone()).collect::<Vec<_>>();
     let question = &main_questions(context.record)[0];
+    let zone = context.zone.as_ref();
     let defect = Defect::NameServersDisagree {
         name: context.record.owner.clone(),
         record_type: question.record_type,
         right: servers(right),
         wrong: servers(wrong),
+        serials: zone.map(|zone| propagation::serials(zone, context.view)).unwrap_or_default(),
     };
-    let remedy = match &context.zone {
+    let remedy = match zone {
         Some(zone) => Remedy::FixNameServers { zone: zone.clone(), servers: servers(wrong) },
         None => Remedy::CheckAgain,
     };
     context.finding(defect, Severity::Warning, remedy)
+}
+
+/// The name servers that the zone is delegated to; where that is not known, those that it names itself.
+fn listed_servers(view: &View<'_>, zone: &DomainName) -> Vec<DomainName> {
+    view.delegated_to(zone).unwrap_or_else(|| view.name_servers(zone))
+}
+
+/// The first TXT record at `_domainconnect`, where it is one that a provider could be found by.
+fn domain_connect(view: &View<'_>, zone: &DomainName) -> Option<String> {
+    let question = domain_connect_question(zone)?;
+    let Fact::Agreed(says) = view.fact(&question.name, question.record_type) else { return None };
+    checks::texts_of(&says).into_iter().map(|text| text.trim().to_owned()).find(|text| {
+        let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
+        !text.is_empty() && text.len() <= 253 && text.chars().all(is_host)
+    })
 }
 
 fn cut_short(observation: &Observation) -> Finding {

@@ -3,6 +3,7 @@
 use crate::{
     mail_policy::{Provider, Rule},
     observation::Server,
+    slip::Slip,
     spf_tree::SpfCost,
 };
 use mail::{
@@ -85,6 +86,9 @@ defects! {
         name: DomainName,
         /// Where it is.
         found_at: DomainName,
+        /// What went wrong on the way there.
+        #[serde(default)]
+        slip: Slip,
     }
     /// A record of another type stands where ours should be.
     RecordWrongType = "record_wrong_type" {
@@ -581,6 +585,9 @@ defects! {
         right: Vec<Server>,
         /// The servers that have another one.
         wrong: Vec<Server>,
+        /// The version of the zone that each of them has, where those differ.
+        #[serde(default)]
+        serials: Vec<ZoneSerial>,
     }
     /// The name servers have it; a resolver still gives an older answer from its cache.
     ResolverCacheStale = "resolver_cache_stale" {
@@ -610,6 +617,146 @@ defects! {
         /// A better choice.
         suggestion: DomainName,
     }
+    /// A wildcard answers for the name; the record itself is not there (RFC 4592).
+    WildcardAnswers = "wildcard_answers" {
+        /// The name.
+        name: DomainName,
+        /// The type of what the wildcard answers.
+        record_type: RecordType,
+        /// What it answers.
+        found: Vec<String>,
+    }
+    /// A wildcard answers for the sender domain, and stops to once a record is at it or below it (RFC 4592 §2.2).
+    WildcardShadowed = "wildcard_shadowed" {
+        /// The name that the wildcard answers for now.
+        name: DomainName,
+        /// The types that it answers.
+        record_types: Vec<RecordType>,
+        /// What it answers.
+        found: Vec<String>,
+    }
+    /// The name is an alias for a name that does not exist (RFC 6604).
+    AliasTargetMissing = "alias_target_missing" {
+        /// The name.
+        name: DomainName,
+        /// Where the alias points.
+        target: DomainName,
+        /// The name at the end of the chain, which does not exist.
+        missing: DomainName,
+    }
+    /// The mail exchanger has no address.
+    MxExchangeMissing = "mx_exchange_missing" {
+        /// The name.
+        name: DomainName,
+        /// The exchanger.
+        exchange: DomainName,
+    }
+    /// The mail exchanger is an alias (RFC 2181 §10.3).
+    MxExchangeAlias = "mx_exchange_alias" {
+        /// The name.
+        name: DomainName,
+        /// The exchanger.
+        exchange: DomainName,
+        /// What it is an alias for.
+        target: DomainName,
+    }
+    /// The name says that it takes no mail (RFC 7505).
+    MxNull = "mx_null" {
+        /// The name.
+        name: DomainName,
+        /// What should be there.
+        expected: String,
+    }
+    /// The zone names other servers than the zone above delegates it to (RFC 1912 §2.8).
+    DelegationMismatch = "delegation_mismatch" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers that the zone above delegates to.
+        parent: Vec<DomainName>,
+        /// The servers that the zone itself names.
+        child: Vec<DomainName>,
+    }
+    /// The records are at name servers that the zone is not delegated to.
+    ZoneNotDelegated = "zone_not_delegated" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers that the zone is delegated to: without the records.
+        delegated: Vec<DomainName>,
+        /// The servers that have the records.
+        edited: Vec<DomainName>,
+        /// The records that are there only.
+        names: Vec<DomainName>,
+    }
+    /// Validating resolvers refuse what is in the zone: its DNSSEC signatures are broken (RFC 4035 §5.5).
+    DnssecBogus = "dnssec_bogus" {
+        /// The zone.
+        zone: DomainName,
+        /// The names that validating resolvers refuse.
+        names: Vec<DomainName>,
+        /// The resolvers that refuse them.
+        resolvers: Vec<Server>,
+        /// The resolvers' own words (RFC 8914), where they gave any.
+        reason: Option<String>,
+    }
+    /// No resolver that was asked gives any answer: nothing can be said of any domain from here.
+    ResolversUnusable = "resolvers_unusable" {
+        /// Each resolver, and what it did.
+        reasons: Vec<String>,
+    }
+    /// No server answers for the zone, with DNSSEC validation or without.
+    ZoneUnserved = "zone_unserved" {
+        /// The zone, or the domain where no zone was found.
+        zone: DomainName,
+        /// What the servers did.
+        reasons: Vec<String>,
+    }
+    /// The value is cut off.
+    TxtCutOff = "txt_cut_off" {
+        /// The name.
+        name: DomainName,
+        /// How many characters are there.
+        found_length: usize,
+        /// How many there should be.
+        expected_length: usize,
+    }
+    /// White space, seen or not, stands before or behind the value.
+    TxtWhiteSpace = "txt_white_space" {
+        /// The name.
+        name: DomainName,
+        /// The value as it is.
+        found: String,
+        /// The value as it should be.
+        expected: String,
+    }
+    /// A web address was entered as the target of the alias.
+    CnameTargetUrl = "cname_target_url" {
+        /// The name.
+        name: DomainName,
+        /// Where it should point.
+        expected: DomainName,
+        /// Where it points.
+        found: DomainName,
+    }
+    /// The zone above gives addresses for a name server that the server does not have.
+    GlueMismatch = "glue_mismatch" {
+        /// The zone.
+        zone: DomainName,
+        /// The name server.
+        host: DomainName,
+        /// The addresses that the zone above gives.
+        glue: Vec<IpAddr>,
+        /// The addresses that the host has.
+        addresses: Vec<IpAddr>,
+    }
+}
+
+/// The version of a zone that a name server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSerial {
+    /// The server.
+    pub server: Server,
+    /// The serial number of its SOA record (RFC 1035 §3.3.13).
+    pub serial: u32,
 }
 
 /// A rule of a mailbox provider that is not kept.
@@ -700,6 +847,11 @@ pub enum Remedy {
     FixDelegation {
         /// The name that does not resolve.
         name: DomainName,
+    },
+    /// Mend the DNSSEC of a zone: its signatures, or the DS records above it.
+    FixDnssec {
+        /// The zone.
+        zone: DomainName,
     },
     /// Wait until caches have run out.
     WaitUntil {

@@ -5,22 +5,31 @@
 //! that have to be known first (resolver → zone → name servers → their addresses → each of them → look for what is
 //! missing), not as deep as there are records. Scenario tests run the same function against zones in memory.
 //!
+//! Beside the records themselves it asks
+//! - the servers of the parent zone whom they delegate the zone to, which need not be those that the zone names;
+//! - what a resolver answered SERVFAIL once more with CD=1: data then means that DNSSEC is what is broken;
+//! - names that nobody has made ([`crate::wildcard`]), where a wildcard could have given an answer;
+//! - names where a missing record may have gone ([`crate::slip`]).
+//!
 //! Everything that strangers' DNS can make us ask is bounded here: name servers a zone, addresses a server, asks
 //! in all. Addresses that are not public are not asked unless the policy says so.
 
 use crate::{
     diagnose, mail_policy,
-    observation::{Ask, Observation, Question, Server},
+    observation::{Ask, Observation, Outcome, Question, Rcode, Server},
     plan::{Expected, Plan, PlannedRecord},
-    spf_tree,
+    slip, spf_tree,
     view::{Fact, View},
+    wildcard::{self, Origin},
 };
-use model::{DomainName, RecordData, RecordType};
+use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
 };
+
+pub use crate::address::is_public;
 
 /// How much is asked of a domain whose records are right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -91,11 +100,14 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
     let records: Vec<&PlannedRecord> = match policy.look {
         Look::Thorough => plan.records.iter().collect(),
         Look::ResolversFirst => {
+            // Apart from what is learned of name servers on the way: that must not end the way half through.
+            let view = View::of_resolvers(observation);
             plan.records.iter().filter(|record| wanted.at_resolvers(plan, &view, record)).collect()
         }
     };
     if !records.is_empty() {
         wanted.thoroughly(plan, &view, &records);
+        wanted.unvalidated(observation);
     }
     wanted.order.into_iter().filter(|ask| !done.contains(ask)).take(room).collect()
 }
@@ -142,50 +154,74 @@ pub fn zone_question_name(record: &PlannedRecord) -> DomainName {
     record.owner.clone()
 }
 
-/// Where a record may have gone when it is not at its name.
-pub fn misplacements(domain: &DomainName, owner: &DomainName, zone: &DomainName) -> Vec<DomainName> {
-    let mut names = Vec::new();
-    let mut push = |name: Option<DomainName>| {
-        if let Some(name) = name.filter(|name| name != owner && !names.contains(name)) {
-            names.push(name);
-        }
-    };
-    // The panel appended the zone to a full name.
-    push(zone.prepend(owner.as_str()).ok());
-    let within_domain = owner.relative_to(domain);
-    if let Some(host) = within_domain.as_deref().filter(|host| *host != "@") {
-        // The subdomain was left out: the record stands as if the zone's apex were the sender domain.
-        push(zone.prepend(host).ok());
-        // The sender domain was appended to its own name: mail.mail.example.com.
-        if let Some(sub) = domain.relative_to(zone).filter(|sub| sub != "@") {
-            push(domain.prepend(&sub).and_then(|name| name.prepend(host)).ok());
-        }
-    } else if domain != zone {
-        push(Some(zone.clone()));
-    }
-    names
-}
-
 fn dmarc_walk(plan: &Plan) -> Vec<DomainName> {
     mail::dmarc::tree_walk_names(&plan.domain).iter().filter_map(|name| name.prepend("_dmarc").ok()).collect()
 }
 
-/// Every server of the zone that a name is in, as far as addresses are known.
+/// Every server of the zone that a name is in, as far as addresses are known: by IPv4 and by IPv6 each.
 pub fn authorities(view: &View<'_>, name: &DomainName, policy: &Policy) -> Vec<Server> {
-    let Some(zone) = view.zone_of(name) else { return Vec::new() };
-    let mut servers = Vec::new();
-    for server_name in view.name_servers(&zone).into_iter().take(policy.max_name_servers) {
-        for address in view.addresses(&server_name).into_iter().take(2) {
-            if policy.private_addresses || is_public(address) {
-                servers.push(Server::Authority {
-                    zone: zone.clone(),
-                    name: server_name.clone(),
-                    address: SocketAddr::new(address, policy.port_of(address)),
-                });
+    view.zone_of(name).map(|zone| servers_of(view, &zone, policy)).unwrap_or_default()
+}
+
+fn servers_of(view: &View<'_>, zone: &DomainName, policy: &Policy) -> Vec<Server> {
+    let names = view.name_servers(zone);
+    names.iter().take(policy.max_name_servers).flat_map(|name| servers_at(view, zone, name, policy)).collect()
+}
+
+/// A name server at one address of each family, or at two of the only family it has.
+fn servers_at(view: &View<'_>, zone: &DomainName, name: &DomainName, policy: &Policy) -> Vec<Server> {
+    let may_be_asked = |address: &IpAddr| policy.private_addresses || is_public(*address);
+    let (mut chosen, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
+        view.addresses(name).into_iter().filter(may_be_asked).partition(IpAddr::is_ipv4);
+    if !chosen.is_empty() && !others.is_empty() {
+        chosen.truncate(1);
+    }
+    chosen.append(&mut others);
+    let server = |address: IpAddr| Server::Authority {
+        zone: zone.clone(),
+        name: name.clone(),
+        address: SocketAddr::new(address, policy.port_of(address)),
+    };
+    chosen.into_iter().take(2).map(server).collect()
+}
+
+/// The one server to put further questions to: a name server that has answered, else the first resolver. One is
+/// enough to find out where something is not, and keeps the number of questions small.
+fn prober(view: &View<'_>, record: &PlannedRecord, policy: &Policy) -> Option<Server> {
+    let heard = main_questions(record)
+        .into_iter()
+        .flat_map(|question| view.heard(&question.name, question.record_type).to_vec());
+    heard
+        .filter(|heard| heard.is_certain() && matches!(heard.server(), Server::Authority { .. }))
+        .map(|heard| heard.server().clone())
+        .next()
+        .or_else(|| policy.resolvers.first().map(|&address| Server::Resolver { address }))
+}
+
+/// Whether the record is a DKIM key's, at `<selector>._domainkey`.
+pub fn is_selector(record: &PlannedRecord) -> bool {
+    matches!(record.expected, Expected::Cname { .. } | Expected::Dkim { .. })
+        && record.owner.labels().nth(1) == Some("_domainkey")
+}
+
+/// What has to be known of other names before a record that is at its place counts as right.
+fn needs(view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
+    match &record.expected {
+        Expected::Cname { .. } => {
+            let record_type = target_type(record);
+            let targets = alias_targets(view, record).into_iter();
+            targets.map(|name| Question { name, record_type }).collect()
+        }
+        Expected::Spf { .. } => spf_tree::open_questions(view, record),
+        Expected::Mx { exchange, .. } if view.has_any(&record.owner, RecordType::Mx) => {
+            let of = |record_type| Question { name: exchange.clone(), record_type };
+            match view.fact(exchange, RecordType::A) {
+                Fact::Agreed(says) if says.is_negative() => vec![of(RecordType::A), of(RecordType::Aaaa)],
+                _ => vec![of(RecordType::A)],
             }
         }
+        _ => Vec::new(),
     }
-    servers
 }
 
 fn alias_targets(view: &View<'_>, record: &PlannedRecord) -> Vec<DomainName> {
@@ -209,28 +245,6 @@ fn is_for_the_web(record: &PlannedRecord) -> bool {
     matches!(record.purpose, model::Purpose::Tracking | model::Purpose::Other)
 }
 
-/// Questions that are only put when a record is not where it should be.
-fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
-    let record_type = record.expected.record_type();
-    if view.has_any(&record.owner, record_type) {
-        return Vec::new();
-    }
-    let mut questions = Vec::new();
-    if record_type == RecordType::Cname {
-        for other in [RecordType::A, RecordType::Aaaa] {
-            questions.push(Question { name: record.owner.clone(), record_type: other });
-        }
-    } else if record_type != RecordType::Txt {
-        questions.push(Question { name: record.owner.clone(), record_type: RecordType::Txt });
-    }
-    if let Some(zone) = view.zone_of(&zone_question_name(record)) {
-        for name in misplacements(&plan.domain, &record.owner, &zone) {
-            questions.push(Question { name, record_type });
-        }
-    }
-    questions
-}
-
 struct Wanted<'a> {
     policy: &'a Policy,
     asks: BTreeSet<Ask>,
@@ -246,18 +260,20 @@ impl Wanted<'_> {
             self.resolvers(&first);
             return false;
         }
-        let mut open = Vec::new();
-        for target in alias_targets(view, record) {
-            let record_type = target_type(record);
-            if view.behind_alias(&record.owner, &target, record_type) == Fact::Unknown(Vec::new()) {
-                open.push(Question { name: target, record_type });
-            }
+        let mut open = needs(view, record);
+        if let Expected::Cname { target, .. } = &record.expected {
+            // A resolver's answer mostly shows the end of the alias.
+            open.retain(|question| {
+                view.behind_alias(&record.owner, target, question.record_type) == Fact::Unknown(Vec::new())
+            });
         }
-        open.extend(spf_tree::open_questions(view, record));
         if matches!(record.expected, Expected::Dmarc { .. }) && !view.has_any(&record.owner, RecordType::Txt)
         {
             let walk = dmarc_walk(plan).into_iter();
             open.extend(walk.map(|name| Question { name, record_type: RecordType::Txt }));
+        }
+        if is_selector(record) && view.has_any(&record.owner, first.record_type) {
+            open.extend(unmade_names(plan, view, &record.owner, first.record_type));
         }
         open.retain(|question| !view.is_answered(question, self.policy, &[]));
         for question in &open {
@@ -280,40 +296,96 @@ impl Wanted<'_> {
                 self.resolvers(&Question { name, record_type: RecordType::Txt });
             }
         }
+        let mut absent = None;
         for record in records {
-            self.at_authorities(plan, view, record);
+            if self.at_authorities(plan, view, record) {
+                absent.get_or_insert(*record);
+            }
+        }
+        if let Some(record) = absent {
+            self.wildcards_above(plan, view, record);
+        }
+        if let (Some(zone), Some(&address)) = (view.zone_of(&plan.domain), self.policy.resolvers.first())
+            && let Some(question) = domain_connect_question(&zone)
+        {
+            self.push(&question, Server::Resolver { address });
         }
         for question in mail_policy::questions(plan, view) {
             self.resolvers(&question);
         }
     }
 
-    /// Asks a record's name servers, what it needs to be right, and where it may have gone.
-    fn at_authorities(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) {
+    /// Asks a record's name servers, what it needs to be right, and where it may have gone. Whether it is known not
+    /// to be there.
+    fn at_authorities(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
         let servers = authorities(view, &zone_question_name(record), self.policy);
-        for question in main_questions(record) {
-            self.all(&question, &servers);
+        let questions = main_questions(record);
+        for question in &questions {
+            self.all(question, &servers);
         }
-        for target in alias_targets(view, record) {
-            self.resolvers(&Question { name: target, record_type: target_type(record) });
-        }
-        for question in spf_tree::open_questions(view, record) {
-            self.resolvers(&question);
+        let needs = needs(view, record);
+        for question in &needs {
+            self.resolvers(question);
         }
         // Only when those questions have their answers is it known whether there is something to look for.
-        if main_questions(record).iter().all(|question| view.is_answered(question, self.policy, &servers)) {
-            for question in probes(plan, view, record) {
-                self.resolvers(&question);
-                self.all(&question, servers.get(..1).unwrap_or_default());
+        if !questions.iter().all(|question| view.is_answered(question, self.policy, &servers))
+            || !needs.iter().all(|question| view.is_answered(question, self.policy, &[]))
+        {
+            return false;
+        }
+        let disagree = |question: &Question| {
+            matches!(view.fact(&question.name, question.record_type), Fact::Disagreed(_))
+        };
+        if questions.iter().any(disagree)
+            && let Some(zone) = view.zone_of(&zone_question_name(record))
+        {
+            // A secondary that lags shows in its serial (RFC 1034 §4.3.5).
+            self.all(&Question { name: zone, record_type: RecordType::Soa }, &servers);
+        }
+        let Some(prober) = prober(view, record, self.policy) else { return false };
+        for question in probes(plan, view, record) {
+            self.push(&question, prober.clone());
+        }
+        !view.has_any(&record.owner, questions[0].record_type)
+            || wildcard::origin(view, &plan.domain, &record.owner, questions[0].record_type) != Origin::Own
+    }
+
+    /// Looks for a wildcard that answers for the sender domain now and will not any more once a record is at it or
+    /// below it.
+    fn wildcards_above(&mut self, plan: &Plan, view: &View<'_>, absent: &PlannedRecord) {
+        let is_apex = view.zone_of(&plan.domain).is_none_or(|zone| zone == plan.domain);
+        let (false, Some(prober)) = (is_apex, prober(view, absent, self.policy)) else { return };
+        let Some(beside) = wildcard::beside(&plan.domain, &plan.domain) else { return };
+        for record_type in SHADOWED {
+            self.push(&Question { name: beside.clone(), record_type }, prober.clone());
+            if view.has_any(&beside, record_type) {
+                self.push(&Question { name: plan.domain.clone(), record_type }, prober.clone());
+                for question in unmade_names(plan, view, &plan.domain, record_type) {
+                    self.push(&question, prober.clone());
+                }
             }
         }
     }
 
-    fn push(&mut self, question: &Question, server: Server) {
-        let ask = Ask::new(question.clone(), server);
+    /// Asks what a resolver answered SERVFAIL once more, without validation.
+    fn unvalidated(&mut self, observation: &Observation) {
+        for exchange in &observation.exchanges {
+            let failed = matches!(&exchange.outcome, Outcome::Reply(reply) if reply.rcode == Rcode::ServFail);
+            let ask = &exchange.ask;
+            if failed && !ask.checking_disabled && matches!(ask.server, Server::Resolver { .. }) {
+                self.put(Ask { checking_disabled: true, ..ask.clone() });
+            }
+        }
+    }
+
+    fn put(&mut self, ask: Ask) {
         if self.asks.insert(ask.clone()) {
             self.order.push(ask);
         }
+    }
+
+    fn push(&mut self, question: &Question, server: Server) {
+        self.put(Ask::new(question.clone(), server));
     }
 
     fn resolvers(&mut self, question: &Question) {
@@ -328,57 +400,97 @@ impl Wanted<'_> {
         }
     }
 
-    /// Finds the zone of a name, its name servers and their addresses, a round each.
+    /// Finds the zone of a name, its name servers and their addresses, a round each, and whom the parent delegates
+    /// it to.
     fn zone(&mut self, view: &View<'_>, name: &DomainName) {
         for candidate in view.zone_candidates(name) {
             self.resolvers(&Question { name: candidate, record_type: RecordType::Soa });
         }
         let Some(zone) = view.zone_of(name) else { return };
-        self.resolvers(&Question { name: zone.clone(), record_type: RecordType::Ns });
+        let question = Question { name: zone.clone(), record_type: RecordType::Ns };
+        self.resolvers(&question);
         for server in view.name_servers(&zone).into_iter().take(self.policy.max_name_servers) {
-            for record_type in [RecordType::A, RecordType::Aaaa] {
-                self.resolvers(&Question { name: server.clone(), record_type });
-            }
+            self.addresses(&server);
+        }
+        self.all(&question, &servers_of(view, &zone, self.policy));
+        self.delegation(view, &question);
+    }
+
+    /// Asks the servers of the parent zone for the NS records of a zone.
+    fn delegation(&mut self, view: &View<'_>, question: &Question) {
+        for candidate in view.parent_candidates(&question.name) {
+            self.resolvers(&Question { name: candidate, record_type: RecordType::Soa });
+        }
+        let Some(parent) = view.parent_zone(&question.name) else { return };
+        self.resolvers(&Question { name: parent.clone(), record_type: RecordType::Ns });
+        for name in view.name_servers(&parent).iter().take(PARENT_SERVERS) {
+            self.addresses(name);
+            let servers = servers_at(view, &parent, name, self.policy);
+            self.all(question, servers.get(..1).unwrap_or_default());
+        }
+    }
+
+    fn addresses(&mut self, host: &DomainName) {
+        for record_type in [RecordType::A, RecordType::Aaaa] {
+            self.resolvers(&Question { name: host.clone(), record_type });
         }
     }
 }
 
-/// Whether an address may be asked on behalf of a stranger: not private, loopback, link-local or otherwise special
-/// (RFC 6890).
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || v4.is_multicast()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (18..20).contains(&b)))
-        }
-        IpAddr::V6(v6) => {
-            let segments = v6.segments();
-            if let Some(v4) = v6.to_ipv4_mapped() {
-                return is_public(IpAddr::V4(v4));
-            }
-            // 2000::/3 is all that is global unicast; documentation, 6to4 and Teredo embed or stand for others.
-            (segments[0] & 0xe000) == 0x2000
-                && !(segments[0] == 0x2001 && (segments[1] == 0xdb8 || segments[1] == 0))
-                && segments[0] != 0x2002
-        }
-    }
+/// How many servers of the parent zone are asked whom it delegates to: one may be down.
+const PARENT_SERVERS: usize = 2;
+
+/// What people notice when a wildcard does not answer any more: the website and the mail.
+pub const SHADOWED: [RecordType; 2] = [RecordType::A, RecordType::Mx];
+
+/// The question by which a DNS host says that it speaks Domain Connect, and which one it is.
+pub fn domain_connect_question(zone: &DomainName) -> Option<Question> {
+    let name = zone.prepend("_domainconnect").ok()?;
+    Some(Question { name, record_type: RecordType::Txt })
 }
 
-/// The records of a name server's addresses, out of answers of either family.
-pub(crate) fn address_of(data: &RecordData) -> Option<IpAddr> {
-    match data {
-        RecordData::A(v4) => Some(IpAddr::V4(*v4)),
-        RecordData::Aaaa(v6) => Some(IpAddr::V6(*v6)),
-        _ => None,
+/// The name beside a name that nobody has made, and the one below where a wildcard answers the same beside it.
+fn unmade_names(plan: &Plan, view: &View<'_>, name: &DomainName, record_type: RecordType) -> Vec<Question> {
+    if view.zone_of(name).as_ref() == Some(name) {
+        return Vec::new();
     }
+    let is_covered = wildcard::is_covered(view, &plan.domain, name, record_type);
+    let below = is_covered.then(|| wildcard::below(&plan.domain, name)).flatten();
+    let names = wildcard::beside(&plan.domain, name).into_iter().chain(below);
+    names.map(|name| Question { name, record_type }).collect()
+}
+
+/// Questions that are only put when a record is not certainly where it should be, or a wildcard may have given it.
+fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
+    let record_type = record.expected.record_type();
+    let owner = &record.owner;
+    let of = |record_type| Question { name: owner.clone(), record_type };
+    let mut questions = Vec::new();
+    let is_there = view.has_any(owner, record_type);
+    if is_there && (is_selector(record) || !diagnose::is_verified(plan, record, view)) {
+        questions.extend(unmade_names(plan, view, owner, record_type));
+    }
+    if is_there && wildcard::origin(view, &plan.domain, owner, record_type) != Origin::Wildcard {
+        return questions;
+    }
+    match record_type {
+        RecordType::Cname => {
+            questions.extend([RecordType::A, RecordType::Aaaa].map(of));
+            for other in [RecordType::A, RecordType::Aaaa, RecordType::Txt] {
+                if view.has_any(owner, other) {
+                    questions.extend(unmade_names(plan, view, owner, other));
+                }
+            }
+        }
+        RecordType::Txt => {}
+        _ => questions.push(of(RecordType::Txt)),
+    }
+    if let Some(zone) = view.zone_of(&zone_question_name(record)) {
+        for (slip, name) in slip::slips(&plan.domain, owner, &zone) {
+            if slip::is_telling(record, &plan.domain, slip) {
+                questions.push(Question { name, record_type });
+            }
+        }
+    }
+    questions
 }

@@ -5,6 +5,7 @@
 //! record statuses and a verdict. Nothing here asks DNS, reads a clock or knows a sentence: `dns` asks, `explain`
 //! speaks. The same plan, observation and time always make the same report.
 
+mod address;
 mod checks;
 mod diagnose;
 pub mod finding;
@@ -13,10 +14,13 @@ pub mod mail_policy;
 pub mod observation;
 pub mod plan;
 pub mod profile;
+pub mod propagation;
 pub mod report;
+pub mod slip;
 pub mod spf_tree;
 mod template;
 pub mod view;
+pub mod wildcard;
 
 pub use diagnose::diagnose;
 pub use finding::{Defect, Finding, Remedy, UnmetRule};
@@ -24,4 +28,5 @@ pub use mail_policy::MailPolicy;
 pub use observation::Observation;
 pub use plan::{Expected, Plan, PlannedRecord, Variables};
 pub use profile::Profile;
+pub use propagation::Propagation;
 pub use report::{RecordReport, Report, Seen};

@@ -102,6 +102,9 @@ pub struct Reply {
     pub answer: Vec<Record>,
     /// The authority section.
     pub authority: Vec<Record>,
+    /// The addresses in the additional section of a referral; left out of every other response.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional: Vec<Record>,
     /// The extended error (RFC 8914), where the server sent one.
     pub extended_error: Option<ExtendedError>,
 }
@@ -216,6 +219,8 @@ pub enum Says {
         target: DomainName,
         /// The records of the asked type at the end of the chain, as far as this answer shows them.
         at_end: Vec<RecordData>,
+        /// What is known of the end.
+        end: ChainEnd,
     },
     /// The name is an alias, and its chain comes back to where it was: nobody finds anything behind it.
     AliasLoop(DomainName),
@@ -227,6 +232,31 @@ pub enum Says {
     Nothing(String),
     /// A name server that is listed but does not serve the zone.
     Lame(String),
+}
+
+/// What an answer shows of the end of a chain of aliases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainEnd {
+    /// Records of the asked type.
+    Records,
+    /// The last name exists, without the asked type.
+    NoData,
+    /// The last name, which does not exist (RFC 6604 §3).
+    NxDomain(DomainName),
+    /// Not shown: a name server stops where its zone ends.
+    Unseen,
+}
+
+impl Says {
+    /// Whether it says that there is no such record, and no alias either.
+    pub fn is_negative(&self) -> bool {
+        matches!(self, Self::NoData(_) | Self::NxDomain(_))
+    }
+
+    /// Whether it says that something is there.
+    pub fn is_positive(&self) -> bool {
+        matches!(self, Self::Records(_) | Self::Alias { .. } | Self::AliasLoop(_))
+    }
 }
 
 /// How long a chain of aliases is followed inside one answer.
@@ -248,7 +278,7 @@ impl Exchange {
         if authority_asked && !reply.authoritative {
             return Says::Lame("it answers without authority".to_owned());
         }
-        read_answer(reply, &self.ask.question)
+        read_answer(reply, &self.ask.question, authority_asked)
     }
 
     /// The smallest TTL of the answer's records, or of the negative answer, in seconds.
@@ -271,7 +301,7 @@ fn describe(rcode: Rcode, extended: Option<&ExtendedError>) -> String {
     }
 }
 
-fn read_answer(reply: &Reply, question: &Question) -> Says {
+fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Says {
     let mut name = question.name.clone();
     let mut first_target = None;
     let mut passed = Vec::new();
@@ -287,10 +317,12 @@ fn read_answer(reply: &Reply, question: &Question) -> Says {
             here.dedup();
             return match (question.record_type, first_target) {
                 (RecordType::Cname, _) => match here.swap_remove(0) {
-                    RecordData::Cname(target) => Says::Alias { target, at_end: Vec::new() },
+                    RecordData::Cname(target) => {
+                        Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen }
+                    }
                     _ => Says::Nothing("damaged answer".to_owned()),
                 },
-                (_, Some(target)) => Says::Alias { target, at_end: here },
+                (_, Some(target)) => Says::Alias { target, at_end: here, end: ChainEnd::Records },
                 (_, None) => Says::Records(here),
             };
         }
@@ -298,7 +330,15 @@ fn read_answer(reply: &Reply, question: &Question) -> Says {
             RecordData::Cname(target) if record.owner == name => Some(target.clone()),
             _ => None,
         });
-        let Some(next) = next else { break };
+        let Some(next) = next else {
+            return match first_target {
+                Some(target) => {
+                    let end = end_without_records(reply, name, authority_asked);
+                    Says::Alias { target, at_end: Vec::new(), end }
+                }
+                None => nothing_here(reply),
+            };
+        };
         let first = first_target.get_or_insert_with(|| next.clone());
         passed.push(name);
         if passed.contains(&next) {
@@ -306,12 +346,31 @@ fn read_answer(reply: &Reply, question: &Question) -> Says {
         }
         name = next;
     }
-    match (first_target, reply.rcode) {
-        (Some(target), _) => Says::Alias { target, at_end: Vec::new() },
-        (None, Rcode::NxDomain) => Says::NxDomain(negative_ttl(reply)),
+    // Longer than anybody follows.
+    match first_target {
+        Some(target) => Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen },
+        None => nothing_here(reply),
+    }
+}
+
+fn nothing_here(reply: &Reply) -> Says {
+    match reply.rcode {
+        Rcode::NxDomain => Says::NxDomain(negative_ttl(reply)),
         // A referral is NOERROR with NS and no SOA: it says nothing of the name itself.
-        (None, _) if is_referral(reply) => Says::Lame("it refers to other servers".to_owned()),
-        (None, _) => Says::NoData(negative_ttl(reply)),
+        _ if is_referral(reply) => Says::Lame("it refers to other servers".to_owned()),
+        _ => Says::NoData(negative_ttl(reply)),
+    }
+}
+
+/// A resolver has gone to the end of the chain; what a name server says of it may be of another's zone.
+fn end_without_records(reply: &Reply, last: DomainName, authority_asked: bool) -> ChainEnd {
+    let has_soa = reply.authority.iter().any(|record| matches!(record.data, RecordData::Soa(_)));
+    match reply.rcode {
+        _ if authority_asked => ChainEnd::Unseen,
+        Rcode::NxDomain => ChainEnd::NxDomain(last),
+        // Without the SOA record of a negative answer (RFC 2308 §2.2) the chain may have been given up half way.
+        _ if has_soa => ChainEnd::NoData,
+        _ => ChainEnd::Unseen,
     }
 }
 

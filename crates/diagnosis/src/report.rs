@@ -1,7 +1,7 @@
 //! The result of a diagnosis.
 
 use crate::{
-    Finding, MailPolicy,
+    Finding, MailPolicy, Propagation,
     observation::Server,
     plan::{Expected, PlannedRecord},
 };
@@ -46,6 +46,9 @@ pub struct Report {
     /// What the records come to for mail, beyond each by itself.
     #[serde(default)]
     pub mail: MailPolicy,
+    /// What the zone says at `_domainconnect`: where its DNS host takes Domain Connect requests.
+    #[serde(default)]
+    pub domain_connect: Option<String>,
     /// How many questions were put, and to how many servers.
     pub questions_asked: usize,
 }
@@ -71,6 +74,9 @@ pub struct RecordReport {
     pub findings: Vec<String>,
     /// Who was asked, and what each said, in one line each.
     pub seen: Vec<Seen>,
+    /// How far the record has spread.
+    #[serde(default)]
+    pub propagation: Propagation,
 }
 
 /// What one server said of a record.
@@ -161,6 +167,7 @@ impl Report {
                 replace: None,
                 findings: Vec::new(),
                 seen: Vec::new(),
+                propagation: Propagation::default(),
             })
             .collect();
         Self {
@@ -180,6 +187,7 @@ impl Report {
             findings: Vec::new(),
             visible_everywhere_by: None,
             mail: MailPolicy::default(),
+            domain_connect: None,
             questions_asked: 0,
         }
     }

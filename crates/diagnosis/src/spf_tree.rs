@@ -80,7 +80,7 @@ fn mechanisms(record: &str) -> String {
 /// The tree of a record at a name, as far as the observation goes, and what is still to be asked.
 pub fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> (SpfNode, Vec<Question>) {
     let lookup = |question: &Question| -> Option<Answer> {
-        let is_asked = !view.exchanges(&question.name, question.record_type).is_empty();
+        let is_asked = view.was_asked(&question.name, question.record_type);
         is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
     };
     mail::spf::tree(name, record, &lookup)

@@ -1,15 +1,30 @@
 //! An observation read as facts: what is at a name, who says so, and how sure that is.
 
 use crate::{
-    inquiry::{Policy, address_of},
-    observation::{Exchange, Observation, Outcome, Question, Says, Server},
+    address::address_of,
+    inquiry::Policy,
+    observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
 };
 use model::{DomainName, RecordData, RecordType};
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
-/// An index over an observation.
+/// An index over an observation. The order in which the exchanges were kept makes no difference to it.
 pub struct View<'a> {
-    by_name: HashMap<&'a DomainName, Vec<(RecordType, Vec<&'a Exchange>)>>,
+    /// Usual exchanges, by question, then by server.
+    heard: Vec<Heard<'a>>,
+    /// What resolvers handed out with validation switched off, by question, then by server.
+    unvalidated: Vec<Heard<'a>>,
+    /// What the servers of a parent zone said about delegations, by question, then by server.
+    referrals: Vec<&'a Exchange>,
+}
+
+/// An exchange and what it says.
+#[derive(Debug, Clone)]
+pub struct Heard<'a> {
+    /// The exchange.
+    pub exchange: &'a Exchange,
+    /// What it says.
+    pub says: Says,
 }
 
 /// What is at a name for one type, all perspectives taken together.
@@ -25,72 +40,111 @@ pub enum Fact {
     Unknown(Vec<String>),
 }
 
+impl Heard<'_> {
+    /// The server that was asked.
+    pub fn server(&self) -> &Server {
+        &self.exchange.ask.server
+    }
+
+    /// Whether it says anything.
+    pub fn is_certain(&self) -> bool {
+        !matches!(self.says, Says::Nothing(_) | Says::Lame(_))
+    }
+}
+
 impl<'a> View<'a> {
     /// Indexes an observation.
     pub fn new(observation: &'a Observation) -> Self {
-        let mut by_name: HashMap<_, Vec<(RecordType, Vec<&Exchange>)>> = HashMap::new();
-        // What a resolver hands out without validating it is no fact: the checks ask for it by `unvalidated`.
-        for exchange in observation.exchanges.iter().filter(|exchange| !exchange.ask.checking_disabled) {
-            let question = &exchange.ask.question;
-            let types = by_name.entry(&question.name).or_default();
-            match types.iter_mut().find(|(record_type, _)| *record_type == question.record_type) {
-                Some((_, exchanges)) => exchanges.push(exchange),
-                None => types.push((question.record_type, vec![exchange])),
+        Self::of(observation.exchanges.iter())
+    }
+
+    /// Indexes what resolvers said, as if no name server had been asked.
+    pub fn of_resolvers(observation: &'a Observation) -> Self {
+        let is_usual = |exchange: &&Exchange| {
+            matches!(exchange.ask.server, Server::Resolver { .. }) && !exchange.ask.checking_disabled
+        };
+        Self::of(observation.exchanges.iter().filter(is_usual))
+    }
+
+    fn of(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
+        let mut heard = Vec::with_capacity(exchanges.size_hint().1.unwrap_or_default());
+        let (mut unvalidated, mut referrals) = (Vec::new(), Vec::new());
+        for exchange in exchanges {
+            if is_about_delegation(&exchange.ask) {
+                referrals.push(exchange);
+            } else if exchange.ask.checking_disabled {
+                unvalidated.push(Heard { exchange, says: exchange.says() });
+            } else {
+                heard.push(Heard { exchange, says: exchange.says() });
             }
         }
-        Self { by_name }
+        heard.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+        unvalidated.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+        referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
+        Self { heard, unvalidated, referrals }
+    }
+
+    /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
+    pub fn all(&self) -> &[Heard<'a>] {
+        &self.heard
     }
 
     /// All exchanges for a question.
-    pub fn exchanges(&self, name: &DomainName, record_type: RecordType) -> &[&'a Exchange] {
-        self.by_name
-            .get(name)
-            .and_then(|types| types.iter().find(|(found, _)| *found == record_type))
-            .map_or(&[], |(_, exchanges)| exchanges.as_slice())
+    pub fn exchanges(&self, name: &DomainName, record_type: RecordType) -> Vec<&'a Exchange> {
+        self.heard(name, record_type).iter().map(|heard| heard.exchange).collect()
     }
 
-    fn says(&self, name: &DomainName, record_type: RecordType) -> impl Iterator<Item = Says> + '_ {
-        self.exchanges(name, record_type).iter().map(|exchange| exchange.says())
+    /// All that was heard for a question.
+    pub fn heard(&self, name: &DomainName, record_type: RecordType) -> &[Heard<'a>] {
+        of_question(&self.heard, name, record_type)
+    }
+
+    fn says(&self, name: &DomainName, record_type: RecordType) -> impl Iterator<Item = &Says> {
+        self.heard(name, record_type).iter().map(|heard| &heard.says)
+    }
+
+    /// Whether a question was put to anyone.
+    pub fn was_asked(&self, name: &DomainName, record_type: RecordType) -> bool {
+        !self.heard(name, record_type).is_empty()
     }
 
     /// What is at a name for one type.
     pub fn fact(&self, name: &DomainName, record_type: RecordType) -> Fact {
-        let exchanges = self.exchanges(name, record_type);
-        let mut certain: Vec<(Server, Says)> = Vec::new();
-        for authority in [true, false] {
-            certain = exchanges
-                .iter()
-                .filter(|exchange| matches!(exchange.ask.server, Server::Authority { .. }) == authority)
-                .map(|exchange| (exchange.ask.server.clone(), normalised(exchange.says())))
-                .filter(|(_, says)| !matches!(says, Says::Nothing(_) | Says::Lame(_)))
-                .collect();
-            if !certain.is_empty() {
-                break;
-            }
+        let all = self.heard(name, record_type);
+        let of_kind = |authority: bool| {
+            let of_kind = all.iter().filter(move |heard| {
+                heard.is_certain() && matches!(heard.server(), Server::Authority { .. }) == authority
+            });
+            of_kind.map(|heard| (heard.server(), normalised(&heard.says))).collect::<Vec<_>>()
+        };
+        let mut certain = of_kind(true);
+        if certain.is_empty() {
+            certain = of_kind(false);
         }
         let Some((_, first)) = certain.first() else {
-            return Fact::Unknown(reasons(exchanges));
+            return Fact::Unknown(reasons(all));
         };
-        let negative = |says: &Says| matches!(says, Says::NoData(_) | Says::NxDomain(_));
         // Whether a name exists without the type or does not exist makes no difference to a missing record.
-        if certain.iter().all(|(_, says)| says == first || (negative(says) && negative(first))) {
-            return Fact::Agreed(first.clone());
+        if certain.iter().all(|(_, says)| says == first || (says.is_negative() && first.is_negative())) {
+            return Fact::Agreed(certain.swap_remove(0).1);
         }
-        Fact::Disagreed(certain)
+        Fact::Disagreed(certain.into_iter().map(|(server, says)| (server.clone(), says)).collect())
     }
 
     /// What is at the target of an alias: by what was asked for there, else by the answers to the same question at
     /// the alias, where they show the end of the chain.
     pub fn behind_alias(&self, owner: &DomainName, target: &DomainName, record_type: RecordType) -> Fact {
-        if !self.exchanges(target, record_type).is_empty() {
+        if self.was_asked(target, record_type) {
             return self.fact(target, record_type);
         }
         let mut ends = self.says(owner, record_type).filter_map(|says| match says {
-            Says::Alias { target: found, at_end } if found == *target && !at_end.is_empty() => Some(at_end),
+            Says::Alias { target: found, at_end, .. } if found == target && !at_end.is_empty() => {
+                Some(at_end)
+            }
             _ => None,
         });
         match ends.next() {
-            Some(first) if ends.all(|end| end == first) => Fact::Agreed(Says::Records(first)),
+            Some(first) if ends.all(|end| end == first) => Fact::Agreed(Says::Records(first.clone())),
             _ => Fact::Unknown(Vec::new()),
         }
     }
@@ -101,7 +155,7 @@ impl<'a> View<'a> {
             .says(name, RecordType::Cname)
             .chain(self.says(name, RecordType::Txt))
             .filter_map(|says| match says {
-                Says::Alias { target, .. } => Some(target),
+                Says::Alias { target, .. } => Some(target.clone()),
                 _ => None,
             })
             .collect();
@@ -117,19 +171,13 @@ impl<'a> View<'a> {
 
     /// The records of a type at a name, of whoever sees any.
     pub fn records(&self, name: &DomainName, record_type: RecordType) -> Vec<RecordData> {
-        let records = |says| match says {
-            Says::Records(records) => Some(records),
-            Says::Alias { at_end, .. } if !at_end.is_empty() => Some(at_end),
-            _ => None,
-        };
-        self.says(name, record_type).find_map(records).unwrap_or_default()
+        records_in(self.heard(name, record_type))
     }
 
     /// Whether every resolver and every listed server has been asked this, whatever came of it.
     pub fn is_answered(&self, question: &Question, policy: &Policy, servers: &[Server]) -> bool {
-        let asked = |server: &Server| {
-            self.exchanges(&question.name, question.record_type).iter().any(|e| e.ask.server == *server)
-        };
+        let all = self.heard(&question.name, question.record_type);
+        let asked = |server: &Server| all.iter().any(|heard| heard.server() == server);
         policy.resolvers.iter().all(|&address| asked(&Server::Resolver { address }))
             && servers.iter().all(asked)
     }
@@ -139,8 +187,7 @@ impl<'a> View<'a> {
     pub fn zone_candidates(&self, name: &DomainName) -> Vec<DomainName> {
         let mut candidates = Vec::new();
         for ancestor in name.ancestors().take(8) {
-            let exchanges = self.exchanges(&ancestor, RecordType::Soa);
-            let open = !exchanges.is_empty() && self.zone_at(&ancestor).is_none();
+            let open = self.was_asked(&ancestor, RecordType::Soa) && self.zone_at(&ancestor).is_none();
             candidates.push(ancestor);
             if !open {
                 break;
@@ -149,67 +196,212 @@ impl<'a> View<'a> {
         candidates
     }
 
-    /// The apex of the zone that a name is in, where a resolver told.
+    /// The apex of the zone that a name is in, where a resolver told. The root and public suffixes are no zones that
+    /// a sender domain's records could be written to.
     pub fn zone_of(&self, name: &DomainName) -> Option<DomainName> {
         name.ancestors().take(8).find_map(|ancestor| self.zone_at(&ancestor))
     }
 
-    /// The owner of the SOA record that came for this name, in either section, if it is at or above it.
     fn zone_at(&self, name: &DomainName) -> Option<DomainName> {
-        self.exchanges(name, RecordType::Soa).iter().find_map(|exchange| match &exchange.outcome {
+        self.authority_over(name, |owner| model::registrable_domain(owner).is_some())
+    }
+
+    /// The names whose SOA has to be asked for to find the zone above `zone`.
+    pub fn parent_candidates(&self, zone: &DomainName) -> Vec<DomainName> {
+        let above = zone.ancestors().skip(1).take(4).take_while(|ancestor| !ancestor.is_root());
+        let mut candidates = Vec::new();
+        for ancestor in above {
+            let open = self.was_asked(&ancestor, RecordType::Soa) && self.parent_zone(zone).is_none();
+            candidates.push(ancestor);
+            if !open {
+                break;
+            }
+        }
+        candidates
+    }
+
+    /// The apex of the zone that delegates `zone`, public suffixes included.
+    pub fn parent_zone(&self, zone: &DomainName) -> Option<DomainName> {
+        zone.ancestors()
+            .skip(1)
+            .take(4)
+            .take_while(|ancestor| !ancestor.is_root())
+            .find_map(|ancestor| self.authority_over(&ancestor, |owner| !owner.is_root()))
+    }
+
+    /// The owner of the SOA record that came for this name, in either section, if it is at or above it. A zone whose
+    /// signatures are broken is found too.
+    fn authority_over(&self, name: &DomainName, may_be: impl Fn(&DomainName) -> bool) -> Option<DomainName> {
+        let all = of_question(&self.heard, name, RecordType::Soa);
+        let unvalidated = of_question(&self.unvalidated, name, RecordType::Soa);
+        all.iter().chain(unvalidated).find_map(|heard| match &heard.exchange.outcome {
             Outcome::Reply(reply) => reply
                 .answer
                 .iter()
                 .chain(&reply.authority)
                 .filter(|record| matches!(record.data, RecordData::Soa(_)))
-                .map(|record| record.owner.clone())
-                // The root and public suffixes are no zones that a sender domain's records could be written to.
-                .find(|owner| name.is_at_or_below(owner) && model::registrable_domain(owner).is_some()),
+                .map(|record| &record.owner)
+                .find(|owner| name.is_at_or_below(owner) && may_be(owner))
+                .cloned(),
             Outcome::Failure(_) => None,
         })
     }
 
-    /// The name servers of a zone, as its NS records name them, sorted.
+    /// The name servers of a zone: those that the parent delegates it to, then those that only the zone itself or a
+    /// resolver names; each part sorted.
     pub fn name_servers(&self, zone: &DomainName) -> Vec<DomainName> {
-        let mut names: Vec<DomainName> = self
-            .records(zone, RecordType::Ns)
-            .into_iter()
+        let mut names = self.delegated_to(zone).unwrap_or_default();
+        let mut others: Vec<DomainName> = self
+            .infrastructure(zone, RecordType::Ns)
             .filter_map(|data| match data {
-                RecordData::Ns(name) => Some(name),
+                RecordData::Ns(name) if !names.contains(name) => Some(name.clone()),
                 _ => None,
             })
             .collect();
+        others.sort();
+        others.dedup();
+        names.extend(others);
+        names
+    }
+
+    /// The name servers that the zone's own servers say it has: one sorted set for each server that told.
+    pub fn name_servers_by_zone(&self, zone: &DomainName) -> Vec<(&Server, Vec<DomainName>)> {
+        let by_server = |heard: &'_ Heard<'a>| match (heard.server(), &heard.says) {
+            (Server::Authority { .. }, Says::Records(records)) => Some(ns_names(records.iter())),
+            _ => None,
+        };
+        let all = self.heard(zone, RecordType::Ns).iter();
+        all.filter_map(|heard| Some((&heard.exchange.ask.server, by_server(heard)?))).collect()
+    }
+
+    /// The name servers that the parent zone's servers delegate a zone to, sorted; `None` where none of them said so.
+    pub fn delegated_to(&self, zone: &DomainName) -> Option<Vec<DomainName>> {
+        let replies = self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone);
+        let sets = replies.filter_map(|exchange| match &exchange.outcome {
+            Outcome::Reply(reply) if matches!(reply.rcode, Rcode::NoError) && !reply.authoritative => {
+                let records = reply.answer.iter().chain(&reply.authority);
+                let names =
+                    ns_names(records.filter(|record| record.owner == *zone).map(|record| &record.data));
+                (!names.is_empty()).then_some(names)
+            }
+            _ => None,
+        });
+        let mut names: Vec<DomainName> = sets.flatten().collect();
         names.sort();
         names.dedup();
-        names
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// The addresses that the zone above gives for those name servers of a zone that are in the zone itself.
+    pub fn glue(&self, zone: &DomainName) -> Vec<(DomainName, Vec<IpAddr>)> {
+        let mut glue: Vec<(DomainName, Vec<IpAddr>)> = Vec::new();
+        for exchange in self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone) {
+            let Outcome::Reply(reply) = &exchange.outcome else { continue };
+            for record in reply.additional.iter().filter(|record| record.owner.is_at_or_below(zone)) {
+                let Some(address) = address_of(&record.data) else { continue };
+                match glue.iter_mut().find(|(host, _)| *host == record.owner) {
+                    Some((_, addresses)) if addresses.contains(&address) => {}
+                    Some((_, addresses)) => addresses.push(address),
+                    None => glue.push((record.owner.clone(), vec![address])),
+                }
+            }
+        }
+        for (_, addresses) in &mut glue {
+            addresses.sort();
+        }
+        glue.sort();
+        glue
     }
 
     /// The addresses of a host, IPv4 first.
     pub fn addresses(&self, name: &DomainName) -> Vec<IpAddr> {
-        [RecordType::A, RecordType::Aaaa]
+        let mut addresses: Vec<IpAddr> = [RecordType::A, RecordType::Aaaa]
             .into_iter()
-            .flat_map(|record_type| self.records(name, record_type))
-            .filter_map(|data| address_of(&data))
-            .collect()
+            .flat_map(|record_type| self.infrastructure(name, record_type))
+            .filter_map(address_of)
+            .collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Records that lead to name servers. A resolver that cannot validate them does not keep us from asking there.
+    fn infrastructure(
+        &self,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> impl Iterator<Item = &RecordData> {
+        let unvalidated = of_question(&self.unvalidated, name, record_type);
+        self.heard(name, record_type).iter().chain(unvalidated).flat_map(|heard| match &heard.says {
+            Says::Records(records) | Says::Alias { at_end: records, .. } => records.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// The resolvers' answers with validation switched off to a question that they answered SERVFAIL with it.
+    pub fn unvalidated(&self, ask: &Ask) -> Option<&Heard<'a>> {
+        of_question(&self.unvalidated, &ask.question.name, ask.question.record_type)
+            .iter()
+            .find(|heard| heard.exchange.ask.server == ask.server)
     }
 }
 
+/// Whether an ask is put to a server of the zone above the name, to see whom it delegates to.
+fn is_about_delegation(ask: &Ask) -> bool {
+    let Server::Authority { zone, .. } = &ask.server else { return false };
+    ask.question.record_type == RecordType::Ns && ask.question.name.is_below(zone)
+}
+
+fn of_question<'v, 'a>(all: &'v [Heard<'a>], name: &DomainName, record_type: RecordType) -> &'v [Heard<'a>] {
+    let key = |heard: &Heard<'_>| {
+        let question = &heard.exchange.ask.question;
+        question.name.cmp(name).then_with(|| question.record_type.cmp(&record_type))
+    };
+    let start = all.partition_point(|heard| key(heard).is_lt());
+    let length = all[start..].partition_point(|heard| key(heard).is_eq());
+    &all[start..start + length]
+}
+
+fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName> {
+    let mut names: Vec<DomainName> = records
+        .filter_map(|data| match data {
+            RecordData::Ns(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn records_in(heard: &[Heard<'_>]) -> Vec<RecordData> {
+    heard
+        .iter()
+        .find_map(|heard| match &heard.says {
+            Says::Records(records) => Some(records.clone()),
+            Says::Alias { at_end, .. } if !at_end.is_empty() => Some(at_end.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
 /// TTLs count down in caches and differ between servers: they do not take part in a comparison.
-fn normalised(says: Says) -> Says {
+fn normalised(says: &Says) -> Says {
     match says {
         Says::NoData(_) => Says::NoData(0),
         Says::NxDomain(_) => Says::NxDomain(0),
         // One server may show the end of the chain where another does not.
-        Says::Alias { target, .. } => Says::Alias { target, at_end: Vec::new() },
-        other => other,
+        Says::Alias { target, .. } => {
+            Says::Alias { target: target.clone(), at_end: Vec::new(), end: ChainEnd::Unseen }
+        }
+        other => other.clone(),
     }
 }
 
-fn reasons(exchanges: &[&Exchange]) -> Vec<String> {
-    exchanges
-        .iter()
-        .filter_map(|exchange| match exchange.says() {
-            Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", exchange.ask.server)),
+fn reasons(all: &[Heard<'_>]) -> Vec<String> {
+    all.iter()
+        .filter_map(|heard| match &heard.says {
+            Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", heard.server())),
             _ => None,
         })
         .collect()

@@ -133,14 +133,14 @@ impl Query<'_> {
             // What arrived of the sections is not to be used (RFC 2181 §9).
             let skipped = reader.skip(header.answers).and_then(|()| reader.skip(header.authorities));
             if skipped.is_some() {
-                reader.read_opt(&header, &mut reply);
+                reader.read_additional(&header, &mut reply);
             }
             return Ok(Response { reply, truncated: true });
         }
         reply.answer = reader.records(header.answers, MAX_RECORDS).ok_or(DAMAGED)?;
         let room = MAX_RECORDS - reply.answer.len();
         reply.authority = reader.records(header.authorities, room).ok_or(DAMAGED)?;
-        reader.read_opt(&header, &mut reply);
+        reader.read_additional(&header, &mut reply);
         Ok(Response { reply, truncated: false })
     }
 
@@ -354,8 +354,11 @@ impl<'a> Reader<'a> {
         Some(name)
     }
 
-    /// Response code and extended error of the additional section. What is damaged there is not missed.
-    fn read_opt(&mut self, header: &Header, reply: &mut Reply) {
+    /// Response code and extended error of the additional section; of a referral the addresses, too: those that the
+    /// zone above gives for name servers of the zone. What is damaged there is not missed.
+    fn read_additional(&mut self, header: &Header, reply: &mut Reply) {
+        let is_referral = !reply.authoritative && reply.answer.is_empty() && !reply.authority.is_empty();
+        let room = MAX_RECORDS - reply.authority.len().min(MAX_RECORDS);
         for _ in 0..header.additionals {
             let Some(frame) = self.frame() else { return };
             if frame.record_type == TYPE_OPT {
@@ -363,7 +366,14 @@ impl<'a> Reader<'a> {
                 let upper = u16::try_from(frame.ttl >> 24).unwrap_or_default();
                 reply.rcode = rcode((upper << 4) | u16::from(header.flags[1] & 0x0f));
                 reply.extended_error = extended_error(&self.octets[frame.data]);
-                return;
+                if !is_referral {
+                    return;
+                }
+            } else if is_referral && frame.class == CLASS_IN && reply.additional.len() < room {
+                let addresses = self
+                    .record(&frame)
+                    .filter(|record| matches!(record.data, RecordData::A(_) | RecordData::Aaaa(_)));
+                reply.additional.extend(addresses);
             }
         }
     }

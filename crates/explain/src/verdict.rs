@@ -23,7 +23,13 @@ impl Group {
     /// Where a finding belongs. What could not be found out is not a failure, however bad it would be.
     pub fn of(finding: &Finding) -> Self {
         match (&finding.defect, finding.severity) {
-            (Defect::DnsUnanswered { .. } | Defect::InquiryCutShort { .. }, _) => Self::Unknown,
+            (
+                Defect::DnsUnanswered { .. }
+                | Defect::InquiryCutShort { .. }
+                | Defect::ResolversUnusable { .. }
+                | Defect::ZoneUnserved { .. },
+                _,
+            ) => Self::Unknown,
             (Defect::NameServersDisagree { .. } | Defect::ResolverCacheStale { .. }, _) => Self::Pending,
             (_, Severity::Error) => Self::Fix,
             (_, Severity::Warning) => Self::Improve,
@@ -101,7 +107,9 @@ fn good(report: &Report) -> &'static str {
 }
 
 fn is_unanswered(report: &Report) -> bool {
-    report.findings.iter().any(|finding| Group::of(finding) == Group::Unknown)
+    report.findings.iter().any(|finding| {
+        Group::of(finding) == Group::Unknown || matches!(finding.defect, Defect::DnssecBogus { .. })
+    })
 }
 
 /// Whether a record is right somewhere and not yet everywhere.

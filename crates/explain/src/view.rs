@@ -134,28 +134,19 @@ pub fn silence(report: &Report) -> Option<String> {
     if setting(report) == Setting::Registered || report.records.is_empty() {
         return None;
     }
+    let reasons = report.findings.iter().find_map(|finding| match &finding.defect {
+        Defect::ResolversUnusable { reasons } => Some(reasons),
+        _ => None,
+    })?;
     let mut resolvers: Vec<&str> = Vec::new();
-    for record in &report.records {
-        let reasons = report.findings.iter().find_map(|finding| match &finding.defect {
-            Defect::DnsUnanswered { reasons, .. }
-                if finding.record.as_deref() == Some(record.planned.key.as_str()) =>
-            {
-                Some(reasons)
-            }
-            _ => None,
-        })?;
-        if record.status != RecordStatus::Unknown || reasons.is_empty() {
+    for reason in reasons {
+        let (address, what) = reason.strip_prefix("resolver ")?.split_once(": ")?;
+        // Whoever refuses, fails or sends something damaged is there.
+        if !(what.starts_with("no answer in time") || what.starts_with("unreachable")) {
             return None;
         }
-        for reason in reasons {
-            let (address, what) = reason.strip_prefix("resolver ")?.split_once(": ")?;
-            // Whoever refuses, fails or sends something damaged is there.
-            if !(what.starts_with("no answer in time") || what.starts_with("unreachable")) {
-                return None;
-            }
-            if !resolvers.contains(&address) {
-                resolvers.push(address);
-            }
+        if !resolvers.contains(&address) {
+            resolvers.push(address);
         }
     }
     let right = if resolvers.len() == 1 { "Is the address right?" } else { "Are the addresses right?" };

@@ -266,7 +266,13 @@ fn outcome(reaction: Reaction) -> Outcome {
         Some(FaultKind::Malformed) => {
             Outcome::Failure(Failure::Malformed("a record is cut off or malformed".to_owned()))
         }
-        _ => Outcome::Reply(reaction.answer.reply),
+        _ => {
+            let Answer { mut reply, additional } = reaction.answer;
+            if !reply.authoritative {
+                reply.additional = additional;
+            }
+            Outcome::Reply(reply)
+        }
     }
 }
 

@@ -57,7 +57,8 @@
 //!
 //! **Records**: A, AAAA, CNAME, NS, PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
 //! `keys.toml`; `{x*300}` for 300 times `x`; `{1..20}` repeats the line with each number, and several ranges of a
-//! line run together (`c{1..20} CNAME c{2..21}`). `servers` and `delegation` take ranges, too. `*` is a wildcard.
+//! line run together (`c{1..20} CNAME c{2..21}`). `servers` and `delegation` take ranges, too. `*` is a wildcard; `a\.b` and `a\032` are labels
+//! with a dot and a space.
 //! An alias may stand beside other records, which no real server allows.
 //!
 //! **Not written down each time**: the root and every public suffix are zones of their own at `127.0.4.1`; each zone

@@ -252,6 +252,8 @@ fn platform_zone(apex: &DomainName, domain: &DomainName) -> Draft {
     for label in ["spf", "notices", "bounce"] {
         text(label, "v=spf1 ip4:192.0.2.25 ~all".to_owned());
     }
+    let feedback = RecordData::A([192, 0, 2, 25].into());
+    records.push(Record { owner: apex.prepend("feedback").unwrap(), ttl: TTL, data: feedback });
     let servers = hosts(&["ns1.send.example.net 127.0.3.1".to_owned()]);
     let (apex, negative_ttl, dnssec) = (apex.clone(), 300, Dnssec::Unsigned);
     Draft { apex, servers, delegation: None, negative_ttl, dnssec, records }

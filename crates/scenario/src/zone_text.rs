@@ -72,8 +72,10 @@ fn record(line: &str, apex: &DomainName, keys: &BTreeMap<String, String>) -> Rec
     };
     let name = |text: &str| match text.strip_suffix('.') {
         Some("") => DomainName::root(),
+        Some(absolute) if absolute.contains('\\') => escaped_name(absolute, &DomainName::root()),
         Some(absolute) => DomainName::parse(absolute).unwrap(),
         None if text == "@" => apex.clone(),
+        None if text.contains('\\') => escaped_name(text, apex),
         None => apex.prepend(text).unwrap(),
     };
     let data = match kind {
@@ -93,6 +95,21 @@ fn record(line: &str, apex: &DomainName, keys: &BTreeMap<String, String>) -> Rec
         other => panic!("a scenario with a {other} record: {line}"),
     };
     Record { owner: name(host), ttl, data }
+}
+
+/// A name whose labels hold dots, spaces or other octets: `a\.b`, `a\032`.
+fn escaped_name(text: &str, apex: &DomainName) -> DomainName {
+    let mut labels = vec![Vec::new()];
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'.' => labels.push(Vec::new()),
+            b'\\' => labels.last_mut().unwrap().push(escaped(&mut bytes)),
+            _ => labels.last_mut().unwrap().push(byte),
+        }
+    }
+    labels.extend(apex.wire_labels());
+    DomainName::from_labels(labels.iter().map(Vec::as_slice)).unwrap()
 }
 
 /// `"a" "b\"c\255"` → the character strings, each cut at 255 octets.

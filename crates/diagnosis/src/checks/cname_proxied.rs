@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::{
+    address::address_of,
     finding::{Defect, Finding, Remedy},
-    inquiry::address_of,
     plan::Expected,
 };
 use model::{Confidence, RecordType};

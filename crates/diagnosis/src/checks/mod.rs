@@ -5,12 +5,15 @@
 //! the general; [`inspect_right`] is called for a record that is there and looks for what is wrong all the same.
 
 mod address_wrong;
+mod alias_target_missing;
 pub mod caa_forbids_issuance;
 pub mod cname_conflict;
 mod cname_proxied;
 mod cname_target_missing;
+mod cname_target_url;
 mod cname_target_zone_appended;
 mod cname_wrong_target;
+pub mod delegation_mismatch;
 mod dkim_key_invalid;
 mod dkim_key_mismatched;
 mod dkim_key_revoked;
@@ -34,7 +37,12 @@ pub mod dmarc_reports_not_authorised;
 mod dmarc_subdomains_weaker;
 mod dmarc_tags_ignored;
 mod dmarc_testing;
+pub mod dnssec_bogus;
 pub mod domain_not_found;
+pub mod glue_mismatch;
+mod mx_exchange_alias;
+mod mx_exchange_missing;
+mod mx_null;
 mod mx_wrong;
 pub mod name_server_lame;
 mod record_in_doubled_zone;
@@ -43,6 +51,7 @@ mod record_missing;
 mod record_wrong_type;
 mod record_wrong_value;
 pub mod resolver_cache_stale;
+pub mod resolvers_unusable;
 pub mod sender_ptr_missing;
 pub mod sender_rules_not_met;
 mod spf_include_broken;
@@ -61,12 +70,18 @@ mod spf_too_many_void_lookups;
 pub mod spf_unaligned;
 pub mod subdomain_recommended;
 mod txt_conflicting;
+mod txt_cut_off;
 mod txt_quotes_pasted;
+mod txt_white_space;
 mod txt_wrong_value;
+pub mod wildcard_answers;
+pub mod wildcard_shadowed;
+pub mod zone_not_delegated;
+pub mod zone_unserved;
 
 use crate::{
     finding::{Defect, Finding, Remedy},
-    observation::Says,
+    observation::{ChainEnd, Says},
     plan::{Expected, Plan, PlannedRecord},
     spf_tree,
     view::{Fact, View},
@@ -103,8 +118,12 @@ type Check = fn(&Context<'_>) -> Option<Finding>;
 const WRONG: &[Check] = &[
     cname_conflict::check,
     cname_target_zone_appended::check,
+    cname_target_url::check,
     cname_wrong_target::check,
+    alias_target_missing::check,
     txt_quotes_pasted::check,
+    txt_white_space::check,
+    txt_cut_off::check,
     dkim_multiple_records::check,
     dkim_key_revoked::check,
     dkim_key_invalid::check,
@@ -114,6 +133,7 @@ const WRONG: &[Check] = &[
     spf_mechanism_absent::check,
     dmarc_multiple_records::check,
     dmarc_invalid::check,
+    mx_null::check,
     mx_wrong::check,
     address_wrong::check,
     record_wrong_value::check,
@@ -157,10 +177,17 @@ const RIGHT: &[Check] = &[
     spf_no_all::check,
     spf_redirect_ignored::check,
     spf_near_lookup_limit::check,
+    mx_exchange_missing::check,
+    mx_exchange_alias::check,
 ];
 
 /// Says why a record is not right.
 pub fn explain_wrong(context: &Context<'_>) -> Option<Finding> {
+    // What a wildcard answers says nothing of the record, only that it is not there.
+    if let Some(finding) = wildcard_answers::check(context) {
+        let misplaced = record_in_doubled_zone::check(context).or_else(|| record_misplaced::check(context));
+        return Some(misplaced.unwrap_or(finding));
+    }
     WRONG.iter().find_map(|check| check(context))
 }
 
@@ -315,10 +342,22 @@ pub fn texts_of(says: &Says) -> Vec<String> {
     records_of(says)
         .iter()
         .filter_map(|data| match data {
-            RecordData::Txt(text) => Some(text.joined()),
+            RecordData::Txt(text) => Some(bounded(text.joined())),
             _ => None,
         })
         .collect()
+}
+
+/// The most of one value that is looked at, in octets: more than any of these records needs, and not all of the
+/// 64 KiB that somebody may put there.
+const LONGEST_TEXT: usize = 8 * 1024;
+
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
 }
 
 /// The SPF records among texts.
@@ -348,7 +387,7 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
     if matches!(says, Says::Nothing(_) | Says::Lame(_)) {
         return None;
     }
-    let chain_hidden = matches!(says, Says::Alias { at_end, .. } if at_end.is_empty());
+    let chain_hidden = matches!(says, Says::Alias { end: ChainEnd::Unseen, .. });
     let texts = texts_of(says);
     Some(match &record.expected {
         Expected::Cname { target, .. } => {
@@ -393,11 +432,23 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
     })
 }
 
+/// The zones that the plan's records are in, each once, in the plan's order.
+pub fn zones_of(plan: &Plan, view: &View<'_>) -> Vec<DomainName> {
+    let mut zones: Vec<DomainName> = Vec::new();
+    let names = plan.records.iter().map(crate::inquiry::zone_question_name);
+    for zone in names.chain([plan.domain.clone()]).filter_map(|name| view.zone_of(&name)) {
+        if !zones.contains(&zone) {
+            zones.push(zone);
+        }
+    }
+    zones
+}
+
 /// The DNS answers that a DMARC discovery needs, out of the observation; what was not asked is not in it.
 pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
     let mut answers = Answers::new();
     let mut insert = |name: DomainName, record_type: RecordType| {
-        if view.exchanges(&name, record_type).is_empty() {
+        if !view.was_asked(&name, record_type) {
             return;
         }
         let answer = answer_of_fact(view.fact(&name, record_type));

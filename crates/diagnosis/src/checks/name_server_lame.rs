@@ -2,7 +2,8 @@
 
 use crate::{
     finding::{Defect, Finding, Remedy},
-    observation::{Observation, Says, Server},
+    observation::{Says, Server},
+    view::View,
 };
 use model::{Confidence, Severity};
 
@@ -12,25 +13,25 @@ use model::{Confidence, Severity};
 /// out of the NS records, or make it serve the zone.
 ///
 /// Source: RFC 1912 §2.8.
-pub fn check(observation: &Observation) -> Vec<Finding> {
+pub fn check(view: &View<'_>) -> Vec<Finding> {
     let mut servers: Vec<&Server> = Vec::new();
-    for exchange in &observation.exchanges {
-        if matches!(exchange.ask.server, Server::Authority { .. }) && !servers.contains(&&exchange.ask.server)
-        {
-            servers.push(&exchange.ask.server);
+    for heard in view.all() {
+        if matches!(heard.server(), Server::Authority { .. }) && !servers.contains(&heard.server()) {
+            servers.push(heard.server());
         }
     }
-    servers.into_iter().filter_map(|server| check_server(server, observation)).collect()
+    servers.sort();
+    servers.into_iter().filter_map(|server| check_server(server, view)).collect()
 }
 
-fn check_server(server: &Server, observation: &Observation) -> Option<Finding> {
+fn check_server(server: &Server, view: &View<'_>) -> Option<Finding> {
     let Server::Authority { zone, .. } = server else { return None };
     let mut lame = None;
     let mut silent = None;
-    for exchange in observation.exchanges.iter().filter(|exchange| exchange.ask.server == *server) {
-        match exchange.says() {
-            Says::Lame(reason) => lame = Some(reason),
-            Says::Nothing(reason) => silent = Some(reason),
+    for heard in view.all().iter().filter(|heard| heard.server() == server) {
+        match &heard.says {
+            Says::Lame(reason) => lame = Some(reason.clone()),
+            Says::Nothing(reason) => silent = Some(reason.clone()),
             // It serves the zone; what it did not answer is told with the record.
             _ => return None,
         }

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     finding::{Defect, Finding},
-    inquiry::misplacements,
-    plan::Expected,
+    slip::{is_telling, slips},
 };
 
-/// The record was found at a name that a slip of the hand leads to: without the subdomain, or with it twice.
+/// The record was found at a name that a slip of the hand leads to: without the subdomain or with it twice, under
+/// another one, with a label left out, with dots or spaces that became part of a label.
 ///
 /// Receivers look only at the exact name. Move the record there.
 ///
@@ -18,13 +18,12 @@ use crate::{
 ///
 /// Source: RFC 1034 §3.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    if matches!(context.record.expected, Expected::Dmarc { .. } | Expected::Spf { rules: None }) {
-        return None;
-    }
     let zone = context.zone.clone()?;
-    let found_at = misplacements(&context.plan.domain, &context.record.owner, &zone)
+    let (slip, found_at) = slips(&context.plan.domain, &context.record.owner, &zone)
         .into_iter()
-        .find(|name| stands_at(context, context.view, name))?;
-    let defect = Defect::RecordMisplaced { name: context.record.owner.clone(), found_at: found_at.clone() };
+        .filter(|(slip, _)| is_telling(context.record, &context.plan.domain, *slip))
+        .find(|(_, name)| stands_at(context, context.view, name))?;
+    let defect =
+        Defect::RecordMisplaced { name: context.record.owner.clone(), found_at: found_at.clone(), slip };
     Some(context.finding(defect, context.severity(), move_from(context, found_at)))
 }

@@ -39,7 +39,7 @@ fn alias_in_place(context: &Context<'_>) -> Option<Finding> {
     }
     let target = match &context.here {
         Says::AliasLoop(target) => target,
-        Says::Alias { target, at_end } if at_end.is_empty() => target,
+        Says::Alias { target, at_end, .. } if at_end.is_empty() => target,
         _ => return None,
     };
     let value = target.to_string();

@@ -46,7 +46,8 @@ fn unquoted(text: &str) -> Option<String> {
     Some(text.replace("\" \"", "").replace("\"\"", "").replace('"', ""))
 }
 
-fn is_meant(expected: &Expected, bare: &str) -> bool {
+/// Whether a value is what was meant to be at the record's name.
+pub fn is_meant(expected: &Expected, bare: &str) -> bool {
     match expected {
         Expected::Spf { .. } => mail::spf::is_spf_record(bare),
         Expected::Dmarc { .. } => bare.starts_with("v=DMARC1"),

@@ -1,6 +1,6 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::{Place, policy_steps, spf_terms};
+use super::{Place, observed, policy_steps, spf_terms};
 use crate::{
     clock,
     paste::{Action, Step, finish},
@@ -55,8 +55,10 @@ pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<S
         }
         Remedy::TurnOffProxy { name } => steps.extend(turn_off_proxy(place, name)),
         Remedy::FixNameServers { zone, servers } => {
-            steps.extend(fix_name_servers(&finding.defect, zone, servers));
+            let steps_of = observed::name_servers(&finding.defect);
+            steps.extend(steps_of.unwrap_or_else(|| fix_name_servers(&finding.defect, zone, servers)));
         }
+        Remedy::FixDnssec { zone } => steps.extend(observed::dnssec(&finding.defect, zone)),
         Remedy::FixDelegation { name } => steps.extend(fix_delegation(name)),
         Remedy::WaitUntil { at } => steps.push(say(format!(
             "Nothing to change: older answers run out by {}. {} then.",
@@ -126,7 +128,7 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
             "Compare the target {} with the value that was given for this record, letter by letter.",
             value(&target.to_string())
         ))],
-        _ => Vec::new(),
+        other => observed::before(other),
     }
 }
 
@@ -187,7 +189,9 @@ fn nothing(defect: &Defect) -> Vec<Step> {
         Defect::DkimPartial { .. } => {
             vec![say("Each of them has a finding of its own that says what to do.")]
         }
-        other => policy_steps::nothing(other).unwrap_or_else(|| vec![say("Nothing has to be done.")]),
+        other => observed::nothing(other)
+            .or_else(|| policy_steps::nothing(other))
+            .unwrap_or_else(|| vec![say("Nothing has to be done.")]),
     }
 }
 
@@ -203,6 +207,7 @@ fn replace(
 ) -> Vec<Step> {
     let other_type = match defect {
         Defect::RecordWrongType { found, .. } => Some(found.to_string()),
+        Defect::AliasTargetMissing { .. } => Some(RecordType::Cname.to_string()),
         Defect::CnameProxied { .. } => Some("A and AAAA".to_owned()),
         Defect::CnameConflict { beside, .. } => Some(list(beside)),
         _ => None,
@@ -407,9 +412,11 @@ fn fix_delegation(name: &DomainName) -> Vec<Step> {
 
 fn check_again(defect: &Defect, setting: Setting) -> Vec<Step> {
     let mut steps = Vec::new();
-    if let Defect::DnsUnanswered { reasons, .. } = defect
-        && !reasons.is_empty()
-    {
+    let reasons = match defect {
+        Defect::DnsUnanswered { reasons, .. } => reasons,
+        other => observed::reasons(other),
+    };
+    if !reasons.is_empty() {
         let reasons: Vec<String> = reasons.iter().map(|reason| shown::reason(reason)).collect();
         steps.push(say(format!("What the servers said: {}.", list(&reasons))));
     }

@@ -1,12 +1,12 @@
 //! The catalogue of findings: what each one is called, why it matters, what to do, and where the rule is written.
 //!
 //! [`title`] and [`steps`] speak of one finding with its names; [`page`] of its kind. Every code of
-//! [`diagnosis::Defect::CODES`] has words: the matches over defects have no wildcard, and a test walks every code
-//! with every DNS host.
+//! [`diagnosis::Defect::CODES`] has words: a test walks every code with every DNS host and remedy.
 
 mod dns_pages;
 mod guide;
 mod mail_pages;
+mod observed;
 mod place;
 mod policy_pages;
 mod policy_steps;
@@ -48,7 +48,8 @@ pub fn pages() -> impl Iterator<Item = &'static Page> {
 
 /// The page of a code.
 pub fn page(code: &str) -> Option<&'static Page> {
-    dns_pages::PAGES.iter().chain(mail_pages::PAGES).chain(policy_pages::PAGES).find(|page| page.code == code)
+    let sets = [dns_pages::PAGES, mail_pages::PAGES, policy_pages::PAGES, observed::PAGES];
+    sets.into_iter().flatten().find(|page| page.code == code)
 }
 
 /// Why a finding matters: one or two sentences; empty for a code that does not exist.

@@ -1,6 +1,6 @@
 //! One line for each finding: what was seen, with its names.
 
-use super::{policy_title, spf_terms};
+use super::{observed, policy_title, spf_terms};
 use crate::{
     shown::{self, list, value},
     verdict::capital,
@@ -16,7 +16,7 @@ pub fn title(finding: &Finding) -> String {
         Defect::RecordInDoubledZone { name, found_at, zone } => {
             format!("The record for {} is at {}: the zone {} was added twice", n(name), n(found_at), n(zone))
         }
-        Defect::RecordMisplaced { name, found_at } => {
+        Defect::RecordMisplaced { name, found_at, .. } => {
             format!("The record is at {}; it belongs at {}", n(found_at), n(name))
         }
         Defect::RecordWrongType { name, expected, found, .. } => {
@@ -66,7 +66,7 @@ pub fn title(finding: &Finding) -> String {
                 value(&shown::reason(reason))
             )
         }
-        Defect::NameServersDisagree { name, record_type, right, wrong } => format!(
+        Defect::NameServersDisagree { name, record_type, right, wrong, .. } => format!(
             "{} of {} name servers have the right {record_type} record for {}",
             right.len(),
             right.len() + wrong.len(),
@@ -100,7 +100,7 @@ pub fn title(finding: &Finding) -> String {
                 n(suggestion)
             )
         }
-        other => mail_title(other),
+        other => observed::title(other).unwrap_or_else(|| mail_title(other)),
     }
 }
 

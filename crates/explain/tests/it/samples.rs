@@ -4,6 +4,7 @@ use diagnosis::{
     Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen, UnmetRule,
     mail_policy::{AlignmentMode, Policy, PolicyTag, Provider, Rule},
     observation::Server,
+    slip::Slip,
     spf_tree::{SpfCost, SpfDrop, SpfDropReason},
 };
 use model::{
@@ -59,7 +60,7 @@ fn after(defect: &Defect) -> Option<Defect> {
     Some(match defect {
         Defect::DomainNotFound { .. } => Defect::RecordMissing { name, record_type: RecordType::Cname },
         Defect::RecordMissing { .. } => Defect::RecordInDoubledZone { name, found_at: n("tok2._domainkey.mail.acme.test.acme.test"), zone: n("acme.test") },
-        Defect::RecordInDoubledZone { .. } => Defect::RecordMisplaced { name, found_at: n("tok2._domainkey.acme.test") },
+        Defect::RecordInDoubledZone { .. } => Defect::RecordMisplaced { name, found_at: n("tok2._domainkey.acme.test"), slip: Slip::SubdomainDropped },
         Defect::RecordMisplaced { .. } => Defect::RecordWrongType { name, expected: RecordType::Cname, found: RecordType::Txt, value: target().to_string() },
         Defect::RecordWrongType { .. } => Defect::CnameWrongTarget { name, expected: target(), found: n("tok1.dkim.send.example") },
         Defect::CnameWrongTarget { .. } => Defect::CnameTargetZoneAppended { name, expected: target(), found: n("tok2.dkim.send.example.acme.test"), zone: n("acme.test") },
@@ -114,12 +115,27 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::RecordWrongValue { .. } => Defect::TxtConflicting { name: domain, expected: "proof=1".into(), found: vec!["proof=2".into()] },
         Defect::TxtConflicting { .. } => Defect::NameServerLame { zone: n("acme.test"), server: authority("ns1.old.example", 1), reason: "REFUSED".into() },
         Defect::NameServerLame { .. } => Defect::NameServerUnreachable { zone: n("acme.test"), server: authority("ns1.old.example", 1), reason: "no answer in time".into() },
-        Defect::NameServerUnreachable { .. } => Defect::NameServersDisagree { name, record_type: RecordType::Cname, right: vec![authority("ns1.acme.test", 1)], wrong: vec![authority("ns2.acme.test", 2)] },
+        Defect::NameServerUnreachable { .. } => Defect::NameServersDisagree { name, record_type: RecordType::Cname, right: vec![authority("ns1.acme.test", 1)], wrong: vec![authority("ns2.acme.test", 2)], serials: vec![] },
         Defect::NameServersDisagree { .. } => Defect::ResolverCacheStale { name, server: resolver(), until: later() },
         Defect::ResolverCacheStale { .. } => Defect::DnsUnanswered { name, record_type: RecordType::Cname, reasons: vec!["resolver 9.9.9.9:53: SERVFAIL".into()] },
         Defect::DnsUnanswered { .. } => Defect::InquiryCutShort { asked: 400 },
         Defect::InquiryCutShort { .. } => Defect::SubdomainRecommended { suggestion: n("mail.acme.test") },
-        Defect::SubdomainRecommended { .. } => return None,
+        Defect::SubdomainRecommended { .. } => Defect::WildcardAnswers { name, record_type: RecordType::Cname, found: vec!["keys.other.example".into()] },
+        Defect::WildcardAnswers { .. } => Defect::WildcardShadowed { name: domain, record_types: vec![RecordType::A, RecordType::Mx], found: vec!["192.0.2.80".into(), "10 mx.acme.test".into()] },
+        Defect::WildcardShadowed { .. } => Defect::AliasTargetMissing { name: n("bounce.mail.acme.test"), target: n("bounce.acme.test"), missing: n("gone.other.example") },
+        Defect::AliasTargetMissing { .. } => Defect::MxExchangeMissing { name: n("bounce.mail.acme.test"), exchange: n("feedback.send.example") },
+        Defect::MxExchangeMissing { .. } => Defect::MxExchangeAlias { name: n("bounce.mail.acme.test"), exchange: n("feedback.send.example"), target: n("mx.send.example") },
+        Defect::MxExchangeAlias { .. } => Defect::MxNull { name: n("bounce.mail.acme.test"), expected: "10 feedback.send.example".into() },
+        Defect::MxNull { .. } => Defect::DelegationMismatch { zone: n("acme.test"), parent: vec![n("ns1.old.example")], child: vec![n("ns1.new.example"), n("ns2.new.example")] },
+        Defect::DelegationMismatch { .. } => Defect::ZoneNotDelegated { zone: n("acme.test"), delegated: vec![n("ns1.old.example")], edited: vec![n("ns1.new.example")], names: vec![name] },
+        Defect::ZoneNotDelegated { .. } => Defect::DnssecBogus { zone: n("acme.test"), names: vec![name], resolvers: vec![resolver()], reason: Some("signature expired".into()) },
+        Defect::DnssecBogus { .. } => Defect::ResolversUnusable { reasons: vec!["resolver 9.9.9.9:53: no answer in time".into()] },
+        Defect::ResolversUnusable { .. } => Defect::ZoneUnserved { zone: n("acme.test"), reasons: vec!["resolver 9.9.9.9:53: SERVFAIL".into()] },
+        Defect::ZoneUnserved { .. } => Defect::TxtCutOff { name, found_length: 255, expected_length: 410 },
+        Defect::TxtCutOff { .. } => Defect::TxtWhiteSpace { name: domain, found: " v=spf1 mx -all".into(), expected: "v=spf1 mx -all".into() },
+        Defect::TxtWhiteSpace { .. } => Defect::CnameTargetUrl { name, expected: target(), found: DomainName::from_labels([&b"https://tok2"[..], b"dkim", b"send", b"example"]).unwrap() },
+        Defect::CnameTargetUrl { .. } => Defect::GlueMismatch { zone: n("acme.test"), host: n("ns1.acme.test"), glue: vec!["192.0.2.7".parse().unwrap()], addresses: vec!["192.0.2.1".parse().unwrap()] },
+        Defect::GlueMismatch { .. } => return None,
     })
 }
 
@@ -168,6 +184,7 @@ pub fn remedies() -> Vec<Remedy> {
         Remedy::FixNameServers { zone: n("acme.test"), servers: vec![authority("ns1.old.example", 1)] },
         Remedy::FixNameServers { zone: n("acme.test"), servers: vec![] },
         Remedy::FixDelegation { name: domain.clone() },
+        Remedy::FixDnssec { zone: n("acme.test") },
         Remedy::WaitUntil { at: later() },
         Remedy::CheckAgain,
         Remedy::AskOperator,
@@ -259,6 +276,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         findings: Vec::new(),
         visible_everywhere_by: None,
         mail: diagnosis::MailPolicy::default(),
+        domain_connect: None,
         questions_asked: 42,
     }
 }

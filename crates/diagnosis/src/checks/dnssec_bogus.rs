@@ -1,0 +1,123 @@
+//! Signatures that do not hold.
+
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    observation::{ExtendedError, Outcome, Rcode, Server},
+    plan::Plan,
+    view::{Heard, View},
+};
+use model::{Confidence, DomainName, Severity};
+
+/// A resolver answers SERVFAIL, and hands out data when it is asked not to validate.
+///
+/// The zone's signatures do not go with the DS record above it, have run out, or are missing. Every receiver that
+/// validates finds nothing at all; mail is deferred. It may be mended any moment, so the records count as unknown
+/// and nothing is taken from the domain. Sign the zone anew, or have the registrar remove the DS record.
+///
+/// Only suspected where the resolver gives no reason (RFC 8914): it may have failed once and not a second time.
+///
+/// Source: RFC 4035 §5.5, RFC 8914 §4.
+pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+    let mut zones: Vec<Bogus> = Vec::new();
+    for heard in view.all().iter().filter(|heard| is_refused_for_signatures(heard, view)) {
+        let name = &heard.exchange.ask.question.name;
+        let zone = view.zone_of(name).unwrap_or_else(|| name.clone());
+        let index = zones.iter().position(|known| known.zone == zone).unwrap_or_else(|| {
+            zones.push(Bogus {
+                zone,
+                names: Vec::new(),
+                resolvers: Vec::new(),
+                reason: None,
+                is_told: false,
+            });
+            zones.len() - 1
+        });
+        let planned = plan.records.iter().any(|record| record.owner == *name);
+        zones[index].add(planned.then_some(name), heard.server(), extended_error(heard));
+    }
+    zones.into_iter().map(Bogus::finding).collect()
+}
+
+struct Bogus {
+    zone: DomainName,
+    names: Vec<DomainName>,
+    resolvers: Vec<Server>,
+    reason: Option<String>,
+    /// Whether a resolver says itself that it is DNSSEC.
+    is_told: bool,
+}
+
+impl Bogus {
+    fn add(&mut self, name: Option<&DomainName>, resolver: &Server, extended: Option<&ExtendedError>) {
+        if let Some(name) = name.filter(|name| !self.names.contains(name)) {
+            self.names.push(name.clone());
+        }
+        if !self.resolvers.contains(resolver) {
+            self.resolvers.push(resolver.clone());
+        }
+        if let Some(error) = extended.filter(|error| is_about_signatures(error)) {
+            self.is_told = true;
+            self.reason.get_or_insert_with(|| {
+                if error.text.is_empty() {
+                    meaning(error.code).to_owned()
+                } else {
+                    format!("{}: {}", meaning(error.code), error.text)
+                }
+            });
+        }
+    }
+
+    fn finding(self) -> Finding {
+        let Self { zone, names, resolvers, reason, is_told } = self;
+        Finding {
+            remedy: Remedy::FixDnssec { zone: zone.clone() },
+            defect: Defect::DnssecBogus { zone, names, resolvers, reason },
+            severity: Severity::Error,
+            confidence: if is_told { Confidence::Confirmed } else { Confidence::Suspected },
+            record: None,
+        }
+    }
+}
+
+/// Whether a resolver refused an answer that it gives out without validation.
+fn is_refused_for_signatures(heard: &Heard<'_>, view: &View<'_>) -> bool {
+    let Outcome::Reply(reply) = &heard.exchange.outcome else { return false };
+    let other_reason = reply.extended_error.as_ref().is_some_and(|error| !is_about_signatures(error));
+    reply.rcode == Rcode::ServFail
+        && !other_reason
+        && view.unvalidated(&heard.exchange.ask).is_some_and(Heard::is_certain)
+}
+
+/// The resolver's own words, where it gave any.
+fn extended_error<'a>(heard: &Heard<'a>) -> Option<&'a ExtendedError> {
+    match &heard.exchange.outcome {
+        Outcome::Reply(reply) => reply.extended_error.as_ref(),
+        Outcome::Failure(_) => None,
+    }
+}
+
+/// RFC 8914 §4.7 to §4.13: bogus, expired, not yet valid, DNSKEY missing, RRSIGs missing, no zone key bit, NSEC
+/// missing.
+fn is_about_signatures(error: &ExtendedError) -> bool {
+    matches!(error.code, 6..=12)
+}
+
+fn meaning(code: u16) -> &'static str {
+    match code {
+        7 => "signature expired",
+        8 => "signature not yet valid",
+        9 => "DNSKEY missing",
+        10 => "signatures missing",
+        11 => "no zone key bit set",
+        12 => "NSEC missing",
+        _ => "DNSSEC bogus",
+    }
+}
+
+/// Whether one of these findings is the cause of another one.
+pub fn explains(bogus: &[Finding], finding: &Finding) -> bool {
+    let Defect::DnsUnanswered { name, .. } = &finding.defect else { return false };
+    let is_cause =
+        |defect: &Defect| matches!(defect, Defect::DnssecBogus { zone, .. } if name.is_at_or_below(zone));
+    bogus.iter().any(|cause| is_cause(&cause.defect))
+}

@@ -1,0 +1,40 @@
+//! Addresses in the delegation that are not the name server's own.
+
+use crate::{
+    checks::zones_of,
+    finding::{Defect, Finding, Remedy},
+    plan::Plan,
+    view::View,
+};
+use model::{Confidence, DomainName, Severity};
+
+/// The zone above gives addresses for one of the zone's name servers, and the server has other ones.
+///
+/// Resolvers begin with the addresses of the delegation. Where nothing listens there any more they lose time, and
+/// where somebody else listens they are told something else. Correct the host's addresses at the registrar.
+///
+/// Source: RFC 1034 §4.2.1, RFC 1912 §2.3.
+pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+    zones_of(plan, view).iter().flat_map(|zone| check_zone(zone, view)).collect()
+}
+
+fn check_zone(zone: &DomainName, view: &View<'_>) -> Vec<Finding> {
+    view.glue(zone)
+        .into_iter()
+        .filter_map(|(host, glue)| {
+            let addresses = view.addresses(&host);
+            // A family that the delegation leaves out is found by asking for it.
+            let stray = glue.iter().any(|address| {
+                let same_family = addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4());
+                same_family && !addresses.contains(address)
+            });
+            stray.then(|| Finding {
+                defect: Defect::GlueMismatch { zone: zone.clone(), host, glue, addresses },
+                severity: Severity::Warning,
+                confidence: Confidence::Confirmed,
+                record: None,
+                remedy: Remedy::FixNameServers { zone: zone.clone(), servers: Vec::new() },
+            })
+        })
+        .collect()
+}

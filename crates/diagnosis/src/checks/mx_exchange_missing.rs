@@ -1,0 +1,32 @@
+//! A mail exchanger without an address.
+
+use super::Context;
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    observation::{ChainEnd, Says},
+    plan::Expected,
+    view::Fact,
+};
+use model::RecordType;
+
+/// The MX record is right, and the host that it names has no address.
+///
+/// Nobody can hand over bounces. The record is right; whoever runs the exchanger has to act.
+///
+/// Source: RFC 5321 §5.1, RFC 6604 §3.
+pub fn check(context: &Context<'_>) -> Option<Finding> {
+    let Expected::Mx { exchange, .. } = &context.record.expected else { return None };
+    let has_none = |record_type| match context.view.fact(exchange, record_type) {
+        Fact::Agreed(says) => says.is_negative(),
+        _ => false,
+    };
+    let dangles = context.view.heard(exchange, RecordType::A).iter().any(|heard| {
+        matches!(heard.says, Says::Alias { end: ChainEnd::NxDomain(_), .. } | Says::AliasLoop(_))
+    });
+    let has_neither = has_none(RecordType::A) && has_none(RecordType::Aaaa);
+    if !(dangles || has_neither) {
+        return None;
+    }
+    let defect = Defect::MxExchangeMissing { name: context.record.owner.clone(), exchange: exchange.clone() };
+    Some(context.finding(defect, context.severity(), Remedy::AskOperator))
+}

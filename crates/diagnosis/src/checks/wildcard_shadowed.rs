@@ -1,0 +1,63 @@
+//! A wildcard that will not answer any more.
+
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    inquiry::SHADOWED,
+    observation::Says,
+    plan::Plan,
+    report::RecordReport,
+    view::{Fact, View},
+    wildcard::{self, Origin},
+};
+use model::{Confidence, RecordStatus, RecordType, Severity};
+
+/// A wildcard answers for the sender domain, and will not once the plan is published.
+///
+/// A record at `selector._domainkey.mail.example.com` makes `mail.example.com` a name that exists, and a wildcard
+/// answers only for names that do not. Website and mail that reached `mail.example.com` by way of `*.example.com`
+/// stop without anything having been deleted. Where they are in use, give the name records of its own.
+///
+/// Source: RFC 4592 §2.2.2, §4.
+pub fn check(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<Finding> {
+    let will_exist = |record: &&RecordReport| record.planned.owner.is_at_or_below(&plan.domain);
+    if !records.iter().filter(will_exist).any(|record| record.status == RecordStatus::Missing) {
+        return None;
+    }
+    let mut found = Vec::new();
+    let mut record_types: Vec<RecordType> = Vec::new();
+    let mut confidence = Confidence::Confirmed;
+    for record_type in SHADOWED {
+        match wildcard::origin(view, &plan.domain, &plan.domain, record_type) {
+            Origin::Own => continue,
+            Origin::Unsure => confidence = Confidence::Suspected,
+            Origin::Wildcard => {}
+        }
+        let record_type = match view.fact(&plan.domain, record_type) {
+            Fact::Agreed(Says::Alias { target, .. }) => {
+                found.push(target.to_string());
+                RecordType::Cname
+            }
+            Fact::Agreed(Says::Records(records)) => {
+                found.extend(records.iter().take(MOST).map(ToString::to_string));
+                record_type
+            }
+            _ => continue,
+        };
+        record_types.push(record_type);
+    }
+    found.dedup();
+    record_types.dedup();
+    if record_types.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        defect: Defect::WildcardShadowed { name: plan.domain.clone(), record_types, found },
+        severity: Severity::Info,
+        confidence,
+        record: None,
+        remedy: Remedy::Nothing,
+    })
+}
+
+/// How many values of a type are listed.
+const MOST: usize = 5;

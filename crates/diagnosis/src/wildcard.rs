@@ -1,0 +1,103 @@
+//! Wildcards: whether an answer is a record at its name, or was made up for it (RFC 4592).
+//!
+//! A wildcard answers for every name below it that does not exist, so what it says at a selector proves nothing of
+//! the selector. Two names that nobody has made tell: one *beside* the name, which a wildcard that covers the name
+//! covers too, and one *below* it. Where the record itself is there, it is the closest encloser of the one below,
+//! and the wildcard further up does not cover that any more (RFC 4592 §2.2.1); where the record is not there, it
+//! does.
+//!
+//! The label of those names is a hash of the sender domain and the name, since nothing here knows randomness: the
+//! same plan asks the same questions, and the same observation makes the same report. No security rests on it: who
+//! makes a record at that very name deceives nobody but himself.
+
+use crate::{
+    observation::Says,
+    view::{Fact, View},
+};
+use model::{DomainName, RecordData, RecordType};
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The name itself has the record, or nothing shows that it has not.
+    Own,
+    /// A wildcard answers the same beside it; the question below it had no answer.
+    Unsure,
+    /// A wildcard: it answers the same beside the name and below it.
+    Wildcard,
+}
+
+/// A name beside `name` that nobody has made. `None` for the root.
+pub fn beside(domain: &DomainName, name: &DomainName) -> Option<DomainName> {
+    let parent = name.parent()?;
+    parent.prepend(&label(domain, &parent)).ok()
+}
+
+/// A name below `name` that nobody has made. `None` where it would be too long.
+pub fn below(domain: &DomainName, name: &DomainName) -> Option<DomainName> {
+    name.prepend(&label(domain, name)).ok()
+}
+
+/// FNV-1a, 64 bits, as hexadecimal digits: the standard library's hashes are not the same in every version.
+fn label(domain: &DomainName, parent: &DomainName) -> String {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let octets = domain.as_str().bytes().chain([0]).chain(parent.as_str().bytes());
+    let hash = octets.fold(OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(PRIME));
+    format!("w{hash:016x}")
+}
+
+/// Whether a wildcard answers beside a name as it answers at the name: then the name below has to be asked too.
+pub fn is_covered(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
+    beside(domain, name).is_some_and(|beside| is_same(view, name, &beside, record_type))
+}
+
+/// Where the answer at a name comes from, as far as was asked.
+pub fn origin(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> Origin {
+    if !is_covered(view, domain, name, record_type) {
+        return Origin::Own;
+    }
+    let Some(below) = below(domain, name) else { return Origin::Unsure };
+    match view.fact(&below, record_type) {
+        Fact::Unknown(_) => Origin::Unsure,
+        _ if is_same(view, name, &below, record_type) => Origin::Wildcard,
+        _ => Origin::Own,
+    }
+}
+
+fn is_same(view: &View<'_>, name: &DomainName, other: &DomainName, record_type: RecordType) -> bool {
+    match (view.fact(name, record_type), view.fact(other, record_type)) {
+        (Fact::Agreed(Says::Records(here)), Fact::Agreed(Says::Records(there))) => {
+            here == there || (is_address(&here) && here.iter().any(|data| there.contains(data)))
+        }
+        (Fact::Agreed(Says::Alias { target: here, .. }), Fact::Agreed(Says::Alias { target: there, .. })) => {
+            here == there
+        }
+        _ => false,
+    }
+}
+
+/// Name servers that balance load give some of their addresses at a time.
+fn is_address(records: &[RecordData]) -> bool {
+    records.iter().all(|data| matches!(data, RecordData::A(_) | RecordData::Aaaa(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_share_a_name_beside_them_and_every_domain_has_its_own() {
+        let name = |text: &str| DomainName::parse(text).unwrap();
+        let domain = name("mail.acme.test");
+        let of = |owner: &str| beside(&domain, &name(owner)).unwrap();
+        assert_eq!(of("a._domainkey.mail.acme.test"), of("b._domainkey.mail.acme.test"));
+        assert_eq!(of("a._domainkey.mail.acme.test").as_str(), "wea1d049ac56d0313._domainkey.mail.acme.test");
+        assert_ne!(
+            beside(&name("acme.test"), &name("mail.acme.test")),
+            beside(&domain, &name("mail.acme.test"))
+        );
+        assert_eq!(beside(&domain, &DomainName::root()), None);
+        assert!(below(&domain, &domain).unwrap().is_below(&domain));
+    }
+}
