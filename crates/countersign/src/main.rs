@@ -43,6 +43,7 @@ Examples:
   countersign check mail.acme.test --profile two-txt --var token1=t1 --var key1=MIIB… --var platform=send.example.net
   countersign check example.com --template acme.mail.json --var token=abc
   curl -s -H \"Authorization: Bearer $KEY\" $CS/domains/$ID | countersign check --expect -
+  countersign check example.com --watch --deadline 20m             until the records are seen everywhere
   countersign check --from-file domains.txt                        one line a domain
   countersign check --from-file domains.txt --output out.ndjson    stopped? the same with --resume
   jq -r 'select(.verdict == \"unknown\").domain' out.ndjson | countersign check --from-file - --ndjson

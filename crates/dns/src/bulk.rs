@@ -43,7 +43,9 @@ pub fn bulk<'a>(
         .map(move |plan| {
             let (clock, shared) = (Arc::clone(&clock), Arc::clone(&shared));
             async move {
-                let observation = observe_by(client, &plan, policy, clock, deadline, Some(&shared)).await;
+                let known = Observation::default();
+                let observation =
+                    observe_by(client, &plan, policy, clock, deadline, known, Some(&shared)).await;
                 (plan, observation)
             }
         })

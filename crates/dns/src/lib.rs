@@ -18,4 +18,4 @@ pub mod wire;
 
 pub use bulk::{BulkOptions, bulk};
 pub use client::{Client, ClientOptions, Rate};
-pub use observe::observe;
+pub use observe::{observe, observe_on};

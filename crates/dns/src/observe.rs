@@ -33,7 +33,20 @@ pub async fn observe(
     clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     deadline: Duration,
 ) -> Observation {
-    observe_by(client, plan, policy, Arc::new(clock), deadline, None).await
+    observe_on(client, plan, policy, clock, deadline, Observation::default()).await
+}
+
+/// The same where some answers are known already: they are kept as they are, and only what is not among them is asked.
+/// For looking again, and for what was asked in advance.
+pub async fn observe_on(
+    client: &Client,
+    plan: &Plan,
+    policy: &Policy,
+    clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    deadline: Duration,
+    known: Observation,
+) -> Observation {
+    observe_by(client, plan, policy, Arc::new(clock), deadline, known, None).await
 }
 
 pub(crate) async fn observe_by(
@@ -42,11 +55,12 @@ pub(crate) async fn observe_by(
     policy: &Policy,
     clock: Clock,
     deadline: Duration,
+    known: Observation,
     shared: Option<&Shared>,
 ) -> Observation {
     let ends = Instant::now() + deadline;
     let mut silent = Silent::new();
-    let mut observation = Observation::default();
+    let mut observation = known;
     let mut rounds = 0;
     loop {
         let asks = inquiry::next(plan, &observation, policy);

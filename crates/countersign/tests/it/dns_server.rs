@@ -14,17 +14,23 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// A server that runs as long as this is kept.
 pub struct DnsServer {
     pub address: SocketAddr,
+    zones: Arc<ArcSwap<ZoneSet>>,
     _stop: DropGuard,
 }
 
 impl DnsServer {
     pub async fn start(zones: &[(&str, &str)]) -> Self {
         let zones = Arc::new(ArcSwap::from_pointee(zone_set(zones)));
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), zones).await.unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), Arc::clone(&zones)).await.unwrap();
         let address = server.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(server.run(stop.clone()));
-        Self { address, _stop: stop.drop_guard() }
+        Self { address, zones, _stop: stop.drop_guard() }
+    }
+
+    /// Takes effect with the next query.
+    pub fn replace(&self, zones: &[(&str, &str)]) {
+        self.zones.store(Arc::new(zone_set(zones)));
     }
 
     /// `countersign ARGUMENTS --resolver SERVER`, with something on its standard input.

@@ -6,6 +6,7 @@ mod resolvers;
 mod signals;
 pub mod subject;
 mod wanted;
+mod watch;
 
 use super::{
     Exit,
@@ -13,8 +14,10 @@ use super::{
 };
 use crate::instance::system_time;
 use diagnosis::inquiry::Policy;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use dns::Rate;
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use wanted::{Wanted, WantedArgs};
+use watch::WatchArgs;
 
 /// The flags of `check`.
 #[derive(Debug, clap::Args)]
@@ -28,12 +31,18 @@ pub struct CheckArgs {
     /// How long the check of one domain may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+    /// How many questions a second each server is asked at most [default: 300; no limit on this machine]
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
     /// How the result is shown.
     #[command(flatten)]
     pub show: ShowArgs,
     /// What is looked for.
     #[command(flatten)]
     pub wanted: WantedArgs,
+    /// Waiting until all is there.
+    #[command(flatten)]
+    pub waiting: WatchArgs,
     /// Many domains at once.
     #[command(flatten)]
     pub many: ManyArgs,
@@ -74,22 +83,25 @@ pub async fn run(arguments: &CheckArgs) -> Exit {
     }
     let done = match (&arguments.domain, &arguments.many.from_file) {
         (_, Some(list)) => bulk::run(arguments, list).await,
-        (domain, None) => check(arguments, domain.as_deref()).await.map(|it| arguments.show.print(&it)),
+        (domain, None) => check(arguments, domain.as_deref()).await,
     };
     done.unwrap_or_else(|problem| show::fail(&problem))
 }
 
-async fn check(arguments: &CheckArgs, domain: Option<&str>) -> Result<Checked, String> {
+async fn check(arguments: &CheckArgs, domain: Option<&str>) -> Result<Exit, String> {
     let wanted = Wanted::from_arguments(arguments)?;
     let plan = wanted.plan(&wanted.domain(domain)?)?;
     let policy = policy(arguments)?;
-    let client = dns::Client::new(dns::ClientOptions::default());
+    let client = arguments.client();
+    if arguments.waiting.watch {
+        return watch::run(arguments, &client, &plan, &policy).await;
+    }
     let started_at = system_time();
     let observation = dns::observe(&client, &plan, &policy, system_time, arguments.deadline()).await;
     let mut report = diagnosis::diagnose(&plan, &observation, system_time());
     report.started_at = Some(started_at);
     report.once = true;
-    Ok(Checked { plan, observation, report })
+    Ok(arguments.show.print(&Checked { plan, observation, report }))
 }
 
 fn policy(arguments: &CheckArgs) -> Result<Policy, String> {
@@ -117,6 +129,11 @@ impl ManyArgs {
 }
 
 impl CheckArgs {
+    fn client(&self) -> dns::Client {
+        let rate = self.rate.map_or(Rate::Considerate, Rate::PerServer);
+        dns::Client::new(dns::ClientOptions { rate, ..dns::ClientOptions::default() })
+    }
+
     fn deadline(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }

@@ -71,7 +71,7 @@ pub async fn run(arguments: &CheckArgs, list: &Path) -> Result<Exit, String> {
     };
     let started = Instant::now();
     let (entries, bad, reading) = run.read(source, wanted, earlier.done);
-    let client = dns::Client::new(dns::ClientOptions::default());
+    let client = arguments.client();
     let options = dns::BulkOptions {
         concurrent: usize::from(arguments.many.concurrency.unwrap_or(CONCURRENT)),
         deadline: arguments.deadline(),
