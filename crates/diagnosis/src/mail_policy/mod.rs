@@ -66,7 +66,7 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
     out
 }
 
-/// What the records come to, and what is found in that. Findings are taken from `so_far` for the reasons of rules.
+/// What the records come to, and what is found in that.
 pub fn examine(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> (MailPolicy, Vec<Finding>) {
     let spf = records
         .iter()
