@@ -39,9 +39,9 @@ struct CheckAnyRequest {
     /// Look for the records of this Domain Connect template.
     #[schema(value_type = Option<Object>)]
     template: Option<Box<RawValue>>,
-    /// Where in the domain profile or template are applied, relative to it; the domain itself without.
-    #[schema(example = "mail")]
-    host: Option<String>,
+    /// Only these groups of the template's records; all without.
+    #[serde(default)]
+    groups: Vec<String>,
     /// Values for the variables of profile or template, by name without percent signs.
     #[serde(default)]
     variables: BTreeMap<String, String>,
@@ -75,7 +75,7 @@ async fn check_any_domain(
         selectors: request.selectors,
         profile: request.profile,
         template: request.template.map(|template| template.get().to_owned()),
-        host: request.host,
+        groups: request.groups,
         variables: request.variables,
     };
     let checked = app.admit_check(&caller, &request)?.run().await?;

@@ -154,6 +154,10 @@ pub struct DnsHostGuess {
 /// How far the records have spread.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Propagation {
+    /// Since when the domain's own name servers have all required records, as far as was looked; null while one of
+    /// them has not.
+    #[schema(required)]
+    authoritative_since: Option<Timestamp>,
     /// When every resolver that was asked has let go of older answers; null when there is nothing to wait for.
     #[schema(required)]
     visible_everywhere_by: Option<Timestamp>,
@@ -269,7 +273,10 @@ impl DomainObject {
             },
             records: records(view, now),
             findings: report.findings.iter().map(|finding| finding_object(finding, view, now)).collect(),
-            propagation: Propagation { visible_everywhere_by: report.visible_everywhere_by },
+            propagation: Propagation {
+                authoritative_since: report.authoritative_since,
+                visible_everywhere_by: report.visible_everywhere_by,
+            },
             verified_at: domain.verified_at,
             last_checked_at: domain.last_checked_at,
             next_check_at: domain.next_check_at,

@@ -58,9 +58,8 @@ pub struct CheckRequest {
     pub profile: Option<String>,
     /// The records to look for: those of a Domain Connect template, JSON.
     pub template: Option<String>,
-    /// Where in the domain profile or template are applied, as a DNS host would: relative to the domain, which then
-    /// is a zone. Without, at the domain itself.
-    pub host: Option<String>,
+    /// Only these groups of the template's records; all without.
+    pub groups: Vec<String>,
     /// Values for the profile's or template's variables.
     pub variables: Variables,
 }
@@ -139,39 +138,42 @@ impl App {
             let message = format!("has {} values; {MOST_VARIABLES} are allowed", request.variables.len());
             return Err(Error::field("variables", message));
         }
-        let profile = match (&request.profile, &request.template) {
+        match (&request.profile, &request.template) {
             (None, None) => {
-                let unused = [("variables", !request.variables.is_empty()), ("host", request.host.is_some())];
+                let unused =
+                    [("variables", !request.variables.is_empty()), ("groups", !request.groups.is_empty())];
                 if let Some((field, _)) = unused.into_iter().find(|(_, is_given)| *is_given) {
                     let message = "is for the records of a profile or template; give one of them";
                     return Err(Error::field(field, message));
                 }
                 check_selectors(&domain, &request.selectors)?;
-                return Ok(plan::audit(&domain, &request.selectors));
+                Ok(plan::audit(&domain, &request.selectors))
             }
-            (Some(_), Some(_)) => return Err(Error::field("template", "give profile or template, not both")),
-            (Some(name), None) => self.profile_named(name)?.clone(),
-            (None, Some(template)) => {
-                Profile::parse(template).map_err(|error| Error::field("template", error.to_string()))?
+            (Some(_), Some(_)) => Err(Error::field("template", "give profile or template, not both")),
+            _ if !request.selectors.is_empty() => {
+                let message = "profiles and templates name their own; leave selectors out";
+                Err(Error::field("selectors", message))
             }
-        };
-        if !request.selectors.is_empty() {
-            let message = "profiles and templates name their own; leave selectors out";
-            return Err(Error::field("selectors", message));
+            (Some(_), None) if !request.groups.is_empty() => {
+                Err(Error::field("groups", "is for the records of a template; leave it out"))
+            }
+            (Some(name), None) => {
+                // What is the same for every domain of this platform need not be given.
+                let mut variables = self.settings.variables();
+                variables.extend(request.variables.clone());
+                plan::plan(self.profile_named(name)?, &domain, &variables)
+                    .map_err(|error| Error::field("variables", error.to_string()))
+            }
+            (None, Some(template)) => from_template(&domain, template, request).map_err(|(field, error)| {
+                let message = match error {
+                    ProfileError::HostRequired => {
+                        format!("the template is for subdomains only; check one, such as news.{domain}")
+                    }
+                    error => error.to_string(),
+                };
+                Error::field(field, message)
+            }),
         }
-        // What is the same for every domain of this platform need not be given.
-        let mut variables = self.settings.variables();
-        variables.extend(request.variables.clone());
-        let host = request.host.as_deref().unwrap_or_default();
-        plan::from_template(&profile, &domain, host, &variables).map_err(|error| {
-            let field = match error {
-                ProfileError::MissingVariables { .. } => "variables",
-                ProfileError::HostRequired | ProfileError::Host { .. } => "host",
-                _ if request.template.is_some() => "template",
-                _ => "variables",
-            };
-            Error::field(field, error.to_string())
-        })
     }
 
     fn checkable(&self, text: &str) -> Result<DomainName> {
@@ -183,6 +185,26 @@ impl App {
         }
         Ok(domain)
     }
+}
+
+/// Applies a template as a DNS host would, which knows the zone of the domain: here the registrable domain stands for
+/// it. The error goes with the field that can mend it.
+fn from_template(
+    domain: &DomainName,
+    template: &str,
+    request: &CheckRequest,
+) -> std::result::Result<Plan, (&'static str, ProfileError)> {
+    let mut profile = Profile::parse(template).map_err(|error| ("template", error))?;
+    if !request.groups.is_empty() {
+        profile = profile.with_groups(&request.groups).map_err(|error| ("groups", error))?;
+    }
+    let zone = model::registrable_domain(domain).unwrap_or_else(|| domain.clone());
+    let host = domain.relative_to(&zone).unwrap_or_default();
+    plan::from_template(&profile, &zone, &host, &request.variables).map_err(|error| match error {
+        ProfileError::MissingVariables { .. } => ("variables", error),
+        ProfileError::HostRequired => ("domain", error),
+        error => ("template", error),
+    })
 }
 
 impl AdmittedCheck {

@@ -49,7 +49,7 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
     }
     let zone = view.zone_of(&plan.domain);
     let status = |purpose| status_of(&records, purpose);
-    Report {
+    let mut report = Report {
         domain: plan.domain.clone(),
         profile: plan.profile.clone(),
         checked_at: now,
@@ -63,6 +63,7 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         name_servers: zone.as_ref().map(|zone| listed_servers(&view, zone)).unwrap_or_default(),
         domain_connect: zone.as_ref().and_then(|zone| domain_connect(&view, zone)),
         zone,
+        authoritative_since: None,
         visible_everywhere_by: records
             .iter()
             .filter_map(|record| record.propagation.visible_everywhere_by)
@@ -71,7 +72,9 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         findings,
         records,
         questions_asked: observation.exchanges.len(),
-    }
+    };
+    report.authoritative_since = (report.is_authoritative() == Some(true)).then_some(now);
+    report
 }
 
 /// What concerns the domain as a whole. One finding about the cause takes the place of one for each record. Whether

@@ -41,6 +41,10 @@ pub struct Report {
     pub records: Vec<RecordReport>,
     /// The findings, worst first, then in the plan's order.
     pub findings: Vec<Finding>,
+    /// Since when the name servers that answer are known to have all required records right; `None` while one has
+    /// not. A first report says when it looked, [`Report::keep_certain`] takes over when that was first seen.
+    #[serde(default)]
+    pub authoritative_since: Option<Timestamp>,
     /// When every resolver that was asked will have let go of an older answer; `None` when all see what is there.
     pub visible_everywhere_by: Option<Timestamp>,
     /// What the records come to for mail, beyond each by itself.
@@ -142,6 +146,14 @@ impl Report {
     /// record that was right is still the best guess for those who sign mail and choose a return path. The verdict
     /// and the findings stay this report's own.
     pub fn keep_certain(&mut self, earlier: &Self) {
+        let same_plan = self
+            .records
+            .iter()
+            .map(|record| &record.planned)
+            .eq(earlier.records.iter().map(|record| &record.planned));
+        if same_plan && self.is_authoritative() != Some(false) {
+            self.authoritative_since = earlier.authoritative_since.or(self.authoritative_since);
+        }
         for record in &mut self.records {
             let before = earlier.records.iter().find(|before| before.planned == record.planned);
             record.last_certain = match record.status {
@@ -151,6 +163,25 @@ impl Report {
                 certain => Some(certain),
             };
         }
+    }
+
+    /// Whether the zones' own name servers have all required records right, as far as they answered; `None` where
+    /// that cannot be told.
+    pub fn is_authoritative(&self) -> Option<bool> {
+        let said = |record: &RecordReport| {
+            let mut said = record
+                .seen
+                .iter()
+                .filter(|seen| matches!(seen.server, Server::Authority { .. }))
+                .filter_map(|seen| seen.right);
+            said.next().map(|first| first && said.all(|right| right))
+        };
+        let required: Vec<Option<bool>> =
+            self.records.iter().filter(|record| record.planned.required).map(said).collect();
+        if required.contains(&Some(false)) {
+            return Some(false);
+        }
+        (!required.is_empty() && !required.contains(&None)).then_some(true)
     }
 
     /// The report of a plan that was not looked at yet: every record unknown, nothing found.
@@ -185,10 +216,84 @@ impl Report {
             name_servers: Vec::new(),
             records,
             findings: Vec::new(),
+            authoritative_since: None,
             visible_everywhere_by: None,
             mail: MailPolicy::default(),
             domain_connect: None,
             questions_asked: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Plan;
+    use model::RecordData;
+
+    fn time(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap_or_default()
+    }
+
+    /// A report of one required and one recommended record, as three name servers and a resolver saw them.
+    fn report(at: i64, required: [Option<bool>; 3], recommended: Option<bool>) -> Report {
+        let name = DomainName::parse("acme.test").unwrap();
+        let planned = |key: &str, required| PlannedRecord {
+            key: key.to_owned(),
+            purpose: Purpose::Tracking,
+            owner: name.clone(),
+            ttl: 60,
+            required,
+            expected: Expected::Address { data: RecordData::A("192.0.2.1".parse().unwrap()) },
+            explanation: String::new(),
+        };
+        let records = vec![planned("one", true), planned("two", false)];
+        let plan = Plan { domain: name.clone(), profile: "p".to_owned(), records };
+        let mut report = Report::unchecked(&plan, time(at));
+        let address = "192.0.2.53:53".parse().unwrap();
+        let authority = |right| Seen {
+            server: Server::Authority { name: name.clone(), zone: name.clone(), address },
+            right,
+            ttl: 60,
+        };
+        report.records[0].seen = required.into_iter().map(authority).collect();
+        report.records[0].seen.push(Seen {
+            server: Server::Resolver { address },
+            right: Some(false),
+            ttl: 60,
+        });
+        report.records[1].seen = vec![authority(recommended)];
+        report.authoritative_since = (report.is_authoritative() == Some(true)).then_some(time(at));
+        report
+    }
+
+    #[test]
+    fn name_servers_are_authoritative_when_all_that_answer_have_the_required_records() {
+        let of = |required| report(0, required, Some(false)).is_authoritative();
+        assert_eq!(of([Some(true), Some(true), Some(true)]), Some(true), "whatever resolvers still say");
+        assert_eq!(of([Some(true), None, Some(true)]), Some(true), "one does not answer");
+        assert_eq!(of([Some(true), Some(false), None]), Some(false));
+        assert_eq!(of([None; 3]), None);
+    }
+
+    #[test]
+    fn since_when_is_kept_until_it_is_certainly_over() {
+        let all = [Some(true); 3];
+        let first = report(10, all, None);
+        let next = |at, required, earlier: &Report| {
+            let mut next = report(at, required, None);
+            next.keep_certain(earlier);
+            next
+        };
+        let second = next(20, all, &first);
+        assert_eq!(second.authoritative_since, Some(time(10)));
+        let silent = next(30, [None; 3], &second);
+        assert_eq!(silent.authoritative_since, Some(time(10)));
+        let broken = next(40, [Some(true), Some(false), None], &silent);
+        assert_eq!(broken.authoritative_since, None);
+        assert_eq!(next(50, all, &broken).authoritative_since, Some(time(50)));
+        let mut other_plan = first.clone();
+        other_plan.records[0].planned.ttl = 61;
+        assert_eq!(next(60, all, &other_plan).authoritative_since, Some(time(60)));
     }
 }

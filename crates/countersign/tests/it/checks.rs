@@ -119,9 +119,10 @@ async fn what_cannot_be_checked_is_refused_with_its_field() {
         (json!({"domain": "acme.test", "template": {}}), "template"),
         (json!({"domain": "acme.test", "template": []}), "template"),
         (json!({"domain": "acme.test", "template": {"records": [{"type": "CNAME"}]}}), "template"),
-        (json!({"domain": "acme.test", "host": "mail"}), "host"),
-        (json!({"domain": "acme.test", "profile": "two-txt", "host": "a b"}), "host"),
-        (json!({"domain": "acme.test", "template": subdomain_only}), "host"),
+        (json!({"domain": "acme.test", "groups": ["a"]}), "groups"),
+        (json!({"domain": "acme.test", "profile": "two-txt", "groups": ["a"]}), "groups"),
+        (json!({"domain": "acme.test", "template": subdomain_only}), "domain"),
+        (json!({"domain": "mail.acme.test", "template": subdomain_only, "groups": ["nonsense"]}), "groups"),
         (json!({"domain": "acme.test", "template": unfilled}), "variables"),
         (json!({"domain": "acme.test", "nonsense": 1}), "nonsense"),
     ] {

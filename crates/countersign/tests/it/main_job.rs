@@ -47,6 +47,7 @@ async fn a_domain_goes_from_added_to_proven_in_the_inbox() {
     let verified = api.until(&path, |domain| domain["status"] == "verified").await;
     assert!(verified["verified_at"].is_string());
     assert_eq!(verified["can_send"], true);
+    assert!(verified["propagation"]["authoritative_since"].is_string(), "{:#}", verified["propagation"]);
 
     let message = json!({
         "from": "Acme <hello@mail.acme.test>", "to": ["Someone <someone@example.org>"],
@@ -102,6 +103,7 @@ async fn a_domain_that_breaks_is_warned_and_goes_on_sending() {
     // A check on demand takes nothing away either.
     let checked = api.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!(text(&checked, "status"), "verified");
+    assert_eq!(checked["propagation"]["authoritative_since"], json!(null));
     platform.stop().await;
 }
 

@@ -64,6 +64,16 @@ async fn the_whole_job_works_by_forms_without_a_script() {
             response.status()
         );
     }
+    // Every finding's page is there, linked from the list.
+    let list = platform.api.plain("/docs/findings").await.text().await.unwrap();
+    let codes: Vec<&str> =
+        list.split("href=\"/docs/findings/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(codes.len() >= 38, "{codes:?}");
+    for code in codes {
+        let response = platform.api.plain(&format!("/docs/findings/{code}")).await;
+        assert_eq!(response.status(), StatusCode::OK, "{code}");
+        assert!(response.text().await.unwrap().contains(code), "{code}");
+    }
     let missing = platform.api.plain("/nonsense").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     platform.stop().await;

@@ -274,6 +274,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         name_servers: name_servers.iter().map(|name| n(name)).collect(),
         records,
         findings: Vec::new(),
+        authoritative_since: None,
         visible_everywhere_by: None,
         mail: diagnosis::MailPolicy::default(),
         domain_connect: None,
