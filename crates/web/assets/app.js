@@ -1,6 +1,6 @@
 "use strict";
-// Three things that the pages work without: copy buttons, times that stay current, and parts of a page that are
-// fetched anew while they are looked at.
+// What the pages work without: copy buttons, times that stay current, and parts of a page that are fetched anew while
+// they are looked at.
 (() => {
   // Copying. Where the clipboard is not given to us, the text is selected for the keys.
   const copyText = async (button) => {
@@ -9,7 +9,7 @@
       await navigator.clipboard.writeText(text);
       return "Copied";
     } catch {
-      const code = button.parentElement.querySelector("code");
+      const code = button.parentElement.querySelector("code, pre");
       if (code) getSelection().selectAllChildren(code);
       if (!document.execCommand("copy")) return "Press Ctrl+C";
       getSelection().removeAllRanges();
@@ -32,6 +32,25 @@
       delete button.dataset.busy;
     }, 1500);
   });
+
+  // A report is a fragment without buttons: the values that are to be pasted get theirs here.
+  const ownWords = /^(Type|TTL|Priority|Current|Proxy)/;
+  const addCopy = (place, label) => {
+    const text = place.querySelector("pre, code")?.textContent;
+    if (!text || ownWords.test(label)) return;
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "copy", textContent: "Copy" });
+    button.dataset.copy = text;
+    button.setAttribute("aria-label", `Copy ${label} ${text.slice(0, 60)}`);
+    place.append(button);
+  };
+  for (const field of document.querySelectorAll(".report .record dd")) {
+    addCopy(field, field.previousElementSibling.textContent);
+  }
+  for (const table of document.querySelectorAll(".report table.to-enter")) {
+    const head = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+    for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => addCopy(cell, head[at]));
+  }
 
   // Times: the same rule as the server's.
   const distance = (seconds) => {

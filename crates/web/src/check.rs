@@ -67,8 +67,13 @@ struct CheckPage {
     errors: FormErrors,
     /// What belongs to no field: too many checks, for now.
     refusal: Option<String>,
-    /// The domain that is being checked.
-    running: Option<DomainName>,
+    /// The check that is under way, as the command that does the same.
+    running: Option<Running>,
+}
+
+struct Running {
+    domain: DomainName,
+    command: String,
 }
 
 impl CheckPage {
@@ -98,7 +103,13 @@ pub(crate) async fn show(
         address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(ConnectInfo(address))| address.ip());
     match web.app.admit_visitor_check(address, &page.form.request()) {
         Ok(check) => {
-            page.running = Some(check.domain().clone());
+            let domain = check.domain().clone();
+            let selectors = page.form.request().selectors;
+            let command =
+                selectors.iter().fold(format!("countersign check {domain}"), |command, selector| {
+                    format!("{command} --selector {selector}")
+                });
+            page.running = Some(Running { domain, command });
             Ok(unlisted(streamed(&page.render()?, check)))
         }
         Err(error) => Ok(unlisted(refused(page, error)?)),
