@@ -75,8 +75,9 @@ impl DomainView {
     fn warmup_obstacle(&self) -> Option<Obstacle> {
         let Warmup { today, sent_today } = self.warmup.filter(Warmup::is_used_up)?;
         let reason = format!(
-            "It is warming up and has sent {sent_today} of the {} messages of day {}; the count starts again at {}.",
-            today.cap, today.day, today.resets_at
+            "It is warming up and has sent {sent_today} of the {} messages of day {}; the count starts again at \
+             midnight UTC.",
+            today.cap, today.day
         );
         Some(Obstacle { code: "WARMUP_LIMIT_EXCEEDED", reason })
     }
