@@ -248,7 +248,7 @@ mod tests {
             explanation: String::new(),
         };
         let records = vec![planned("one", true), planned("two", false)];
-        let plan = Plan { domain: name.clone(), profile: "p".to_owned(), records };
+        let plan = Plan { records, ..crate::plan::audit(&name, &[]) };
         let mut report = Report::unchecked(&plan, time(at));
         let address = "192.0.2.53:53".parse().unwrap();
         let authority = |right| Seen {
