@@ -445,10 +445,7 @@ fn delay(report: &Report, options: &RenderOptions<'_>) -> Option<String> {
     match (host.is_generic(), kept) {
         _ if !is_asked => None,
         (true, 0) => None,
-        (true, kept) => Some(format!(
-            "at most {} after your DNS host serves them: so long resolvers may keep the older answers",
-            clock::span(kept)
-        )),
+        (true, kept) => Some(format!("within {} of being served by your DNS host", clock::span(kept))),
         (false, 0) => Some(host.delay()),
         (false, kept) => {
             let seconds = i64::from(host.delay_usual) + i64::try_from(kept).unwrap_or(i64::MAX / 4);
