@@ -169,7 +169,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "dmarc_reports_not_authorised",
         title: "DMARC reports are not taken",
         what: "Reports are to go to a domain of another organization, which has no record that agrees.",
-        why: "Report generators send nothing there.",
+        why: "Receivers then send no reports there.",
         how: &[
             "Have the owner of that domain publish the record that is named, with the value v=DMARC1.",
             "Or use an address at your own domain.",

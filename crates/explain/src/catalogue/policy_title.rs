@@ -147,8 +147,22 @@ fn sender_rules(domain: &DomainName, unmet: &[UnmetRule]) -> String {
             rules.push(rule);
         }
     }
-    let bulk = if unmet.iter().all(|one| one.bulk) { " of bulk mail" } else { " of mail" };
-    format!("{} want more{bulk} from {}: {}", providers.join(", "), n(domain), rules.join(", "))
+    // Who lacks both lacks one of them too.
+    let either = rule_name(Rule::SpfOrDkim);
+    if rules.contains(&rule_name(Rule::Spf)) && rules.contains(&rule_name(Rule::Dkim)) {
+        rules.retain(|rule| *rule != either);
+    }
+    let want = if providers.len() == 1 { "wants" } else { "want" };
+    let bulk = if unmet.iter().all(|one| one.bulk) { "bulk mail" } else { "mail" };
+    format!("{} {want} more of {bulk} from {}: {}", and(&providers), n(domain), and(&rules))
+}
+
+/// "Gmail, Yahoo and Apple".
+fn and(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// What people call a provider.

@@ -108,7 +108,7 @@ pub(super) fn outline(report: &Report, options: &RenderOptions<'_>) -> Outline {
         pending: waiting(report, options.now),
         pending_steps: pending_steps(&pending, report, options),
         fine: keys(with_status(report, RecordStatus::Verified)),
-        notes: notes(&findings(&|group| group == Group::Note)),
+        notes: notes(&findings(&|group| group == Group::Note), report, options),
         sections: super::policy::sections(report, options.verbose),
         facts: facts(report, options),
     }
@@ -376,9 +376,15 @@ fn pending_steps(findings: &[&Finding], report: &Report, options: &RenderOptions
     said
 }
 
-fn notes(findings: &[&Finding]) -> Vec<Note> {
+fn notes(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Vec<Note> {
+    // The line with the next step says it.
+    let has_step = report.mail.dmarc_ladder.as_ref().is_some_and(|ladder| ladder.next.is_some());
+    let is_said = |finding: &Finding| {
+        !options.verbose && has_step && matches!(finding.defect, Defect::DmarcPolicyNone { .. })
+    };
     let mut notes: Vec<Note> = findings
         .iter()
+        .filter(|finding| !is_said(finding))
         .map(|finding| Note {
             code: finding.code(),
             title: catalogue::title(finding),

@@ -7,8 +7,8 @@ use crate::{
 use diagnosis::{
     Report,
     mail_policy::{
-        Alignment, AlignmentMode, Condition, ConditionStatus, DmarcLadder, DmarcReport, ReportAuthorisation,
-        RuleStatus, SenderRule,
+        Alignment, AlignmentMode, Condition, ConditionStatus, DmarcLadder, DmarcReport, LadderCondition,
+        Provider, ReportAuthorisation, Rule, RuleStatus, SenderRule,
     },
     spf_tree::{SpfNode, SpfNodeProblem, SpfReport},
 };
@@ -29,7 +29,12 @@ pub(super) fn facts(report: &Report, verbose: bool) -> Vec<(&'static str, String
         let most = spf.tree.lookups.max(spf.lookups_after_merge.unwrap_or(0));
         !is_tree_told(spf, verbose) && (most >= WORTH_TELLING || spf.tree.void_lookups > 0)
     };
-    report.mail.spf.iter().filter(is_told).map(|spf| ("SPF look-ups", spf_summary(spf))).collect()
+    let mut facts: Vec<(&'static str, String)> =
+        report.mail.spf.iter().filter(is_told).map(|spf| ("SPF look-ups", spf_summary(spf))).collect();
+    if !verbose {
+        facts.extend(report.mail.dmarc_ladder.as_ref().and_then(next_step).map(|step| ("DMARC", step)));
+    }
+    facts
 }
 
 /// Whether a tree is shown: where it is asked for, and where the limit is near or passed.
@@ -79,7 +84,10 @@ pub(super) fn sections(report: &Report, verbose: bool) -> Vec<(String, Vec<Strin
         sections.push(("DMARC".to_owned(), dmarc_lines(dmarc, report.mail.dmarc_ladder.as_ref())));
     }
     if let Some(alignment) = &report.mail.alignment {
-        sections.push(("Alignment with From".to_owned(), alignment_lines(alignment)));
+        sections.push((
+            "Whose domain SPF and DKIM prove (alignment with From)".to_owned(),
+            alignment_lines(alignment),
+        ));
     }
     if !report.mail.sender_rules.is_empty() {
         sections.push(("Rules of the mailbox providers".to_owned(), rule_lines(&report.mail.sender_rules)));
@@ -153,13 +161,13 @@ fn condition_status(status: ConditionStatus) -> &'static str {
 
 fn condition(condition: Condition) -> &'static str {
     match condition {
-        Condition::ReportsAsked => "aggregate reports are asked for (rua)",
-        Condition::ReportsArrive => "whoever gets them has agreed to",
-        Condition::DkimAligned => "DKIM passes, aligned",
-        Condition::SpfAligned => "SPF passes, aligned",
-        Condition::ReportsReadForWeeks => "reports of two to four weeks were read",
-        Condition::AllSourcesPass => "every legitimate source in them passes",
-        Condition::SubdomainsCovered => "subdomains have no weaker policy",
+        Condition::ReportsAsked => "reports are asked for (rua=)",
+        Condition::ReportsArrive => "whoever gets the reports has agreed to",
+        Condition::DkimAligned => "DKIM passes for the domain in From",
+        Condition::SpfAligned => "SPF passes for the domain in From",
+        Condition::ReportsReadForWeeks => "two to four weeks of reports were read",
+        Condition::AllSourcesPass => "every service of yours in them passes",
+        Condition::SubdomainsCovered => "subdomains have no weaker policy (sp=, np=)",
     }
 }
 
@@ -187,22 +195,82 @@ fn alignment_lines(alignment: &Alignment) -> Vec<String> {
     lines
 }
 
+/// The rules as a table: a row for each, a column for each provider.
 fn rule_lines(rules: &[SenderRule]) -> Vec<String> {
-    rules
-        .iter()
-        .map(|rule| {
-            let status = match rule.status {
-                RuleStatus::Met => "yes",
-                RuleStatus::NotMet => "no",
-                RuleStatus::Unknown => "unknown",
-                RuleStatus::AtSend => "with each message",
-                RuleStatus::Operator => "up to the operator; DNS does not show it",
-            };
-            let bulk = if rule.bulk { " (bulk)" } else { "" };
-            let why = if rule.why.is_empty() { String::new() } else { format!(": {}", rule.why.join(", ")) };
-            format!("{}{bulk}, {}: {status}{why}", provider_name(rule.provider), rule_name(rule.rule))
-        })
-        .collect()
+    let mut providers: Vec<Provider> = rules.iter().map(|rule| rule.provider).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    let mut kinds: Vec<Rule> = Vec::new();
+    for rule in rules {
+        if !kinds.contains(&rule.rule) {
+            kinds.push(rule.rule);
+        }
+    }
+    let cell = |provider: Provider, kind: Rule| {
+        let rule = rules.iter().find(|rule| (rule.provider, rule.rule) == (provider, kind));
+        rule.map_or_else(
+            || "–".to_owned(),
+            |rule| format!("{}{}", rule_status(rule.status), if rule.bulk { " *" } else { "" }),
+        )
+    };
+    let mut rows = vec![row("", providers.iter().map(|provider| provider_name(*provider).to_owned()))];
+    for kind in kinds {
+        rows.push(row(rule_name(kind), providers.iter().map(|provider| cell(*provider, kind))));
+    }
+    if rules.iter().any(|rule| rule.bulk) {
+        rows.push("* of those who send in bulk, about 5,000 messages a day".to_owned());
+    }
+    for (status, words) in [
+        (RuleStatus::AtSend, "at send: seen to with each message"),
+        (RuleStatus::Operator, "operator: for whoever runs the servers and sends; DNS does not show it"),
+    ] {
+        if rules.iter().any(|rule| rule.status == status) {
+            rows.push(words.to_owned());
+        }
+    }
+    let mut why: Vec<&str> = rules.iter().flat_map(|rule| &rule.why).map(String::as_str).collect();
+    why.sort_unstable();
+    why.dedup();
+    if !why.is_empty() {
+        rows.push(format!("in the way: {}", why.join(", ")));
+    }
+    rows
+}
+
+/// One row, its columns as wide as the longest words in them.
+fn row(name: &str, cells: impl Iterator<Item = String>) -> String {
+    let mut line = format!("{name:<36}");
+    for cell in cells {
+        // Writing to a String does not fail.
+        let _ = write!(line, "{cell:<11}");
+    }
+    line.trim_end().to_owned()
+}
+
+const fn rule_status(status: RuleStatus) -> &'static str {
+    match status {
+        RuleStatus::Met => "yes",
+        RuleStatus::NotMet => "no",
+        RuleStatus::Unknown => "unknown",
+        RuleStatus::AtSend => "at send",
+        RuleStatus::Operator => "operator",
+    }
+}
+
+/// The next step to a policy that is acted on, and what stands before it, in one line.
+fn next_step(ladder: &DmarcLadder) -> Option<String> {
+    let next = ladder.next.as_ref()?;
+    let with = |status| -> Vec<&str> {
+        let has = |one: &&LadderCondition| one.status == status;
+        ladder.conditions.iter().filter(has).map(|one| condition(one.condition)).collect()
+    };
+    let (missing, look) = (with(ConditionStatus::NotMet), with(ConditionStatus::Look));
+    let first = match (missing.as_slice(), look.as_slice()) {
+        ([], []) => String::new(),
+        ([], look) => format!(", once {}", look.join(", and ")),
+        (missing, _) => format!(", but first see that {}", missing.join(", and ")),
+    };
+    Some(format!("p={} now; the next step is p={}{first}", ladder.current, next.policy))
 }
 
 /// A row for each term; those that cost nothing only where all is told.

@@ -14,6 +14,14 @@ fn text(scenario: &Scenario) -> String {
 }
 
 #[test]
+fn all_that_is_known_is_told_where_it_is_asked_for() {
+    let all = scenario::all();
+    let report = all.iter().find(|scenario| scenario.name == "all_good").unwrap().report();
+    let options = RenderOptions { verbose: true, ..RenderOptions::new(scenario::now()) };
+    insta::assert_snapshot!("all_good_verbose_text", render::text(&report, &options));
+}
+
+#[test]
 fn every_scenario_reads_as_its_golden_file() {
     let update = std::env::var_os("INSTA_UPDATE").is_some_and(|mode| mode == "always");
     let mut problems = Vec::new();
