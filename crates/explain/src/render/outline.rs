@@ -378,7 +378,7 @@ fn pending_steps(findings: &[&Finding], report: &Report, options: &RenderOptions
 
 fn notes(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Vec<Note> {
     // The line with the next step says it.
-    let has_step = report.mail.dmarc_ladder.as_ref().is_some_and(|ladder| ladder.next.is_some());
+    let has_step = super::policy::next_step(report).is_some();
     let is_said = |finding: &Finding| {
         !options.verbose && has_step && matches!(finding.defect, Defect::DmarcPolicyNone { .. })
     };

@@ -12,6 +12,7 @@ use diagnosis::{
     },
     spf_tree::{SpfNode, SpfNodeProblem, SpfReport},
 };
+use model::Verdict;
 use std::fmt::Write as _;
 
 /// How many lines of one tree are shown.
@@ -32,7 +33,7 @@ pub(super) fn facts(report: &Report, verbose: bool) -> Vec<(&'static str, String
     let mut facts: Vec<(&'static str, String)> =
         report.mail.spf.iter().filter(is_told).map(|spf| ("SPF look-ups", spf_summary(spf))).collect();
     if !verbose {
-        facts.extend(report.mail.dmarc_ladder.as_ref().and_then(next_step).map(|step| ("DMARC", step)));
+        facts.extend(next_step(report).map(|step| ("DMARC", step)));
     }
     facts
 }
@@ -257,11 +258,20 @@ const fn rule_status(status: RuleStatus) -> &'static str {
     }
 }
 
-/// The next step to a policy that is acted on, and what stands before it, in one line.
-fn next_step(ladder: &DmarcLadder) -> Option<String> {
+/// The next step to a policy that is acted on, and what stands before it, in one line; nothing while something has to
+/// be set right first.
+pub(super) fn next_step(report: &Report) -> Option<String> {
+    let ladder = report.mail.dmarc_ladder.as_ref().filter(|_| report.verdict == Verdict::Pass)?;
     let next = ladder.next.as_ref()?;
+    let is_not_asked = |one: &LadderCondition| {
+        one.condition == Condition::ReportsAsked && one.status == ConditionStatus::NotMet
+    };
+    let unasked = ladder.conditions.iter().any(is_not_asked);
     let with = |status| -> Vec<&str> {
-        let has = |one: &&LadderCondition| one.status == status;
+        // Reports that nobody asks for do not arrive: that goes without saying.
+        let has = |one: &&LadderCondition| {
+            one.status == status && !(unasked && one.condition == Condition::ReportsArrive)
+        };
         ladder.conditions.iter().filter(has).map(|one| condition(one.condition)).collect()
     };
     let (missing, look) = (with(ConditionStatus::NotMet), with(ConditionStatus::Look));
