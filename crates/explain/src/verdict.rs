@@ -114,8 +114,8 @@ fn is_unanswered(report: &Report) -> bool {
 
 /// Whether a record is right somewhere and not yet everywhere.
 pub(crate) fn is_on_its_way(record: &RecordReport) -> bool {
-    record.status == RecordStatus::Pending
-        || record.findings.iter().any(|code| code == "resolver_cache_stale")
+    let is_kept = record.status == RecordStatus::Verified && !record.propagation.stale.is_empty();
+    record.status == RecordStatus::Pending || is_kept
 }
 
 /// What the records are for, each in a word or two.

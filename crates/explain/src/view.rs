@@ -10,7 +10,9 @@ use crate::{
     shown,
     verdict::capital,
 };
-use diagnosis::{Defect, Finding, RecordReport, Remedy, Report, Seen, observation::Server};
+use diagnosis::{
+    Defect, Finding, RecordReport, Remedy, Report, Seen, observation::Server, propagation::Counts,
+};
 use model::{Confidence, Purpose, RecordStatus, Severity, Timestamp};
 use serde::Serialize;
 
@@ -70,7 +72,7 @@ pub fn dns_host(report: &Report) -> DnsHost {
 
 /// Where the report's zone is hosted.
 pub fn detection(report: &Report) -> Detection {
-    hosts::detect(&report.name_servers, false)
+    hosts::detect(&report.name_servers, report.domain_connect.is_some())
 }
 
 /// The host whose words are used for a report: the one that is confirmed or likely, else the generic guide.
@@ -204,7 +206,7 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
                 .visible_everywhere_by
                 .map(|at| format!(" All should have it by {}.", clock::until(at, now)))
                 .unwrap_or_default();
-            match seen_line(&record.seen) {
+            match spread(record) {
                 Some(seen) => format!("{}.{by}", capital(&seen)),
                 None => format!("It has been seen at some servers and not yet at others.{by}"),
             }
@@ -223,6 +225,27 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
             first.map_or_else(|| "It is there and not right.".to_owned(), |title| format!("{title}."))
         }
     }
+}
+
+/// How far a record has spread: "seen at 2 of 3 name servers and 1 of 4 resolvers (1 gave no clear answer)"; `None` when
+/// nobody was asked yet.
+pub fn spread(record: &RecordReport) -> Option<String> {
+    let propagation = &record.propagation;
+    let part = |counts: Counts, noun: &str| {
+        let all = counts.right + counts.wrong + counts.silent;
+        (all > 0).then(|| format!("{} of {all} {noun}{}", counts.right, if all == 1 { "" } else { "s" }))
+    };
+    let parts: Vec<String> =
+        [part(propagation.name_servers, "name server"), part(propagation.resolvers, "resolver")]
+            .into_iter()
+            .flatten()
+            .collect();
+    if parts.is_empty() {
+        return seen_line(&record.seen);
+    }
+    let silent = propagation.name_servers.silent + propagation.resolvers.silent;
+    let silent = if silent == 0 { String::new() } else { format!(" ({silent} gave no clear answer)") };
+    Some(format!("seen at {}{silent}", parts.join(" and ")))
 }
 
 /// "seen at 1 of 2 name servers and 0 of 2 resolvers"; `None` when nobody was asked yet.

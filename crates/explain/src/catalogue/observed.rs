@@ -4,7 +4,8 @@
 use super::{Page, guide::say};
 use crate::{
     paste::Step,
-    shown::{list, value},
+    shown::{self, list, value},
+    verdict::capital,
 };
 use diagnosis::{Defect, slip::Slip};
 use model::DomainName;
@@ -159,7 +160,8 @@ pub(super) fn dnssec(defect: &Defect, zone: &DomainName) -> Vec<Step> {
     if let Defect::DnssecBogus { names, resolvers, .. } = defect
         && !names.is_empty()
     {
-        steps.push(say(format!("{} refused {}.", list(resolvers), list(names))));
+        let resolvers: Vec<String> = resolvers.iter().map(shown::server).collect();
+        steps.push(say(format!("{} refused {}.", capital(&list(&resolvers)), list(names))));
     }
     steps.push(say(format!(
         "At the DNS host, look whether {} is signed, and have it signed anew where it is.",

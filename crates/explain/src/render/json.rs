@@ -30,6 +30,7 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "zone": report.zone,
         "name_servers": report.name_servers,
         "dns_host": view::dns_host(report),
+        "domain_connect": report.domain_connect,
         "records": records,
         "findings": findings,
         "mail": report.mail,
@@ -83,5 +84,6 @@ fn record(record: &RecordReport, report: &Report, now: Timestamp) -> Value {
         "replace": record.replace,
         "findings": record.findings,
         "seen": record.seen,
+        "propagation": record.propagation,
     })
 }

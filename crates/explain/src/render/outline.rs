@@ -345,11 +345,12 @@ fn waiting(report: &Report, now: Timestamp) -> Vec<String> {
                 Defect::ResolverCacheStale { until, .. } => Some(until),
                 _ => None,
             })
+            .chain(record.propagation.visible_everywhere_by)
             .max();
         if !verdict::is_on_its_way(record) {
             continue;
         }
-        let seen = view::seen_line(&record.seen).unwrap_or_else(|| "not seen everywhere".to_owned());
+        let seen = view::spread(record).unwrap_or_else(|| "not seen everywhere".to_owned());
         let until = until.map_or_else(String::new, |until| {
             format!("; the last lets go of the older answer by {}", clock::until(until, now))
         });
