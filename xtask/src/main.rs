@@ -30,6 +30,7 @@ Project tasks.
   cargo xtask fuzz           every fuzz target for ten minutes; fuzz [TARGET] [--seconds N]
   cargo xtask check-layers   fail when a crate imports one it may not import
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
+  cargo xtask bench check    the numbers of checking very many domains, beside a bare loop and its peers
   cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
 
 Examples
@@ -56,7 +57,8 @@ fn main() -> ExitCode {
         ["check-layers"] => layers::command(&root),
         ["fuzz", arguments @ ..] => fuzz::command(&root, arguments),
         ["spf-suite"] => spf_suite::command(&root),
-        ["bench"] => bench(&root),
+        ["bench"] => bench(&root, "countersign", "numbers"),
+        ["bench", "check"] => bench(&root, "dns", "check"),
         ["ci"] => ci::command(&root),
         _ => {
             eprint!("No such task: `{}`.\n\n{HELP}", words.join(" "));
@@ -66,10 +68,10 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs every bench of the workspace; their output is the result.
-fn bench(root: &Path) -> bool {
+/// Runs a bench; its output is the result.
+fn bench(root: &Path, package: &str, name: &str) -> bool {
     let mut command = process::cargo(root);
-    command.args(["bench", "--package", "countersign", "--bench", "numbers"]);
+    command.args(["bench", "--package", package, "--bench", name]);
     command.status().is_ok_and(|status| status.success())
 }
 

@@ -54,6 +54,8 @@ const PROGRAMS: &[Program] = &[
     Program::new("dig", "dnsutils", "asking our DNS server with a client of others"),
     Program::new("unbound", "unbound", "resolving the zones of scenarios").with_service("unbound"),
     Program::new("knotd", "knot", "serving and signing the zones of scenarios").with_service("knot"),
+    Program::new("nsd", "nsd", "serving the domains of `cargo xtask bench check`").with_service("nsd"),
+    Program::new("dnsperf", "dnsperf", "a peer in that bench"),
     Program::new("unshare", "util-linux", "a network of its own for each scenario"),
     Program::new("ip", "iproute2", "the addresses in that network"),
     Program::new("chromium", "chromium", "dashboard and setup pages in a real browser"),
@@ -81,6 +83,14 @@ pub fn run(root: &Path) {
         name: "dkimverify",
         used_for: "checking our DKIM signatures with a verifier of others",
         state: obtain(|| python::find(&venv), || python::install(&venv, &mut apt)),
+    });
+    parts.push(Part {
+        name: "checkdmarc",
+        used_for: "a peer in `cargo xtask bench check`",
+        state: obtain(
+            || python::find_program(&venv, "checkdmarc"),
+            || python::add(&venv, "checkdmarc>=6,<7"),
+        ),
     });
     let suite = tools(root);
     parts.push(Part {

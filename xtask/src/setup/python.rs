@@ -20,6 +20,17 @@ pub fn find(venv: &Path) -> Option<PathBuf> {
     (verifier.is_file() && loads()).then_some(verifier)
 }
 
+/// A program of another package in `venv`.
+pub fn find_program(venv: &Path, name: &str) -> Option<PathBuf> {
+    Some(venv.join("bin").join(name)).filter(|program| program.is_file())
+}
+
+/// Adds another package to the environment, which has to be there.
+pub fn add(venv: &Path, package: &str) -> Result<(), String> {
+    println!("Installing {package} into {}.", venv.display());
+    run(venv.join("bin/python"), PIP_LIMIT, &["-m", "pip", "install", "--quiet", "--no-input", package])
+}
+
 /// Makes the environment anew and installs the packages into it.
 pub fn install(venv: &Path, apt: &mut Apt) -> Result<(), String> {
     println!("Installing dkimpy and dnspython into {}.", venv.display());
