@@ -102,7 +102,14 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
         Look::ResolversFirst => {
             // Apart from what is learned of name servers on the way: that must not end the way half through.
             let view = View::of_resolvers(observation);
-            plan.records.iter().filter(|record| wanted.at_resolvers(plan, &view, record)).collect()
+            let answered: Vec<bool> =
+                plan.records.iter().map(|record| wanted.at_resolvers(plan, &view, record)).collect();
+            // Judging costs the most: once, when all that resolvers are to say has been said.
+            let is_open = wanted.order.iter().any(|ask| !done.contains(ask));
+            let look_closer = |(record, is_answered): &(&PlannedRecord, bool)| {
+                *is_answered && !is_open && !diagnose::is_verified(plan, record, &view)
+            };
+            plan.records.iter().zip(answered).filter(look_closer).map(|(record, _)| record).collect()
         }
     };
     if !records.is_empty() {
@@ -252,8 +259,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Asks the resolvers for one record and what it needs to be right. Whether that is not enough: the answers are
-    /// all there, and the record is not certainly right.
+    /// Asks the resolvers for one record and what it needs to be right. Whether all of that has its answers.
     fn at_resolvers(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
         let first = first_question(record);
         if !view.is_answered(&first, self.policy, &[]) {
@@ -279,7 +285,7 @@ impl Wanted<'_> {
         for question in &open {
             self.resolvers(question);
         }
-        open.is_empty() && !diagnose::is_verified(plan, record, view)
+        open.is_empty()
     }
 
     /// Asks everyone who can know about these records.

@@ -1,6 +1,6 @@
 //! A DKIM key is there, and it is not ours.
 
-use super::{Context, holds, parse_key};
+use super::{Context, holds};
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dkim::KeyState;
 
@@ -12,9 +12,9 @@ use mail::dkim::KeyState;
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let expected = context.expected_key()?;
     let texts = context.key_texts()?;
-    let [found] = texts.as_slice() else { return None };
-    let key = parse_key(found).ok()?;
-    if holds(&key, expected) || key.key == KeyState::Revoked {
+    let [found] = texts else { return None };
+    let key = context.key()?.ok()?;
+    if holds(key, expected) || key.key == KeyState::Revoked {
         return None;
     }
     let found_key: String =
@@ -24,7 +24,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         expected_start: ends(expected),
         found_start: ends(&found_key),
     };
-    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.clone()) };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.to_vec()) };
     Some(context.finding(defect, context.severity(), remedy))
 }
 

@@ -1,6 +1,6 @@
 //! A DKIM record with an empty key.
 
-use super::{Context, parse_key};
+use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dkim::KeyState;
 
@@ -11,11 +11,10 @@ use mail::dkim::KeyState;
 /// Source: RFC 6376 §3.6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
-    let [found] = texts.as_slice() else { return None };
-    if parse_key(found).ok()?.key != KeyState::Revoked {
+    if context.key()?.ok()?.key != KeyState::Revoked {
         return None;
     }
-    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.clone()) };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.to_vec()) };
     Some(context.finding(
         Defect::DkimKeyRevoked { name: context.record.owner.clone() },
         context.severity(),

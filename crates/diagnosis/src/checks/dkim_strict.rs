@@ -1,6 +1,6 @@
 //! A DKIM key for the exact domain only.
 
-use super::{Context, parse_key};
+use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use model::Severity;
 
@@ -11,9 +11,7 @@ use model::Severity;
 ///
 /// Source: RFC 6376 §3.6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    let texts = context.key_texts()?;
-    let [found] = texts.as_slice() else { return None };
-    if !parse_key(found).ok()?.strict {
+    if !context.key()?.ok()?.strict {
         return None;
     }
     let defect = Defect::DkimStrict { name: context.record.owner.clone() };

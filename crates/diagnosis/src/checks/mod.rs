@@ -109,6 +109,9 @@ pub struct Context<'a> {
     pub here: Says,
     /// The SPF record there with all that it includes, counted once for all checks.
     spf: OnceCell<Option<(String, SpfNode)>>,
+    /// The texts of the key record, and the key of the only one, read once for all checks.
+    key_texts: OnceCell<Option<Vec<String>>>,
+    key: OnceCell<Option<Result<KeyRecord, String>>>,
 }
 
 /// A check: a pure function of its context.
@@ -205,7 +208,16 @@ impl<'a> Context<'a> {
         zone: Option<DomainName>,
         here: Says,
     ) -> Self {
-        Self { plan, record, view, zone, here, spf: OnceCell::new() }
+        Self {
+            plan,
+            record,
+            view,
+            zone,
+            here,
+            spf: OnceCell::new(),
+            key_texts: OnceCell::new(),
+            key: OnceCell::new(),
+        }
     }
 
     /// The SPF record at the name and its tree, where an SPF record is planned and there is exactly one.
@@ -301,8 +313,8 @@ impl<'a> Context<'a> {
     }
 
     /// The texts of the DKIM record that a receiver would see: at the name, or behind our alias.
-    pub fn key_texts(&self) -> Option<Vec<String>> {
-        match &self.record.expected {
+    pub fn key_texts(&self) -> Option<&[String]> {
+        let texts = self.key_texts.get_or_init(|| match &self.record.expected {
             Expected::Dkim { .. } => Some(self.texts()),
             Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
                 match self.view.behind_alias(&self.record.owner, target, RecordType::Txt) {
@@ -311,7 +323,17 @@ impl<'a> Context<'a> {
                 }
             }
             _ => None,
-        }
+        });
+        texts.as_deref()
+    }
+
+    /// The one DKIM record that a receiver would see, or why verifiers discard it.
+    pub fn key(&self) -> Option<Result<&KeyRecord, &str>> {
+        let key = self.key.get_or_init(|| match self.key_texts()? {
+            [text] => Some(parse_key(text)),
+            _ => None,
+        });
+        key.as_ref().map(|key| key.as_ref().map_err(String::as_str))
     }
 
     /// The public key that should be found, base64 of the SPKI.

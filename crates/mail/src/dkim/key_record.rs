@@ -6,6 +6,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Signers leave the padding out here and there, and every verifier reads it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -98,7 +99,10 @@ impl KeyRecord {
         })?;
         // Notes (n=) and tags nobody defined may hold anything.
         let known = |name: &str| matches!(name, "v" | "k" | "p" | "h" | "s" | "t");
-        if tags.iter().any(|tag| known(tag.name) && tag.value.contains(['"', '\\'])) {
+        if tags
+            .iter()
+            .any(|tag| known(tag.name) && tag.value.bytes().any(|octet| matches!(octet, b'"' | b'\\')))
+        {
             return Err(KeyRecordError::Quotes);
         }
         let value = |name: &str| tags.iter().find(|tag| tag.name == name).map(|tag| tag.value);
@@ -149,7 +153,13 @@ fn parse_key(key_type: &str, value: &str) -> Result<KeyState, KeyRecordError> {
     if !rsa && !key_type.eq_ignore_ascii_case("ed25519") {
         return Err(KeyRecordError::KeyType(clip(key_type)));
     }
-    let text: String = value.chars().filter(|c| !is_fws(*c)).collect();
+    // Octets in place of characters: white space and base64 are ASCII, and nothing else decodes.
+    let is_space = |octet: &u8| is_fws(char::from(*octet));
+    let text = if value.bytes().any(|octet| is_space(&octet)) {
+        Cow::Owned(value.bytes().filter(|octet| !is_space(octet)).collect())
+    } else {
+        Cow::Borrowed(value.as_bytes())
+    };
     if text.is_empty() {
         return Ok(KeyState::Revoked);
     }
