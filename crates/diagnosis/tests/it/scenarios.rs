@@ -21,20 +21,6 @@ fn every_scenario_finds_what_it_must_and_nothing_it_must_not() {
 }
 
 #[test]
-fn the_same_observation_makes_the_same_report_also_after_storing_it() {
-    for scenario in scenario::all() {
-        let (name, observation) = (&scenario.name, scenario.observe());
-        let stored = serde_json::to_string(&observation).unwrap();
-        let again: Observation = serde_json::from_str(&stored).unwrap();
-        assert_eq!(again, observation, "{name}");
-        let report = diagnose(&scenario.plan(), &observation, now());
-        assert_eq!(diagnose(&scenario.plan(), &again, now()), report, "{name}");
-        let stored = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<Report>(&stored).unwrap(), report, "{name}");
-    }
-}
-
-#[test]
 fn an_inquiry_is_as_deep_as_its_longest_chain_and_bounded() {
     for scenario in scenario::all() {
         let (name, (observation, rounds)) = (&scenario.name, scenario.observe_by(&scenario.policy()));
