@@ -2,6 +2,7 @@
 
 use crate::file::Scenario;
 use diagnosis::{Defect, Finding, Report};
+use model::Severity;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Expect {
     /// `pass`, `fail` or `unknown`.
     pub verdict: String,
-    /// Codes that must be found. None at all means: nothing may be found.
+    /// Codes that must be found. Where the verdict is `pass`, or none are listed, nothing else may be found;
+    /// elsewhere nothing else of severity error.
     pub findings: Vec<String>,
     /// Codes that must not be found.
     pub forbidden: Vec<String>,
@@ -96,9 +98,13 @@ impl Scenario {
         for code in expect.findings.iter().filter(|code| !codes.contains(&code.as_str())) {
             problem(format!("{code} was not found"));
         }
-        // A scenario that expects nothing means it.
-        if expect.findings.is_empty() && !codes.is_empty() {
-            problem("nothing should be found".to_owned());
+        // A good domain must not be accused of anything; a bad one of nothing worse than what is the matter.
+        let strict = expect.verdict == "pass" || expect.findings.is_empty();
+        let grave = report.findings.iter().filter(|finding| strict || finding.severity == Severity::Error);
+        let unexpected: BTreeSet<&str> = grave.map(Finding::code).collect();
+        for code in unexpected.into_iter().filter(|code| !expect.findings.iter().any(|listed| listed == code))
+        {
+            problem(format!("{code} is not expected"));
         }
         for code in expect.forbidden.iter().filter(|code| codes.contains(&code.as_str())) {
             problem(format!("{code} must not be found"));

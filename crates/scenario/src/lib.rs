@@ -44,7 +44,7 @@
 //!
 //! [expect]
 //! verdict = "pass"
-//! findings = ["name_server_unreachable"]   # [] means: nothing at all
+//! findings = ["name_server_unreachable"]   # all of them with "pass" or where it is []; else all errors
 //! forbidden = ["record_missing"]
 //! visible_in = 540                 # seconds until all resolvers see what is there, if given
 //! [expect.records]
