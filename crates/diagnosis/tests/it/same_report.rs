@@ -27,7 +27,7 @@ fn report(plan: &Plan, observation: &Observation) -> String {
 /// The first lines in which two reports differ.
 fn difference(one: &str, other: &str) -> String {
     let lines = one.lines().zip(other.lines()).filter(|(one, other)| one != other);
-    lines.take(4).map(|(one, other)| format!("    {one}\n    {other}\n")).collect()
+    lines.take(4).flat_map(|(one, other)| [one, "\n", other, "\n"]).collect()
 }
 
 #[test]
