@@ -6,7 +6,7 @@
 //! [`Stage`] names, and every place is left by [`Engine::settle`] or by its round being stopped.
 
 use super::{
-    ClientOptions, Finished, Round, TIMEOUTS_ALLOWED,
+    Client, ClientOptions, Finished, Round,
     batch::{self, Buffers},
     port::{Link, Port, connect, readable},
     tcp,
@@ -352,7 +352,7 @@ impl Engine {
         let query = &self.queries[query];
         let address = self.links[query.link].address;
         let silent = &self.rounds[query.round].round.silent;
-        silent.iter().any(|(silent, count)| *silent == address && *count >= TIMEOUTS_ALLOWED)
+        silent.iter().any(|(silent, count)| *silent == address && *count >= Client::TIMEOUTS_ALLOWED)
     }
 
     /// A port that takes a question to a server; `None` when there are too many open.

@@ -111,9 +111,6 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// How often each address has timed out in one observation.
 pub(crate) type Silent = Vec<(SocketAddr, u32)>;
 
-/// After so many timeouts an address is not asked again in the same observation.
-const TIMEOUTS_ALLOWED: u32 = 2;
-
 /// Questions that are put at once and answered together.
 pub(crate) struct Round {
     token: u64,
@@ -167,6 +164,10 @@ impl Default for Client {
 const ROUNDS_WAITING: usize = 64;
 
 impl Client {
+    /// After so many timeouts of questions, each with all its tries, an address that has not answered anything is not
+    /// asked again in the same observation: what is left counts as timed out without a packet.
+    pub const TIMEOUTS_ALLOWED: u32 = 2;
+
     /// A client. Nothing is opened before the first question.
     pub fn new(options: ClientOptions) -> Self {
         let shared =
