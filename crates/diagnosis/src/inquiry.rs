@@ -96,7 +96,6 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
     let done: BTreeSet<&Ask> = observation.exchanges.iter().map(|exchange| &exchange.ask).collect();
     let room = policy.max_asks.saturating_sub(done.len());
     let mut wanted = Wanted { policy, asks: BTreeSet::new(), order: Vec::new() };
-    let view = View::new(observation);
     let records: Vec<&PlannedRecord> = match policy.look {
         Look::Thorough => plan.records.iter().collect(),
         Look::ResolversFirst => {
@@ -113,7 +112,7 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
         }
     };
     if !records.is_empty() {
-        wanted.thoroughly(plan, &view, &records);
+        wanted.thoroughly(plan, &View::new(observation), &records);
         wanted.unvalidated(observation);
     }
     wanted.order.into_iter().filter(|ask| !done.contains(ask)).take(room).collect()

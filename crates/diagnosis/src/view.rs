@@ -10,10 +10,10 @@ use std::net::IpAddr;
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
 pub struct View<'a> {
-    /// Usual exchanges, by question, then by server.
-    heard: Vec<Heard<'a>>,
-    /// What resolvers handed out with validation switched off, by question, then by server.
-    unvalidated: Vec<Heard<'a>>,
+    /// Usual exchanges.
+    heard: ByQuestion<'a>,
+    /// What resolvers handed out with validation switched off.
+    unvalidated: ByQuestion<'a>,
     /// What the servers of a parent zone said about delegations, by question, then by server.
     referrals: Vec<&'a Exchange>,
 }
@@ -78,15 +78,13 @@ impl<'a> View<'a> {
                 heard.push(Heard { exchange, says: exchange.says() });
             }
         }
-        heard.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
-        unvalidated.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
         referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
-        Self { heard, unvalidated, referrals }
+        Self { heard: ByQuestion::new(heard), unvalidated: ByQuestion::new(unvalidated), referrals }
     }
 
     /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
     pub fn all(&self) -> &[Heard<'a>] {
-        &self.heard
+        &self.heard.all
     }
 
     /// All exchanges for a question.
@@ -96,7 +94,7 @@ impl<'a> View<'a> {
 
     /// All that was heard for a question.
     pub fn heard(&self, name: &DomainName, record_type: RecordType) -> &[Heard<'a>] {
-        of_question(&self.heard, name, record_type)
+        self.heard.of(name, record_type)
     }
 
     fn says(&self, name: &DomainName, record_type: RecordType) -> impl Iterator<Item = &Says> {
@@ -199,6 +197,9 @@ impl<'a> View<'a> {
     /// The apex of the zone that a name is in, where a resolver told. The root and public suffixes are no zones that
     /// a sender domain's records could be written to.
     pub fn zone_of(&self, name: &DomainName) -> Option<DomainName> {
+        if !self.heard.has_soa && !self.unvalidated.has_soa {
+            return None;
+        }
         name.ancestors().take(8).find_map(|ancestor| self.zone_at(&ancestor))
     }
 
@@ -232,8 +233,8 @@ impl<'a> View<'a> {
     /// The owner of the SOA record that came for this name, in either section, if it is at or above it. A zone whose
     /// signatures are broken is found too.
     fn authority_over(&self, name: &DomainName, may_be: impl Fn(&DomainName) -> bool) -> Option<DomainName> {
-        let all = of_question(&self.heard, name, RecordType::Soa);
-        let unvalidated = of_question(&self.unvalidated, name, RecordType::Soa);
+        let all = self.heard.of(name, RecordType::Soa);
+        let unvalidated = self.unvalidated.of(name, RecordType::Soa);
         all.iter().chain(unvalidated).find_map(|heard| match &heard.exchange.outcome {
             Outcome::Reply(reply) => reply
                 .answer
@@ -331,7 +332,7 @@ impl<'a> View<'a> {
         name: &DomainName,
         record_type: RecordType,
     ) -> impl Iterator<Item = &RecordData> {
-        let unvalidated = of_question(&self.unvalidated, name, record_type);
+        let unvalidated = self.unvalidated.of(name, record_type);
         self.heard(name, record_type).iter().chain(unvalidated).flat_map(|heard| match &heard.says {
             Says::Records(records) | Says::Alias { at_end: records, .. } => records.as_slice(),
             _ => &[],
@@ -340,7 +341,7 @@ impl<'a> View<'a> {
 
     /// The resolvers' answers with validation switched off to a question that they answered SERVFAIL with it.
     pub fn unvalidated(&self, ask: &Ask) -> Option<&Heard<'a>> {
-        of_question(&self.unvalidated, &ask.question.name, ask.question.record_type)
+        self.unvalidated.of(&ask.question.name, ask.question.record_type)
             .iter()
             .find(|heard| heard.exchange.ask.server == ask.server)
     }
@@ -352,14 +353,56 @@ fn is_about_delegation(ask: &Ask) -> bool {
     ask.question.record_type == RecordType::Ns && ask.question.name.is_below(zone)
 }
 
-fn of_question<'v, 'a>(all: &'v [Heard<'a>], name: &DomainName, record_type: RecordType) -> &'v [Heard<'a>] {
-    let key = |heard: &Heard<'_>| {
-        let question = &heard.exchange.ask.question;
-        question.name.cmp(name).then_with(|| question.record_type.cmp(&record_type))
-    };
-    let start = all.partition_point(|heard| key(heard).is_lt());
-    let length = all[start..].partition_point(|heard| key(heard).is_eq());
-    &all[start..start + length]
+/// What was heard, by question, then by server, with the place of each question.
+struct ByQuestion<'a> {
+    all: Vec<Heard<'a>>,
+    /// A digest of each question's name, and where its part of `all` starts.
+    questions: Vec<(u64, usize)>,
+    /// Whether anybody was asked where a zone begins.
+    has_soa: bool,
+}
+
+impl<'a> ByQuestion<'a> {
+    fn new(mut all: Vec<Heard<'a>>) -> Self {
+        all.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+        let mut questions = Vec::with_capacity(all.len());
+        for (index, heard) in all.iter().enumerate() {
+            let question = &heard.exchange.ask.question;
+            if index == 0 || all[index - 1].exchange.ask.question != *question {
+                questions.push((digest(&question.name), index));
+            }
+        }
+        let has_soa = all.iter().any(|heard| heard.exchange.ask.question.record_type == RecordType::Soa);
+        Self { all, questions, has_soa }
+    }
+
+    /// Looked up dozens of times a record: digests in a row are compared sooner than names in a tree.
+    fn of(&self, name: &DomainName, record_type: RecordType) -> &[Heard<'a>] {
+        if record_type == RecordType::Soa && !self.has_soa {
+            return &[];
+        }
+        let wanted = digest(name);
+        for (position, &(found, start)) in self.questions.iter().enumerate() {
+            if found == wanted {
+                let question = &self.all[start].exchange.ask.question;
+                if question.record_type == record_type && question.name == *name {
+                    let end = self.questions.get(position + 1).map_or(self.all.len(), |&(_, end)| end);
+                    return &self.all[start..end];
+                }
+            }
+        }
+        &[]
+    }
+}
+
+/// A digest of a name, to tell most others apart by; equal names have equal ones.
+fn digest(name: &DomainName) -> u64 {
+    let octets = name.as_str().as_bytes();
+    octets.chunks(8).fold(octets.len() as u64, |digest, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (digest.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
+    })
 }
 
 fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName> {

@@ -239,11 +239,15 @@ impl DomainName {
         if self.is_root() {
             return Self::parse(prefix);
         }
-        let whole = format!("{prefix}.{}", self.as_str());
+        let length = prefix.len() + 1 + self.as_str().len();
+        if length <= 253 && prefix.split('.').all(is_plain_label) {
+            return Ok(Self::of_text(&format!("{prefix}.{}", self.as_str())));
+        }
         // The part behind the prefix may hold escapes, which people cannot type; only the prefix is judged.
         let prefix = Self::parse(prefix)?;
-        if whole.len() > 253 {
-            return Err(DomainNameError::TooLong(whole.len()));
+        let length = prefix.as_str().len() + 1 + self.as_str().len();
+        if length > 253 {
+            return Err(DomainNameError::TooLong(length));
         }
         Ok(Self::of_text(&format!("{}.{}", prefix.as_str(), self.as_str())))
     }
@@ -343,6 +347,19 @@ fn check_text(ascii: &str, given: &str) -> Result<(), DomainNameError> {
         return Err(DomainNameError::TooLong(ascii.len()));
     }
     Ok(())
+}
+
+/// Whether a label is what parsing would leave as it is: no case to lower, nothing international, nothing forbidden.
+/// One with a letter, too: digits alone may be an address.
+fn is_plain_label(label: &str) -> bool {
+    let octets = label.as_bytes();
+    let is_plain = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=63).contains(&octets.len())
+        && octets.iter().all(is_plain)
+        && octets.iter().any(u8::is_ascii_lowercase)
+        && octets[0] != b'-'
+        && octets[octets.len() - 1] != b'-'
+        && !label.starts_with("xn--")
 }
 
 /// Error texts never repeat more than this of what a stranger sent.
