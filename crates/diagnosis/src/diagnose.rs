@@ -135,14 +135,15 @@ pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &
 
 fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (RecordReport, Vec<Finding>) {
     let heard = heard_of(planned, view);
-    let seen: Vec<Seen> = heard
-        .iter()
-        .map(|heard| Seen {
-            server: heard.server().clone(),
-            right: checks::is_right(planned, &heard.says),
-            ttl: heard.exchange.ttl(),
-        })
-        .collect();
+    let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
+    for (index, of_server) in heard.iter().enumerate() {
+        // Servers mostly say the same: it is judged once.
+        let right = match index.checked_sub(1).and_then(|before| heard.get(before)) {
+            Some(before) if before.says == of_server.says => seen[index - 1].right,
+            _ => checks::is_right(planned, &of_server.says),
+        };
+        seen.push(Seen { server: of_server.server().clone(), right, ttl: of_server.exchange.ttl() });
+    }
     let zone = view.zone_of(&zone_question_name(planned));
     let jury = Jury::new(heard, &seen, zone.as_ref(), view);
     let here = jury.says().cloned().unwrap_or_else(|| undecided(heard));

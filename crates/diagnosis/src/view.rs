@@ -6,7 +6,7 @@ use crate::{
     observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
 };
 use model::{DomainName, RecordData, RecordType};
-use std::net::IpAddr;
+use std::{cell::RefCell, net::IpAddr};
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
 pub struct View<'a> {
@@ -16,6 +16,8 @@ pub struct View<'a> {
     unvalidated: ByQuestion<'a>,
     /// What the servers of a parent zone said about delegations, by question, then by server.
     referrals: Vec<&'a Exchange>,
+    /// The zones that names were found to be in, since each check asks again.
+    zones: RefCell<Vec<(DomainName, Option<DomainName>)>>,
 }
 
 /// An exchange and what it says.
@@ -79,7 +81,12 @@ impl<'a> View<'a> {
             }
         }
         referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
-        Self { heard: ByQuestion::new(heard), unvalidated: ByQuestion::new(unvalidated), referrals }
+        Self {
+            heard: ByQuestion::new(heard),
+            unvalidated: ByQuestion::new(unvalidated),
+            referrals,
+            zones: RefCell::default(),
+        }
     }
 
     /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
@@ -200,7 +207,15 @@ impl<'a> View<'a> {
         if !self.heard.has_soa && !self.unvalidated.has_soa {
             return None;
         }
-        name.ancestors().take(8).find_map(|ancestor| self.zone_at(&ancestor))
+        if let Some((_, zone)) = self.zones.borrow().iter().find(|(known, _)| known == name) {
+            return zone.clone();
+        }
+        let zone = name.ancestors().take(8).find_map(|ancestor| self.zone_at(&ancestor));
+        let mut zones = self.zones.borrow_mut();
+        if zones.len() < MAX_ZONES_KEPT {
+            zones.push((name.clone(), zone.clone()));
+        }
+        zone
     }
 
     fn zone_at(&self, name: &DomainName) -> Option<DomainName> {
@@ -341,7 +356,8 @@ impl<'a> View<'a> {
 
     /// The resolvers' answers with validation switched off to a question that they answered SERVFAIL with it.
     pub fn unvalidated(&self, ask: &Ask) -> Option<&Heard<'a>> {
-        self.unvalidated.of(&ask.question.name, ask.question.record_type)
+        self.unvalidated
+            .of(&ask.question.name, ask.question.record_type)
             .iter()
             .find(|heard| heard.exchange.ask.server == ask.server)
     }
@@ -352,6 +368,9 @@ fn is_about_delegation(ask: &Ask) -> bool {
     let Server::Authority { zone, .. } = &ask.server else { return false };
     ask.question.record_type == RecordType::Ns && ask.question.name.is_below(zone)
 }
+
+/// More names than one plan's checks ask the zone of.
+const MAX_ZONES_KEPT: usize = 64;
 
 /// What was heard, by question, then by server, with the place of each question.
 struct ByQuestion<'a> {

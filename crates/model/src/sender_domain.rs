@@ -188,7 +188,8 @@ impl SenderDomain {
 /// finds the organizational domain by its tree walk (RFC 9989 §4.10).
 pub fn registrable_domain(name: &DomainName) -> Option<DomainName> {
     let domain = psl::List.domain(name.as_str().as_bytes())?;
-    DomainName::parse(std::str::from_utf8(domain.as_bytes()).ok()?).ok()
+    let length = domain.as_bytes().len();
+    name.ancestors().find(|ancestor| ancestor.as_str().len() == length)
 }
 
 #[cfg(test)]
