@@ -29,6 +29,17 @@ pub struct Plan {
     pub senders: Vec<IpAddr>,
 }
 
+impl Plan {
+    /// Whether mail is to be sent from the domain. A plan for a shop's website or a proof of control says nothing of
+    /// mail, and what is missing for that is none of its business.
+    pub fn is_for_sending(&self) -> bool {
+        let is_for_it =
+            |purpose| matches!(purpose, Purpose::Dkim | Purpose::Spf | Purpose::ReturnPath | Purpose::Dmarc);
+        let is_its_name = |record: &PlannedRecord| record.owner.labels().any(|label| label == "_domainkey");
+        self.records.iter().any(|record| is_for_it(record.purpose) || is_its_name(record))
+    }
+}
+
 /// One record that should exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRecord {

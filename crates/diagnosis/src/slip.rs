@@ -24,6 +24,8 @@ pub enum Slip {
     OtherSubdomain,
     /// `domainkey` or `dmarc` without the underscore.
     UnderscoreLost,
+    /// The form asked for the selector alone, and `_domainkey` was typed with it.
+    DomainkeyDoubled,
     /// The `_domainkey` label is not there.
     DomainkeyLost,
     /// Only the selector, at the zone's apex.
@@ -84,6 +86,8 @@ pub fn slips(domain: &DomainName, owner: &DomainName, zone: &DomainName) -> Vec<
     push(Slip::UnderscoreLost, changed(&|label| Some(label.trim_start_matches('_').to_owned())));
     if within_zone.get(1) == Some(&"_domainkey") {
         push(Slip::DomainkeyLost, changed(&|label| (label != "_domainkey").then(|| label.to_owned())));
+        let doubled = [&within_zone[..2], &within_zone[1..]].concat();
+        push(Slip::DomainkeyDoubled, joined(&doubled));
         push(Slip::SelectorOnly, joined(&within_zone[..1]));
     }
     if let Some(host) = &host {
@@ -176,6 +180,7 @@ mod tests {
             "HostLeftOut acme.test",
             "UnderscoreLost s1.domainkey.news.acme.test",
             "DomainkeyLost s1.news.acme.test",
+            "DomainkeyDoubled s1._domainkey._domainkey.news.acme.test",
             "SelectorOnly s1.acme.test",
             "OtherSubdomain s1._domainkey.mail.acme.test",
             "OtherSubdomain s1._domainkey.send.acme.test",

@@ -196,6 +196,11 @@ pub fn meaning(report: &Report) -> String {
         return format!("{} {state}: {what}.{rest}", capital(&subject(&bad)));
     }
     match report.verdict {
+        // Records of services that have nothing to do with mail have no word of their own.
+        Verdict::Fail if fine.is_empty() && open.is_empty() => {
+            "What the records are for does not work until they are right.".to_owned()
+        }
+        Verdict::Pass if fine.is_empty() && open.is_empty() => "The records are in order.".to_owned(),
         Verdict::Unknown if is_unanswered(report) => unknown(report).to_owned(),
         _ if !open.is_empty() && !is_unanswered(report) => {
             "Records are on their way: some servers have them, and some do not yet.".to_owned()

@@ -107,6 +107,12 @@ impl FakeDns {
                     answer.reply.rcode = Rcode::NxDomain;
                 }
             }
+            Some(FaultKind::NoSoa) => {
+                answer.reply.authority.retain(|record| !matches!(record.data, RecordData::Soa(_)));
+            }
+            Some(FaultKind::NxdomainWithAnswer) if !answer.reply.answer.is_empty() => {
+                answer.reply.rcode = Rcode::NxDomain;
+            }
             Some(FaultKind::UpwardReferral) => answer = self.upward_referral(),
             Some(FaultKind::ForeignRecords) => answer.reply.answer.extend(foreign(question)),
             _ => {}
@@ -114,7 +120,7 @@ impl FakeDns {
         if let Some(cached) = self.before.and_then(|resolver| self.remembered_in(resolver, &question.name)) {
             for record in &mut answer.reply.authority {
                 if matches!(record.data, RecordData::Soa(_)) {
-                    *record = soa(&record.owner, cached.negative_ttl);
+                    *record = soa(&record.owner, cached.negative_ttl, 1);
                 }
             }
         }
@@ -204,7 +210,7 @@ impl FakeDns {
         let zone = self.world.zone_of(&cached.name)?;
         let mut authority = Vec::new();
         if answer.is_empty() {
-            authority.push(soa(&zone.zone.apex, cached.negative_ttl));
+            authority.push(soa(&zone.zone.apex, cached.negative_ttl, 1));
         }
         Some(Reply { answer, authority, ..Reply::default() })
     }

@@ -17,8 +17,14 @@ pub struct Scenario {
     pub title: String,
     /// The sender domain.
     pub domain: DomainName,
-    /// A built-in profile, or `audit`.
+    /// A built-in profile, `audit` or `template`.
     pub profile: String,
+    /// For `template`: a Domain Connect template, applied at the domain itself.
+    #[serde(default)]
+    pub template: String,
+    /// For `template`: the values of its variables.
+    #[serde(default)]
+    pub values: Variables,
     /// For `audit`: the DKIM selectors to look at.
     #[serde(default)]
     pub selectors: Vec<String>,
@@ -59,6 +65,9 @@ pub struct ZoneText {
     /// The SOA record's TTL and MINIMUM, in seconds: how long a missing name may be remembered.
     #[serde(default = "default_negative_ttl")]
     pub negative_ttl: u32,
+    /// The SOA's serial number.
+    #[serde(default = "default_serial")]
+    pub serial: u32,
     /// Whether resolvers validate it.
     #[serde(default)]
     pub dnssec: Dnssec,
@@ -98,6 +107,8 @@ pub struct Fault {
     /// For `records`: what this server has in place of the zone's records.
     #[serde(default)]
     pub records: String,
+    /// For `records`: the serial number of this server's copy, where it is not the zone's.
+    pub serial: Option<u32>,
     /// For `slow`: after how many milliseconds the answer comes.
     #[serde(default)]
     pub ms: u64,
@@ -129,6 +140,10 @@ pub enum FaultKind {
     NotAuthoritative,
     /// Refers everybody to the root.
     UpwardReferral,
+    /// Says that nothing is there without an SOA record.
+    NoSoa,
+    /// Right answers, with the code NXDOMAIN.
+    NxdomainWithAnswer,
     /// Other records than the zone's: `records`.
     Records,
     /// TC over UDP, the answer over TCP.
@@ -192,6 +207,10 @@ fn default_negative_ttl() -> u32 {
     300
 }
 
+fn default_serial() -> u32 {
+    1
+}
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
 }
@@ -253,6 +272,9 @@ impl Scenario {
 
     /// The values of the variables of its profile.
     pub fn variables(&self) -> Variables {
+        if self.profile == "template" {
+            return self.values.clone();
+        }
         let mut variables: Variables = keys().clone();
         for (name, value) in [
             ("token1", "tok1"),
@@ -279,10 +301,14 @@ impl Scenario {
     /// The records that should exist.
     ///
     /// # Panics
-    /// Where no built-in profile has the name.
+    /// Where no built-in profile has the name, or the template is wrong.
     pub fn plan(&self) -> Plan {
         if self.profile == "audit" {
             return plan::audit(&self.domain, &self.selectors);
+        }
+        if self.profile == "template" {
+            let profile = Profile::parse(&self.template).unwrap();
+            return plan::from_template(&profile, &self.domain, "", &self.values).unwrap();
         }
         let profile = self.built_in_profile();
         plan::plan(&profile, &self.domain, &self.variables()).unwrap()

@@ -10,7 +10,8 @@
 //! ```toml
 //! title = "One of two name servers answers late and the other one in fragments"
 //! domain = "mail.acme.test"
-//! profile = "three-cname"          # a built-in profile, or "audit" with selectors = ["s1"]
+//! profile = "three-cname"          # a built-in profile, "audit" with selectors = ["s1"], or "template" with
+//!                                  # template = the JSON text and [values]
 //! resolvers = ["127.0.0.53"]       # the default
 //! private_addresses = false        # do not ask servers at private and loopback addresses; true unless given
 //!
@@ -19,6 +20,7 @@
 //! servers = ["ns1.acme.test 127.0.1.1", "ns2.acme.test 127.0.1.2", "ns2.acme.test 2001:db8:1::2"]
 //! delegation = ["ns1.old.test 127.0.1.9"]   # what the parent lists; the same as servers unless given
 //! negative_ttl = 300               # the SOA's TTL and MINIMUM; 300 unless given
+//! serial = 1                       # the SOA's serial number; 1 unless given
 //! dnssec = "bogus"                 # unless asked with CD=1, resolvers answer SERVFAIL; or "signed"
 //! records = '''
 //! ; host [ttl] TYPE data; names without a final dot are relative to the apex
@@ -67,8 +69,9 @@
 //! and bounce hosts. NS records in a zone's text take the place of those that would be added at their name.
 //!
 //! **Faults** ([`FaultKind`]): `servfail`, `refused`, `notimp`, `formerr`, `formerr_to_edns`, `timeout`, `slow`
-//! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `records` (this server has other `records`, of its first zone or
-//! of `zone`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
+//! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `no_soa` (nothing is
+//! there, and no SOA record says so), `nxdomain_with_answer`, `records` (this server has other `records`, of its first
+//! zone or of `zone`, maybe under another `serial`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
 //! `garbage`, `foreign_records`, `mixed_case`.
 //!
 //! A resolver is a server like others: it can be at fault. Without a fault it goes from the root down, asks the

@@ -48,6 +48,7 @@ struct Draft {
     servers: Vec<Host>,
     delegation: Option<Vec<Host>>,
     negative_ttl: u32,
+    serial: u32,
     dnssec: Dnssec,
     records: Vec<Record>,
 }
@@ -71,6 +72,7 @@ fn draft(zone: &ZoneText) -> Draft {
         servers: hosts(&zone.servers),
         delegation: zone.delegation.as_deref().map(hosts),
         negative_ttl: zone.negative_ttl,
+        serial: zone.serial,
         dnssec: zone.dnssec,
         records: records(&zone.records, &zone.apex),
     }
@@ -95,11 +97,12 @@ impl World {
             });
             for fault in own.collect::<Vec<_>>() {
                 common.retain(|address| *address != fault.address);
-                let zone = assemble(draft, &records(&fault.records, &draft.apex), &drafts);
+                let serial = fault.serial.unwrap_or(draft.serial);
+                let zone = assemble(draft, serial, &records(&fault.records, &draft.apex), &drafts);
                 let (zone, addresses) = (Arc::new(zone), vec![fault.address]);
                 served.push(Served { addresses, zone, dnssec: draft.dnssec });
             }
-            let zone = Arc::new(assemble(draft, &draft.records, &drafts));
+            let zone = Arc::new(assemble(draft, draft.serial, &draft.records, &drafts));
             served.push(Served { addresses: common, zone, dnssec: draft.dnssec });
         }
         Self { served }
@@ -163,14 +166,15 @@ fn add_suffixes(drafts: &mut Vec<Draft>, domain: &DomainName) {
         servers: vec![registry.clone()],
         delegation: None,
         negative_ttl: 900,
+        serial: 1,
         dnssec: Dnssec::Unsigned,
         records: Vec::new(),
     }));
 }
 
 /// The zone with everything that its text leaves out: SOA, NS, delegations, addresses of servers.
-fn assemble(draft: &Draft, text: &[Record], drafts: &[Draft]) -> Zone {
-    let mut records = vec![soa(&draft.apex, draft.negative_ttl)];
+fn assemble(draft: &Draft, serial: u32, text: &[Record], drafts: &[Draft]) -> Zone {
+    let mut records = vec![soa(&draft.apex, draft.negative_ttl, serial)];
     records.extend(text.iter().cloned());
     let has_servers = |apex: &DomainName| {
         text.iter().any(|record| record.owner == *apex && matches!(record.data, RecordData::Ns(_)))
@@ -256,15 +260,15 @@ fn platform_zone(apex: &DomainName, domain: &DomainName) -> Draft {
     records.push(Record { owner: apex.prepend("feedback").unwrap(), ttl: TTL, data: feedback });
     let servers = hosts(&["ns1.send.example.net 127.0.3.1".to_owned()]);
     let (apex, negative_ttl, dnssec) = (apex.clone(), 300, Dnssec::Unsigned);
-    Draft { apex, servers, delegation: None, negative_ttl, dnssec, records }
+    Draft { apex, servers, delegation: None, negative_ttl, serial: 1, dnssec, records }
 }
 
 /// A start of authority whose TTL and MINIMUM are both `negative_ttl`.
-pub fn soa(owner: &DomainName, negative_ttl: u32) -> Record {
+pub fn soa(owner: &DomainName, negative_ttl: u32, serial: u32) -> Record {
     let data = RecordData::Soa(Soa {
         mname: name(REGISTRY_HOST),
         rname: name("hostmaster.registry.net"),
-        serial: 1,
+        serial,
         refresh: 3600,
         retry: 600,
         expire: 604_800,

@@ -3,6 +3,7 @@
 use super::{Context, is_right};
 use crate::{
     finding::{Defect, Finding, Remedy},
+    observation::Says,
     view::{Fact, View},
 };
 use model::DomainName;
@@ -25,11 +26,19 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         .then(|| context.finding(defect, context.severity(), move_from(context, found_at)))
 }
 
-/// Whether the planned record stands at another name, its target possibly with the zone appended.
+/// Whether the planned record stands at another name, its target possibly with the zone appended. What else is there
+/// makes no difference: a key beside the domain's own SPF record has gone there all the same.
 pub fn stands_at(context: &Context<'_>, view: &View<'_>, name: &DomainName) -> bool {
+    let is_it = |says: &Says| is_right(context.record, says) == Some(true);
+    let stands = |says: &Says| match says {
+        Says::Records(records) if records.len() > 1 => {
+            is_it(says) || records.iter().any(|record| is_it(&Says::Records(vec![record.clone()])))
+        }
+        says => is_it(says),
+    };
     match view.fact(name, context.record.expected.record_type()) {
-        Fact::Agreed(says) => is_right(context.record, &says) == Some(true),
-        Fact::Disagreed(all) => all.iter().any(|(_, says)| is_right(context.record, says) == Some(true)),
+        Fact::Agreed(says) => stands(&says),
+        Fact::Disagreed(all) => all.iter().any(|(_, says)| stands(says)),
         Fact::Unknown(_) => false,
     }
 }

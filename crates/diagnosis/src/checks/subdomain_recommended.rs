@@ -11,7 +11,10 @@ use model::{Confidence, Severity, registrable_domain};
 /// Its reputation is then shared with people's own mail, and its SPF and DMARC records with every other service.
 /// A subdomain such as `mail.` keeps them apart.
 pub fn check(plan: &Plan) -> Option<Finding> {
-    if plan.profile == "audit" || registrable_domain(&plan.domain).as_ref() != Some(&plan.domain) {
+    if plan.profile == "audit"
+        || !plan.is_for_sending()
+        || registrable_domain(&plan.domain).as_ref() != Some(&plan.domain)
+    {
         return None;
     }
     let suggestion = plan.domain.prepend("mail").ok()?;

@@ -117,13 +117,16 @@ const RULES: &[(Provider, &[Rule], &[Rule])] = &[
     ),
 ];
 
-/// The checklist, and a finding where something is not met.
+/// The checklist, and a finding where something is not met. Both are empty for a plan that is not for sending.
 pub fn sender_rules(
     plan: &Plan,
     records: &[RecordReport],
     alignment: Option<&Alignment>,
 ) -> (Vec<SenderRule>, Option<Finding>) {
     let mut rules = Vec::new();
+    if !plan.is_for_sending() {
+        return (rules, None);
+    }
     for (provider, all, bulk) in RULES {
         for (rule, bulk) in all.iter().map(|rule| (*rule, false)).chain(bulk.iter().map(|rule| (*rule, true)))
         {

@@ -6,7 +6,7 @@ use crate::{
     paste::{Action, Step, finish},
     shown::{self, list, value},
 };
-use diagnosis::{Defect, Expected, Finding, Remedy, observation::Server};
+use diagnosis::{Defect, Expected, Finding, Remedy, finding::ZoneSerial, observation::Server};
 use model::{DomainName, RecordType};
 
 /// The steps as lines of text.
@@ -375,12 +375,13 @@ fn fix_name_servers(defect: &Defect, zone: &DomainName, servers: &[Server]) -> V
     let zone = value(&zone.to_string());
     let servers = servers_of(servers);
     match defect {
-        Defect::NameServersDisagree { right, wrong, .. } => vec![
-            say(format!("Right: {}. Not right: {}.", servers_of(right), servers_of(wrong))),
-            say(format!(
+        Defect::NameServersDisagree { right, wrong, serials, .. } => {
+            let which = say(format!("Right: {}. Not right: {}.", servers_of(right), servers_of(wrong)));
+            let then = say(format!(
                 "After a change this passes by itself, mostly within minutes. If it stays, the zone {zone} is served from two places: enter the record at the DNS host of the other name servers too, or take those out of the delegation."
-            )),
-        ],
+            ));
+            [Some(which), copies(serials), Some(then)].into_iter().flatten().collect()
+        }
         Defect::NameServerUnreachable { .. } => vec![
             say(format!("If {servers} should serve {zone}: tell the DNS host that it does not answer.")),
             say(format!("If not: take it out of the name server list of {zone}, at the registrar.")),
@@ -398,6 +399,14 @@ fn fix_name_servers(defect: &Defect, zone: &DomainName, servers: &[Server]) -> V
 
 fn servers_of(servers: &[Server]) -> String {
     list(&servers.iter().map(shown::server).collect::<Vec<_>>())
+}
+
+/// The copies of a zone at its servers, where their serial numbers differ.
+fn copies(serials: &[ZoneSerial]) -> Option<Step> {
+    let copy = |copy: &ZoneSerial| format!("{} at {}", copy.serial, shown::server(&copy.server));
+    let copies: Vec<String> = serials.iter().map(copy).collect();
+    let what = "Their copies of the zone have different serial numbers";
+    (!copies.is_empty()).then(|| say(format!("{what}: {}.", list(&copies))))
 }
 
 fn fix_delegation(name: &DomainName) -> Vec<Step> {

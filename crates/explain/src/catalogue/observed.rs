@@ -108,9 +108,14 @@ fn slip_words(slip: Slip) -> Option<&'static str> {
         Slip::ZoneDoubled => "The panel adds the zone by itself: enter only the part in front of it.",
         Slip::SubdomainDoubled => "The subdomain is in the name twice.",
         Slip::SubdomainDropped => "The subdomain is not in the name: it belongs into the host field too.",
-        Slip::HostLeftOut => "The host field was left empty or @: the record is at the domain itself.",
+        Slip::HostLeftOut => {
+            "The host field was left empty or @: the record is at the domain itself. What else is there stays."
+        }
         Slip::OtherSubdomain => "The record is below another subdomain.",
         Slip::UnderscoreLost => "The underscore is not in the name. It is part of it.",
+        Slip::DomainkeyDoubled => {
+            "_domainkey is in the name twice: where the form asks for the selector, enter only that."
+        }
         Slip::DomainkeyLost => "_domainkey is not in the name. It is part of it.",
         Slip::SelectorOnly => "Only the first part of the name was entered.",
         Slip::DotsEscaped => {
