@@ -114,6 +114,10 @@ impl FakeDns {
                 answer.reply.rcode = Rcode::NxDomain;
             }
             Some(FaultKind::UpwardReferral) => answer = self.upward_referral(),
+            Some(FaultKind::ForeignTargets) => {
+                let forged = at_target(&answer.reply);
+                answer.reply.answer.extend(forged);
+            }
             Some(FaultKind::ForeignRecords) => answer.reply.answer.extend(foreign(question)),
             _ => {}
         }
@@ -230,7 +234,7 @@ impl FakeDns {
             };
             let answer = answers.flatten().find(usable)?;
             if answer.reply.authoritative {
-                return Some(scrubbed(answer.reply, question));
+                return Some(scrubbed(answer.reply, question, &zone));
             }
             zone = referral(&answer.reply)?;
             servers = self.server_addresses(&answer, depth);
@@ -313,12 +317,13 @@ fn referral(reply: &Reply) -> Option<DomainName> {
     reply.authority.iter().find(is_ns).map(|record| record.owner.clone())
 }
 
-/// Resolvers hand on what belongs to the question, and nothing else (RFC 2181 §5.4.1).
-fn scrubbed(mut reply: Reply, question: &Question) -> Reply {
+/// Resolvers hand on what belongs to the question and is in the zone that was asked for it, and nothing else
+/// (RFC 2181 §5.4.1).
+fn scrubbed(mut reply: Reply, question: &Question, zone: &DomainName) -> Reply {
     let mut name = question.name.clone();
     let mut kept = Vec::new();
     for record in std::mem::take(&mut reply.answer) {
-        if record.owner != name {
+        if record.owner != name || !record.owner.is_at_or_below(zone) {
             continue;
         }
         if let RecordData::Cname(target) = &record.data
@@ -345,6 +350,13 @@ fn foreign(question: &Question) -> Vec<Record> {
     let text = RecordData::Txt(TxtData::from_text("v=spf1 +all"));
     let alias = RecordData::Cname(question.name.clone());
     [text, alias].map(|data| Record { owner: owner.clone(), ttl: 3600, data }).to_vec()
+}
+
+/// A text at the target of an answer's last alias.
+fn at_target(reply: &Reply) -> Option<Record> {
+    let RecordData::Cname(target) = &reply.answer.last()?.data else { return None };
+    let data = RecordData::Txt(TxtData::from_text("v=DKIM1; p="));
+    Some(Record { owner: target.clone(), ttl: 3600, data })
 }
 
 fn bogus() -> Reply {

@@ -162,6 +162,8 @@ pub enum FaultKind {
     Garbage,
     /// Right answers, and beside them records for names that nobody asked for.
     ForeignRecords,
+    /// Right answers, and behind an alias records at its target, which is none of this server's business.
+    ForeignTargets,
     /// Every owner name in changing case.
     MixedCase,
 }

@@ -72,7 +72,7 @@
 //! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `no_soa` (nothing is
 //! there, and no SOA record says so), `nxdomain_with_answer`, `records` (this server has other `records`, of its first
 //! zone or of `zone`, maybe under another `serial`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
-//! `garbage`, `foreign_records`, `mixed_case`.
+//! `garbage`, `foreign_records`, `foreign_targets`, `mixed_case`.
 //!
 //! A resolver is a server like others: it can be at fault. Without a fault it goes from the root down, asks the
 //! servers that parents list, and takes the first usable answer.
