@@ -5,11 +5,16 @@
 //! waiting questions as far as window, rate and sockets allow; send. A question is in one of the places that
 //! [`Stage`] names, and every place is left by [`Engine::settle`] or by its round being stopped.
 
+mod sockets;
+mod streams;
+#[cfg(test)]
+mod tests;
+
 use super::{
     Client, ClientOptions, Finished, Round,
-    batch::{self, Buffers},
-    port::{Link, Port, connect, readable},
-    tcp,
+    batch::Buffers,
+    port::{Link, Port},
+    random::Random,
 };
 use crate::wire::{DecodeError, Query, Response};
 use diagnosis::{
@@ -28,10 +33,7 @@ use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::{
@@ -44,9 +46,6 @@ pub const PORTS: usize = 4;
 
 /// How many questions a socket takes before another one, on another port, takes its place.
 pub const USES: u32 = 256;
-
-/// How many sockets are open in all; a process may often have no more than 1024 files open.
-const MAX_PORTS: usize = 400;
 
 /// How many TCP connections are open in all.
 const MAX_CONNECTIONS: usize = 64;
@@ -130,6 +129,15 @@ enum Stage {
     Tcp(AbortHandle),
 }
 
+/// What a turn begins with.
+enum Event {
+    Stop(u64),
+    Readable(Option<(usize, u64)>),
+    Round(Round),
+    Tcp(Option<Ended>),
+    Time,
+}
+
 /// A TCP exchange that has ended: the question, its stamp, and what came.
 type Ended = (usize, u64, Result<Response, Failure>);
 
@@ -179,31 +187,51 @@ impl Engine {
                 armed = Some(wake);
             }
             let has_room = self.waiting < MAX_WAITING;
-            tokio::select! {
+            let event = tokio::select! {
                 biased;
-                Some(stop) = stops.recv() => self.stop(stop),
-                Some(port) = self.readable.next() => self.on_readable(port.ok()),
+                Some(stop) = stops.recv() => Event::Stop(stop),
+                Some(port) = self.readable.next() => Event::Readable(port.ok()),
                 round = rounds.recv(), if has_room => match round {
-                    Some(round) => self.begin(round),
+                    Some(round) => Event::Round(round),
                     None => return,
                 },
-                Some(ended) = self.tcp.next() => self.on_tcp(ended.ok()),
-                () = &mut sleep, if armed.is_some() => armed = None,
-            }
-            self.now = Instant::now();
-            // What else is there belongs to the same turn: the more packets go out at once, the cheaper each is.
-            while let Some(Some(port)) = self.readable.next().now_or_never() {
-                self.on_readable(port.ok());
-            }
-            while self.waiting < MAX_WAITING
-                && let Ok(round) = rounds.try_recv()
-            {
-                self.begin(round);
-            }
-            self.on_time();
-            self.dispatch();
-            self.flush();
+                Some(ended) = self.tcp.next() => Event::Tcp(ended.ok()),
+                () = &mut sleep, if armed.is_some() => {
+                    armed = None;
+                    Event::Time
+                }
+            };
+            self.turn(event, &mut rounds);
         }
+    }
+
+    /// Handles what has happened and all else that is there, starts what may be started, and sends.
+    fn turn(&mut self, event: Event, rounds: &mut mpsc::Receiver<Round>) {
+        // First of all: the last turn may be seconds ago, and what starts now has its whole time.
+        self.now = Instant::now();
+        match event {
+            Event::Stop(stop) => self.stop(stop),
+            Event::Readable(port) => self.on_readable(port),
+            Event::Round(round) => self.begin(round),
+            Event::Tcp(ended) => self.on_tcp(ended),
+            Event::Time => {}
+        }
+        // What else is there belongs to the same turn: the more packets go out at once, the cheaper each is.
+        while let Some(Some(port)) = self.readable.next().now_or_never() {
+            self.on_readable(port.ok());
+        }
+        while self.waiting < MAX_WAITING
+            && let Ok(round) = rounds.try_recv()
+        {
+            self.begin(round);
+        }
+        self.on_time();
+        self.dispatch();
+        // Sockets are closed in every part of a turn, in starting questions too.
+        while self.wake_starved() {
+            self.dispatch();
+        }
+        self.flush();
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -275,15 +303,6 @@ impl Engine {
         self.make_ready(link);
     }
 
-    fn link(&mut self, address: SocketAddr) -> usize {
-        let stamp = self.stamp();
-        let (links, rate, now) = (&mut self.links, self.options.rate, self.now);
-        let key =
-            *self.by_address.entry(address).or_insert_with(|| links.insert(Link::new(address, rate, now)));
-        self.links[key].stamp = stamp;
-        key
-    }
-
     fn make_ready(&mut self, link: usize) {
         let entry = &mut self.links[link];
         if !entry.queued && !entry.waiting.is_empty() && entry.in_flight < self.options.window {
@@ -326,10 +345,6 @@ impl Engine {
                 self.settle(query, Err(Failure::Timeout));
                 continue;
             }
-            if let Err(until) = self.links[link].take(self.now) {
-                self.throttled.push(Reverse((until, link)));
-                return false;
-            }
             let port = match self.port(link) {
                 Ok(Some(port)) => Ok(port),
                 Ok(None) => {
@@ -338,6 +353,11 @@ impl Engine {
                 }
                 Err(error) => Err(unreachable(&error)),
             };
+            // Only now: a link that waits for a socket uses nothing of its rate.
+            if let Err(until) = self.links[link].take(self.now) {
+                self.throttled.push(Reverse((until, link)));
+                return false;
+            }
             self.links[link].waiting.pop_front();
             self.waiting -= 1;
             match port.and_then(|port| self.start(query, port)) {
@@ -353,42 +373,6 @@ impl Engine {
         let address = self.links[query.link].address;
         let silent = &self.rounds[query.round].round.silent;
         silent.iter().any(|(silent, count)| *silent == address && *count >= Client::TIMEOUTS_ALLOWED)
-    }
-
-    /// A port that takes a question to a server; `None` when there are too many open.
-    fn port(&mut self, link: usize) -> io::Result<Option<usize>> {
-        let choice = self.random.next()? as usize % PORTS;
-        let ports = &self.links[link].ports;
-        if let Some(&port) = ports.get(choice) {
-            return Ok(Some(port));
-        }
-        if self.ports.len() >= MAX_PORTS {
-            // One that is open already does too, before those of others are closed.
-            if let Some(&port) = ports.first() {
-                return Ok(Some(port));
-            }
-            if !self.close_idle() {
-                return Ok(None);
-            }
-        }
-        self.open(link).map(Some)
-    }
-
-    fn open(&mut self, link: usize) -> io::Result<usize> {
-        let socket = Arc::new(connect(self.links[link].address)?);
-        let stamp = self.stamp();
-        let (waiting, registration) = AbortHandle::new_pair();
-        let port = self.ports.insert(Port {
-            socket: Arc::clone(&socket),
-            open: Vec::new(),
-            outbox: Vec::new(),
-            uses_left: USES,
-            stamp,
-            waiting,
-        });
-        self.readable.push(Abortable::new(readable(socket, port, stamp).boxed(), registration));
-        self.links[link].ports.push(port);
-        Ok(port)
     }
 
     /// Gives a question its id, its first try and its timer.
@@ -435,50 +419,6 @@ impl Engine {
         entry.outbox.push(query);
     }
 
-    /// Sends what is in the outboxes.
-    fn flush(&mut self) {
-        for port in std::mem::take(&mut self.dirty) {
-            let Some(entry) = self.ports.get_mut(port) else { continue };
-            let packets: Vec<&[u8]> =
-                entry.outbox.iter().map(|query| self.queries[*query].packet.as_slice()).collect();
-            self.sent.fetch_add(packets.len() as u64, Ordering::Relaxed);
-            if let Some(error) = batch::send_all(&entry.socket, &packets) {
-                for (_, query) in &entry.open {
-                    self.queries[*query].last = unreachable(&error);
-                }
-            }
-            entry.outbox.clear();
-        }
-    }
-
-    fn on_readable(&mut self, which: Option<(usize, u64)>) {
-        let Some((port, stamp)) = which else { return };
-        let Some(entry) = self.ports.get(port).filter(|entry| entry.stamp == stamp) else { return };
-        let socket = Arc::clone(&entry.socket);
-        // Bounded, so that one server's flood does not keep us from the others'.
-        for _ in 0..8 {
-            match self.buffers.receive(&socket) {
-                Ok(count) => {
-                    let buffers = std::mem::replace(&mut self.buffers, Buffers::none());
-                    for index in 0..count {
-                        self.on_packet(port, buffers.packet(index));
-                    }
-                    self.buffers = buffers;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    self.on_port_error(port, &error);
-                    break;
-                }
-            }
-        }
-        if let Some(entry) = self.ports.get_mut(port).filter(|entry| entry.stamp == stamp) {
-            let (waiting, registration) = AbortHandle::new_pair();
-            entry.waiting = waiting;
-            self.readable.push(Abortable::new(readable(socket, port, stamp).boxed(), registration));
-        }
-    }
-
     fn on_packet(&mut self, port: usize, octets: &[u8]) {
         let Some(id) = octets.first_chunk().map(|id| u16::from_be_bytes(*id)) else { return };
         let Some(query) = self.ports.get(port).and_then(|entry| entry.question(id)) else {
@@ -502,21 +442,6 @@ impl Engine {
             Err(DecodeError::Mismatch(why)) => {
                 tracing::debug!(name = %ask.question.name, why, "ignored a stray DNS packet");
             }
-        }
-    }
-
-    /// The kernel's word that packets do not get through: another try each, then it is told.
-    fn on_port_error(&mut self, port: usize, error: &io::Error) {
-        let Some(entry) = self.ports.get(port) else { return };
-        let open: Vec<usize> = entry
-            .open
-            .iter()
-            .map(|(_, query)| *query)
-            .filter(|query| !entry.outbox.contains(query))
-            .collect();
-        for query in open {
-            self.queries[query].last = unreachable(error);
-            self.try_again(query);
         }
     }
 
@@ -547,37 +472,6 @@ impl Engine {
         self.make_ready(link);
     }
 
-    fn start_tcp(&mut self, query: usize) {
-        let id = match self.random.next() {
-            Ok(id) => id,
-            Err(error) => return self.settle(query, Err(unreachable(&error))),
-        };
-        let stamp = self.stamp();
-        let pending = &mut self.queries[query];
-        let ask = self.rounds[pending.round].round.asks[pending.index].clone();
-        let (edns, connections) = (pending.edns, Arc::clone(&self.connections));
-        let limit = self.options.tcp_timeout;
-        let exchange = async move {
-            let server = ask.server.address();
-            (query, stamp, tcp::ask(connections, query_of(&ask, id, edns), server, limit).await)
-        };
-        let (abort, registration) = AbortHandle::new_pair();
-        pending.stage = Stage::Tcp(abort);
-        pending.stamp = stamp;
-        self.tcp.push(Abortable::new(exchange.boxed(), registration));
-    }
-
-    fn on_tcp(&mut self, ended: Option<Ended>) {
-        let Some((query, stamp, result)) = ended else { return };
-        if self.queries.get(query).is_none_or(|pending| pending.stamp != stamp) {
-            return;
-        }
-        match result {
-            Ok(response) => self.on_reply(query, response.reply),
-            Err(failure) => self.settle(query, Err(failure)),
-        }
-    }
-
     /// All that is due by now.
     fn on_time(&mut self) {
         while let Some(&(at, query, stamp)) = self.timers.front() {
@@ -606,30 +500,6 @@ impl Engine {
         }
     }
 
-    /// Closes the sockets of the server that was left alone first. Whether there was one.
-    fn close_idle(&mut self) -> bool {
-        while let Some((_, link, stamp)) = self.idle.pop_front() {
-            let is_idle = self.links.get(link).is_some_and(|entry| entry.stamp == stamp && entry.is_idle());
-            if is_idle {
-                let entry = self.links.remove(link);
-                self.by_address.remove(&entry.address);
-                for port in entry.ports {
-                    self.close_port(port);
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    fn close_port(&mut self, port: usize) {
-        let entry = self.ports.remove(port);
-        entry.waiting.abort();
-        if let Some(link) = self.starved.pop_front() {
-            self.unqueue(link);
-        }
-    }
-
     /// Takes a question off its port.
     fn leave_port(&mut self, query: usize) {
         let pending = &self.queries[query];
@@ -652,14 +522,6 @@ impl Engine {
     fn leave_link(&mut self, link: usize) {
         self.links[link].users -= 1;
         self.note_idle(link);
-    }
-
-    fn note_idle(&mut self, link: usize) {
-        if self.links[link].is_idle() {
-            let stamp = self.stamp();
-            self.links[link].stamp = stamp;
-            self.idle.push_back((self.now, link, stamp));
-        }
     }
 
     /// The question has its outcome.
@@ -756,23 +618,4 @@ fn query_of(ask: &Ask, id: u16, edns: bool) -> Query<'_> {
 
 fn unreachable(error: &io::Error) -> Failure {
     Failure::Unreachable(error.to_string())
-}
-
-/// Numbers from the operating system's random source, fetched many at a time.
-#[derive(Default)]
-struct Random {
-    left: Vec<u16>,
-}
-
-impl Random {
-    fn next(&mut self) -> io::Result<u16> {
-        if let Some(number) = self.left.pop() {
-            return Ok(number);
-        }
-        let mut octets = [0; 1024];
-        getrandom::fill(&mut octets).map_err(io::Error::other)?;
-        let (pairs, _) = octets.as_chunks::<2>();
-        self.left.extend(pairs.iter().map(|pair| u16::from_be_bytes(*pair)));
-        self.left.pop().ok_or_else(|| io::Error::other("no randomness"))
-    }
 }

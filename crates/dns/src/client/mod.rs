@@ -19,7 +19,7 @@
 //! (28,232 of them by default on Linux, 14.8 bits), together 30.8 bits, or one packet in 1.85 thousand million.
 //! Ports are not kept for long: a socket takes at most [`engine::USES`] questions, up to [`engine::PORTS`] sockets
 //! are open to a server and each question takes one of them at random, and a server that is left alone for
-//! some seconds loses its sockets. No two servers ever see the same port, so that one who runs a name server
+//! some seconds, or while others wait for a socket, loses its sockets. No two servers ever see the same port, so that one who runs a name server
 //! learns nothing about the questions to others. A packet that does not match is ignored, and the wait goes on.
 //!
 //! # Trouble
@@ -34,6 +34,7 @@
 mod batch;
 mod engine;
 mod port;
+mod random;
 mod tcp;
 
 use diagnosis::{
@@ -72,6 +73,9 @@ pub struct ClientOptions {
     pub window: usize,
     /// How many questions a second one server is asked.
     pub rate: Rate,
+    /// How many UDP sockets are open in all; a process may often have no more than 1024 files open. Where more
+    /// servers are asked at once, some wait until another one has nothing open any more.
+    pub max_sockets: usize,
 }
 
 impl Default for ClientOptions {
@@ -83,6 +87,7 @@ impl Default for ClientOptions {
             max_in_flight: 1024,
             window: 128,
             rate: Rate::Considerate,
+            max_sockets: 400,
         }
     }
 }

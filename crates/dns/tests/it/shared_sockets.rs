@@ -312,3 +312,46 @@ async fn servers_are_asked_over_ipv6() {
     let outcome = ask(&client(), at_resolver(server.address, question("acme.test", RecordType::A))).await;
     assert_eq!(address(&outcome), "192.0.2.1");
 }
+
+/// Far less than a server may go unasked before its sockets are closed.
+const SOON: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn sockets_of_servers_that_are_done_go_to_those_that_wait_for_one() {
+    let client = Client::new(ClientOptions { max_sockets: 2, ..ClientOptions::default() });
+    let servers = join_all((0..12).map(|_| serve("127.0.0.1:0", world()))).await;
+    let asks = servers.iter().flat_map(|server| {
+        (0..3).map(|index| at_resolver(server.address, question(&host(index), RecordType::A)))
+    });
+    let outcomes = timeout(SOON, join_all(asks.map(|question| ask(&client, question)))).await.unwrap();
+    for (index, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(address(outcome), format!("192.0.2.{}", index % 3));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_waits_for_takes_no_socket_from_others() {
+    let client = Client::new(ClientOptions { max_sockets: 1, ..ClientOptions::default() });
+    let (slow, slow_address) = socket().await;
+    let (_silent, silent_address) = socket().await;
+    let server = serve("127.0.0.1:0", world()).await;
+    let about = |address| at_resolver(address, question(&host(1), RecordType::A));
+    let first = tokio::spawn({
+        let (client, about) = (client.clone(), about(slow_address));
+        async move { ask(&client, about).await }
+    });
+    // It has the one socket.
+    let (packet, from) = next(&slow).await;
+    let mut second = Box::pin(ask(&client, about(silent_address)));
+    let mut third = Box::pin(ask(&client, about(server.address)));
+    // Both are handed over, in this order, before the first one is answered.
+    for _ in 0..8 {
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(futures_util::poll!(&mut third).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    slow.send_to(&respond(&WORLD, &packet, true).unwrap(), from).await.unwrap();
+    assert_eq!(address(&timeout(SOON, third).await.unwrap()), "192.0.2.1");
+    assert_eq!(address(&first.await.unwrap()), "192.0.2.1");
+}

@@ -1,0 +1,64 @@
+//! What hangs on the engine's own time.
+
+use super::*;
+use diagnosis::observation::Question;
+use model::{DomainName, RecordType};
+use std::{net::UdpSocket, sync::atomic::Ordering};
+use tokio::{sync::oneshot, time::advance};
+
+fn ask(address: SocketAddr) -> Ask {
+    let question = Question { name: DomainName::parse("acme.test").unwrap(), record_type: RecordType::A };
+    Ask::new(question, Server::Resolver { address })
+}
+
+fn round(asks: Vec<Ask>, ends: Option<Instant>) -> (Round, oneshot::Receiver<Finished>) {
+    let (reply, finished) = oneshot::channel();
+    let clock: super::super::Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+    let silent = Vec::new();
+    (Round { token: 1, asks: Arc::new(asks), private_addresses: true, clock, silent, ends, reply }, finished)
+}
+
+fn engine() -> Engine {
+    Engine::new(ClientOptions::default(), Arc::default())
+}
+
+/// A server that says nothing.
+fn silent() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_whose_time_is_over_when_it_is_taken_is_not_asked() {
+    let mut engine = engine();
+    let (_rounds, mut rounds) = mpsc::channel(1);
+    let (_socket, address) = silent();
+    let (round, finished) = round(vec![ask(address)], Some(Instant::now() + Duration::from_secs(5)));
+    advance(Duration::from_secs(6)).await;
+    engine.turn(Event::Round(round), &mut rounds);
+    let outcomes = finished.await.unwrap().outcomes;
+    assert_eq!(outcomes[0].1, Outcome::Failure(Failure::Timeout));
+    assert_eq!(engine.sent.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_try_after_an_error_has_its_whole_time() {
+    let mut engine = engine();
+    let (_rounds, mut rounds) = mpsc::channel(1);
+    let (socket, address) = silent();
+    let (round, mut finished) = round(vec![ask(address)], None);
+    engine.turn(Event::Round(round), &mut rounds);
+    // The server goes away, and a packet of ours tells the kernel so.
+    drop(socket);
+    let (port, entry) = engine.ports.iter().next().unwrap();
+    let (which, socket) = ((port, entry.stamp), Arc::clone(&entry.socket));
+    socket.writable().await.unwrap();
+    socket.try_send(b"").unwrap();
+    advance(Duration::from_millis(1900)).await;
+    engine.turn(Event::Readable(Some(which)), &mut rounds);
+    assert_eq!(engine.sent.load(Ordering::Relaxed), 2, "the error led to another try");
+    let ends = engine.timers.back().unwrap().0;
+    assert_eq!(ends, Instant::now() + engine.options.timeout);
+    assert!(finished.try_recv().is_err());
+}
