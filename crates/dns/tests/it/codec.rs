@@ -123,6 +123,13 @@ fn ours(question: &Question, octets: &[u8]) -> Result<Reply, DecodeError> {
     query(question, true).decode(octets).map(|response| response.reply)
 }
 
+/// Whether a changed message has what may be a pointer to somewhere that no pointer of the whole one leads to.
+fn has_other_pointers(whole: &[u8], changed: &[u8]) -> bool {
+    let is_pointer = |pair: &&[u8]| pair[0] >= 0xc0;
+    let known: Vec<&[u8]> = whole.windows(2).filter(is_pointer).collect();
+    changed.windows(2).filter(is_pointer).any(|pair| !known.contains(&pair))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
 
@@ -147,6 +154,7 @@ proptest! {
         let question = question(NAMES[owner], RecordType::from_code(TYPES[code]));
         let mut octets = respond(&ZONES, &query(&question, true).encode().unwrap(), true).unwrap();
         let behind_question = octets.len().min(12 + question.name.as_str().len() + 2 + 4);
+        let whole = octets.clone();
         for (at, value) in changes {
             // Counts and records; the question is what tells that it is an answer at all.
             let places = 6 + octets.len() - behind_question;
@@ -159,6 +167,8 @@ proptest! {
                 prop_assert_eq!(reply.authority, authority);
             }
             (Err(DecodeError::Damaged(_)), None) => {}
+            // Theirs follows a pointer into octets that are no name, and from there forward again; ours never forward.
+            (Err(DecodeError::Damaged(_)), Some(_)) if has_other_pointers(&whole, &octets) => {}
             (ours, theirs) => prop_assert!(false, "{ours:?} {theirs:?} {octets:?}"),
         }
     }
