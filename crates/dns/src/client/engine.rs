@@ -98,6 +98,8 @@ struct Running {
     queries: Vec<usize>,
     outcomes: Vec<Option<(Timestamp, Outcome)>>,
     open: usize,
+    /// How often each address has failed over TCP.
+    tcp_failures: Vec<(SocketAddr, u32)>,
 }
 
 /// A question under way.
@@ -258,6 +260,7 @@ impl Engine {
             queries: vec![SETTLED; asks.len()],
             outcomes: vec![None; asks.len()],
             open: asks.len(),
+            tcp_failures: Vec::new(),
         });
         self.by_token.insert(token, key);
         for (index, ask) in asks.iter().enumerate() {

@@ -8,10 +8,13 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{io::Interest, net::UdpSocket, time::Instant};
+use tokio::{io::Interest, net::UdpSocket, sync::Semaphore, time::Instant};
 
 /// How many questions may be sent to a server at once before its rate holds them back.
 const BURST: u32 = 64;
+
+/// How many TCP connections are open to one server at a time.
+const CONNECTIONS: usize = 4;
 
 /// One server address, the questions that wait for it, and the sockets to it.
 pub struct Link {
@@ -26,6 +29,8 @@ pub struct Link {
     pub queued: bool,
     /// Changes with every use, so that an entry in the queue of idle links can be told to be old.
     pub stamp: u64,
+    /// Permits for TCP connections.
+    pub connections: Arc<Semaphore>,
     interval: Option<Duration>,
     next_free: Instant,
 }
@@ -45,6 +50,7 @@ impl Link {
             ports: Vec::new(),
             queued: false,
             stamp: 0,
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
             interval: per_second.map(|rate| Duration::from_secs(1) / rate),
             next_free: now,
         }

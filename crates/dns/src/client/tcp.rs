@@ -10,14 +10,16 @@ use tokio::{
     time::timeout,
 };
 
-/// Asks, once a permit for another connection is there.
+/// Asks, once all permits for another connection are there; they are waited for in their order.
 pub async fn ask(
-    connections: Arc<Semaphore>,
+    permits: [Arc<Semaphore>; 2],
     query: Query<'_>,
     server: SocketAddr,
     limit: Duration,
 ) -> Result<Response, Failure> {
-    let _permit = connections.acquire().await;
+    let [own, common] = &permits;
+    let _own = own.acquire().await;
+    let _common = common.acquire().await;
     match timeout(limit, exchange(query, server)).await {
         Ok(Ok(response)) if response.truncated => {
             Err(Failure::TruncatedWithoutTcp("truncated over TCP too".to_owned()))

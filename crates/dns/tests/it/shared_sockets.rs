@@ -355,3 +355,51 @@ async fn a_server_that_nobody_waits_for_takes_no_socket_from_others() {
     assert_eq!(address(&timeout(SOON, third).await.unwrap()), "192.0.2.1");
     assert_eq!(address(&first.await.unwrap()), "192.0.2.1");
 }
+
+/// A server whose answers are all truncated, and whose TCP connections are taken and never answered.
+async fn truncating() -> (SocketAddr, TcpListener) {
+    let (udp, server) = loop {
+        let (udp, server) = socket().await;
+        if let Ok(tcp) = TcpListener::bind(server).await {
+            break (udp, (server, tcp));
+        }
+    };
+    tokio::spawn(async move {
+        loop {
+            let (packet, from) = next(&udp).await;
+            let mut answer = respond(&WORLD, &packet, true).unwrap();
+            answer[2] |= 2;
+            udp.send_to(&answer, from).await.unwrap();
+        }
+    });
+    server
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_its_connections_unanswered_has_no_more_than_its_share() {
+    let options = ClientOptions { tcp_timeout: Duration::from_millis(200), ..ClientOptions::default() };
+    let (client, (server, tcp)) = (Client::new(options), truncating().await);
+    let asks = (0..12).map(|index| at_resolver(server, question(&host(index), RecordType::A)));
+    let mut asked = Box::pin(join_all(asks.map(|question| ask(&client, question))));
+    let (mut accepted, mut open, mut most) = (0, stream::FuturesUnordered::new(), 0);
+    let outcomes = loop {
+        tokio::select! {
+            biased;
+            // Those that have ended are counted before those that take their place.
+            Some(()) = open.next() => {}
+            Ok((mut connection, _)) = tcp.accept() => {
+                accepted += 1;
+                open.push(async move {
+                    let mut all = Vec::new();
+                    let _ = connection.read_to_end(&mut all).await;
+                });
+                most = most.max(open.len());
+            }
+            outcomes = &mut asked => break outcomes,
+        }
+    };
+    assert_eq!((accepted, most), (12, 4));
+    for outcome in outcomes {
+        assert!(matches!(&outcome, Outcome::Failure(Failure::TruncatedWithoutTcp(_))), "{outcome:?}");
+    }
+}

@@ -62,3 +62,45 @@ async fn another_try_after_an_error_has_its_whole_time() {
     assert_eq!(ends, Instant::now() + engine.options.timeout);
     assert!(finished.try_recv().is_err());
 }
+
+/// The rest of a round is told at once when a server has failed over TCP twice.
+#[tokio::test]
+async fn tcp_is_given_up_where_it_failed_twice_in_a_round() {
+    let mut engine = engine();
+    let (_rounds, mut rounds) = mpsc::channel(1);
+    let (_socket, address) = silent();
+    let (_other_socket, other) = silent();
+    let mut asks = vec![ask(address); 6];
+    asks.push(ask(other));
+    let (round, mut finished) = round(asks, None);
+    engine.turn(Event::Round(round), &mut rounds);
+    let queries = engine.rounds.iter().next().unwrap().1.queries.clone();
+    // All but one of the first server's answers were truncated.
+    for query in [0, 1, 2, 3, 4, 6].map(|index| queries[index]) {
+        engine.leave_port(query);
+        engine.start_tcp(query);
+    }
+    let fail = |engine: &mut Engine, index: usize| {
+        let (query, stamp) = (queries[index], engine.queries[queries[index]].stamp);
+        engine.on_tcp(Some((
+            query,
+            stamp,
+            Err(Failure::TruncatedWithoutTcp("no answer in time".to_owned())),
+        )));
+    };
+    fail(&mut engine, 0);
+    assert_eq!(engine.queries.len(), 6);
+    fail(&mut engine, 1);
+    let left: Vec<usize> = engine.queries.iter().map(|(query, _)| query).collect();
+    assert_eq!(left, [queries[5], queries[6]], "one that has its answer to come, and another server's");
+    engine.leave_port(queries[5]);
+    engine.start_tcp(queries[5]);
+    assert_eq!(engine.queries.len(), 1);
+    assert!(finished.try_recv().is_err());
+    fail(&mut engine, 6);
+    let outcomes = finished.try_recv().unwrap().outcomes;
+    assert_eq!(outcomes.len(), 7);
+    for (_, outcome) in outcomes {
+        assert!(matches!(&outcome, Outcome::Failure(Failure::TruncatedWithoutTcp(_))), "{outcome:?}");
+    }
+}
