@@ -188,8 +188,12 @@ struct Jury<'v, 'a> {
     beside_wrong: Vec<&'v Heard<'a>>,
     /// Whether name servers decide.
     authoritative: bool,
-    /// How many resolvers say anything certain, and how many of those have the record.
-    resolvers: (usize, usize),
+    /// Whether a name server that would decide gave no answer.
+    is_incomplete: bool,
+    /// How many resolvers say anything certain.
+    resolvers: usize,
+    /// Those that have the record.
+    resolvers_right: Vec<&'v Heard<'a>>,
     /// Whether any resolver was asked.
     resolvers_asked: bool,
 }
@@ -204,7 +208,12 @@ impl<'v, 'a> Jury<'v, 'a> {
         let certain = || heard.iter().zip(seen).filter_map(|(heard, seen)| Some((heard, seen.right?)));
         let by_name_server = |heard: &Heard<'_>| matches!(heard.server(), Server::Authority { .. });
         let any_delegated = certain().any(|(heard, _)| is_delegated(heard));
-        let authoritative = certain().any(|(heard, _)| by_name_server(heard));
+        let any_resolver = certain().any(|(heard, _)| !by_name_server(heard));
+        // Servers that the zone is not delegated to may be an old host's: where those that it is delegated to are
+        // silent, what resolvers say is nearer to what receivers see.
+        let others_may_decide = delegated.is_none() || !any_resolver;
+        let authoritative =
+            any_delegated || (others_may_decide && certain().any(|(heard, _)| by_name_server(heard)));
         let decides = |heard: &Heard<'_>| match (any_delegated, authoritative) {
             (true, _) => is_delegated(heard),
             (false, authoritative) => by_name_server(heard) == authoritative,
@@ -227,15 +236,23 @@ impl<'v, 'a> Jury<'v, 'a> {
             }
             Server::Resolver { .. } => false,
         };
-        let resolvers: Vec<bool> =
-            certain().filter(|(heard, _)| !by_name_server(heard)).map(|(_, right)| right).collect();
+        let resolvers: Vec<(&Heard<'a>, bool)> =
+            certain().filter(|(heard, _)| !by_name_server(heard)).collect();
+        let is_asked_in_vain = |(heard, seen): (&Heard<'_>, &Seen)| {
+            seen.right.is_none()
+                && by_name_server(heard)
+                && (delegated.is_none() || is_delegated(heard))
+                && !matches!(heard.says, Says::Alias { .. })
+        };
         Self {
             right: of(&decides, true),
             wrong: of(&decides, false),
             beside_right: of(&is_beside, true),
             beside_wrong: of(&is_beside, false),
             authoritative,
-            resolvers: (resolvers.len(), resolvers.iter().filter(|right| **right).count()),
+            is_incomplete: heard.iter().zip(seen).any(is_asked_in_vain),
+            resolvers: resolvers.len(),
+            resolvers_right: resolvers.iter().filter(|(_, right)| *right).map(|(heard, _)| *heard).collect(),
             resolvers_asked: heard.iter().any(|heard| !by_name_server(heard)),
         }
     }
@@ -252,8 +269,12 @@ fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (Re
     }
     if jury.right.is_empty() {
         // Some resolvers go by what the zone says of itself, and find the record.
-        if !jury.beside_right.is_empty() && jury.resolvers.1 > 0 {
+        if !jury.beside_right.is_empty() && !jury.resolvers_right.is_empty() {
             return (RecordStatus::Pending, vec![disagreement(context, &jury.beside_right, &jury.wrong)]);
+        }
+        // The server that does not answer may be the one that has it: a resolver found it somewhere.
+        if jury.is_incomplete && !jury.resolvers_right.is_empty() {
+            return (RecordStatus::Pending, vec![disagreement(context, &jury.resolvers_right, &jury.wrong)]);
         }
         return judge_wrong(context, heard);
     }
@@ -262,7 +283,7 @@ fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (Re
         return (RecordStatus::Pending, vec![disagreement(context, &jury.right, &wrong)]);
     }
     // The name servers are right, and every resolver fails: receivers would fail as well (broken DNSSEC does this).
-    if jury.authoritative && jury.resolvers.0 == 0 && jury.resolvers_asked && !behind_alias(context) {
+    if jury.authoritative && jury.resolvers == 0 && jury.resolvers_asked && !behind_alias(context) {
         // A resolver that has seen an alias beside the record finds the alias from then on, and no more the record.
         if let Some(conflict) = checks::cname_conflict::check(context) {
             return (RecordStatus::Failed, vec![conflict]);
@@ -304,8 +325,8 @@ fn judge_right(
     if findings.iter().any(|finding| finding.severity >= context.severity() && is_breaking(&finding.defect)) {
         status = RecordStatus::Failed;
     } else if let Expected::Cname { target, dkim_key: Some(_) } = &context.record.expected
-        && let Fact::Unknown(reasons) =
-            context.view.behind_alias(&context.record.owner, target, RecordType::Txt)
+        && let Some(reasons) =
+            not_known(context.view.behind_alias(&context.record.owner, target, RecordType::Txt))
     {
         status = RecordStatus::Unknown;
         findings.push(unanswered_target(context, target, reasons));
@@ -319,6 +340,20 @@ fn judge_right(
         );
     }
     (status, findings)
+}
+
+/// Why what is behind an alias is not known for certain; nothing where it is.
+fn not_known(behind: Fact) -> Option<Vec<String>> {
+    match behind {
+        Fact::Agreed(Says::Alias { end: ChainEnd::Unseen, .. }) => {
+            Some(vec!["what is behind the next alias was not shown".to_owned()])
+        }
+        Fact::Agreed(_) => None,
+        Fact::Disagreed(all) => {
+            Some(all.iter().map(|(server, _)| format!("{server} says otherwise")).collect())
+        }
+        Fact::Unknown(reasons) => Some(reasons),
+    }
 }
 
 fn judge_wrong(context: &Context<'_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
@@ -355,7 +390,8 @@ fn is_breaking(defect: &Defect) -> bool {
             | Defect::DkimKeyRevoked { .. }
             | Defect::DkimKeyMismatched { .. }
             | Defect::DkimKeyInvalid { .. }
-            | Defect::DkimKeyWeak { .. }
+            | Defect::DkimMultipleRecords { .. }
+            | Defect::DkimKeyWeak { bits: ..1024, .. }
             | Defect::SpfTooManyLookups { .. }
             | Defect::SpfTooManyVoidLookups { .. }
             | Defect::SpfIncludeLoop { .. }

@@ -131,9 +131,10 @@ impl<'a> View<'a> {
         };
         // Whether a name exists without the type or does not exist makes no difference to a missing record.
         if certain.iter().all(|(_, says)| says == first || (says.is_negative() && first.is_negative())) {
-            return Fact::Agreed(certain.swap_remove(0).1);
+            return Fact::Agreed(with_end(all, certain.swap_remove(0).1));
         }
-        Fact::Disagreed(certain.into_iter().map(|(server, says)| (server.clone(), says)).collect())
+        let with_ends = certain.into_iter().map(|(server, says)| (server.clone(), with_end(all, says)));
+        Fact::Disagreed(with_ends.collect())
     }
 
     /// What is at the target of an alias: by what was asked for there, else by the answers to the same question at
@@ -457,6 +458,26 @@ fn normalised(says: &Says) -> Says {
             Says::Alias { target: target.clone(), at_end: Vec::new(), end: ChainEnd::Unseen }
         }
         other => other.clone(),
+    }
+}
+
+/// An alias with as much of its end as anybody showed: a name server stops where its zone ends, a resolver does not.
+fn with_end(all: &[Heard<'_>], says: Says) -> Says {
+    let Says::Alias { target: wanted, .. } = &says else { return says };
+    let shows = |says: &Says| match says {
+        Says::Alias { target, end, .. } if target == wanted => match end {
+            ChainEnd::Records => 3,
+            // Another resolver may remember for a while that nothing was there.
+            ChainEnd::NoData => 2,
+            ChainEnd::NxDomain(_) => 1,
+            ChainEnd::Unseen => 0,
+        },
+        _ => 0,
+    };
+    let fullest = all.iter().map(|heard| &heard.says).rev().max_by_key(|says| shows(says));
+    match fullest {
+        Some(fullest) if shows(fullest) > 0 => fullest.clone(),
+        _ => says,
     }
 }
 

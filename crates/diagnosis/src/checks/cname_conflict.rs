@@ -3,9 +3,8 @@
 use super::Context;
 use crate::{
     finding::{Defect, Finding, Remedy},
-    observation::Says,
+    observation::{Says, Server},
     plan::Expected,
-    view::Fact,
 };
 use model::RecordType;
 
@@ -18,9 +17,15 @@ use model::RecordType;
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let owner = &context.record.owner;
     // What the zone's own servers say: a resolver may still remember a record that is gone.
-    let is_there =
-        |record_type| matches!(context.view.fact(owner, record_type), Fact::Agreed(Says::Records(_)));
-    let alias = matches!(context.view.fact(owner, RecordType::Cname), Fact::Agreed(Says::Alias { .. }));
+    let all_say = |record_type, what: &dyn Fn(&Says) -> bool| {
+        let heard = context.view.heard(owner, record_type).iter();
+        let mut servers = heard
+            .filter(|heard| heard.is_certain() && matches!(heard.server(), Server::Authority { .. }))
+            .peekable();
+        servers.peek().is_some() && servers.all(|heard| what(&heard.says))
+    };
+    let is_there = |record_type| all_say(record_type, &|says| matches!(says, Says::Records(_)));
+    let alias = all_say(RecordType::Cname, &|says| matches!(says, Says::Alias { .. }));
     let others = [RecordType::Txt, RecordType::A, RecordType::Aaaa, RecordType::Mx];
     let beside: Vec<RecordType> = others.into_iter().filter(|&record_type| is_there(record_type)).collect();
     if !alias || beside.is_empty() {

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::{
     finding::{Defect, Finding, Remedy},
-    observation::Says,
+    observation::{ChainEnd, Says},
     plan::Expected,
     view::Fact,
 };
@@ -20,8 +20,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let missing = match context.view.behind_alias(&context.record.owner, target, RecordType::Txt) {
-        Fact::Agreed(Says::NxDomain(_)) => true,
-        Fact::Agreed(Says::NoData(_)) => dkim_key.is_some(),
+        Fact::Agreed(Says::NxDomain(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. }) => true,
+        Fact::Agreed(Says::NoData(_) | Says::Alias { end: ChainEnd::NoData, .. }) => dkim_key.is_some(),
         _ => false,
     };
     if !missing {

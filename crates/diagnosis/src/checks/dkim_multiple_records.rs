@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::{
-    finding::{Defect, Finding},
+    finding::{Defect, Finding, Remedy},
     plan::Expected,
 };
 
@@ -12,13 +12,15 @@ use crate::{
 ///
 /// Source: RFC 6376 §3.6.2.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    if !matches!(context.record.expected, Expected::Dkim { .. }) {
-        return None;
-    }
-    let texts = context.texts();
+    let texts = context.key_texts()?.to_vec();
     if texts.len() < 2 {
         return None;
     }
     let defect = Defect::DkimMultipleRecords { name: context.record.owner.clone(), count: texts.len() };
-    Some(context.finding(defect, context.severity(), context.replace(texts)))
+    // Behind an alias they are at the platform's name.
+    let remedy = match context.record.expected {
+        Expected::Cname { .. } => Remedy::AskOperator,
+        _ => context.replace(texts),
+    };
+    Some(context.finding(defect, context.severity(), remedy))
 }

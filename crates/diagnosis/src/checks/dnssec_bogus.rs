@@ -72,7 +72,7 @@ impl Bogus {
         Finding {
             remedy: Remedy::FixDnssec { zone: zone.clone() },
             defect: Defect::DnssecBogus { zone, names, resolvers, reason },
-            severity: Severity::Error,
+            severity: if is_told { Severity::Error } else { Severity::Warning },
             confidence: if is_told { Confidence::Confirmed } else { Confidence::Suspected },
             record: None,
         }
@@ -83,8 +83,16 @@ impl Bogus {
 fn is_refused_for_signatures(heard: &Heard<'_>, view: &View<'_>) -> bool {
     let Outcome::Reply(reply) = &heard.exchange.outcome else { return false };
     let other_reason = reply.extended_error.as_ref().is_some_and(|error| !is_about_signatures(error));
+    let question = &heard.exchange.ask.question;
+    let is_told = reply.extended_error.as_ref().is_some_and(is_about_signatures);
+    // One that fails for once, beside another that answers, is no sign of anything.
+    let others_answer = || {
+        let all = view.heard(&question.name, question.record_type).iter();
+        all.filter(|other| matches!(other.server(), Server::Resolver { .. })).any(Heard::is_certain)
+    };
     reply.rcode == Rcode::ServFail
         && !other_reason
+        && (is_told || !others_answer())
         && view.unvalidated(&heard.exchange.ask).is_some_and(Heard::is_certain)
 }
 

@@ -152,6 +152,7 @@ const WRONG: &[Check] = &[
 
 /// All that can be wrong with a record that is at its place.
 const RIGHT: &[Check] = &[
+    dkim_multiple_records::check,
     cname_conflict::check,
     cname_target_missing::check,
     dkim_key_revoked::check,
@@ -495,7 +496,11 @@ pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
 pub fn answer_of_fact(fact: Fact) -> Answer {
     match fact {
         Fact::Agreed(says) => answer_of(says),
-        Fact::Disagreed(mut all) => answer_of(all.swap_remove(0).1),
+        // A cache that still says "nothing there" is no evidence against the one that has it.
+        Fact::Disagreed(all) => {
+            let positive = all.into_iter().map(|(_, says)| says).find(|says| !records_of(says).is_empty());
+            positive.map_or_else(|| Answer::TempError("the servers disagree".to_owned()), answer_of)
+        }
         Fact::Unknown(reasons) => Answer::TempError(reasons.join("; ")),
     }
 }
@@ -503,12 +508,14 @@ pub fn answer_of_fact(fact: Fact) -> Answer {
 fn answer_of(says: Says) -> Answer {
     match says {
         Says::Records(records) => Answer::Records(records),
-        Says::Alias { at_end, .. } if at_end.is_empty() => Answer::NoData,
-        Says::Alias { at_end, .. } => Answer::Records(at_end),
+        Says::Alias { at_end, end: ChainEnd::Records, .. } => Answer::Records(at_end),
+        Says::NoData(_) | Says::Alias { end: ChainEnd::NoData, .. } => Answer::NoData,
+        Says::NxDomain(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. } => Answer::NxDomain,
+        Says::Alias { target, .. } => {
+            Answer::TempError(format!("what is behind the alias to {target} was not shown"))
+        }
         // What a resolver makes of it is SERVFAIL.
         Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
-        Says::NoData(_) => Answer::NoData,
-        Says::NxDomain(_) => Answer::NxDomain,
         Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason),
     }
 }

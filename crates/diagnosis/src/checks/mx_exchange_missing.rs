@@ -20,9 +20,15 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         Fact::Agreed(says) => says.is_negative(),
         _ => false,
     };
-    let dangles = context.view.heard(exchange, RecordType::A).iter().any(|heard| {
-        matches!(heard.says, Says::Alias { end: ChainEnd::NxDomain(_), .. } | Says::AliasLoop(_))
-    });
+    // A null MX names no host, and is meant to (RFC 7505).
+    if exchange.is_root() {
+        return None;
+    }
+    // One resolver may remember for a while that nothing was there.
+    let dangles = matches!(
+        context.view.fact(exchange, RecordType::A),
+        Fact::Agreed(Says::Alias { end: ChainEnd::NxDomain(_), .. } | Says::AliasLoop(_))
+    );
     let has_neither = has_none(RecordType::A) && has_none(RecordType::Aaaa);
     if !(dangles || has_neither) {
         return None;

@@ -1,8 +1,11 @@
 //! White space around the value.
 
-use super::{Context, txt_quotes_pasted::is_meant};
-use crate::finding::{Defect, Finding, Remedy};
-use model::RecordType;
+use super::{Context, is_right, txt_quotes_pasted::is_meant};
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    observation::Says,
+};
+use model::{RecordData, RecordType, TxtData};
 
 /// The value begins or ends with white space, or with a character that is not seen.
 ///
@@ -16,7 +19,11 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     }
     let (found, expected) = context.texts().into_iter().find_map(|found| {
         let bare = found.trim_matches(is_blank);
-        (bare.len() < found.len() && is_meant(&context.record.expected, bare))
+        let would_be_right = || {
+            is_right(context.record, &Says::Records(vec![RecordData::Txt(TxtData::from_text(bare))]))
+                == Some(true)
+        };
+        (bare.len() < found.len() && is_meant(&context.record.expected, bare) && would_be_right())
             .then(|| (found.clone(), bare.to_owned()))
     })?;
     let name = context.record.owner.clone();
