@@ -45,15 +45,15 @@ pub struct SpfReport {
     pub to_drop: Vec<SpfDrop>,
 }
 
-/// The one record to have in place of these, with our mechanisms in it; `None` when nothing has to change.
+/// The one record to have in place of these, with our mechanisms in it; `None` when nothing has to change, and where
+/// there are more of them than can be joined ([`mail::spf::join`]).
 pub fn merged(records: &[String], rules: Option<&str>) -> Option<String> {
-    let (first, others) = records.split_first()?;
-    let mut record =
-        others.iter().fold(first.clone(), |record, other| merge_one(&record, &mechanisms(other)));
-    if let Some(rules) = rules {
-        record = merge_one(&record, rules);
+    let rules = rules.unwrap_or_default();
+    match records {
+        [] => None,
+        [one] => Some(merge_one(one, rules)).filter(|merged| merged != one),
+        several => mail::spf::join(several, rules),
     }
-    (record != *first || !others.is_empty()).then_some(record)
 }
 
 /// The record with these mechanisms in it.
@@ -62,19 +62,6 @@ pub fn merge_one(current: &str, rules: &str) -> String {
         mail::spf::Merge::AlreadyThere => current.to_owned(),
         mail::spf::Merge::Merged { record } => record,
     }
-}
-
-/// The terms of a record but for its version, `all`, and modifiers, of which there can be only one.
-fn mechanisms(record: &str) -> String {
-    record
-        .split_ascii_whitespace()
-        .skip(1)
-        .filter(|term| {
-            let bare = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
-            bare != "all" && !bare.starts_with("redirect=") && !bare.starts_with("exp=")
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// The tree of a record at a name, as far as the observation goes, and what is still to be asked.
@@ -155,4 +142,39 @@ pub fn report(view: &View<'_>, planned: &PlannedRecord, current: &[String]) -> O
         lookups_after_merge,
         to_drop,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merged;
+
+    const OURS: Option<&str> = Some("include:spf.send.example.net");
+
+    #[test]
+    fn several_records_become_one_that_refuses_whom_they_refuse() {
+        let records = [
+            "v=spf1 include:spf.send.example.net".to_owned(),
+            "v=spf1 ip4:192.0.2.1 ?ip4:203.0.113.0/24 -include:spf.real.test -all".to_owned(),
+        ];
+        assert_eq!(
+            merged(&records, OURS).as_deref(),
+            Some(
+                "v=spf1 include:spf.send.example.net ip4:192.0.2.1 ?ip4:203.0.113.0/24 -include:spf.real.test -all"
+            )
+        );
+        assert_eq!(merged(&records[..1], OURS), None);
+        assert_eq!(merged(&[], OURS), None);
+    }
+
+    #[test]
+    fn long_records_are_merged_alone_and_not_with_others() {
+        let terms: Vec<String> = (0..500).map(|n| format!("a:host-{n:04}.test")).collect();
+        let record = format!("v=spf1 {} -all", terms.join(" "));
+        assert!(record.len() > 8_000);
+        for count in 2..=8 {
+            assert_eq!(merged(&vec![record.clone(); count], OURS), None);
+        }
+        let alone = merged(&[record], OURS).unwrap();
+        assert!(alone.ends_with(" include:spf.send.example.net -all") && alone.len() > 8_000);
+    }
 }

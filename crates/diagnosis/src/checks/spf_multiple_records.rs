@@ -19,10 +19,16 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let name = context.record.owner.clone();
-    let replace_with = spf_tree::merged(&records, rules.as_deref())?;
-    let (lookups_after, to_drop) =
-        spf_tree::after_merge(context.view, &name, &replace_with, rules.as_deref());
-    let remedy = Remedy::MergeSpf { name: name.clone(), current: records.clone(), replace_with };
+    let (remedy, lookups_after, to_drop) = match spf_tree::merged(&records, rules.as_deref()) {
+        Some(replace_with) => {
+            let (lookups, to_drop) =
+                spf_tree::after_merge(context.view, &name, &replace_with, rules.as_deref());
+            let current = records.clone();
+            (Remedy::MergeSpf { name: name.clone(), current, replace_with }, lookups, to_drop)
+        }
+        // Too many for anybody but the owner to sort out.
+        None => (Remedy::Nothing, 0, Vec::new()),
+    };
     let defect = Defect::SpfMultipleRecords { name, records, lookups_after, to_drop };
     Some(context.finding(defect, context.severity(), remedy))
 }

@@ -445,3 +445,18 @@ fn every_field_of_the_json_is_documented() {
         }
     }
 }
+
+#[test]
+fn spf_records_that_cannot_be_put_together_are_left_to_their_owner() {
+    let records = ["v=spf1 mx -all", "v=spf1 a -all", "v=spf1 ip4:192.0.2.1 ~all", "v=spf1 ~all"];
+    let defect = Defect::SpfMultipleRecords {
+        name: n("mail.acme.test"),
+        records: records.map(str::to_owned).to_vec(),
+        lookups_after: 0,
+        to_drop: Vec::new(),
+    };
+    let finding = finding(defect, Remedy::Nothing, Severity::Error, Some("spf"));
+    let steps = steps_of(&finding, &report(Verdict::Fail, RecordStatus::Failed, CLOUDFLARE));
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    assert!(steps[0].starts_with("These 4 records hold too much"), "{steps:?}");
+}

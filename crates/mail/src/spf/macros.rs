@@ -1,7 +1,11 @@
 //! Macro strings and their expansion (RFC 7208 §7).
 
 use model::DomainName;
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    fmt::Write as _,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+};
 
 /// The `domain-spec` of a term: its text, and the pieces it expands from. Valid by construction.
 ///
@@ -27,6 +31,22 @@ impl PartialEq for DomainSpec {
 }
 
 impl Eq for DomainSpec {}
+
+impl Hash for DomainSpec {
+    /// Equal specs are hashed alike.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.pieces.len().hash(state);
+        for (position, piece) in self.pieces.iter().enumerate() {
+            match piece {
+                Piece::Literal(text) if position + 1 == self.pieces.len() => {
+                    text.trim_end_matches('.').to_ascii_lowercase().hash(state);
+                }
+                Piece::Literal(text) => text.to_ascii_lowercase().hash(state),
+                other => other.hash(state),
+            }
+        }
+    }
+}
 
 impl DomainSpec {
     /// Parses `macro-string domain-end` (RFC 7208 §7.1); the error is the reason, for people.
@@ -121,7 +141,7 @@ enum Use {
     Explanation,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Piece {
     Literal(String),
     /// `%%`, `%_` and `%-`, and what they stand for.
@@ -129,7 +149,7 @@ enum Piece {
     Macro(Macro),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Macro {
     /// In lower case.
     letter: char,

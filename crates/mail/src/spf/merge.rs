@@ -4,9 +4,10 @@
 
 use super::{
     is_spf_record,
-    record::{Mechanism, Qualifier, TermKind, parse_term},
+    record::{Directive, Mechanism, Qualifier, TermKind, parse_term},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// What a merge came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,114 +28,131 @@ pub enum Merge {
 /// pass is put before the first `all` or `redirect`; its useless copies are removed. Merging twice changes
 /// nothing. When `existing` is no SPF record, the outcome is a new record of the rules that ends in `~all`.
 pub fn merge(existing: &str, rules: &str) -> Merge {
-    let rules = split_rules(rules);
+    let rules = own_rules(rules);
     if !is_spf_record(existing) {
-        let words = std::iter::once("v=spf1").chain(rules.into_iter().map(bare)).chain(["~all"]);
+        let words = std::iter::once("v=spf1").chain(rules.iter().map(|(rule, _)| *rule)).chain(["~all"]);
         return Merge::Merged { record: words.collect::<Vec<_>>().join(" ") };
     }
-    let mut record = existing.to_owned();
-    let mut changed = false;
-    for rule in rules {
-        if !is_effective(&record, rule) {
-            record = insert(&remove(&record, rule), rule);
-            changed = true;
-        }
+    let terms = terms(existing);
+    let effective = effective(&terms);
+    let missing: Vec<&(&str, Mechanism)> =
+        rules.iter().filter(|(_, mechanism)| !effective.contains(mechanism)).collect();
+    if missing.is_empty() {
+        return Merge::AlreadyThere;
     }
-    if changed { Merge::Merged { record } } else { Merge::AlreadyThere }
+    let texts: Vec<&str> = missing.iter().map(|(rule, _)| *rule).collect();
+    let misplaced: HashSet<&Mechanism> = missing.iter().map(|(_, mechanism)| mechanism).collect();
+    Merge::Merged { record: rewrite(existing, &terms, &misplaced, &texts.join(" ")) }
 }
 
 /// Whether every rule is in the record before any `all`, with the qualifier pass. `redirect` does not matter: it
 /// is followed after all mechanisms, wherever it stands (RFC 7208 §6.1).
 pub fn contains_effective(record: &str, rules: &str) -> bool {
-    is_spf_record(record) && split_rules(rules).into_iter().all(|rule| is_effective(record, rule))
+    if !is_spf_record(record) {
+        return false;
+    }
+    let terms = terms(record);
+    let effective = effective(&terms);
+    own_rules(rules).iter().all(|(_, mechanism)| effective.contains(mechanism))
 }
 
-/// The mechanisms of `rules`: a version, `all`, modifiers, repetitions and what is no mechanism are passed over, for
-/// they are not for us to put into a foreign record.
-fn split_rules(rules: &str) -> Vec<&str> {
-    let mut out: Vec<&str> = Vec::new();
-    for word in rules.split(' ').filter(|word| !word.is_empty()) {
-        let foreign = is_end(word) || mechanism(word).is_none();
-        if !foreign && !out.iter().any(|known| same(known, word)) {
-            out.push(word);
+/// The mechanisms of `rules`, without qualifiers: a version, `all`, modifiers, repetitions and what is no mechanism are
+/// passed over, for they are not for us to put into a foreign record.
+pub(super) fn own_rules(rules: &str) -> Vec<(&str, Mechanism)> {
+    let mut known = HashSet::new();
+    let of_word = |word| match parse_term(word) {
+        Ok(TermKind::Directive(directive)) => Some((bare(word), directive.mechanism)),
+        _ => None,
+    };
+    rules
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .filter_map(of_word)
+        .filter(|(_, mechanism)| *mechanism != Mechanism::All && known.insert(mechanism.clone()))
+        .collect()
+}
+
+/// One term of a record. It is parsed once: what strangers publish may be long.
+struct Placed<'a> {
+    /// Where it begins.
+    start: usize,
+    text: &'a str,
+    /// `None` for modifiers and for what cannot be read.
+    directive: Option<Directive>,
+}
+
+fn terms(record: &str) -> Vec<Placed<'_>> {
+    let mut at = 0;
+    let place = |text| {
+        let start = at;
+        at += str::len(text) + 1;
+        (start, text)
+    };
+    record
+        .split(' ')
+        .map(place)
+        .skip(1)
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(start, text)| {
+            let directive = match parse_term(text) {
+                Ok(TermKind::Directive(directive)) => Some(directive),
+                _ => None,
+            };
+            Placed { start, text, directive }
+        })
+        .collect()
+}
+
+/// The mechanisms by which senders pass. The first copy decides: later ones are never reached with another outcome.
+fn effective<'a>(terms: &'a [Placed<'_>]) -> HashSet<&'a Mechanism> {
+    let mut known = HashSet::new();
+    terms
+        .iter()
+        .filter_map(|term| term.directive.as_ref())
+        .take_while(|directive| directive.mechanism != Mechanism::All)
+        .filter(|directive| known.insert(&directive.mechanism) && directive.qualifier == Qualifier::Pass)
+        .map(|directive| &directive.mechanism)
+        .collect()
+}
+
+/// The record without the terms of `misplaced`, and with `rules` before its end.
+fn rewrite(record: &str, terms: &[Placed<'_>], misplaced: &HashSet<&Mechanism>, rules: &str) -> String {
+    let mut out = String::with_capacity(record.len() + rules.len() + 1);
+    let mut copied = 0;
+    let mut is_in = false;
+    for term in terms {
+        if !is_in && is_end(term) {
+            out.push_str(&record[copied..term.start]);
+            copied = term.start;
+            out.push_str(rules);
+            out.push(' ');
+            is_in = true;
         }
+        if term.directive.as_ref().is_some_and(|directive| misplaced.contains(&directive.mechanism)) {
+            // The space in front goes with it.
+            out.push_str(&record[copied..term.start - 1]);
+            copied = term.start + term.text.len();
+        }
+    }
+    out.push_str(&record[copied..]);
+    if !is_in {
+        if !out.ends_with(' ') {
+            out.push(' ');
+        }
+        out.push_str(rules);
     }
     out
 }
 
-/// The terms with the place where each begins.
-fn terms(record: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    record
-        .split(' ')
-        .map(move |word| {
-            let start = at;
-            at += word.len() + 1;
-            (start, word)
-        })
-        .skip(1)
-        .filter(|(_, word)| !word.is_empty())
-}
-
-fn is_all(term: &str) -> bool {
-    bare(term).eq_ignore_ascii_case("all")
-}
-
 /// Where mechanisms of ours must stand before.
-fn is_end(term: &str) -> bool {
-    is_all(term) || term.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("redirect="))
+fn is_end(term: &Placed<'_>) -> bool {
+    let is_all = term.directive.as_ref().is_some_and(|directive| directive.mechanism == Mechanism::All);
+    is_all || term.text.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("redirect="))
 }
 
 /// The term without its qualifier.
 fn bare(term: &str) -> &str {
     term.strip_prefix(['+', '-', '~', '?']).unwrap_or(term)
-}
-
-fn mechanism(term: &str) -> Option<(Qualifier, Mechanism)> {
-    match parse_term(term) {
-        Ok(TermKind::Directive(directive)) => Some((directive.qualifier, directive.mechanism)),
-        _ => None,
-    }
-}
-
-/// Whether two terms match the same senders, whatever their qualifiers.
-fn same(one: &str, other: &str) -> bool {
-    match (mechanism(one), mechanism(other)) {
-        (Some((_, one)), Some((_, other))) => one == other,
-        _ => bare(one).eq_ignore_ascii_case(bare(other)),
-    }
-}
-
-/// The first copy decides: later ones are never reached with another outcome.
-fn is_effective(record: &str, rule: &str) -> bool {
-    terms(record)
-        .map(|(_, term)| term)
-        .take_while(|term| !is_all(term))
-        .find(|term| same(term, rule))
-        .is_some_and(|term| !term.starts_with(['-', '~', '?']))
-}
-
-fn remove(record: &str, rule: &str) -> String {
-    let mut out = String::with_capacity(record.len());
-    let mut copied = 0;
-    for (start, term) in terms(record) {
-        if same(term, rule) {
-            // The space in front goes with it.
-            out.push_str(&record[copied..start - 1]);
-            copied = start + term.len();
-        }
-    }
-    out.push_str(&record[copied..]);
-    out
-}
-
-fn insert(record: &str, rule: &str) -> String {
-    let rule = bare(rule);
-    match terms(record).find(|(_, term)| is_end(term)) {
-        Some((at, _)) => format!("{}{rule} {}", &record[..at], &record[at..]),
-        None if record.ends_with(' ') => format!("{record}{rule}"),
-        None => format!("{record} {rule}"),
-    }
 }
 
 #[cfg(test)]
@@ -200,6 +218,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn long_records_and_rules_are_merged_in_one_pass() {
+        let terms: Vec<String> = (0..5_000).map(|n| format!(" ?a:h{n}.test")).collect();
+        let long = terms.concat();
+        let Merge::Merged { record } = merge(&format!("v=spf1{long} -all"), &long) else { panic!("merged") };
+        assert_eq!(record, format!("v=spf1{} -all", long.replace('?', "")));
+        assert!(contains_effective(&record, &long));
+    }
+
     proptest! {
         #[test]
         fn merging_is_idempotent_and_keeps_foreign_terms(
@@ -217,9 +244,10 @@ mod tests {
             if let Merge::Merged { record } = merge(&existing, rules) {
                 prop_assert!(contains_effective(&record, rules), "{:?} -> {:?}", existing, record);
                 prop_assert_eq!(merge(&record, rules), Merge::AlreadyThere);
+                let ours = own_rules(rules);
+                let is_ours = |word: &str| own_rules(word).iter().any(|(_, one)| ours.iter().any(|(_, rule)| one == rule));
                 let foreign = |text: &str| -> Vec<String> {
-                    text.split(' ').filter(|word| !word.is_empty() && !split_rules(rules).iter().any(|rule| same(word, rule)))
-                        .map(str::to_owned).collect()
+                    text.split(' ').filter(|word| !word.is_empty() && !is_ours(word)).map(str::to_owned).collect()
                 };
                 prop_assert_eq!(foreign(&existing), foreign(&record));
             } else {

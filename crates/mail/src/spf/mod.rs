@@ -1,12 +1,13 @@
 //! SPF (RFC 7208): records, merging our mechanisms into a record that is already there, and `check_host()`.
 //!
 //! TXT records → [`select`] → [`SpfRecord::parse`] → [`evaluate`]. [`merge()`] and [`contains_effective`] work on
-//! the text, so that what a domain owner wrote stays as it is byte for byte. [`tree`] counts what a record costs with
+//! the text, so that what a domain owner wrote stays as it is byte for byte; [`join()`] makes one record of several. [`tree`] counts what a record costs with
 //! all that it includes, and [`what_to_drop`] says how to get below the limit. [`explanation()`] adds what `exp=` says
 //! to those who are refused. Not here: the SPF record type (99), which is ignored (RFC 7208 §3.1).
 
 mod evaluate;
 mod explanation;
+mod join;
 mod macros;
 mod merge;
 mod record;
@@ -15,6 +16,7 @@ mod tree;
 
 pub use evaluate::{MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfOutcome, SpfProblem, SpfResult, evaluate};
 pub use explanation::explanation;
+pub use join::join;
 pub use macros::DomainSpec;
 pub use merge::{Merge, contains_effective, merge};
 pub use record::{Directive, Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind};

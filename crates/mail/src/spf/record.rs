@@ -62,7 +62,7 @@ pub enum Qualifier {
 }
 
 /// What is matched (RFC 7208 §5). A missing domain is the domain of the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mechanism {
     /// Always matches.
     All,
