@@ -17,7 +17,7 @@ pub mod profile;
 pub mod propagation;
 mod remedy;
 pub mod report;
-mod slip;
+pub mod slip;
 pub mod spf_tree;
 mod template;
 pub mod view;
