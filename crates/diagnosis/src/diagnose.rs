@@ -13,6 +13,7 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     propagation,
     report::{RecordReport, Report, Seen},
+    spf_tree,
     view::{Fact, Heard, View},
     wildcard::{self, Origin},
 };
@@ -154,6 +155,13 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
         _ => None,
     });
     let current = current_values(&context);
+    // Whatever is wrong with it, a record that others are in is never to be replaced by ours alone.
+    let replace = replace.or_else(|| match (&planned.expected, current.as_slice()) {
+        (Expected::Spf { rules }, [record]) => {
+            Some(rules.as_deref().map_or_else(|| record.clone(), |rules| spf_tree::merge_one(record, rules)))
+        }
+        _ => None,
+    });
     let propagation = propagation::of(heard, &seen, zone.as_ref(), view);
     let report = RecordReport {
         planned: planned.clone(),
@@ -394,6 +402,7 @@ fn is_breaking(defect: &Defect) -> bool {
             | Defect::DkimKeyWeak { bits: ..1024, .. }
             | Defect::SpfTooManyLookups { .. }
             | Defect::SpfTooManyVoidLookups { .. }
+            | Defect::SpfPassesAll { .. }
             | Defect::SpfIncludeLoop { .. }
             | Defect::SpfIncludeBroken { .. }
             | Defect::MxExchangeMissing { .. }

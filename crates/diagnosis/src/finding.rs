@@ -268,6 +268,9 @@ defects! {
         record: String,
         /// Why.
         reason: String,
+        /// The terms that nobody can tell the meaning of; the owner has to.
+        #[serde(default)]
+        lost: Vec<String>,
     }
     /// The SPF record needs more look-ups than receivers make: a permanent error (RFC 7208 §4.6.4).
     SpfTooManyLookups = "spf_too_many_lookups" {
@@ -421,6 +424,9 @@ defects! {
         name: DomainName,
         /// The record.
         record: String,
+        /// The tags whose value is no policy, as they are written; none where `p` is missing.
+        #[serde(default)]
+        tags: Vec<String>,
     }
     /// The DMARC policy is being tested (`t=y`) and acted on a step lower (RFC 9989 §4.7).
     DmarcTesting = "dmarc_testing" {

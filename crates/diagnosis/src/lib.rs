@@ -16,6 +16,7 @@ pub mod plan;
 pub mod profile;
 pub mod propagation;
 mod remedy;
+mod repair;
 pub mod report;
 pub mod slip;
 pub mod spf_tree;

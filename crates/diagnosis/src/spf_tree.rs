@@ -123,6 +123,37 @@ pub fn after_merge(
     (tree.lookups, to_drop(&tree, rules))
 }
 
+/// What of a merged record can be published: the record itself where it keeps the limit of look-ups, else the one
+/// in which everything is done that was proposed to keep it; `None` where that is not enough, or where ranges cannot
+/// be written in place of a term.
+pub fn publishable(
+    view: &View<'_>,
+    name: &DomainName,
+    merged: String,
+    lookups: usize,
+    to_drop: &[SpfDrop],
+) -> Option<String> {
+    if lookups <= MAX_LOOKUPS {
+        return Some(merged);
+    }
+    let mut words: Vec<String> = merged.split_ascii_whitespace().map(str::to_owned).collect();
+    for drop in to_drop {
+        let is_written_out = drop.reason == SpfDropReason::Costly;
+        if drop.domain != *name || (is_written_out && drop.ranges.is_empty()) {
+            return None;
+        }
+        // Of the same term twice, the first one stays.
+        let at = words.iter().rposition(|word| *word == drop.term)?;
+        if is_written_out && drop.term.starts_with(['-', '~', '?']) {
+            return None;
+        }
+        let ranges = if is_written_out { drop.ranges.clone() } else { Vec::new() };
+        words.splice(at..=at, ranges);
+    }
+    let slim = words.join(" ");
+    (of_record(view, name, &slim).0.lookups <= MAX_LOOKUPS).then_some(slim)
+}
+
 /// The report of one planned SPF record; `None` where there is no single record.
 pub fn report(view: &View<'_>, planned: &PlannedRecord, current: &[String]) -> Option<SpfReport> {
     let Expected::Spf { rules } = &planned.expected else { return None };

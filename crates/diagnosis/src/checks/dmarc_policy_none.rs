@@ -1,7 +1,10 @@
 //! A DMARC policy that nobody acts on.
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    repair,
+};
 use mail::dmarc::{Policy, with_tag};
 use model::Severity;
 
@@ -16,7 +19,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if parsed.policy != Policy::None || parsed.policy_defaulted {
         return None;
     }
-    let next = with_tag(&record, "p", "quarantine");
+    let next = with_tag(&repair::dmarc(context, &record, &parsed), "p", "quarantine");
     let defect = Defect::DmarcPolicyNone { name: context.record.owner.clone(), record, next };
     Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }

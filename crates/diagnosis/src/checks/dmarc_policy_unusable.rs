@@ -1,8 +1,10 @@
 //! A DMARC record without a usable policy.
 
 use super::Context;
-use crate::finding::{Defect, Finding};
-use mail::dmarc::with_tag;
+use crate::{
+    finding::{Defect, Finding},
+    repair,
+};
 use model::Severity;
 
 /// `p=` is missing or not valid, or `sp=` or `np=` is not, and the record asks for reports.
@@ -15,18 +17,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !parsed.policy_defaulted {
         return None;
     }
-    let bad: Vec<String> = parsed
-        .ignored_tags
-        .iter()
-        .filter(|tag| matches!(tag.name.as_str(), "sp" | "np"))
-        .map(|tag| tag.name.clone())
-        .collect();
-    let mut value = mail::dmarc::without_tags(&record, &bad);
-    // A policy that is there and valid is kept: then only sp or np stood in the way.
-    if mail::dmarc::PolicyRecord::parse(&value).is_ok_and(|again| again.policy_defaulted) {
-        value = with_tag(&value, "p", "none");
-    }
-    let remedy = context.replace_text(&record, value);
-    let defect = Defect::DmarcPolicyUnusable { name: context.record.owner.clone(), record };
+    let tags = repair::unusable_policies(&parsed).map(|tag| format!("{}={}", tag.name, tag.value)).collect();
+    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
+    let defect = Defect::DmarcPolicyUnusable { name: context.record.owner.clone(), record, tags };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

@@ -1,8 +1,10 @@
 //! An ordinary domain that calls itself a public suffix.
 
 use super::Context;
-use crate::finding::{Defect, Finding};
-use mail::dmarc::{PublicSuffix, without_tags};
+use crate::{
+    finding::{Defect, Finding},
+    repair,
+};
 use model::Severity;
 
 /// The DMARC record has `psd=y`.
@@ -13,11 +15,10 @@ use model::Severity;
 /// Source: RFC 9989 §4.7, §4.10.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
-    if parsed.public_suffix != PublicSuffix::Yes || model::registrable_domain(&context.plan.domain).is_none()
-    {
+    if !repair::is_no_registry(context, &parsed) {
         return None;
     }
-    let remedy = context.replace_text(&record, without_tags(&record, &["psd".to_owned()]));
+    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
     let defect = Defect::DmarcPublicSuffix { name: context.record.owner.clone(), record };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

@@ -1,8 +1,10 @@
 //! Tags that are no longer part of DMARC.
 
 use super::Context;
-use crate::finding::{Defect, Finding};
-use mail::dmarc::without_tags;
+use crate::{
+    finding::{Defect, Finding},
+    repair,
+};
 use model::Severity;
 
 /// The DMARC record has `pct`, `rf` or `ri`.
@@ -16,7 +18,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if parsed.removed_tags.is_empty() {
         return None;
     }
-    let remedy = context.replace_text(&record, without_tags(&record, &parsed.removed_tags));
+    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
     let defect =
         Defect::DmarcRemovedTags { name: context.record.owner.clone(), record, tags: parsed.removed_tags };
     Some(context.finding(defect, Severity::Warning, remedy))

@@ -83,7 +83,7 @@ use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{ChainEnd, Says},
     plan::{Expected, Plan, PlannedRecord},
-    spf_tree,
+    repair, spf_tree,
     view::{Fact, View},
 };
 use mail::{
@@ -256,6 +256,14 @@ impl<'a> Context<'a> {
     /// The remedy of publishing this SPF record in the place of the one there.
     pub fn replace_spf(&self, current: &str, replace_with: String) -> Remedy {
         Remedy::MergeSpf { name: self.record.owner.clone(), current: vec![current.to_owned()], replace_with }
+    }
+
+    /// The remedy of publishing the repaired SPF record; nothing where it cannot be repaired.
+    pub fn repair_spf(&self) -> Remedy {
+        match (self.spf(), repair::spf(self)) {
+            (Some((record, _)), Some(repaired)) => self.replace_spf(record, repaired),
+            _ => Remedy::Nothing,
+        }
     }
 
     /// Our mechanisms that should be in an SPF record.

@@ -1,6 +1,6 @@
 //! Another type where ours should be.
 
-use super::Context;
+use super::{Context, dmarc_records, spf_records};
 use crate::{
     finding::{Defect, Finding},
     observation::Says,
@@ -32,14 +32,15 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     Some(context.finding(defect, context.severity(), context.replace(vec![value])))
 }
 
-/// A dangling or circular alias where a TXT, MX or address record should be.
+/// An alias where a TXT, MX or address record should be, which leads to nothing, goes in a circle, or ends at TXT
+/// records that have nothing to do with ours. Ours cannot be added beside it: the alias has to go.
 fn alias_in_place(context: &Context<'_>) -> Option<Finding> {
     if matches!(context.record.expected, Expected::Cname { .. }) {
         return None;
     }
     let target = match &context.here {
         Says::AliasLoop(target) => target,
-        Says::Alias { target, at_end, .. } if at_end.is_empty() => target,
+        Says::Alias { target, at_end, .. } if at_end.is_empty() || is_of_another_kind(context) => target,
         _ => return None,
     };
     let value = target.to_string();
@@ -50,6 +51,17 @@ fn alias_in_place(context: &Context<'_>) -> Option<Finding> {
         value: value.clone(),
     };
     Some(context.finding(defect, context.severity(), context.replace(vec![value])))
+}
+
+/// Whether an alias ends at TXT records of which none is meant to be ours.
+fn is_of_another_kind(context: &Context<'_>) -> bool {
+    let texts = context.texts();
+    match context.record.expected {
+        Expected::Spf { .. } => spf_records(&texts).is_empty(),
+        Expected::Dmarc { .. } => dmarc_records(&texts).is_empty(),
+        Expected::Txt { .. } => true,
+        _ => false,
+    }
 }
 
 fn first_value(records: &[RecordData]) -> Option<String> {

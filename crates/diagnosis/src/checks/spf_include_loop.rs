@@ -17,17 +17,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         (node.problem == Some(SpfNodeProblem::Loop)).then(|| (at.clone(), node.domain.clone()))
     })?;
     let name = context.record.owner.clone();
-    let remedy = if at == name {
-        let terms = record.split(' ').filter(|term| !leads_to(term, &again.to_string()));
-        context.replace_spf(record, terms.collect::<Vec<_>>().join(" "))
-    } else {
-        Remedy::Nothing
-    };
+    let remedy = if at == name { context.repair_spf() } else { Remedy::Nothing };
     let defect = Defect::SpfIncludeLoop { name, record: record.to_owned(), again, at };
     Some(context.finding(defect, context.severity(), remedy))
-}
-
-fn leads_to(term: &str, domain: &str) -> bool {
-    let target = term.split_once([':', '=']).map_or("", |(_, target)| target);
-    target.trim_end_matches('.').eq_ignore_ascii_case(domain)
 }

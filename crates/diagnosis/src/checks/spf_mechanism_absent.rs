@@ -20,7 +20,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let name = context.record.owner.clone();
     let replace_with = spf_tree::merge_one(current, rules);
     let (lookups_after, to_drop) = spf_tree::after_merge(context.view, &name, &replace_with, Some(rules));
-    let remedy = Remedy::MergeSpf { name: name.clone(), current: vec![current.clone()], replace_with };
+    let slim = spf_tree::publishable(context.view, &name, replace_with, lookups_after, &to_drop);
+    let remedy = slim.map_or(Remedy::Nothing, |record| context.replace_spf(current, record));
     let defect = Defect::SpfMechanismAbsent {
         name,
         current: current.clone(),

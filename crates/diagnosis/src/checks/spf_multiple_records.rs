@@ -23,8 +23,14 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         Some(replace_with) => {
             let (lookups, to_drop) =
                 spf_tree::after_merge(context.view, &name, &replace_with, rules.as_deref());
+            let slim = spf_tree::publishable(context.view, &name, replace_with, lookups, &to_drop);
             let current = records.clone();
-            (Remedy::MergeSpf { name: name.clone(), current, replace_with }, lookups, to_drop)
+            let remedy = slim.map_or(Remedy::Nothing, |replace_with| Remedy::MergeSpf {
+                name: name.clone(),
+                current,
+                replace_with,
+            });
+            (remedy, lookups, to_drop)
         }
         // Too many for anybody but the owner to sort out.
         None => (Remedy::Nothing, 0, Vec::new()),

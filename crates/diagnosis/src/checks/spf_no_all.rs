@@ -1,7 +1,7 @@
 //! An SPF record that says nothing about everyone else.
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::finding::{Defect, Finding};
 use mail::spf::SpfNode;
 use model::Severity;
 
@@ -17,15 +17,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let ending = ending(tree)?;
-    let is_own = |term: &str| term.eq_ignore_ascii_case("?all");
-    let remedy = if record.split(' ').any(is_own) {
-        let terms = record.split(' ').map(|term| if is_own(term) { "~all" } else { term });
-        context.replace_spf(record, terms.collect::<Vec<_>>().join(" "))
-    } else if tree.terms.iter().any(|term| term.leads_to.is_some() && is_redirect(&term.text)) {
-        Remedy::Nothing
-    } else {
-        context.replace_spf(record, format!("{} ~all", record.trim_end_matches(' ')))
-    };
+    let remedy = context.repair_spf();
     let defect = Defect::SpfNoAll { name: context.record.owner.clone(), record: record.to_owned(), ending };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

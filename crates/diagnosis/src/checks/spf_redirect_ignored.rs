@@ -16,8 +16,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         .terms
         .iter()
         .find(|term| !term.reached && term.text.to_ascii_lowercase().starts_with("redirect="))?;
-    let terms = record.split(' ').filter(|term| *term != ignored.text);
-    let remedy = context.replace_spf(record, terms.collect::<Vec<_>>().join(" "));
+    let remedy = context.repair_spf();
     let defect = Defect::SpfRedirectIgnored {
         name: context.record.owner.clone(),
         record: record.to_owned(),

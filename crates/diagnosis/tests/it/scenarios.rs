@@ -113,6 +113,37 @@ fn an_spf_record_of_another_service_is_merged_not_doubled() {
 }
 
 #[test]
+fn findings_about_one_record_lead_to_one_value() {
+    let offered = |name: &str| -> Vec<String> {
+        let report = scenario::load(name).report();
+        let mut values: Vec<String> = report
+            .findings
+            .iter()
+            .filter_map(|finding| match &finding.remedy {
+                Remedy::MergeSpf { replace_with: value, .. } | Remedy::Replace { value, .. } => {
+                    Some(value.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        values.dedup();
+        values
+    };
+    for (name, value) in [
+        ("dmarc_removed_tags_and_bad_policy", "v=DMARC1; p=reject; rua=mailto:dmarc@mail.acme.test"),
+        ("spf_passes_all_and_self_include", "v=spf1 include:spf.send.example.net ~all"),
+        ("spf_invalid_comma", "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 include:spf.send.example.net -all"),
+    ] {
+        assert_eq!(offered(name), [value], "{name}");
+    }
+    assert!(offered("spf_invalid_lost").is_empty(), "nothing that loses a sender is offered");
+    // The merged record alone would need eleven look-ups.
+    let slim = offered("spf_merge_past_limit");
+    assert!(slim.iter().all(|record| record.contains("include:spf.send.example.net")), "{slim:?}");
+    assert!(slim.iter().all(|record| !record.contains("a:l1.acme.test a:l2.acme.test")), "{slim:?}");
+}
+
+#[test]
 fn a_misplaced_record_is_named_with_where_it_is_and_where_it_belongs() {
     let report = scenario::load("record_in_doubled_zone").report();
     let found = report.findings.iter().find_map(|finding| match &finding.defect {

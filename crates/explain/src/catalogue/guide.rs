@@ -33,7 +33,7 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
 /// The steps, with the fields of records apart. Never empty.
 pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
     let mut steps = before(finding, place, setting);
-    steps.extend(policy_steps::before(&finding.defect));
+    steps.extend(policy_steps::before(finding));
     match &finding.remedy {
         // What has been said is what to do.
         Remedy::Nothing if !steps.is_empty() => {}
@@ -96,8 +96,8 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::TxtQuotesPasted { .. } => {
             vec![say("Enter the value without quotation marks: the panel adds those that DNS needs.")]
         }
-        Defect::SpfInvalid { record, .. } => spf_invalid(record, &finding.remedy),
-        Defect::SpfMultipleRecords { records, .. } if matches!(finding.remedy, Remedy::Nothing) => vec![
+        Defect::SpfInvalid { record, lost, .. } => spf_invalid(record, lost, &finding.remedy),
+        Defect::SpfMultipleRecords { records, lookups_after: 0, .. } if matches!(finding.remedy, Remedy::Nothing) => vec![
             say(format!(
                 "These {} records hold too much to be put together here. Keep the parts that name servers that still send for you.",
                 records.len()
@@ -142,16 +142,25 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
 }
 
 /// Which part is wrong, and what the new record makes of it.
-fn spf_invalid(record: &str, remedy: &Remedy) -> Vec<Step> {
+fn spf_invalid(record: &str, lost: &[String], remedy: &Remedy) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Remedy::MergeSpf { replace_with, .. } = remedy {
         let gone = spf_terms::missing_from(replace_with, record);
         if !gone.is_empty() {
-            steps.push(say(format!("Changed or left out in the new record: {}", list(&gone))));
+            steps.push(say(format!("Changed in the new record: {}", list(&gone))));
         }
-        steps.push(say(
-            "The new record keeps every part that can be read. Where one was left out, enter what was meant by it.",
-        ));
+        steps.push(say("The new record keeps every part of the one that is there."));
+    } else if lost.is_empty() {
+        steps.push(say(format!(
+            "Mend the record that is there, and keep its other parts: {}",
+            shown::current(record)
+        )));
+    } else {
+        steps.push(say(format!(
+            "In the record that is there, write what was meant by {}. Keep its other parts, with all as the last: {}",
+            list(lost),
+            shown::current(record)
+        )));
     }
     steps
 }

@@ -6,7 +6,7 @@ use crate::{
     shown::{self, list, value},
 };
 use diagnosis::{
-    Defect,
+    Defect, Finding, Remedy,
     mail_policy::{AlignmentMode, PolicyTag},
     spf_tree::{MAX_LOOKUPS, SpfCost, SpfDrop, SpfDropReason},
 };
@@ -18,8 +18,8 @@ pub(crate) const COSTS: &str = "What each part costs, in look-ups:";
 const MOST_COSTS: usize = 20;
 
 /// What has to be said first, whatever the remedy.
-pub(super) fn before(defect: &Defect) -> Vec<Step> {
-    match defect {
+pub(super) fn before(finding: &Finding) -> Vec<Step> {
+    match &finding.defect {
         Defect::SpfTooManyLookups { term, costs, to_drop, .. } => {
             let mut steps = cost_line(costs);
             steps.extend(drops(to_drop));
@@ -30,7 +30,9 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
             steps
         }
         Defect::SpfMechanismAbsent { lookups_after, to_drop, .. }
-        | Defect::SpfMultipleRecords { lookups_after, to_drop, .. } => after_merge(*lookups_after, to_drop),
+        | Defect::SpfMultipleRecords { lookups_after, to_drop, .. } => {
+            after_merge(finding, *lookups_after, to_drop)
+        }
         Defect::SpfNearLookupLimit { costs, .. } => cost_line(costs),
         Defect::SpfTooManyVoidLookups { terms, .. } => vec![say(format!(
             "Take out the names that are gone, or mend them so that they have an address or a mail exchanger: {}.",
@@ -177,13 +179,22 @@ fn cost_line(costs: &[SpfCost]) -> Vec<Step> {
     vec![say(format!("{COSTS} {}.", shown.join(", ")))]
 }
 
-fn after_merge(lookups: usize, to_drop: &[SpfDrop]) -> Vec<Step> {
+fn after_merge(finding: &Finding, lookups: usize, to_drop: &[SpfDrop]) -> Vec<Step> {
     if lookups <= MAX_LOOKUPS {
         return Vec::new();
     }
-    let mut steps = vec![say(format!(
-        "The record below needs {lookups} DNS look-ups, and receivers stop at {MAX_LOOKUPS}. So take something out of it before you save:"
-    ))];
+    let whole = match &finding.defect {
+        Defect::SpfMechanismAbsent { rules, .. } => format!("With {} in it, the record", value(rules)),
+        _ => "One record with all parts".to_owned(),
+    };
+    let needs = format!("{whole} needs {lookups} DNS look-ups, and receivers stop at {MAX_LOOKUPS}.");
+    if matches!(finding.remedy, Remedy::Nothing) {
+        let mut steps = vec![say(format!("{needs} So take something out of it first:"))];
+        steps.extend(drops(to_drop));
+        steps.push(say("Then check again: the record to publish is shown as soon as it keeps the limit."));
+        return steps;
+    }
+    let mut steps = vec![say(format!("{needs} In the record below this is done already:"))];
     steps.extend(drops(to_drop));
     steps
 }

@@ -84,6 +84,11 @@ fn dmarc(defect: &Defect) -> String {
         Defect::DmarcPolicyNone { name, .. } => {
             format!("The DMARC policy at {} is none: receivers report and do nothing else", n(name))
         }
+        Defect::DmarcPolicyUnusable { name, tags, .. } if !tags.is_empty() => format!(
+            "The DMARC record at {} counts as p=none, because receivers cannot use {}",
+            n(name),
+            list(tags)
+        ),
         Defect::DmarcPolicyUnusable { name, .. } => {
             format!("The DMARC record at {} has no usable policy, so it counts as p=none", n(name))
         }

@@ -310,6 +310,7 @@ fn an_invalid_spf_record_is_mended_in_an_audit() {
         name: n("mail.acme.test"),
         record: current.clone(),
         reason: "in \"ipv4:192.0.2.1\": there is no such mechanism".to_owned(),
+        lost: vec![],
     };
     let remedy = Remedy::MergeSpf {
         name: n("mail.acme.test"),

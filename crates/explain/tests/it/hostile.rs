@@ -35,7 +35,15 @@ fn evil_report(text: &str) -> Report {
             Defect::TxtWrongValue { name: dkim_name(), expected: text.clone(), found: vec![text.clone()] },
             replace,
         ),
-        (Defect::SpfInvalid { name: evil_name.clone(), record: text.clone(), reason: text.clone() }, merge),
+        (
+            Defect::SpfInvalid {
+                name: evil_name.clone(),
+                record: text.clone(),
+                reason: text.clone(),
+                lost: vec![text.clone()],
+            },
+            merge,
+        ),
         (Defect::CnameWrongTarget { name: dkim_name(), expected: n("a.test"), found: evil_name }, remove),
         (
             Defect::DnsUnanswered {

@@ -1,0 +1,165 @@
+//! One repaired value of a record, whatever the number of findings about it: following one finding's remedy never
+//! undoes another's.
+
+use crate::checks::Context;
+use mail::{
+    dmarc::{PolicyRecord, PublicSuffix, with_tag, without_tags},
+    spf::{SpfNodeProblem, SpfNodeTerm, SpfRecord},
+};
+
+/// The SPF record of a name with all that can be mended in it; `None` where nothing can be, or where nothing but
+/// `all` would be left of a record that names senders.
+pub fn spf(context: &Context<'_>) -> Option<String> {
+    let (record, tree) = context.spf()?;
+    let known = |word: &str| tree.terms.iter().find(|term| term.text == word);
+    let words: Vec<&str> = record
+        .split(' ')
+        .enumerate()
+        .filter_map(|(index, word)| match word {
+            _ if index == 0 => Some(word),
+            all if ["all", "+all", "?all"].iter().any(|open| all.eq_ignore_ascii_case(open)) => Some("~all"),
+            other if known(other).is_some_and(has_to_go) => None,
+            other => Some(other),
+        })
+        .collect();
+    let mut mended = words.join(" ");
+    if !words.iter().any(|word| is_all(word) || is_redirect(word)) {
+        mended = format!("{} ~all", mended.trim_end_matches(' '));
+    }
+    (mended != record && (names_senders(&mended) || !names_senders(record))).then_some(mended)
+}
+
+/// Whether a term lets everyone pass, leads back to a record that was passed already, or is never looked at.
+fn has_to_go(term: &SpfNodeTerm) -> bool {
+    let leads_to = term.leads_to.as_ref();
+    lets_everyone_pass(term)
+        || leads_to.is_some_and(|node| node.problem == Some(SpfNodeProblem::Loop))
+        || (!term.reached && is_redirect(&term.text))
+}
+
+/// Whether every client passes by this term, `all` apart.
+pub fn lets_everyone_pass(term: &SpfNodeTerm) -> bool {
+    term.leads_to.as_ref().is_some_and(|node| node.passes_all)
+        || (term.text.to_ascii_lowercase().contains("ip4:") && term.text.ends_with("/0"))
+}
+
+/// An SPF record that does not parse, with its known slips mended and `all` last; else the terms that nobody can
+/// tell the meaning of. A part that is lost may be somebody's mail: then there is no record to offer.
+pub fn spf_syntax(record: &str) -> Result<String, Vec<String>> {
+    let (mut terms, mut ends, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for word in record.split_ascii_whitespace().skip(1) {
+        match mended_term(word) {
+            Some(mended) if is_all(&mended) => ends.push(mended),
+            Some(mended) => terms.push(mended),
+            None => lost.push(word.to_owned()),
+        }
+    }
+    let words = std::iter::once("v=spf1".to_owned()).chain(terms).chain(ends.into_iter().take(1));
+    let mended = words.collect::<Vec<_>>().join(" ");
+    if lost.is_empty() && SpfRecord::parse(&mended).is_ok() { Ok(mended) } else { Err(lost) }
+}
+
+/// The term as it was meant; several where addresses were joined by commas.
+fn mended_term(term: &str) -> Option<String> {
+    const SLIPS: [(&str, &str); 5] = [
+        ("ipv4:", "ip4:"),
+        ("ipv6:", "ip6:"),
+        ("ip:", "ip4:"),
+        ("includes:", "include:"),
+        ("include=", "include:"),
+    ];
+    let is_valid = |term: &str| SpfRecord::parse(&format!("v=spf1 {term}")).is_ok();
+    if is_valid(term) {
+        return Some(term.to_owned());
+    }
+    let lower = term.to_ascii_lowercase();
+    let slips = SLIPS.iter().filter(|(slip, _)| lower.contains(slip));
+    let mended = slips.map(|(slip, right)| lower.replacen(slip, right, 1));
+    mended.chain([lower.clone()]).find_map(|term| {
+        if is_valid(&term) {
+            return Some(term);
+        }
+        let (kind, addresses) = term.split_once(':').filter(|(_, addresses)| addresses.contains(','))?;
+        if !matches!(kind.trim_start_matches(['+', '-', '~', '?']), "ip4" | "ip6") {
+            return None;
+        }
+        let parts = addresses.split(',').filter(|part| !part.is_empty());
+        let parts: Vec<String> = parts
+            .map(|part| if part.starts_with("ip") { part.to_owned() } else { format!("{kind}:{part}") })
+            .collect();
+        (!parts.is_empty() && parts.iter().all(|part| is_valid(part))).then(|| parts.join(" "))
+    })
+}
+
+/// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use.
+pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> String {
+    let mut tags = parsed.removed_tags.clone();
+    tags.extend(unusable_policies(parsed).map(|tag| tag.name.clone()).filter(|name| name != "p"));
+    if is_no_registry(context, parsed) {
+        tags.push("psd".to_owned());
+    }
+    let value = without_tags(record, &tags);
+    // A policy that is there and valid is kept: then only sp or np stood in the way.
+    if PolicyRecord::parse(&value).is_ok_and(|again| again.policy_defaulted) {
+        return with_tag(&value, "p", "none");
+    }
+    value
+}
+
+/// The tags `p`, `sp` and `np` whose value is no policy.
+pub fn unusable_policies(parsed: &PolicyRecord) -> impl Iterator<Item = &mail::dmarc::IgnoredTag> {
+    parsed.ignored_tags.iter().filter(|tag| matches!(tag.name.as_str(), "p" | "sp" | "np"))
+}
+
+/// Whether the record says `psd=y` at a domain that is no public suffix.
+pub fn is_no_registry(context: &Context<'_>, parsed: &PolicyRecord) -> bool {
+    parsed.public_suffix == PublicSuffix::Yes && model::registrable_domain(&context.plan.domain).is_some()
+}
+
+fn bare(term: &str) -> &str {
+    term.trim_start_matches(['+', '-', '~', '?'])
+}
+
+fn is_all(term: &str) -> bool {
+    bare(term).eq_ignore_ascii_case("all")
+}
+
+fn is_redirect(term: &str) -> bool {
+    term.to_ascii_lowercase().starts_with("redirect=")
+}
+
+/// Whether a record has any term but its version, `all` and an explanation.
+fn names_senders(record: &str) -> bool {
+    let is_sender = |term: &str| !is_all(term) && !term.to_ascii_lowercase().starts_with("exp=");
+    record.split_ascii_whitespace().skip(1).any(is_sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_mended_good_terms_stay_and_all_is_last() {
+        for (record, mended) in [
+            ("v=spf1 ipv4:192.0.2.1 include:a.test ~all", "v=spf1 ip4:192.0.2.1 include:a.test ~all"),
+            ("V=SPF1 IP4:192.0.2.1,192.0.2.2 -all", "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all"),
+            ("v=spf1 ipv4:192.0.2.1 -all mx ~all", "v=spf1 ip4:192.0.2.1 mx -all"),
+            ("v=spf1 ip6:2001:db8::1,2001:db8::2 ~all", "v=spf1 ip6:2001:db8::1 ip6:2001:db8::2 ~all"),
+        ] {
+            assert_eq!(spf_syntax(record).as_deref(), Ok(mended), "{record}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_would_lose_a_part_is_not_offered() {
+        for (record, lost) in [
+            ("v=spf1 mx nonsense:x -all", "nonsense:x"),
+            ("v=spf1 ip4:999.1.1.1 -all ip4:192.0.2.3", "ip4:999.1.1.1"),
+            ("v=spf1 a:", "a:"),
+            ("v=spf1 ip4:192.0.2.1,mail -all", "ip4:192.0.2.1,mail"),
+        ] {
+            assert_eq!(spf_syntax(record), Err(vec![lost.to_owned()]), "{record}");
+        }
+        assert_eq!(spf_syntax("v=spf1 redirect=a.test redirect=b.test"), Err(Vec::new()));
+    }
+}
