@@ -97,15 +97,19 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
             vec![say("Enter the value without quotation marks: the panel adds those that DNS needs.")]
         }
         Defect::SpfInvalid { record, lost, .. } => spf_invalid(record, lost, &finding.remedy),
-        Defect::SpfMultipleRecords { records, lookups_after: 0, .. } if matches!(finding.remedy, Remedy::Nothing) => vec![
-            say(format!(
-                "These {} records hold too much to be put together here. Keep the parts that name servers that still send for you.",
-                records.len()
-            )),
-            say(
-                "Put these parts into one record: v=spf1 first, then the parts, then -all or ~all. Delete the other SPF records.",
-            ),
-        ],
+        Defect::SpfMultipleRecords { records, lookups_after: 0, .. }
+            if matches!(finding.remedy, Remedy::Nothing) =>
+        {
+            vec![
+                say(format!(
+                    "These {} records hold too much to be put together here. Keep the parts that name servers that still send for you.",
+                    records.len()
+                )),
+                say(
+                    "Put these parts into one record: v=spf1 first, then the parts, then -all or ~all. Delete the other SPF records.",
+                ),
+            ]
+        }
         Defect::SpfMechanismAbsent { current, rules, .. } => {
             let behind = spf_terms::behind_all(current, rules);
             if behind.is_empty() {
