@@ -2,16 +2,17 @@
 //! public suffix.
 //!
 //! Only what lies outside of a plan's own domain is kept, only certain answers, no longer than their TTL and never
-//! longer than [`LONGEST`], and a bounded number of them, the oldest leaving first. An exchange made of a kept answer
+//! longer than [`LONGEST`], and bounded in number and octets, the oldest leaving first. An exchange made of a kept answer
 //! has the time at which that answer came.
 
 use diagnosis::{
     Plan,
-    observation::{Ask, Exchange, Outcome, Rcode},
+    observation::{Ask, Exchange, Outcome, Rcode, Reply},
 };
-use model::Timestamp;
+use model::{Record, RecordData, Timestamp};
 use std::{
     collections::{HashMap, VecDeque},
+    mem::size_of,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +20,9 @@ use tokio::time::Instant;
 
 /// How many answers are kept.
 const MOST: usize = 4096;
+
+/// How many octets the kept answers have in all: a stranger's answer may be 64 KB long.
+const MOST_OCTETS: usize = 16 << 20;
 
 /// How long an answer is kept, whatever its TTL: a run should see its world change.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -31,12 +35,14 @@ pub(crate) struct Shared(Mutex<Kept>);
 struct Kept {
     answers: HashMap<Ask, Answer>,
     order: VecDeque<Ask>,
+    octets: usize,
 }
 
 struct Answer {
     until: Instant,
     at: Timestamp,
     outcome: Outcome,
+    octets: usize,
 }
 
 impl Shared {
@@ -58,15 +64,97 @@ impl Shared {
         if !is_certain || ttl.is_zero() || exchange.ask.question.name.is_at_or_below(&plan.domain) {
             return;
         }
-        let answer = Answer { until: now + ttl, at: exchange.at, outcome: exchange.outcome.clone() };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.answers.insert(exchange.ask.clone(), answer).is_none() {
-            kept.order.push_back(exchange.ask.clone());
+        let octets = octets_of(reply);
+        let answer = Answer { until: now + ttl, at: exchange.at, outcome: exchange.outcome.clone(), octets };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(&exchange.ask, answer);
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, ask: &Ask, answer: Answer) {
+        self.octets += answer.octets;
+        match self.answers.insert(ask.clone(), answer) {
+            Some(replaced) => self.octets -= replaced.octets,
+            None => self.order.push_back(ask.clone()),
         }
-        if kept.order.len() > MOST
-            && let Some(oldest) = kept.order.pop_front()
+        while (self.order.len() > MOST || self.octets > MOST_OCTETS)
+            && let Some(oldest) = self.order.pop_front()
         {
-            kept.answers.remove(&oldest);
+            self.octets -= self.answers.remove(&oldest).map_or(0, |answer| answer.octets);
         }
+    }
+}
+
+/// About how much memory a reply takes.
+fn octets_of(reply: &Reply) -> usize {
+    let records = [&reply.answer, &reply.authority, &reply.additional];
+    size_of::<Answer>() + records.into_iter().flatten().map(octets_of_record).sum::<usize>()
+}
+
+fn octets_of_record(record: &Record) -> usize {
+    let data = match &record.data {
+        RecordData::A(_) | RecordData::Aaaa(_) => 0,
+        RecordData::Cname(name)
+        | RecordData::Ns(name)
+        | RecordData::Ptr(name)
+        | RecordData::Mx { exchange: name, .. } => name.as_str().len(),
+        RecordData::Soa(soa) => soa.mname.as_str().len() + soa.rname.as_str().len(),
+        RecordData::Txt(text) => text.as_wire().len(),
+        RecordData::Other { octets, .. } => octets.len(),
+    };
+    size_of::<Record>() + record.owner.as_str().len() + data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diagnosis::observation::{Question, Server};
+    use model::{DomainName, RecordType, TxtData};
+
+    fn plan() -> Plan {
+        diagnosis::plan::audit(&DomainName::parse("acme.test").unwrap(), &[])
+    }
+
+    /// An answer with so many octets of text.
+    fn exchange(owner: usize, octets: usize) -> Exchange {
+        let name = DomainName::parse(&format!("n{owner}.other.test")).unwrap();
+        let data = RecordData::Txt(TxtData::from_text(&"x".repeat(octets)));
+        let answer = vec![Record { owner: name.clone(), ttl: 60, data }];
+        let question = Question { name, record_type: RecordType::Txt };
+        let ask = Ask::new(question, Server::Resolver { address: "192.0.2.53:53".parse().unwrap() });
+        let reply = Reply { answer, ..Reply::default() };
+        Exchange { ask, at: Timestamp::UNIX_EPOCH, outcome: Outcome::Reply(reply) }
+    }
+
+    #[test]
+    fn long_answers_make_the_oldest_ones_leave() {
+        let (shared, plan, now) = (Shared::default(), plan(), Instant::now());
+        let long: Vec<Exchange> = (0..300).map(|owner| exchange(owner, 60_000)).collect();
+        for exchange in &long {
+            shared.put(&plan, exchange, now);
+        }
+        let is_kept = |exchange: &&Exchange| shared.get(&plan, &exchange.ask, now).is_some();
+        let kept = long.iter().filter(is_kept).count();
+        assert!((270..280).contains(&kept), "{kept} of 60 KB are 16 MiB");
+        assert!(long[300 - kept..].iter().all(|exchange| is_kept(&exchange)), "the newest are kept");
+        // What replaces an answer takes its octets, too.
+        let last = &long[299];
+        for _ in 0..300 {
+            shared.put(&plan, last, now);
+        }
+        assert_eq!(long.iter().filter(is_kept).count(), kept);
+    }
+
+    #[test]
+    fn short_answers_are_bounded_in_number() {
+        let (shared, plan, now) = (Shared::default(), plan(), Instant::now());
+        for owner in 0..=MOST {
+            shared.put(&plan, &exchange(owner, 10), now);
+        }
+        assert!(shared.get(&plan, &exchange(0, 10).ask, now).is_none());
+        assert!(shared.get(&plan, &exchange(1, 10).ask, now).is_some());
+        let kept = shared.0.lock().unwrap();
+        let octets: usize = kept.answers.values().map(|answer| answer.octets).sum();
+        assert_eq!((kept.answers.len(), kept.octets), (MOST, octets));
     }
 }
