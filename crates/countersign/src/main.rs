@@ -48,7 +48,7 @@ Examples:
   countersign check --from-file domains.txt --output out.ndjson    stopped? the same with --resume
   jq -r 'select(.verdict == \"unknown\").domain' out.ndjson | countersign check --from-file - --ndjson
 
-Exit codes: 0 good, 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).
+Exit codes: 0 good (all required records are right), 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).
 Of a list: 0 all good, 1 any problems or lines that are no domain, 3 only good and unknown ones,
 130 stopped before its end.")]
     Check(CheckArgs),

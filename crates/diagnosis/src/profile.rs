@@ -250,6 +250,9 @@ pub enum ProfileError {
     /// No template is that large.
     #[error("the file has {0} octets, {MAX_TEMPLATE} are allowed")]
     TooLarge(usize),
+    /// Nothing but white space.
+    #[error("the file is empty; a template is a JSON object")]
+    NoText,
     /// Not JSON.
     #[error("line {line}, column {column}: {problem}")]
     Json {
@@ -456,6 +459,7 @@ mod tests {
     fn keys_go_with_their_records() {
         let json = r#"{"serviceId":"x","records":[{"type":"TXT","host":"a._domainkey","data":"v=DKIM1; p=%key2%"}],
             "x-countersign":{"dkimKeys":1}}"#;
+        assert_eq!(Profile::parse(" \n"), Err(ProfileError::NoText));
         assert_eq!(Profile::parse(json), Err(ProfileError::Keys { stated: 1, used: vec!["key2".into()] }));
         let none = json.replace("\"dkimKeys\":1", "");
         assert_eq!(Profile::parse(&none), Err(ProfileError::Keys { stated: 0, used: vec!["key2".into()] }));

@@ -114,7 +114,10 @@ fn is_unanswered(report: &Report) -> bool {
 
 /// Whether a record is right somewhere and not yet everywhere.
 pub(crate) fn is_on_its_way(record: &RecordReport) -> bool {
-    let is_kept = record.status == RecordStatus::Verified && !record.propagation.stale.is_empty();
+    let propagation = &record.propagation;
+    // What nobody has is right for another reason: a policy further up is inherited, and nothing is to come.
+    let somebody_has_it = propagation.name_servers.right + propagation.resolvers.right > 0;
+    let is_kept = record.status == RecordStatus::Verified && somebody_has_it && !propagation.stale.is_empty();
     record.status == RecordStatus::Pending || is_kept
 }
 

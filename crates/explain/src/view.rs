@@ -211,6 +211,10 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
                 None => format!("It has been seen at some servers and not yet at others.{by}"),
             }
         }
+        // Nobody was asked: the domain was added a moment ago.
+        RecordStatus::Unknown if report.questions_asked == 0 && record.seen.is_empty() => {
+            "It is not checked yet.".to_owned()
+        }
         RecordStatus::Unknown => {
             let again = match setting(report) {
                 Setting::Registered => "It is checked again.",

@@ -364,11 +364,11 @@ fn is_plain_label(label: &str) -> bool {
 
 /// Error texts never repeat more than this of what a stranger sent.
 fn clip(text: &str) -> String {
-    if text.chars().count() <= 100 {
-        text.to_owned()
-    } else {
-        text.chars().take(100).chain(['…']).collect()
-    }
+    const MOST: usize = 100;
+    let more = text.chars().nth(MOST).map(|_| '…');
+    // What is refused may hold terminal escape sequences, and is shown to whoever gave it.
+    let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().take(MOST).map(harmless).chain(more).collect()
 }
 
 fn unescape(label: &str) -> Vec<u8> {
@@ -477,6 +477,16 @@ mod tests {
         assert_eq!(parse("POST.BÜCHER.example").unwrap(), "post.xn--bcher-kva.example");
         assert_eq!(parse("tok._domainkey.example.com").unwrap(), "tok._domainkey.example.com");
         assert_eq!(DomainName::parse("xn--bcher-kva.example").unwrap().to_unicode(), "bücher.example");
+    }
+
+    #[test]
+    fn no_refusal_repeats_what_a_terminal_would_obey() {
+        for text in ["a\u{1b}[31mb", "https://a\u{1b}]0;x\u{7}.test/", "\u{1b}@a\u{9b}b", "a.\u{1b}..b"] {
+            let refusal = DomainName::parse(text).unwrap_err().to_string();
+            assert!(!refusal.contains(char::is_control), "{refusal:?}");
+        }
+        let long = DomainName::parse(&"a b".repeat(50)).unwrap_err().to_string();
+        assert!(long.contains('…'), "{long}");
     }
 
     #[test]

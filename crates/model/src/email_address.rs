@@ -32,7 +32,8 @@ pub enum EmailAddressError {
 impl EmailAddress {
     /// Parses a bare address; a display name or angle brackets are not taken here.
     pub fn parse(text: &str) -> Result<Self, EmailAddressError> {
-        let shown = || text.chars().take(100).collect::<String>();
+        let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let shown = || text.chars().take(100).map(harmless).collect::<String>();
         let Some((local, domain)) = text.rsplit_once('@') else {
             return Err(EmailAddressError::NoAt(shown()));
         };

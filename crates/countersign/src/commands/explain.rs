@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The flags of `explain`.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// A report made by `check --format json` or by the API; - is standard input
+    /// A report made by `check --format json`, or the answer to `POST /api/v1/checks`; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// How it is shown.

@@ -46,7 +46,7 @@ impl ShowArgs {
     pub fn render(&self, checked: &Checked) -> String {
         let report = &checked.report;
         let mut options = render::RenderOptions::new(report.checked_at);
-        options.width = 100;
+        options.width = width();
         options.verbose = self.verbose;
         match self.format {
             Format::Text => {
@@ -65,6 +65,16 @@ impl ShowArgs {
     pub fn print(&self, checked: &Checked) -> Exit {
         print(&self.render(checked)).unwrap_or_else(|| exit_of(checked.report.verdict))
     }
+}
+
+/// How many characters a line of text has: as many as the terminal has, within what reads well.
+fn width() -> usize {
+    const LEAST: usize = 60;
+    const MOST: usize = 100;
+    // Without a terminal the variable says what whoever reads it has.
+    let variable = || std::env::var_os("COLUMNS")?.to_str()?.trim().parse().ok();
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    terminal.or_else(variable).map_or(MOST, |columns| columns.clamp(LEAST, MOST))
 }
 
 /// Whether standard output takes colours.
@@ -86,8 +96,14 @@ pub fn print(text: &str) -> Option<Exit> {
 
 /// Says what went wrong, on standard error.
 pub fn fail(problem: &str) -> Exit {
-    drop(writeln!(std::io::stderr(), "error: {problem}"));
+    drop(writeln!(std::io::stderr(), "error: {}", harmless(problem)));
     Exit::Usage
+}
+
+/// A message without what a terminal would obey: arguments, names of files and their contents may stand in it.
+pub fn harmless(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| explain::shown::line(line, usize::MAX)).collect();
+    lines.join("\n")
 }
 
 /// The exit code of a verdict.
@@ -96,5 +112,15 @@ pub fn exit_of(verdict: Verdict) -> Exit {
         Verdict::Pass => Exit::Good,
         Verdict::Fail => Exit::Problems,
         Verdict::Unknown => Exit::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_steer_no_terminal_and_keep_their_lines() {
+        assert_eq!(harmless("a\u{1b}[31mb\nnext\u{9b}2J"), "a\u{fffd}[31mb\nnext\u{fffd}2J");
     }
 }

@@ -53,6 +53,18 @@ async fn any_domain_is_checked_without_being_added() {
     platform.stop().await;
 }
 
+/// Records without until when caches hold what they have: the two looked one after the other.
+fn timeless(value: &Value) -> Value {
+    let mut value = value.clone();
+    for record in value.as_array_mut().into_iter().flatten() {
+        let stale = record.pointer_mut("/propagation/stale").and_then(Value::as_array_mut);
+        for held in stale.into_iter().flatten().filter_map(Value::as_object_mut) {
+            held.remove("until");
+        }
+    }
+    value
+}
+
 #[tokio::test]
 async fn the_answer_is_the_command_s() {
     let platform = Platform::start().await;
@@ -70,7 +82,7 @@ async fn the_answer_is_the_command_s() {
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(fields(&answer), fields(&command));
     for field in ["domain", "verdict", "summary", "records", "findings", "plan", "dns_host", "zone"] {
-        assert_eq!(answer[field], command[field], "{field}");
+        assert_eq!(timeless(&answer[field]), timeless(&command[field]), "{field}");
     }
     platform.stop().await;
 }

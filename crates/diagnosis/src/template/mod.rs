@@ -73,6 +73,9 @@ pub fn parse(json: &str) -> Result<(Profile, Vec<Note>), ProfileError> {
     }
     // Some editors put a byte order mark in front.
     let text = json.strip_prefix('\u{feff}').unwrap_or(json);
+    if text.trim().is_empty() {
+        return Err(ProfileError::NoText);
+    }
     let root = json::parse(text)?;
     let mut file = File { text, notes: Vec::new() };
     let template = Object::of(&file, &root, "")?;

@@ -213,7 +213,7 @@ fn a_wrong_record_is_told_with_its_place() {
 #[test]
 fn a_wrong_template_is_told_with_its_place() {
     for (json, error) in [
-        ("", "line 1, column 0: EOF while parsing a value"),
+        ("", "the file is empty; a template is a JSON object"),
         ("{\n  nonsense", "line 2, column 3: key must be a string"),
         ("[]", "line 1, column 1 (template): it must be an object, not a list"),
         ("{\"records\": []}", "the template has no records that can be checked"),

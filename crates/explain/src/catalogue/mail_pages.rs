@@ -70,7 +70,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "spf_multiple_records",
         title: "Several SPF records",
         what: "More than one TXT record that begins with v=spf1 is at the name.",
-        why: "With more than one, receivers take none: SPF fails for all mail of this domain.",
+        why: "With more than one, receivers take none: mail with this domain as envelope sender (MAIL FROM) does not pass SPF.",
         how: &["Replace them by the one record shown, which holds the mechanisms of all."],
         references: &["RFC 7208 §3.2", "RFC 7208 §4.5"],
     },
@@ -78,7 +78,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "spf_mechanism_absent",
         title: "The SPF record does not reach our mechanism",
         what: "An SPF record is there, and our mechanism is not in it, or stands behind all, where it is never reached.",
-        why: "Mail sent through this service does not pass SPF.",
+        why: "Mail that this service sends with this domain as envelope sender (MAIL FROM) does not pass SPF.",
         how: &[
             "Replace the record by the one shown: the one that is there, with our mechanism in front of all.",
         ],
@@ -98,7 +98,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "spf_too_many_lookups",
         title: "SPF needs too many look-ups",
         what: "The SPF record, with all that it includes, makes receivers look up more than ten names, or more than two that do not exist.",
-        why: "Receivers stop at the limit and count the whole record as an error, so no sender passes SPF.",
+        why: "Receivers stop at the limit with a permanent error: senders that stand in the record behind that place do not pass SPF; those before it still do.",
         how: &[
             "Take out includes of services that no longer send for you.",
             "Write the ip4: and ip6: ranges of a service in place of its include, where it publishes them.",

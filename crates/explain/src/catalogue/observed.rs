@@ -72,7 +72,7 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
 pub(super) fn before(defect: &Defect) -> Vec<Step> {
     match defect {
         Defect::WildcardAnswers { .. } => vec![say(
-            "Add the record with its full host, as below. The wildcard may stay: a record of its own comes before it.",
+            "Add the record with its full host, as below. The wildcard may stay: it goes on answering for names without records of their own, and no longer for this one.",
         )],
         Defect::AliasTargetMissing { .. } => {
             vec![say(
@@ -214,7 +214,9 @@ pub(super) const PAGES: &[Page] = &[
         title: "A wildcard answers in place of the record",
         what: "The name gets the same answer as names that nobody has made: a wildcard (*) record gives it, and the record itself is not there.",
         why: "What a wildcard says is the same for every name, so it proves nothing, and it goes as soon as another record is made beside it.",
-        how: &["Add the record itself. It comes before the wildcard, which may stay."],
+        how: &[
+            "Add the record itself. The wildcard may stay: it goes on answering for names without records of their own, and no longer for this one.",
+        ],
         references: &["RFC 4592 §2.2.1", "RFC 4592 §3.3.1"],
     },
     Page {

@@ -8,6 +8,12 @@ use crate::{
 use diagnosis::{Defect, Finding, observation::Server};
 use model::DomainName;
 
+/// A reason in our words. What it repeats of a record is cut short in it already: cut again, its quotation mark would
+/// be missing and its length would be that of the reason.
+fn ours(reason: &str) -> String {
+    shown::line(reason, shown::ON_LINE)
+}
+
 /// What was seen, in one line.
 pub fn title(finding: &Finding) -> String {
     match &finding.defect {
@@ -120,7 +126,7 @@ fn mail_title(defect: &Defect) -> String {
             format!("The DKIM key at {} has {bits} bits; 2048 are wanted", n(name))
         }
         Defect::DkimKeyInvalid { name, reason, .. } => {
-            format!("The DKIM record at {} is discarded by receivers: {}", n(name), value(reason))
+            format!("The DKIM record at {} is discarded by receivers: {}", n(name), ours(reason))
         }
         Defect::DkimMultipleRecords { name, count } => format!("{count} DKIM records at {}", n(name)),
         Defect::DkimPartial { present, total, missing } => {
@@ -143,10 +149,10 @@ fn mail_title(defect: &Defect) -> String {
             }
         }
         Defect::SpfInvalid { name, reason, .. } => {
-            format!("The SPF record at {} does not evaluate: {}", n(name), value(reason))
+            format!("The SPF record at {} does not evaluate: {}", n(name), ours(reason))
         }
         Defect::SpfIncludeBroken { name, problem, .. } => {
-            format!("The SPF record at {} ends in an error: {}", n(name), value(problem))
+            format!("The SPF record at {} ends in an error: {}", n(name), ours(problem))
         }
         Defect::SpfPassesAll { name, term, .. } if term.is_empty() || is_all(term) => {
             format!("The SPF record at {} lets every server send", n(name))
@@ -162,7 +168,7 @@ fn mail_title(defect: &Defect) -> String {
             format!("{} has no DMARC record; the one at {} applies (p={})", n(name), n(from), value(policy))
         }
         Defect::DmarcInvalid { name, reason, .. } => {
-            format!("The DMARC record at {} is ignored by receivers: {}", n(name), value(reason))
+            format!("The DMARC record at {} is ignored by receivers: {}", n(name), ours(reason))
         }
         other => policy_title::title(other),
     }

@@ -5,7 +5,7 @@
 
 use super::{
     RenderOptions,
-    outline::{Item, Outline, Part, Table, outline},
+    outline::{Item, Outline, Part, SELECTOR_FLAG, Table, outline},
 };
 use crate::{catalogue, paste::Paste, shown, shown::html};
 use diagnosis::Report;
@@ -69,6 +69,8 @@ fn write_rest(out: &mut String, outline: &Outline, options: &RenderOptions<'_>) 
     }
     out.push_str("<dl class=\"facts\">\n");
     for (label, content) in &outline.facts {
+        // A page has a field for them.
+        let content = content.strip_suffix(SELECTOR_FLAG).unwrap_or(content);
         let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", html(label), html(content));
     }
     out.push_str("</dl>\n");

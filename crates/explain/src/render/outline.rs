@@ -405,6 +405,9 @@ fn keys<'a>(records: impl Iterator<Item = &'a RecordReport>) -> Vec<String> {
     records.map(|record| shown::value(&record.planned.key)).collect()
 }
 
+/// How selectors are named where there is no field for them.
+pub(super) const SELECTOR_FLAG: &str = " (on the command line with --selector NAME)";
+
 /// The closing lines.
 fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
@@ -426,9 +429,8 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         lines.push(("no answer", silence));
     }
     if !view::not_checked(report).is_empty() {
-        let dkim =
-            "dkim: selectors cannot be listed, so name yours (on the command line with --selector NAME)";
-        lines.push(("not checked", dkim.to_owned()));
+        let dkim = "dkim: selectors cannot be listed, so name yours";
+        lines.push(("not checked", format!("{dkim}{SELECTOR_FLAG}")));
     }
     lines.extend(super::policy::facts(report, options.verbose));
     if options.verbose {

@@ -54,7 +54,9 @@ fn spf_summary(spf: &SpfReport) -> String {
         spf.max_lookups,
     );
     if spf.tree.void_lookups > 0 {
-        let _ = write!(text, "; {} find nothing, and {} may", spf.tree.void_lookups, spf.max_void_lookups);
+        let (void, most) = (spf.tree.void_lookups, spf.max_void_lookups);
+        let find = if void == 1 { "look-up finds" } else { "look-ups find" };
+        let _ = write!(text, "; {void} {find} nothing, and receivers accept {most}");
     }
     if let Some(after) = spf.lookups_after_merge.filter(|after| *after != spf.tree.lookups) {
         let _ = write!(text, "; {after} once the record is merged");
@@ -163,7 +165,7 @@ fn condition_status(status: ConditionStatus) -> &'static str {
 fn condition(condition: Condition) -> &'static str {
     match condition {
         Condition::ReportsAsked => "reports are asked for (rua=)",
-        Condition::ReportsArrive => "whoever gets the reports has agreed to",
+        Condition::ReportsArrive => "whoever gets the reports has agreed to take them",
         Condition::DkimAligned => "DKIM passes for the domain in From",
         Condition::SpfAligned => "SPF passes for the domain in From",
         Condition::ReportsReadForWeeks => "two to four weeks of reports were read",

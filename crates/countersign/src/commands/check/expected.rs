@@ -27,7 +27,27 @@ struct Form {
     #[serde(default)]
     data: Option<serde::de::IgnoredAny>,
     #[serde(default)]
+    status: Option<serde_json::Value>,
+    #[serde(default)]
+    code: Option<serde_json::Value>,
+    #[serde(default)]
+    title: Option<serde_json::Value>,
+    #[serde(default)]
+    detail: Option<serde_json::Value>,
+    #[serde(default)]
     records: Vec<FormRecord>,
+}
+
+impl Form {
+    /// What the API said in place of a domain (`application/problem+json`, RFC 9457).
+    fn problem(&self) -> Option<String> {
+        let status = self.status.as_ref()?.as_u64()?;
+        self.code.as_ref()?.as_str()?;
+        let title = self.title.as_ref()?.as_str()?.trim_end_matches('.');
+        let detail = self.detail.as_ref().and_then(|detail| detail.as_str());
+        let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        Some(format!("the API answered with an error, not with a domain ({status}): {title}{detail}"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,6 +99,9 @@ fn parse(bytes: &[u8]) -> Result<Plan, String> {
         );
     }
     let form: Form = of(bytes)?;
+    if let Some(problem) = form.problem() {
+        return Err(problem);
+    }
     let is_plan = form.records.first().is_some_and(|record| record.expected.is_some());
     let plan = match form {
         Form { plan: Some(_), .. } => of::<ReportForm>(bytes)?.plan,
@@ -160,6 +183,10 @@ mod tests {
             ("{\n \"domain\": 7, \"records\": []}", "line 2, column 12: domain: invalid type"),
             (r#"{"object":"list","data":[]}"#, "it is a list"),
             (r#"{"domain":"a.test","records":[]}"#, "no records"),
+            (
+                r#"{"type":"https://docs/errors/unauthorized","title":"Key is wrong.","status":401,"code":"unauthorized","detail":"Give a key."}"#,
+                "an error, not with a domain (401): Key is wrong: Give a key.",
+            ),
             (r#"{"domain":"a.test"}"#, "missing field `records`"),
             (
                 r#"{"domain":"a.test","records":[{"type":"A","name":"a.test","value":"x"}]}"#,

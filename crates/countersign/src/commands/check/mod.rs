@@ -32,7 +32,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
     /// How many questions a second each server is asked at most [default: 300; no limit on this machine]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = rate)]
     pub rate: Option<NonZeroU32>,
     /// How the result is shown.
     #[command(flatten)]
@@ -46,6 +46,10 @@ pub struct CheckArgs {
     /// Many domains at once.
     #[command(flatten)]
     pub many: ManyArgs,
+}
+
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "give a whole number of questions a second, 1 or more".to_owned())
 }
 
 /// The flags for many domains.

@@ -1,7 +1,7 @@
 //! What is looked for: which plan a domain is checked against.
 
 use super::{CheckArgs, expected, subject};
-use crate::commands::input;
+use crate::commands::{input, show};
 use diagnosis::{Plan, Profile, Variables, plan, profile::ProfileError};
 use model::DomainName;
 use std::{
@@ -181,7 +181,7 @@ fn template(path: &Path, groups: &[String]) -> Result<Profile, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (profile, notes) = Profile::parse_with_notes(text).map_err(|error| format!("{name}: {error}"))?;
     for note in notes {
-        drop(writeln!(std::io::stderr(), "note: {name}: {note}"));
+        drop(writeln!(std::io::stderr(), "{}", show::harmless(&format!("note: {name}: {note}"))));
     }
     profile.with_groups(groups).map_err(|error| format!("{name}: {error}"))
 }

@@ -101,7 +101,9 @@ pub async fn run(
         return Ok(Exit::Unknown);
     };
     match ended {
-        Ended::Everywhere => watch.screen.say("Everything is seen everywhere."),
+        Ended::Everywhere => {
+            watch.screen.say(&Look::at(&checked.report).closing());
+        }
         Ended::Deadline => watch.screen.say("The deadline has passed; this is how things stand."),
         Ended::Stopped => watch.screen.say("Stopped; this is how things stand."),
     }

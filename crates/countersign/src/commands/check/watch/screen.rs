@@ -91,7 +91,8 @@ fn time(at: Timestamp) -> String {
 fn table(domain: &str, look: &Look, now: Timestamp, next: Duration) -> Vec<String> {
     let awaited = look.awaited().count();
     let done = look.awaited().filter(|record| record.is_everywhere()).count();
-    let mut lines = vec![format!("{domain}: {done} of {awaited} records everywhere"), String::new()];
+    let kind = if look.awaits_required_only() { "required records" } else { "records" };
+    let mut lines = vec![format!("{domain}: {done} of {awaited} {kind} everywhere"), String::new()];
     let widest = look.records.iter().map(|record| record.key.chars().count()).max().unwrap_or(0);
     for record in &look.records {
         lines.push(format!("  {:<10} {:<widest$}  {}", record.word(), record.key, record.detail()));

@@ -71,7 +71,8 @@ impl Standing {
             status: record.status,
             name_servers: Count::of(record, false),
             resolvers: Count::of(record, true),
-            problem: problem.map(explain::title),
+            // In a few words: the report that ends the watch says it in full.
+            problem: problem.and_then(|problem| Some(explain::page(problem.code())?.title.to_owned())),
         }
     }
 
@@ -82,6 +83,13 @@ impl Standing {
         self.status == RecordStatus::Verified && (has_not == 0 || has == 0)
     }
 
+    /// Whether it is right though nobody has it: a policy further up holds for the domain.
+    fn is_inherited(&self) -> bool {
+        self.status == RecordStatus::Verified
+            && !self.is_begun()
+            && self.name_servers.wrong + self.resolvers.wrong > 0
+    }
+
     /// Whether anybody has it.
     fn is_begun(&self) -> bool {
         self.name_servers.right + self.resolvers.right > 0
@@ -90,6 +98,7 @@ impl Standing {
     /// One word for where it stands.
     pub fn word(&self) -> &'static str {
         match self.status {
+            _ if self.is_inherited() => "inherited",
             _ if self.is_everywhere() => "done",
             RecordStatus::Verified | RecordStatus::Pending => "on its way",
             RecordStatus::Missing => "missing",
@@ -100,6 +109,9 @@ impl Standing {
 
     /// Who has it, and what is wrong.
     pub fn detail(&self) -> String {
+        if self.is_inherited() {
+            return "a policy further up holds".to_owned();
+        }
         let mut detail = self.resolvers.words("resolver");
         if self.name_servers != Count::default() {
             detail = format!("{}, {detail}", self.name_servers.words("name server"));
@@ -134,6 +146,29 @@ impl Look {
     pub fn awaited(&self) -> impl Iterator<Item = &Standing> {
         let none_required = !self.records.iter().any(|record| record.required);
         self.records.iter().filter(move |record| none_required || record.required || record.is_begun())
+    }
+
+    /// The domain needs only some of its records, and the others are not waited for.
+    pub fn awaits_required_only(&self) -> bool {
+        self.awaited().count() < self.records.len() && self.awaited().all(|record| record.required)
+    }
+
+    /// What to say when the waiting is over.
+    pub fn closing(&self) -> String {
+        let open: Vec<&Standing> = self.records.iter().filter(|record| !record.is_everywhere()).collect();
+        let keys = |is_wrong: bool| {
+            let is_asked = |record: &&&Standing| (record.status == RecordStatus::Failed) == is_wrong;
+            open.iter().filter(is_asked).map(|record| record.key.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let rest: Vec<String> = [("still wrong", keys(true)), ("not there", keys(false))]
+            .into_iter()
+            .filter(|(_, keys)| !keys.is_empty())
+            .map(|(words, keys)| format!("; {words}: {keys}"))
+            .collect();
+        match rest.as_slice() {
+            [] => "Everything is seen everywhere.".to_owned(),
+            rest => format!("All required records are seen everywhere{}.", rest.concat()),
+        }
     }
 
     /// Whether everything that is waited for is everywhere.
@@ -239,6 +274,34 @@ mod tests {
         assert!(look(vec![done.clone(), optional(Missing, (0, 2))]).is_done(), "nobody has begun with it");
         assert!(!look(vec![done, optional(Pending, (1, 1))]).is_done());
         assert!(!look(vec![optional(Missing, (0, 2))]).is_done(), "nothing else is waited for");
+    }
+
+    #[test]
+    fn what_is_not_waited_for_is_named_when_the_waiting_ends() {
+        let optional = |key: &str, status| Standing {
+            key: key.to_owned(),
+            required: false,
+            ..record(status, (0, 2), (0, 1))
+        };
+        let done = record(RecordStatus::Verified, (2, 0), (3, 0));
+        assert_eq!(look(vec![done.clone()]).closing(), "Everything is seen everywhere.");
+        let inherited = optional("dmarc", RecordStatus::Verified);
+        assert_eq!(
+            (inherited.word(), inherited.detail().as_str()),
+            ("inherited", "a policy further up holds")
+        );
+        assert_eq!(look(vec![done.clone(), inherited]).closing(), "Everything is seen everywhere.");
+        let wrong = look(vec![
+            done,
+            optional("dmarc", RecordStatus::Failed),
+            optional("mx", RecordStatus::Failed),
+            optional("a", RecordStatus::Missing),
+        ]);
+        assert!(wrong.is_done() && wrong.awaits_required_only());
+        assert_eq!(
+            wrong.closing(),
+            "All required records are seen everywhere; still wrong: dmarc, mx; not there: a."
+        );
     }
 
     #[test]
