@@ -41,8 +41,8 @@ pub enum Look {
     /// The resolvers first, one question a record; only for records that are not certainly right by what they say
     /// does the inquiry go on as [`Look::Thorough`] does. For many domains at once, most of them good.
     ///
-    /// What cannot be seen this way: name servers at fault that resolvers work around, and an alias beside a record
-    /// that resolvers still find; whether other organizations take DMARC reports, how domains that differ align, and
+    /// What cannot be seen this way: records that are gone and that resolvers still remember, name servers at fault
+    /// that resolvers work around, and an alias beside a record that resolvers still find; whether other organizations take DMARC reports, how domains that differ align, and
     /// CAA. The report names no zone where nothing was wrong.
     ResolversFirst,
 }
