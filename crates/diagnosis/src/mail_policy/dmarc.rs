@@ -14,8 +14,11 @@ use mail::{
 use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 
-/// Destinations of reports that are looked at.
-const MAX_DESTINATIONS: usize = 5;
+/// Destinations of reports that are looked at; those behind them are named.
+const MAX_DESTINATIONS: usize = 10;
+
+/// Destinations of reports that are named.
+const MAX_NAMED: usize = 20;
 
 /// What DMARC comes to for the domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +76,7 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
     let Some(found) = &discovery.found else { return Vec::new() };
     destinations(&found.record)
         .into_iter()
+        .take(MAX_DESTINATIONS)
         .filter_map(|(domain, ..)| {
             lookups(view, |answers: &Answers| dmarc::report_authorisation(&found.at, &domain, answers)).err()
         })
@@ -194,7 +198,7 @@ fn destinations(record: &PolicyRecord) -> Vec<(DomainName, bool, bool)> {
             if let Some(place) = place {
                 out[place].1 |= aggregate;
                 out[place].2 |= !aggregate;
-            } else if out.len() < MAX_DESTINATIONS {
+            } else if out.len() < MAX_NAMED {
                 out.push((address.domain().clone(), aggregate, !aggregate));
             }
         }

@@ -104,6 +104,34 @@ fn agreement_to_reports_is_asked_for_and_silence_is_no_refusal() {
 }
 
 #[test]
+fn every_destination_that_has_not_agreed_is_named_with_the_record_it_needs() {
+    let report = report_of("dmarc_reports_not_authorised_at_several");
+    let named: Vec<String> = report
+        .findings
+        .iter()
+        .filter_map(|finding| match &finding.defect {
+            Defect::DmarcReportsNotAuthorised { destination, agreement_at, .. } => {
+                Some(format!("{:?} {destination} {agreement_at}", finding.confidence))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "Confirmed reports.example mail.acme.test._report._dmarc.reports.example",
+            "Confirmed forensics.example mail.acme.test._report._dmarc.forensics.example",
+            "Suspected acme.test mail.acme.test._report._dmarc.acme.test",
+        ]
+    );
+    let report = report_of("dmarc_report_uri_scheme");
+    let Defect::DmarcReportUriInvalid { uris, .. } = &report.findings[0].defect else {
+        panic!("{:?}", report.findings)
+    };
+    assert_eq!(uris, &["https://reports.example/acme", "http://reports.example/acme"]);
+}
+
+#[test]
 fn alignment_is_by_the_policy_and_strict_takes_the_same_domain_only() {
     let relaxed = report_of("dmarc_policy_none").mail.alignment.unwrap();
     assert_eq!((relaxed.spf[0].aligned, relaxed.dkim[0].aligned), (Some(true), Some(true)));

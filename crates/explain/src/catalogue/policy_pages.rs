@@ -136,10 +136,10 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "dmarc_report_uri_invalid",
         title: "An address for DMARC reports is not valid",
-        what: "An entry of rua= or ruf= is no valid URI.",
-        why: "No reports go there.",
+        what: "An entry of rua= or ruf= is no valid URI, or one that does not begin with mailto:.",
+        why: "No reports go there: receivers send them by mail and pass other schemes, such as https:, by.",
         how: &["Write it as mailto:reports@your-domain, several separated by commas."],
-        references: &["RFC 9989 §4.7"],
+        references: &["RFC 9989 §4.7", "RFC 9990 §3"],
     },
     Page {
         code: "dmarc_no_reports",
@@ -168,7 +168,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "dmarc_reports_not_authorised",
         title: "DMARC reports are not taken",
-        what: "Reports are to go to a domain of another organization, which has no record that agrees.",
+        what: "Reports (rua= or ruf=) are to go to a domain of another organization, which has no record that agrees. Each such domain is named by itself.",
         why: "Receivers then send no reports there.",
         how: &[
             "Have the owner of that domain publish the record that is named, with the value v=DMARC1.",

@@ -79,9 +79,7 @@ fn dmarc(defect: &Defect) -> Vec<Step> {
         Defect::DmarcTagsIgnored { tags, .. } => {
             vec![say(format!("Look whether something else was meant by: {}.", list(tags)))]
         }
-        Defect::DmarcReportUriInvalid { .. } => vec![say(
-            "Write each address as mailto:reports@your-domain, several of them separated by commas.",
-        )],
+        Defect::DmarcReportUriInvalid { uris, .. } => report_uris(uris),
         Defect::DmarcNoReports { .. } => {
             vec![say("Add rua=mailto: with an address that you read, or that a report service gave you.")]
         }
@@ -91,6 +89,17 @@ fn dmarc(defect: &Defect) -> Vec<Step> {
         ))],
         Defect::DmarcPublicSuffix { .. } => {
             vec![say("psd=y is for registries. Take it out, or write psd=n.")]
+        }
+        Defect::DmarcReportsNotAuthorised { policy_domain, destination, agreement_at }
+            if model::registrable_domain(policy_domain).is_some()
+                && model::registrable_domain(policy_domain) == model::registrable_domain(destination) =>
+        {
+            vec![say(format!(
+                "Most receivers take {} and {} for one organization and send the reports. For those that do not, publish a TXT record that reads v=DMARC1 at {}, or a DMARC record at {1}.",
+                value(&policy_domain.to_string()),
+                value(&destination.to_string()),
+                value(&agreement_at.to_string())
+            ))]
         }
         Defect::DmarcReportsNotAuthorised { destination, agreement_at, .. } => vec![say(format!(
             "Whoever runs {} has to publish a TXT record that reads v=DMARC1 at {}. If that is a report service, it does so once the domain is added there; else use an address at your own domain.",
@@ -128,6 +137,17 @@ fn dmarc(defect: &Defect) -> Vec<Step> {
         }
         _ => Vec::new(),
     }
+}
+
+fn report_uris(uris: &[String]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if uris.iter().any(|uri| uri.contains("://")) {
+        steps.push(say(
+            "Reports are sent by mail only. A service that shows a web address has a mail address for them, too.",
+        ));
+    }
+    steps.push(say("Write each address as mailto:reports@your-domain, several of them separated by commas."));
+    steps
 }
 
 /// What to say where there is no change to hand out; `None` for findings of others.
