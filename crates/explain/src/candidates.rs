@@ -3,7 +3,7 @@
 use crate::{
     catalogue::{self, Place},
     hosts::{self, Certainty, Host},
-    paste::{Paste, Step},
+    paste::{Paste, Point, Step},
     view,
 };
 use diagnosis::{Finding, Report};
@@ -66,12 +66,25 @@ fn ways(
     in_all: &dyn Fn(&&Step) -> bool,
 ) -> Option<Step> {
     let mut own: Vec<String> = Vec::new();
+    let mut points: Vec<&Point> = Vec::new();
     for step in guide.iter().filter(|step| !in_all(step)) {
         match step {
             Step::Say(text) => own.push(text.clone()),
+            Step::Point(point) => points.push(point),
             Step::Record(paste) => own.extend(generic.and_then(|generic| difference(paste, generic))),
         }
     }
+    let lead = |last: &str| {
+        let all: Vec<&str> = own.iter().map(String::as_str).chain([last]).collect();
+        format!("{}: {}", host.name, all.join(" "))
+    };
+    // What ends in a value stays so that several of them can be told together.
+    if let [point] = points.as_slice() {
+        let (say, each) = (lead(&point.say), lead(&point.each));
+        return Some(Step::Point(Point { say, each, ..(*point).clone() }));
+    }
+    let said: Vec<String> = points.iter().map(|point| Step::Point((*point).clone()).to_string()).collect();
+    own.extend(said);
     (!own.is_empty()).then(|| Step::Say(format!("{}: {}", host.name, own.join(" "))))
 }
 

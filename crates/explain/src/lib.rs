@@ -20,6 +20,6 @@ pub mod view;
 pub use candidates::guide;
 pub use catalogue::{Page, Place, page, reference, steps, title, why};
 pub use hosts::{Certainty, Detection, Host, HostField};
-pub use paste::{Paste, Step};
+pub use paste::{Paste, Point, Step};
 pub use verdict::{Group, meaning, summary};
 pub use view::{DnsHost, FindingView, dns_host, finding_view, finding_view_at, record_explanation};

@@ -106,8 +106,24 @@ pub(crate) struct Entry<'a> {
 pub enum Step {
     /// A sentence.
     Say(String),
+    /// A sentence that ends in one value.
+    Point(Point),
     /// The fields of a record.
     Record(Box<Paste>),
+}
+
+/// A sentence about one record, in the words for one and in those for several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// Without the colon and the value: "find this CNAME record".
+    pub say: String,
+    /// For several records, their values in a column below: "find each of these records". Empty where the column says
+    /// it all.
+    pub each: String,
+    /// The value that the sentence ends in; a sentence without one is only worded in another way for several.
+    pub what: Option<String>,
+    /// The heading of the column of values; `None` where the record's own name field shows them.
+    pub column: Option<&'static str>,
 }
 
 impl std::fmt::Display for Step {
@@ -115,6 +131,8 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Say(text) => f.write_str(text),
+            Self::Point(Point { say, what: Some(what), .. }) => write!(f, "{say}: {what}"),
+            Self::Point(Point { say, .. }) => f.write_str(say),
             Self::Record(paste) => {
                 for (index, (label, content)) in paste.fields().iter().enumerate() {
                     let separator = if index == 0 { "" } else { "; " };
@@ -140,7 +158,20 @@ pub(crate) fn fill(host: &Host, action: Action, zone: &DomainName, paste: &Paste
         Action::Edit => &host.steps.edit,
     };
     let slots = Slots { host, zone, paste };
-    let (open, phrase) = (slots.fill(&host.steps.open), slots.fill(phrase));
+    let (open, phrase_of) = (slots.fill(&host.steps.open), phrase);
+    let phrase = slots.fill(phrase_of);
+    if let Some(lead) = phrase_of.strip_suffix(": {host}") {
+        let several = lead
+            .replace("this {type} record set", "each of these record sets")
+            .replace("this {type} record", "each of these records");
+        let step = Point {
+            say: format!("{open} and {}", slots.fill(lead)),
+            each: format!("{open} and {}", slots.fill(&several)),
+            what: Some(paste.name_in_list().to_owned()),
+            column: None,
+        };
+        return [Step::Point(step)].into_iter().chain(finish(host, action, zone, paste)).collect();
+    }
     // A name at the end of a sentence takes no full stop: it would be copied with it.
     let end = if phrase.ends_with(paste.name_in_list()) { "" } else { "." };
     let mut steps = vec![Step::Say(format!("{open} and {phrase}{end}"))];

@@ -1,7 +1,10 @@
 //! The verdict in words: one line that counts, and one sentence that says what it means for mail.
 
-use crate::{catalogue::Setting, view};
-use diagnosis::{Defect, Expected, Finding, RecordReport, Report};
+use crate::{
+    catalogue::{self, Setting},
+    view,
+};
+use diagnosis::{Defect, Expected, Finding, RecordReport, Remedy, Report};
 use model::{Purpose, RecordStatus, Severity, Verdict};
 
 /// The groups in which findings are shown, in this order.
@@ -65,23 +68,84 @@ pub(crate) fn is_echo(finding: &Finding, report: &Report) -> bool {
     })
 }
 
+/// Findings that are one mistake, together; in the order of the first of each.
+pub(crate) fn clusters<'a>(findings: &[&'a Finding], report: &Report) -> Vec<Vec<&'a Finding>> {
+    let mut clusters: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        match clusters.iter_mut().find(|cluster| is_same_mistake(cluster[0], finding, report)) {
+            Some(cluster) => cluster.push(finding),
+            None => clusters.push(vec![finding]),
+        }
+    }
+    clusters
+}
+
+/// Whether two findings are the same mistake made with two records, and mended in the same way.
+fn is_same_mistake(one: &Finding, other: &Finding, report: &Report) -> bool {
+    let zone = |finding: &Finding| {
+        let record = finding.record.as_deref().and_then(|key| view::record(report, key));
+        record.and_then(|record| record.zone.clone()).or_else(|| report.zone.clone())
+    };
+    let are_both = |is: &dyn Fn(&Finding) -> bool| is(one) && is(other);
+    if are_both(&|finding| matches!(finding.defect, Defect::DnsUnanswered { .. })) {
+        return true;
+    }
+    if one.confidence != other.confidence
+        || one.record.is_none()
+        || other.record.is_none()
+        || zone(one) != zone(other)
+    {
+        return false;
+    }
+    // What the customer has to fill in is told for each.
+    if are_both(&is_absence) {
+        return are_both(
+            &|finding| matches!(&finding.remedy, Remedy::Add { value, .. } if !catalogue::is_unfinished(value)),
+        );
+    }
+    std::mem::discriminant(&one.remedy) == std::mem::discriminant(&other.remedy)
+        && one.record != other.record
+        && is_same_defect(&one.defect, &other.defect)
+}
+
+/// Whether two defects are of one kind, and what tells kinds apart is the same.
+fn is_same_defect(one: &Defect, other: &Defect) -> bool {
+    match (one, other) {
+        (Defect::RecordMisplaced { slip: one, .. }, Defect::RecordMisplaced { slip: other, .. }) => {
+            one == other
+        }
+        (Defect::RecordInDoubledZone { zone: one, .. }, Defect::RecordInDoubledZone { zone: other, .. })
+        | (
+            Defect::CnameTargetZoneAppended { zone: one, .. },
+            Defect::CnameTargetZoneAppended { zone: other, .. },
+        ) => one == other,
+        (
+            Defect::RecordWrongType { expected, found, .. },
+            Defect::RecordWrongType { expected: other_expected, found: other_found, .. },
+        ) => expected == other_expected && found == other_found,
+        (one, other) => one.code() == other.code(),
+    }
+}
+
 /// The verdict in one line, without the domain's name: "3 records to add, 1 thing to fix".
 pub fn summary(report: &Report) -> String {
-    let count = |group, absence| {
-        let belongs = |finding: &&Finding| {
-            Group::of(finding) == group && is_absence(finding) == absence && !is_echo(finding, report)
-        };
-        report.findings.iter().filter(belongs).count()
-    };
+    let told: Vec<&Finding> = report.findings.iter().filter(|one| !is_echo(one, report)).collect();
+    let (absent, other): (Vec<&Finding>, Vec<&Finding>) = told.into_iter().partition(|one| is_absence(one));
+    let in_the_way = |one: &&Finding| matches!(Group::of(one), Group::Fix | Group::Improve);
+    let absent = absent.into_iter().filter(in_the_way).count();
+    let clusters = clusters(&other, report);
+    // The worst of several counts, as it does where they are told.
+    let worst = |cluster: &Vec<&Finding>| cluster.iter().map(|one| Group::of(one)).min();
+    let count = |group| clusters.iter().filter(|cluster| worst(cluster) == Some(group)).count();
     let mut parts = Vec::new();
     let mut part = |count: usize, one: &str, many: &str, what: &str| match count {
         0 => {}
         1 => parts.push(format!("1 {one} {what}")),
         n => parts.push(format!("{n} {many} {what}")),
     };
-    part(count(Group::Fix, true) + count(Group::Improve, true), "record", "records", "to add");
-    part(count(Group::Fix, false), "thing", "things", "to fix");
-    part(count(Group::Improve, false), "thing", "things", "to improve");
+    part(absent, "record", "records", "to add");
+    part(count(Group::Fix), "thing", "things", "to fix");
+    part(count(Group::Improve), "thing", "things", "to improve");
     let pending = report.records.iter().filter(|record| is_on_its_way(record)).count();
     part(pending, "record", "records", "on the way");
     let parts = parts.join(", ");

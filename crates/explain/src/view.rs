@@ -107,7 +107,7 @@ fn view_of(finding: &Finding, report: &Report, chosen: Option<&Host>, now: Times
             .into_iter()
             .filter_map(|step| match step {
                 Step::Record(paste) => Some(*paste),
-                Step::Say(_) => None,
+                Step::Say(_) | Step::Point(_) => None,
             })
             .collect(),
         references: catalogue::reference(code),

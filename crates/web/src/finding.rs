@@ -92,6 +92,7 @@ fn problem(id: String, finding: &Finding, report: &Report, now: Timestamp) -> Pr
 fn step(step: Step) -> StepView {
     match step {
         Step::Say(text) => StepView { text: Some(text), fields: Vec::new() },
+        Step::Point(_) => StepView { text: Some(step.to_string()), fields: Vec::new() },
         Step::Record(paste) => {
             let plain = [paste.record_type.to_string(), paste.ttl.to_string()];
             let priority = paste.priority.map(|priority| priority.to_string());

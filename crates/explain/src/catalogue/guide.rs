@@ -3,7 +3,7 @@
 use super::{Place, observed, policy_steps, spf_terms};
 use crate::{
     clock,
-    paste::{Action, Step, finish},
+    paste::{Action, Point, Step, finish},
     shown::{self, list, value},
 };
 use diagnosis::{Defect, Expected, Finding, Remedy, finding::ZoneSerial, observation::Server};
@@ -87,6 +87,16 @@ pub(super) fn say(text: impl Into<String>) -> Step {
     Step::Say(text.into())
 }
 
+/// A sentence that ends in a value, see [`Point`].
+pub(super) fn point(
+    say: impl Into<String>,
+    each: impl Into<String>,
+    column: Option<&'static str>,
+    what: impl Into<String>,
+) -> Step {
+    Step::Point(Point { say: say.into(), each: each.into(), what: Some(what.into()), column })
+}
+
 /// What has to be said first, whatever the remedy.
 fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
     match &finding.defect {
@@ -137,10 +147,12 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
                 "End the record with ~all or -all, and take out what lets everyone pass, so that only listed servers pass.",
             )]
         }
-        Defect::CnameTargetMissing { target, .. } => vec![say(format!(
-            "Compare the target {} with the value that was given for this record, letter by letter.",
-            value(&target.to_string())
-        ))],
+        Defect::CnameTargetMissing { target, .. } => vec![point(
+            "Compare the target with the value that was given for this record, letter by letter",
+            "Compare each target with the value that was given for its record, letter by letter",
+            Some("Target now"),
+            value(&target.to_string()),
+        )],
         other => observed::before(other),
     }
 }
@@ -174,11 +186,13 @@ fn after(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
     let found = match defect {
         Defect::TxtQuotesPasted { found, .. } => found,
         Defect::CnameTargetZoneAppended { expected, zone, .. } if !place.host.final_dot => {
-            return vec![say(format!(
-                "Should {} be added again, end the target with a dot: {}",
-                value(zone.as_str()),
-                value(&expected.absolute())
-            ))];
+            let zone = value(zone.as_str());
+            return vec![point(
+                format!("Should {zone} be added again, end the target with a dot"),
+                format!("Should {zone} be added again, end each target with a dot"),
+                None,
+                value(&expected.absolute()),
+            )];
         }
         _ => return Vec::new(),
     };
@@ -235,16 +249,23 @@ fn replace(
         _ => None,
     };
     if let Some(other) = other_type {
-        let mut steps = vec![say(format!(
-            "{}, and delete what is there of type {other}: {}",
-            place.open(name),
-            place.field(name)
-        ))];
+        let open = place.open(name);
+        let mut steps = vec![point(
+            format!("{open}, and delete what is there of type {other}"),
+            format!("{open}, and at each of the names below delete what is there of type {other}"),
+            None,
+            place.field(name),
+        )];
         if let [one] = current {
-            steps.push(say(format!("It reads now: {}", shown::current(one))));
+            steps.push(point("It reads now", "", Some("Now"), shown::current(one)));
         }
         let paste = place.paste(name, record_type, new, preference, &[]);
-        steps.push(say("Then add this record there:"));
+        steps.push(Step::Point(Point {
+            say: "Then add this record there:".to_owned(),
+            each: "Then add these records there".to_owned(),
+            what: None,
+            column: None,
+        }));
         steps.extend(finish(place.host, Action::Add, &place.zone_of(name), &paste));
         steps.extend(place.name_cautions(&paste));
         steps.extend(place.cautions(&paste, new));
@@ -279,18 +300,30 @@ fn keep_one(
 ) -> Vec<Step> {
     const MOST: usize = 5;
     let others: Vec<&String> = current.iter().filter(|text| *text != kept).collect();
-    let mut steps = vec![say(format!(
-        "{}, and find the {record_type} records at this name: {}",
-        place.open(name),
-        place.field(name)
-    ))];
+    let open = place.open(name);
+    let mut steps = vec![point(
+        format!("{open}, and find the {record_type} records at this name"),
+        format!("{open}, and find the {record_type} records at each of these names"),
+        None,
+        place.field(name),
+    )];
     for text in others.iter().take(MOST) {
-        steps.push(say(format!("Delete the one that reads: {}", shown::current(text))));
+        steps.push(point(
+            "Delete the one that reads",
+            "Delete those that read as shown",
+            Some("Delete"),
+            shown::current(text),
+        ));
     }
     if others.len() > MOST {
         steps.push(say(format!("Delete the {} others too.", others.len() - MOST)));
     }
-    steps.push(say(format!("Keep the one that reads: {}", shown::current(kept))));
+    steps.push(point(
+        "Keep the one that reads",
+        "Keep those that read as shown",
+        Some("Keep"),
+        shown::current(kept),
+    ));
     steps
 }
 
@@ -303,9 +336,24 @@ fn move_record(
     preference: Option<u16>,
 ) -> Vec<Step> {
     let paste = place.paste(to, record_type, new, preference, &[]);
+    let open = place.open(to);
     let mut steps = vec![
-        say(format!("{}, and find this {record_type} record: {}", place.open(to), place.field(from))),
-        say("Change its name to the one below. Where names cannot be changed, delete it and add it anew."),
+        point(
+            format!("{open}, and find this {record_type} record"),
+            format!("{open}, and find each of these records by the name that it has now"),
+            Some("Name now"),
+            place.field(from),
+        ),
+        Step::Point(Point {
+            say:
+                "Change its name to the one below. Where names cannot be changed, delete it and add it anew."
+                    .to_owned(),
+            each: "Change the name of each to the one beside it. Where names cannot be changed, delete the \
+                   record and add it anew"
+                .to_owned(),
+            what: None,
+            column: None,
+        }),
     ];
     steps.extend(finish(place.host, Action::Add, &place.zone_of(to), &paste));
     steps.extend(place.name_cautions(&paste));
@@ -342,22 +390,34 @@ fn remove(
 ) -> Vec<Step> {
     const MOST: usize = 5;
     let types = if types.is_empty() { "other".to_owned() } else { list(types) };
-    let mut steps = vec![say(format!(
-        "{}, and find the {types} records at this name: {}",
-        place.open(name),
-        place.field(name)
-    ))];
+    let open = place.open(name);
+    let mut steps = vec![point(
+        format!("{open}, and find the {types} records at this name"),
+        format!("{open}, and find the {types} records at each of these names"),
+        None,
+        place.field(name),
+    )];
     if values.is_empty() {
         steps.push(say("Delete them. Leave records at other names as they are."));
         // What stays is the planned record only where everything else goes by its type.
         if let Some(record) = place.record {
-            steps.push(say("What has to be at this name afterwards:"));
+            steps.push(Step::Point(Point {
+                say: "What has to be at this name afterwards:".to_owned(),
+                each: "What has to be at these names afterwards".to_owned(),
+                what: None,
+                column: None,
+            }));
             steps.push(place.planned(record));
         }
         return steps;
     }
     for text in values.iter().take(MOST) {
-        steps.push(say(format!("Delete the one that reads: {}", shown::current(text))));
+        steps.push(point(
+            "Delete the one that reads",
+            "Delete those that read as shown",
+            Some("Delete"),
+            shown::current(text),
+        ));
     }
     if values.len() > MOST {
         steps.push(say(format!("Delete {} more records of these types there.", values.len() - MOST)));
@@ -373,16 +433,32 @@ fn remove(
 
 fn turn_off_proxy(place: &Place<'_>, name: &DomainName) -> Vec<Step> {
     let mut steps = Vec::new();
+    let open = place.open(name);
     if place.host.proxied {
-        steps.push(say(format!("{}, and edit this CNAME record: {}", place.open(name), place.field(name))));
+        steps.push(point(
+            format!("{open}, and edit this CNAME record"),
+            format!("{open}, and edit each of these CNAME records"),
+            None,
+            place.field(name),
+        ));
         steps.push(say("Set Proxy status to DNS only (grey cloud), and save."));
         return steps;
     }
-    steps.push(say(format!("{}, and look at this record: {}", place.open(name), place.field(name))));
+    steps.push(point(
+        format!("{open}, and look at this record"),
+        format!("{open}, and look at each of the records below"),
+        None,
+        place.field(name),
+    ));
     steps.push(say(
         "If it is a CNAME with a proxy, CDN or \"flattening\" option, switch that option off and save.",
     ));
-    steps.push(say("If A or AAAA records are there in its place, delete them and add the alias:"));
+    steps.push(Step::Point(Point {
+        say: "If A or AAAA records are there in its place, delete them and add the alias:".to_owned(),
+        each: "If A or AAAA records are there in its place, delete them and add the alias".to_owned(),
+        what: None,
+        column: None,
+    }));
     match place.record {
         Some(record) => steps.push(place.planned(record)),
         None => steps.push(say(format!(

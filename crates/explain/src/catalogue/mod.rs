@@ -11,14 +11,16 @@ mod place;
 mod policy_pages;
 mod policy_steps;
 mod policy_title;
+mod several;
 mod spf_terms;
 mod title;
 
 pub use guide::{Setting, guide, guide_in, steps};
 pub use place::Place;
-pub(crate) use place::UNFINISHED;
+pub(crate) use place::is_unfinished;
 pub(crate) use policy_steps::COSTS;
 pub(crate) use policy_title::{provider_name, rule_name};
+pub(crate) use several::title_of_several;
 pub use title::title;
 
 use serde::Serialize;

@@ -1,9 +1,12 @@
 //! Words for what only a look from several sides shows: wildcards, delegations, signatures, resolvers, slips of the
 //! hand.
 
-use super::{Page, guide::say};
+use super::{
+    Page,
+    guide::{point, say},
+};
 use crate::{
-    paste::Step,
+    paste::{Point, Step},
     shown::{self, list, value},
     verdict::capital,
 };
@@ -71,9 +74,12 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
 /// What has to be said before the steps of the remedy.
 pub(super) fn before(defect: &Defect) -> Vec<Step> {
     match defect {
-        Defect::WildcardAnswers { .. } => vec![say(
-            "Add the record with its full host, as below. The wildcard may stay: it goes on answering for names without records of their own, and no longer for this one.",
-        )],
+        Defect::WildcardAnswers { .. } => vec![Step::Point(Point {
+            say: "Add the record with its full host, as below. The wildcard may stay: it goes on answering for names without records of their own, and no longer for this one.".to_owned(),
+            each: "Add each record with its full host, as below. The wildcard may stay: it goes on answering for names without records of their own, and no longer for these".to_owned(),
+            what: None,
+            column: None,
+        })],
         Defect::AliasTargetMissing { .. } => {
             vec![say(
                 "An alias stands for everything at its name, so it has to go before the record can be there.",
@@ -88,16 +94,20 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
         Defect::TxtWhiteSpace { .. } => vec![say(
             "Delete what is in the field, and type the first and the last character of the value yourself: what stands around it is not always seen.",
         )],
-        Defect::CnameTargetUrl { expected, .. } => vec![say(format!(
-            "Enter the name of the host only, without http:// or https:// and without a path: {}",
-            value(&expected.to_string())
-        ))],
+        Defect::CnameTargetUrl { expected, .. } => vec![point(
+            "Enter the name of the host only, without http:// or https:// and without a path",
+            "Enter the names of the hosts only, without http:// or https:// and without a path",
+            None,
+            value(&expected.to_string()),
+        )],
         Defect::RecordMisplaced { slip, .. } => slip_words(*slip).map(say).into_iter().collect(),
         Defect::MxExchangeMissing { exchange, .. } | Defect::MxExchangeAlias { exchange, .. } => {
-            vec![say(format!(
-                "Compare the exchanger {} with the value that was given for this record, letter by letter.",
-                n(exchange)
-            ))]
+            vec![point(
+                "Compare the exchanger with the value that was given for this record, letter by letter",
+                "Compare each exchanger with the value that was given for its record, letter by letter",
+                Some("Exchanger now"),
+                n(exchange),
+            )]
         }
         _ => Vec::new(),
     }

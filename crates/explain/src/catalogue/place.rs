@@ -10,7 +10,12 @@ use diagnosis::RecordReport;
 use model::{DomainName, RecordType, Timestamp};
 
 /// Stands in a planned value for what the plan cannot know, see [`diagnosis::Expected::value`].
-pub(crate) const UNFINISHED: char = '…';
+const UNFINISHED: char = '…';
+
+/// Whether a value is a form that only the customer can complete.
+pub(crate) fn is_unfinished(value: &str) -> bool {
+    value.contains(UNFINISHED)
+}
 
 /// Where and when a finding is to be mended.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +78,7 @@ impl Place<'_> {
         value: &str,
         preference: Option<u16>,
     ) -> Vec<Step> {
-        if value.contains(UNFINISHED) {
+        if is_unfinished(value) {
             return self.unfinished(name, record_type, value);
         }
         let paste = self.paste(name, record_type, value, preference, &[]);
@@ -84,7 +89,7 @@ impl Place<'_> {
     }
 
     pub(super) fn edit(&self, paste: &Paste, raw: &str) -> Vec<Step> {
-        if raw.contains(UNFINISHED) {
+        if is_unfinished(raw) {
             return self.unfinished(&paste.name, paste.record_type, raw);
         }
         let mut steps = fill(self.host, Action::Edit, &self.zone_of(&paste.name), paste);

@@ -9,6 +9,7 @@ mod json;
 mod markdown;
 mod outline;
 mod policy;
+mod several;
 mod text;
 
 pub use brief::{Brief, BriefFinding, brief};

@@ -1,9 +1,9 @@
 //! What a report says and in which order, before any medium: the verdict, what to do (worst first), what is on its
 //! way and until when, what is fine in one line, notes, and where the zone is.
 //!
-//! Here records that are only missing are put together into one table, and the same words are said once.
+//! The same mistake made with several records is one thing to do (`several`), and the same words are said once.
 
-use super::RenderOptions;
+use super::{RenderOptions, several::together};
 use crate::{
     candidates::guide,
     catalogue, clock,
@@ -16,8 +16,6 @@ use crate::{
 use diagnosis::{Defect, Finding, RecordReport, Report, observation::Server};
 use model::{Confidence, RecordStatus, Timestamp};
 
-/// How many keys or findings of one kind are listed; what is left out is counted.
-const MOST_KEYS: usize = 12;
 const MOST_NOTES: usize = 8;
 /// How many things to do are shown: nobody reads more at once, and mended ones make room.
 const MOST_ITEMS: usize = 20;
@@ -59,6 +57,7 @@ pub(super) struct Item {
 }
 
 /// A sentence or what is to be entered.
+#[derive(PartialEq, Eq)]
 pub(super) enum Part {
     Say(String),
     Record(Box<Paste>),
@@ -66,9 +65,19 @@ pub(super) enum Part {
 }
 
 /// Several records to enter, in columns; the value comes last, for it is the long one.
+#[derive(PartialEq, Eq)]
 pub(super) struct Table {
     pub head: Vec<String>,
     pub rows: Vec<Vec<String>>,
+}
+
+impl From<Step> for Part {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Record(paste) => Self::Record(paste),
+            said => Self::Say(said.to_string()),
+        }
+    }
 }
 
 /// Something to know.
@@ -120,47 +129,17 @@ pub(super) fn headline(report: &Report) -> String {
 }
 
 fn items(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Vec<Item> {
-    let mut items = Vec::new();
-    let mut done: Vec<&Finding> = Vec::new();
-    for finding in findings {
-        if done.iter().any(|other| std::ptr::eq(*other, *finding)) {
-            continue;
-        }
-        let same: Vec<&Finding> =
-            findings.iter().filter(|other| goes_together(finding, other, report)).copied().collect();
-        if same.len() > 1 {
-            items.push(together(&same, report, options));
-            done.extend(same);
-        } else {
-            items.push(single(finding, report, options));
-        }
-    }
-    items
+    let clusters = verdict::clusters(findings, report);
+    clusters
+        .iter()
+        .map(|cluster| match cluster.as_slice() {
+            [one] => single(one, report, options),
+            several => together(several, report, options),
+        })
+        .collect()
 }
 
-/// Whether two findings say the same of two records, so that they are told as one.
-fn goes_together(one: &Finding, other: &Finding, report: &Report) -> bool {
-    let zone = |finding: &Finding| {
-        let record = finding.record.as_deref().and_then(|key| view::record(report, key));
-        record.and_then(|record| record.zone.clone()).or_else(|| report.zone.clone())
-    };
-    let is_plain = |finding: &Finding| match &finding.remedy {
-        diagnosis::Remedy::Add { value, .. } => !value.contains(catalogue::UNFINISHED),
-        _ => false,
-    };
-    let unanswered = |finding: &Finding| matches!(finding.defect, Defect::DnsUnanswered { .. });
-    if unanswered(one) && unanswered(other) {
-        return true;
-    }
-    verdict::is_absence(one)
-        && verdict::is_absence(other)
-        && one.confidence == other.confidence
-        && is_plain(one)
-        && is_plain(other)
-        && zone(one) == zone(other)
-}
-
-fn single(finding: &Finding, report: &Report, options: &RenderOptions<'_>) -> Item {
+pub(super) fn single(finding: &Finding, report: &Report, options: &RenderOptions<'_>) -> Item {
     let code = finding.code();
     let title = catalogue::title(finding);
     let title = match finding.record.as_deref() {
@@ -178,157 +157,24 @@ fn single(finding: &Finding, report: &Report, options: &RenderOptions<'_>) -> It
             .into_iter()
             // The tree shows it, in columns.
             .filter(|step| !matches!(step, Step::Say(text) if text.starts_with(catalogue::COSTS)))
-            .map(part)
+            .map(Part::from)
             .collect(),
     }
 }
 
-fn part(step: Step) -> Part {
-    match step {
-        Step::Say(text) => Part::Say(text),
-        Step::Record(paste) => Part::Record(paste),
-    }
-}
-
-/// Several findings of one kind as one item.
-fn together(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Item {
-    let keys: Vec<&str> = findings.iter().filter_map(|finding| finding.record.as_deref()).collect();
-    let (count, listed) = (findings.len(), shown::list_of(&keys, MOST_KEYS));
-    let is_absence = verdict::is_absence(findings[0]);
-    let mut item = single(findings[0], report, options);
-    item.group = findings.iter().map(|finding| Group::of(finding)).min().unwrap_or(item.group);
-    if is_absence {
-        item.title = format!("{count} records are not there yet: {listed}");
-        item.why = Some("Nothing is at these names, so what the records are for does not work.");
-        let guides: Vec<Vec<Step>> =
-            findings.iter().map(|finding| guide(finding, report, options.host, options.now)).collect();
-        item.parts = table_parts(&guides);
-        item.parts.extend(required(findings, report));
-    } else {
-        item.title = format!("DNS gave no clear answer for {count} records: {listed}");
-        item.parts = all_reasons(findings, report, options);
-    }
-    item
-}
-
-/// The guides of several records as one: the way there, all records in a table, what else to mind, each said once.
-fn table_parts(guides: &[Vec<Step>]) -> Vec<Part> {
-    let pastes: Vec<Paste> = guides
-        .iter()
-        .flatten()
-        .filter_map(|step| match step {
-            Step::Record(paste) => Some((**paste).clone()),
-            Step::Say(_) => None,
-        })
-        .collect();
-    let Some(first) = pastes.first() else { return Vec::new() };
-    let mut parts: Vec<Part> = Vec::new();
-    let mut said: Vec<String> = Vec::new();
-    let mut table = Some(Table::of(&pastes));
-    for step in &guides[0] {
-        match step {
-            Step::Record(_) => parts.extend(table.take().map(Part::Table)),
-            Step::Say(text) if table.is_some() && !text.contains(": ") => {
-                let text = text.trim_end_matches('.');
-                said.push(text.to_owned());
-                parts.push(Part::Say(format!("{text} for each of these:")));
-            }
-            Step::Say(text) => {
-                said.push(text.clone());
-                parts.push(Part::Say(for_type(text, first, guides, &pastes)));
-            }
-        }
-    }
-    // What other records want beside the first: not what speaks of their names, which the first has shown.
-    for (guide, paste) in guides.iter().zip(&pastes).skip(1) {
-        for step in guide {
-            let Step::Say(text) = step else { continue };
-            let known = said.iter().any(|said| said == text.trim_end_matches('.') || said == text);
-            if !known && !text.contains(paste.name.as_str()) && !text.contains(paste.name_in_list()) {
-                said.push(text.clone());
-                parts.push(Part::Say(for_type(text, paste, guides, &pastes)));
-            }
-        }
-    }
-    parts
-}
-
-/// A line that not every record has is one for its type.
-fn for_type(text: &str, paste: &Paste, guides: &[Vec<Step>], pastes: &[Paste]) -> String {
-    let has = |guide: &Vec<Step>| guide.iter().any(|step| matches!(step, Step::Say(said) if said == text));
-    let speaks_of_its_name = text.contains(paste.name.as_str());
-    let only_its_type = guides
-        .iter()
-        .zip(pastes)
-        .all(|(guide, other)| has(guide) == (other.record_type == paste.record_type));
-    let all_of_one = pastes.iter().all(|other| other.record_type == paste.record_type);
-    if only_its_type && !all_of_one && !speaks_of_its_name {
-        format!("For {}: {text}", paste.record_type)
-    } else {
-        text.to_owned()
-    }
-}
-
-/// Which of the records have to be there; nothing where all have to, or none.
-fn required(findings: &[&Finding], report: &Report) -> Option<Part> {
-    let records: Vec<&RecordReport> = findings
-        .iter()
-        .filter_map(|finding| finding.record.as_deref())
-        .filter_map(|key| view::record(report, key))
-        .collect();
-    let required: Vec<&str> =
-        records.iter().filter(|record| record.planned.required).map(|r| r.planned.key.as_str()).collect();
-    (!required.is_empty() && required.len() < records.len()).then(|| {
-        Part::Say(format!("Required: {}. The others are recommended.", shown::list_of(&required, MOST_KEYS)))
-    })
-}
-
-/// What the servers said about several records, once.
-fn all_reasons(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Vec<Part> {
-    let mut reasons: Vec<String> = Vec::new();
-    for finding in findings {
-        if let Defect::DnsUnanswered { reasons: of_this, .. } = &finding.defect {
-            reasons.extend(
-                of_this.iter().filter(|reason| !reasons.contains(reason)).cloned().collect::<Vec<_>>(),
-            );
-        }
-    }
-    let mut one = findings[0].clone();
-    if let Defect::DnsUnanswered { reasons: all, .. } = &mut one.defect {
-        *all = reasons;
-    }
-    guide(&one, report, options.host, options.now).into_iter().map(part).collect()
-}
-
-/// Why something matters is told with the first of several of a kind.
+/// Why something matters is told with the first of several of a kind, and a new record with the first that it mends.
 fn say_once(items: &mut [Item]) {
     for index in 1..items.len() {
         let (before, rest) = items.split_at_mut(index);
+        let record = |item: &Item| item.parts.iter().position(|part| matches!(part, Part::Record(_)));
+        let is_new = |item: &Item| record(item).is_none_or(|at| !rest[0].parts.contains(&item.parts[at]));
+        if let Some(first) = before.iter().find(|item| !is_new(item)) {
+            rest[0].parts.retain(|part| !first.parts.contains(part));
+            rest[0].parts.push(Part::Say("The new record shown above mends this too.".to_owned()));
+        }
         if before.iter().any(|other| other.why.is_some() && other.why == rest[0].why) {
             rest[0].why = None;
         }
-    }
-}
-
-impl Table {
-    fn of(pastes: &[Paste]) -> Self {
-        let has_priority = pastes.iter().any(|paste| paste.priority.is_some());
-        let mut head: Vec<String> = Vec::new();
-        let mut rows = vec![Vec::new(); pastes.len()];
-        if let Some(first) = pastes.first() {
-            let labels = first.labels();
-            head.extend([labels.record_type.clone(), labels.host.clone(), labels.ttl.clone()]);
-            head.extend(has_priority.then(|| labels.priority.clone()));
-            head.push(labels.value.clone());
-        }
-        for (row, paste) in rows.iter_mut().zip(pastes) {
-            row.extend([paste.record_type.to_string(), paste.host_shown().to_owned(), paste.ttl.to_string()]);
-            if has_priority {
-                row.push(paste.priority.map(|priority| priority.to_string()).unwrap_or_default());
-            }
-            row.push(paste.value.clone());
-        }
-        Self { head, rows }
     }
 }
 

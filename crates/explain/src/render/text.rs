@@ -188,6 +188,9 @@ impl Page {
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
+        if self.is_too_wide(table, indent.len() + 4, &widths) {
+            return self.blocks(table, indent);
+        }
         let row = |cells: &[String]| {
             let last = cells.len().saturating_sub(1);
             let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
@@ -200,6 +203,32 @@ impl Page {
         for cells in &table.rows {
             let line = format!("{indent}    {}", row(cells));
             self.line(&line);
+        }
+    }
+
+    /// Whether the columns of a table would be torn apart by the terminal: a long value at the end of a row may run
+    /// on, as long as it begins well inside, and as long as not most of them do.
+    fn is_too_wide(&self, table: &Table, lead: usize, widths: &[usize]) -> bool {
+        const LEAST: usize = 20;
+        let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
+        let last = |row: &Vec<String>| row.last().map_or(0, |cell| cell.chars().count());
+        let runs_on = |row: &&Vec<String>| lead + before + last(row) > self.width;
+        self.width > 0
+            && (lead + before + LEAST > self.width
+                || table.rows.iter().filter(runs_on).count() * 2 > table.rows.len())
+    }
+
+    /// The rows of a table one below the other, each cell with its heading.
+    fn blocks(&mut self, table: &Table, indent: &str) {
+        let widest = table.head.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+        for (index, row) in table.rows.iter().enumerate() {
+            if index > 0 {
+                self.line("");
+            }
+            for (label, cell) in table.head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+                let label = Style::Bold.on(&format!("{label:<widest$}"), self.colour);
+                let _ = writeln!(self.out, "{indent}    {label}  {cell}");
+            }
         }
     }
 

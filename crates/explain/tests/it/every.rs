@@ -133,7 +133,8 @@ fn every_host_guides_through_every_type_of_record() {
             for step in &guide {
                 whole(&step.to_string(), &what);
             }
-            let says = |step: &Step, text: &str| matches!(step, Step::Say(said) if said.contains(text));
+            let is_said = |step: &Step| !matches!(step, Step::Record(_));
+            let says = |step: &Step, text: &str| is_said(step) && step.to_string().contains(text);
             assert!(says(&guide[0], "acme.test"), "{what}: where to go comes first");
             assert!(matches!(guide[1], Step::Record(_)), "{what}: then what to enter");
             assert!(guide.iter().any(|step| says(step, "Save")), "{what}: and how to finish");
