@@ -366,11 +366,14 @@ fn not_known(behind: Fact) -> Option<Vec<String>> {
 
 fn judge_wrong(context: &Context<'_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
     if matches!(context.record.expected, Expected::Dmarc { .. }) {
-        let inherited: Vec<Finding> = checks::inspect_right(context)
+        let mut inherited: Vec<Finding> = checks::inspect_right(context)
             .into_iter()
             .filter(|finding| matches!(finding.defect, Defect::DmarcInherited { .. }))
             .collect();
         if !inherited.is_empty() {
+            // A policy applies, and not the one that somebody meant to publish here.
+            let near_miss = checks::dmarc_invalid::check(context);
+            inherited.extend(near_miss.map(|finding| Finding { severity: Severity::Warning, ..finding }));
             return (RecordStatus::Verified, inherited);
         }
     }

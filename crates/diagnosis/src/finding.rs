@@ -2,6 +2,7 @@
 
 use crate::{
     mail_policy::{Provider, Rule},
+    near_miss::VersionSlip,
     observation::Server,
     slip::Slip,
     spf_tree::SpfCost,
@@ -260,7 +261,8 @@ defects! {
         #[serde(default)]
         to_drop: Vec<SpfDrop>,
     }
-    /// The SPF record does not parse: a permanent error (RFC 7208 §4.6).
+    /// The SPF record does not parse, which is a permanent error (RFC 7208 §4.6), or receivers do not take it for one
+    /// (RFC 7208 §4.5).
     SpfInvalid = "spf_invalid" {
         /// The name.
         name: DomainName,
@@ -271,6 +273,9 @@ defects! {
         /// The terms that nobody can tell the meaning of; the owner has to.
         #[serde(default)]
         lost: Vec<String>,
+        /// What is wrong with its beginning, where receivers do not even take it for an SPF record.
+        #[serde(default)]
+        version: Option<VersionSlip>,
     }
     /// The SPF record needs more look-ups than receivers make: a permanent error (RFC 7208 §4.6.4).
     SpfTooManyLookups = "spf_too_many_lookups" {
@@ -400,7 +405,7 @@ defects! {
         /// The policy that applies to this domain.
         policy: String,
     }
-    /// The DMARC record is ignored because it does not parse.
+    /// The DMARC record is ignored because it does not parse, or is not taken for one.
     DmarcInvalid = "dmarc_invalid" {
         /// The name.
         name: DomainName,
@@ -408,6 +413,12 @@ defects! {
         record: String,
         /// Why.
         reason: String,
+        /// What is wrong with its beginning, where receivers do not even take it for a DMARC record.
+        #[serde(default)]
+        version: Option<VersionSlip>,
+        /// Whether the record to publish has all parts of the one that is there.
+        #[serde(default)]
+        kept: bool,
     }
     /// The DMARC policy is `none`: receivers report and do nothing.
     DmarcPolicyNone = "dmarc_policy_none" {

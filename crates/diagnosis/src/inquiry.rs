@@ -15,7 +15,7 @@
 //! in all. Addresses that are not public are not asked unless the policy says so.
 
 use crate::{
-    diagnose, mail_policy,
+    checks, diagnose, mail_policy,
     observation::{Ask, Observation, Outcome, Question, Rcode, Server},
     plan::{Expected, Plan, PlannedRecord},
     slip, spf_tree,
@@ -465,6 +465,11 @@ fn unmade_names(plan: &Plan, view: &View<'_>, name: &DomainName, record_type: Re
     names.map(|name| Question { name, record_type }).collect()
 }
 
+fn has_spf_record(view: &View<'_>, owner: &DomainName) -> bool {
+    let texts = view.heard(owner, RecordType::Txt).iter().flat_map(|heard| checks::texts_of(&heard.says));
+    texts.into_iter().any(|text| mail::spf::is_spf_record(&text))
+}
+
 /// Questions that are only put when a record is not certainly where it should be, or a wildcard may have given it.
 fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
     let record_type = record.expected.record_type();
@@ -472,8 +477,12 @@ fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question>
     let of = |record_type| Question { name: owner.clone(), record_type };
     let mut questions = Vec::new();
     let is_there = view.has_any(owner, record_type);
-    if is_there && (is_selector(record) || !diagnose::is_verified(plan, record, view)) {
+    let is_open = !is_there || is_selector(record) || !diagnose::is_verified(plan, record, view);
+    if is_there && is_open {
         questions.extend(unmade_names(plan, view, owner, record_type));
+    }
+    if is_open && matches!(record.expected, Expected::Spf { .. }) && !has_spf_record(view, owner) {
+        questions.push(of(RecordType::SPF));
     }
     if is_there && wildcard::origin(view, &plan.domain, owner, record_type) != Origin::Wildcard {
         return questions;

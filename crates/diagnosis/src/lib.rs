@@ -11,6 +11,7 @@ mod diagnose;
 pub mod finding;
 pub mod inquiry;
 pub mod mail_policy;
+pub mod near_miss;
 pub mod observation;
 pub mod plan;
 pub mod profile;

@@ -40,11 +40,14 @@ pub enum RecordType {
 /// Why a text is not a record type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is not a record type; known are A, AAAA, CAA, CNAME, MX, NS, PTR, SOA, SRV, TXT and TYPEnnn"
+    "\"{0}\" is not a record type; known are A, AAAA, CAA, CNAME, MX, NS, PTR, SOA, SPF, SRV, TXT and TYPEnnn"
 )]
 pub struct RecordTypeError(String);
 
 impl RecordType {
+    /// The type of SPF records before RFC 7208 §3.1, which nobody asks for any more. Its data is that of TXT.
+    pub const SPF: Self = Self::Other(99);
+
     /// The number on the wire.
     pub const fn code(self) -> u16 {
         match self {
@@ -93,6 +96,7 @@ impl fmt::Display for RecordType {
             Self::Aaaa => "AAAA",
             Self::Srv => "SRV",
             Self::Caa => "CAA",
+            Self::Other(99) => "SPF",
             Self::Other(code) => return f.pad(&format!("TYPE{code}")),
         })
     }
@@ -112,6 +116,7 @@ impl FromStr for RecordType {
             "AAAA" => Self::Aaaa,
             "SRV" => Self::Srv,
             "CAA" => Self::Caa,
+            "SPF" => Self::SPF,
             other => other
                 .strip_prefix("TYPE")
                 .and_then(|code| code.parse().ok())

@@ -1,29 +1,42 @@
-//! A DMARC record that does not parse.
+//! A DMARC record that receivers ignore.
 
 use super::{Context, dmarc_records};
 use crate::{
     finding::{Defect, Finding},
+    near_miss,
     plan::Expected,
 };
+use mail::dmarc::{PolicyRecord, PolicyRecordError};
 
-/// There is one DMARC record, and receivers ignore it.
+/// There is one DMARC record, and receivers ignore it; or there is none, and a text that was meant as one.
 ///
-/// No policy applies and no reports come. Replace it.
+/// No policy applies and no reports come. Replace it. Where what was meant can be read, it is what is proposed.
 ///
-/// Source: RFC 9989 §4.7, §5.4.
+/// Source: RFC 9989 §4.7, §4.8.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     let texts = context.texts();
-    let close = |text: &&String| text.trim_start().to_ascii_lowercase().starts_with("v=dmarc1");
     let (record, reason) = match dmarc_records(&texts).as_slice() {
-        [one] => (one.clone(), mail::dmarc::PolicyRecord::parse(one).err()?.to_string()),
-        // `v=dmarc1` is no DMARC record to a receiver, but somebody meant it to be one.
-        [] => {
-            let record = texts.iter().find(close)?;
-            (record.clone(), mail::dmarc::PolicyRecord::parse(record).err()?.to_string())
+        [one] => (one.clone(), PolicyRecord::parse(one).err()?),
+        // `v=dmarc1` is no DMARC record to a receiver, but somebody meant it to be one. What is behind an alias is
+        // another name's.
+        [] if context.alias().is_none() => {
+            (texts.iter().find(|text| is_meant(text))?.clone(), PolicyRecordError::NotDmarc)
         }
         _ => return None,
     };
-    let defect = Defect::DmarcInvalid { name: context.record.owner.clone(), record: record.clone(), reason };
-    Some(context.finding(defect, context.severity(), context.replace(vec![record])))
+    let (version, meant) = near_miss::dmarc(&record).unzip();
+    let usable = meant.as_deref().and_then(near_miss::usable_dmarc);
+    let kept = usable.is_some();
+    let remedy = match usable {
+        Some(usable) => context.replace_text(&record, usable),
+        None => context.replace(vec![record.clone()]),
+    };
+    let (name, version) = (context.record.owner.clone(), version.flatten());
+    let defect = Defect::DmarcInvalid { name, record, reason: reason.to_string(), version, kept };
+    Some(context.finding(defect, context.severity(), remedy))
+}
+
+fn is_meant(text: &str) -> bool {
+    text.trim_start().to_ascii_lowercase().starts_with("v=dmarc1") || near_miss::dmarc(text).is_some()
 }

@@ -24,7 +24,7 @@ mod dkim_strict;
 mod dkim_testing;
 pub mod dkim_unaligned;
 mod dmarc_inherited;
-mod dmarc_invalid;
+pub mod dmarc_invalid;
 mod dmarc_missing;
 mod dmarc_multiple_records;
 mod dmarc_no_reports;

@@ -1,12 +1,13 @@
 //! Another type where ours should be.
 
-use super::{Context, dmarc_records, spf_records};
+use super::{Context, bounded, dmarc_records, spf_records};
 use crate::{
     finding::{Defect, Finding},
     observation::Says,
     plan::Expected,
+    spf_tree,
 };
-use model::{RecordData, RecordType};
+use model::{RecordData, RecordType, TxtData};
 
 /// The name has a record of another type, of the kind that is easily chosen by mistake.
 ///
@@ -26,10 +27,33 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
             let exchange = context.record.expected.value();
             (RecordType::Txt, Some(text).filter(|text| text.contains(&exchange))?)
         }
+        Expected::Spf { .. } if context.alias().is_none() => return spf_type(context),
         _ => return alias_in_place(context),
     };
     let defect = Defect::RecordWrongType { name: owner.clone(), expected, found, value: value.clone() };
     Some(context.finding(defect, context.severity(), context.replace(vec![value])))
+}
+
+/// An SPF record of the type that was made for it and that nobody asks for any more (RFC 7208 §3.1).
+fn spf_type(context: &Context<'_>) -> Option<Finding> {
+    if !matches!(context.here, Says::NoData(_) | Says::Records(_))
+        || !spf_records(&context.texts()).is_empty()
+    {
+        return alias_in_place(context);
+    }
+    let name = context.record.owner.clone();
+    let value = context.view.records(&name, RecordType::SPF).iter().find_map(|data| match data {
+        RecordData::Other { octets, .. } => {
+            let text = bounded(TxtData::from_wire(octets)?.joined());
+            mail::spf::is_spf_record(&text).then_some(text)
+        }
+        _ => None,
+    })?;
+    let merged =
+        context.spf_rules().map_or_else(|| value.clone(), |rules| spf_tree::merge_one(&value, rules));
+    let remedy = context.replace_text(&value, merged);
+    let defect = Defect::RecordWrongType { name, expected: RecordType::Txt, found: RecordType::SPF, value };
+    Some(context.finding(defect, context.severity(), remedy))
 }
 
 /// An alias where a TXT, MX or address record should be, which leads to nothing, goes in a circle, or ends at TXT

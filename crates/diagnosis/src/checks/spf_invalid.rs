@@ -1,31 +1,40 @@
-//! An SPF record that does not parse.
+//! An SPF record that does not parse, or that receivers do not even take for one.
 
 use super::{Context, spf_records};
 use crate::{
     finding::{Defect, Finding, Remedy},
+    near_miss,
     plan::Expected,
     repair, spf_tree,
 };
-use mail::spf::SpfRecord;
+use mail::spf::{SpfRecord, SpfSyntaxError};
 
-/// There is one SPF record, and it has a syntax error.
+/// There is one SPF record, and it has a syntax error; or there is none, and a text that was meant as one.
 ///
-/// One bad term makes the whole record a permanent error: nobody passes. Mend the term.
+/// One bad term makes the whole record a permanent error: nobody passes. Mend the term. A record that does not begin
+/// with `v=spf1` and a space is none at all to receivers.
 ///
-/// Source: RFC 7208 §4.6.
+/// Source: RFC 7208 §4.5, §4.6.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
-    let records = spf_records(&context.texts());
-    let [record] = records.as_slice() else { return None };
-    let reason = SpfRecord::parse(record).err()?.to_string();
-    let name = context.record.owner.clone();
-    let (remedy, lost) = match repair::spf_syntax(record) {
+    let texts = context.texts();
+    let (record, meant, reason, version) = match spf_records(&texts).as_slice() {
+        [one] => (one.clone(), one.clone(), SpfRecord::parse(one).err()?, None),
+        // What is behind an alias is another name's.
+        [] if context.alias().is_none() => {
+            let (text, near) = texts.iter().find_map(|text| Some((text, near_miss::spf(text)?)))?;
+            (text.clone(), near.meant, SpfSyntaxError::NoVersion, Some(near.slip))
+        }
+        _ => return None,
+    };
+    let (remedy, lost) = match repair::spf_syntax(&meant) {
         Ok(mended) => {
             let merged = rules.as_deref().map(|rules| spf_tree::merge_one(&mended, rules));
-            (context.replace_spf(record, merged.unwrap_or(mended)), Vec::new())
+            (context.replace_spf(&record, merged.unwrap_or(mended)), Vec::new())
         }
         Err(lost) => (Remedy::Nothing, lost),
     };
-    let defect = Defect::SpfInvalid { name, record: record.clone(), reason, lost };
+    let name = context.record.owner.clone();
+    let defect = Defect::SpfInvalid { name, record, reason: reason.to_string(), lost, version };
     Some(context.finding(defect, context.severity(), remedy))
 }

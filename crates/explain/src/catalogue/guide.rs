@@ -106,7 +106,13 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::TxtQuotesPasted { .. } => {
             vec![say("Enter the value without quotation marks: the panel adds those that DNS needs.")]
         }
-        Defect::SpfInvalid { record, lost, .. } => spf_invalid(record, lost, &finding.remedy),
+        Defect::SpfInvalid { record, lost, version, .. } => {
+            let mut steps = spf_invalid(record, lost, &finding.remedy, version.is_some());
+            if version.is_some() && matches!(finding.remedy, Remedy::Nothing) {
+                steps.push(say("Let the record begin with v=spf1 and a space."));
+            }
+            steps
+        }
         Defect::SpfMultipleRecords { records, lookups_after: 0, .. }
             if matches!(finding.remedy, Remedy::Nothing) =>
         {
@@ -129,6 +135,11 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
                 "Move {} in front of all, as in the record below: what stands behind all is never looked at.",
                 value(&behind.join(" "))
             ))]
+        }
+        Defect::DmarcInvalid { kept: true, .. } => {
+            vec![say(
+                "The record below says the same as the one that is there, in the form that receivers read.",
+            )]
         }
         Defect::DmarcInvalid { .. } => vec![say(
             "The record below is a start: keep your own policy (p=…) and your own rua addresses when you replace the one that is there.",
@@ -158,11 +169,11 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
 }
 
 /// Which part is wrong, and what the new record makes of it.
-fn spf_invalid(record: &str, lost: &[String], remedy: &Remedy) -> Vec<Step> {
+fn spf_invalid(record: &str, lost: &[String], remedy: &Remedy, is_version: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Remedy::MergeSpf { replace_with, .. } = remedy {
         let gone = spf_terms::missing_from(replace_with, record);
-        if !gone.is_empty() {
+        if !gone.is_empty() && !is_version {
             steps.push(say(format!("Changed in the new record: {}", list(&gone))));
         }
         steps.push(say("The new record keeps every part of the one that is there."));

@@ -87,12 +87,12 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "spf_invalid",
         title: "The SPF record does not evaluate",
-        what: "The SPF record has a mistake in how it is written.",
-        why: "Receivers count the whole record as an error: mail of every service in it fails SPF.",
+        what: "The SPF record has a mistake in how it is written, or a TXT record was meant as SPF and does not begin with v=spf1 and a space.",
+        why: "Receivers count the whole record as an error, or do not see that it is one: mail of every service in it fails SPF.",
         how: &[
             "Mend the part that is named. The record shown keeps all that can be read of the one that is there.",
         ],
-        references: &["RFC 7208 §4.6", "RFC 7208 §4.6.4"],
+        references: &["RFC 7208 §4.5", "RFC 7208 §4.6", "RFC 7208 §4.6.4"],
     },
     Page {
         code: "spf_too_many_lookups",
@@ -149,7 +149,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "dmarc_invalid",
         title: "The DMARC record is ignored",
-        what: "A record is at the name, and receivers ignore it because of how it is written.",
+        what: "A record is at the name, and receivers ignore it because of how it is written: it does not begin with v=DMARC1 and a semicolon, or has no policy that can be used.",
         why: "An ignored record protects nothing and brings no reports.",
         how: &[
             "Replace the record by one that starts with v=DMARC1 and has a valid p= tag. Keep your own policy and rua addresses.",

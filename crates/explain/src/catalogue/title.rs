@@ -5,8 +5,8 @@ use crate::{
     shown::{self, list, value},
     verdict::capital,
 };
-use diagnosis::{Defect, Finding, observation::Server};
-use model::DomainName;
+use diagnosis::{Defect, Finding, near_miss::VersionSlip, observation::Server};
+use model::{DomainName, RecordType};
 
 /// A reason in our words. What it repeats of a record is cut short in it already: cut again, its quotation mark would
 /// be missing and its length would be that of the reason.
@@ -26,7 +26,12 @@ pub fn title(finding: &Finding) -> String {
             format!("The record is at {}; it belongs at {}", n(found_at), n(name))
         }
         Defect::RecordWrongType { name, expected, found, .. } => {
-            format!("{} has a {found} record where a {expected} record belongs", n(name))
+            format!(
+                "{} has {} {found} record where {} {expected} record belongs",
+                n(name),
+                article(*found),
+                article(*expected)
+            )
         }
         Defect::CnameWrongTarget { name, expected, found } => {
             format!("{} points at {}; it should point at {}", n(name), n(found), n(expected))
@@ -148,6 +153,11 @@ fn mail_title(defect: &Defect) -> String {
                 )
             }
         }
+        Defect::SpfInvalid { name, version: Some(slip), .. } => format!(
+            "The TXT record at {} was meant as SPF, and receivers do not see it: {}",
+            n(name),
+            version(slip, "v=spf1", "space")
+        ),
         Defect::SpfInvalid { name, reason, .. } => {
             format!("The SPF record at {} does not evaluate: {}", n(name), ours(reason))
         }
@@ -167,11 +177,36 @@ fn mail_title(defect: &Defect) -> String {
         Defect::DmarcInherited { name, from, policy } => {
             format!("{} has no DMARC record; the one at {} applies (p={})", n(name), n(from), value(policy))
         }
+        Defect::DmarcInvalid { name, version: Some(slip), .. } => format!(
+            "The TXT record at {} was meant as DMARC, and receivers do not see it: {}",
+            n(name),
+            version(slip, "v=DMARC1", "semicolon")
+        ),
         Defect::DmarcInvalid { name, reason, .. } => {
             format!("The DMARC record at {} is ignored by receivers: {}", n(name), ours(reason))
         }
         other => policy_title::title(other),
     }
+}
+
+/// What is wrong with how a record begins.
+fn version(slip: &VersionSlip, right: &str, separator: &str) -> String {
+    match slip {
+        VersionSlip::NoSeparator => format!("no {separator} stands behind {right}"),
+        VersionSlip::Case => format!("it has to begin with {right}, its letters in this case"),
+        VersionSlip::NotFirst => format!("{right} is not the first thing in it"),
+        VersionSlip::Missing => format!("{right} is missing at its beginning"),
+        VersionSlip::Other(start) => format!("it begins with {}, not with {right}", value(start)),
+    }
+}
+
+/// As the types are spoken: "an MX record".
+fn article(record_type: RecordType) -> &'static str {
+    let is_spoken_with_a_vowel = matches!(
+        record_type,
+        RecordType::A | RecordType::Aaaa | RecordType::Mx | RecordType::Ns | RecordType::SPF
+    );
+    if is_spoken_with_a_vowel { "an" } else { "a" }
 }
 
 fn is_all(term: &str) -> bool {

@@ -311,6 +311,7 @@ fn an_invalid_spf_record_is_mended_in_an_audit() {
         record: current.clone(),
         reason: "in \"ipv4:192.0.2.1\": there is no such mechanism".to_owned(),
         lost: vec![],
+        version: None,
     };
     let remedy = Remedy::MergeSpf {
         name: n("mail.acme.test"),
@@ -382,7 +383,13 @@ fn a_dmarc_record_that_is_replaced_keeps_what_its_owner_chose() {
         value: "v=DMARC1; p=none".to_owned(),
         preference: None,
     };
-    let defect = Defect::DmarcInvalid { name, record, reason: "p=maybe is no policy".to_owned() };
+    let defect = Defect::DmarcInvalid {
+        name,
+        record,
+        reason: "p=maybe is no policy".to_owned(),
+        version: None,
+        kept: false,
+    };
     let finding = finding(defect, remedy, Severity::Error, Some("dmarc"));
     let steps = steps_of(&finding, &report(Verdict::Fail, RecordStatus::Failed, CLOUDFLARE));
     assert!(steps[0].contains("keep your own policy (p=…) and your own rua addresses"), "{steps:?}");

@@ -1,7 +1,7 @@
 //! What strangers put into DNS reaches no terminal and no page as it is.
 
 use crate::samples::{defects, dkim_name, finding, n, now, report, set};
-use diagnosis::{Defect, Remedy, Report};
+use diagnosis::{Defect, Remedy, Report, near_miss::VersionSlip};
 use explain::render::{self, RenderOptions};
 use model::{DomainName, RecordStatus, RecordType, Severity, Verdict};
 
@@ -41,6 +41,7 @@ fn evil_report(text: &str) -> Report {
                 record: text.clone(),
                 reason: text.clone(),
                 lost: vec![text.clone()],
+                version: Some(VersionSlip::Other(text.clone())),
             },
             merge,
         ),
