@@ -10,7 +10,7 @@ use axum::extract::State;
 use explain::render;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,6 +45,14 @@ struct CheckAnyRequest {
     /// Values for the variables of profile or template, by name without percent signs.
     #[serde(default)]
     variables: BTreeMap<String, String>,
+    /// Addresses of servers that send the domain's mail, at most 10: their reverse DNS is looked at.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["9.9.9.9"]), max_items = 10)]
+    senders: Vec<IpAddr>,
+    /// The certificate authority, as CAA records name it, that is to be able to issue for the hosts with links or web
+    /// pages of profile or template.
+    #[schema(example = "letsencrypt.org")]
+    certificate_authority: Option<String>,
 }
 
 /// Checks any domain.
@@ -77,6 +85,8 @@ async fn check_any_domain(
         template: request.template.map(|template| template.get().to_owned()),
         groups: request.groups,
         variables: request.variables,
+        senders: request.senders,
+        certificate_authority: request.certificate_authority,
     };
     let checked = app.admit_check(&caller, &request)?.run().await?;
     Ok(axum::Json(render::report_file(&checked.report, &checked.plan, &checked.observation)))

@@ -151,13 +151,7 @@ mod tests {
             expected,
             explanation: String::new(),
         };
-        let plan = Plan {
-            domain: planned.owner.clone(),
-            profile: "x".into(),
-            records: vec![planned],
-            certificate_authority: None,
-            senders: Vec::new(),
-        };
+        let plan = Plan::new(planned.owner.clone(), "x", vec![planned]);
         let mut report = Report::unchecked(&plan, Timestamp::UNIX_EPOCH);
         report.records[0].status = status;
         report.records[0].last_certain = last_certain;

@@ -102,7 +102,7 @@ struct RecordRequest {
     /// The host field: relative to the zone, `@` for the zone itself.
     #[schema(example = "_dmarc.mail")]
     host: String,
-    /// A, AAAA, CNAME, MX, NS or TXT.
+    /// A, AAAA, CAA, CNAME, MX, NS, PTR or TXT.
     #[serde(rename = "type")]
     #[schema(example = "TXT")]
     record_type: String,

@@ -141,13 +141,7 @@ mod tests {
             expected,
             explanation: String::new(),
         };
-        let plan = Plan {
-            domain: planned.owner.clone(),
-            profile: "x".into(),
-            records: vec![planned],
-            certificate_authority: None,
-            senders: Vec::new(),
-        };
+        let plan = Plan::new(planned.owner.clone(), "x", vec![planned]);
         let mut record = Report::unchecked(&plan, Timestamp::UNIX_EPOCH).records.remove(0);
         record.replace = replace.map(str::to_owned);
         record

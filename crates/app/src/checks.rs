@@ -13,7 +13,10 @@ use crate::{
     rate::RateLimiter,
 };
 use diagnosis::{
-    Observation, Plan, Profile, Report, Variables, inquiry::Policy, plan, profile::ProfileError,
+    Observation, Plan, Profile, Report, Variables,
+    inquiry::{Policy, is_public},
+    plan,
+    profile::ProfileError,
 };
 use model::{ApiKeyId, DomainName, OrgId};
 use std::{
@@ -44,6 +47,9 @@ const MOST_ASKS: usize = 300;
 /// How many selectors one check looks at.
 pub const MOST_SELECTORS: usize = 10;
 
+/// How many sending servers one check looks at.
+pub const MOST_SENDERS: usize = 10;
+
 /// How many variables may be given.
 const MOST_VARIABLES: usize = 50;
 
@@ -62,6 +68,10 @@ pub struct CheckRequest {
     pub groups: Vec<String>,
     /// Values for the profile's or template's variables.
     pub variables: Variables,
+    /// Addresses of servers that send the domain's mail, whose reverse DNS is looked at.
+    pub senders: Vec<IpAddr>,
+    /// Who is to be able to issue certificates for the hosts of profile or template.
+    pub certificate_authority: Option<String>,
 }
 
 /// Who wants a check, for counting.
@@ -133,6 +143,42 @@ impl App {
 
     /// What such a check looks for. All that is wrong with the request is told here.
     fn plan_check(&self, request: &CheckRequest) -> Result<Plan> {
+        let mut plan = self.plan_records(request)?;
+        if !request.senders.is_empty() {
+            plan.senders = self.checkable_senders(&request.senders)?;
+        }
+        if let Some(authority) = &request.certificate_authority {
+            let named = |message: String| Error::field("certificate_authority", message);
+            let authority = DomainName::parse(authority).map_err(|error| named(error.to_string()))?;
+            if plan.web_hosts().next().is_none() {
+                let message = "is for records of hosts with links or web pages, and none are looked for";
+                return Err(named(message.to_owned()));
+            }
+            plan.certificate_authority = Some(authority.to_string());
+        }
+        Ok(plan)
+    }
+
+    /// The reverse zones of private addresses are the operator's network's, and no stranger's business.
+    fn checkable_senders(&self, senders: &[IpAddr]) -> Result<Vec<IpAddr>> {
+        if senders.len() > MOST_SENDERS {
+            let message = format!("has {} addresses; {MOST_SENDERS} are allowed", senders.len());
+            return Err(Error::field("senders", message));
+        }
+        let mut checkable: Vec<IpAddr> = Vec::with_capacity(senders.len());
+        let mut errors = Vec::new();
+        for (index, address) in senders.iter().map(IpAddr::to_canonical).enumerate() {
+            if !is_public(address) && !self.settings.policy.private_addresses {
+                let message = format!("{address} is not a public address");
+                errors.push(FieldError { field: format!("senders[{index}]"), message });
+            } else if !checkable.contains(&address) {
+                checkable.push(address);
+            }
+        }
+        if errors.is_empty() { Ok(checkable) } else { Err(Error::Invalid(errors)) }
+    }
+
+    fn plan_records(&self, request: &CheckRequest) -> Result<Plan> {
         let domain = self.checkable(&request.domain)?;
         if request.variables.len() > MOST_VARIABLES {
             let message = format!("has {} values; {MOST_VARIABLES} are allowed", request.variables.len());
@@ -162,6 +208,7 @@ impl App {
                 let mut variables = self.settings.variables();
                 variables.extend(request.variables.clone());
                 plan::plan(self.profile_named(name)?, &domain, &variables)
+                    .map(|plan| self.settings.of_platform(plan))
                     .map_err(|error| Error::field("variables", error.to_string()))
             }
             (None, Some(template)) => from_template(&domain, template, request).map_err(|(field, error)| {

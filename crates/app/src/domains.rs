@@ -433,7 +433,9 @@ impl App {
         for (index, key) in keys.iter().enumerate() {
             variables.insert(format!("key{}", index + 1), key.public_key.clone());
         }
-        plan(profile, &domain.name, &variables).map_err(|error| Error::Internal(error.to_string()))
+        let plan =
+            plan(profile, &domain.name, &variables).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(self.settings.of_platform(plan))
     }
 
     pub(crate) async fn domain_view(&self, domain: store::Domain) -> Result<DomainView> {

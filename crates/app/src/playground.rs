@@ -10,7 +10,7 @@ use crate::{
 };
 use diagnosis::RecordReport;
 use model::{
-    DomainId, DomainName, Record, RecordData, RecordId, RecordStatus, RecordType, TxtData, ZoneId,
+    Caa, DomainId, DomainName, Record, RecordData, RecordId, RecordStatus, RecordType, TxtData, ZoneId,
     registrable_domain,
 };
 use std::net::{IpAddr, Ipv4Addr};
@@ -100,13 +100,21 @@ fn data_of(
             let preference = priority.ok_or("an MX record needs a priority")?;
             Ok(RecordData::Mx { preference, exchange: name(value)? })
         }
+        RecordType::Ptr => Ok(RecordData::Ptr(name(value)?)),
+        RecordType::Caa => {
+            let caa = Caa::parse(value)
+                .ok_or_else(|| format!("\"{value}\" is not like: 0 issue \"ca.example\""))?;
+            Ok(caa.to_data())
+        }
         RecordType::Txt if value.is_empty() => Err("the value is empty".to_owned()),
         RecordType::Txt if value.chars().any(char::is_control) => {
             Err("the value has a line break or another control character".to_owned())
         }
         RecordType::Txt if value.len() > 4_096 => Err(format!("{} bytes; 4,096 are allowed", value.len())),
         RecordType::Txt => Ok(RecordData::Txt(TxtData::from_text(value))),
-        other => Err(format!("{other} records cannot be made here; A, AAAA, CNAME, MX, NS and TXT can")),
+        other => {
+            Err(format!("{other} records cannot be made here; A, AAAA, CAA, CNAME, MX, NS, PTR and TXT can"))
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the operator decides, as the use cases need it.
 
-use diagnosis::{Profile, Variables, inquiry::Policy};
+use diagnosis::{
+    Plan, Profile, Variables,
+    inquiry::{Policy, is_public},
+};
 use model::DomainName;
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,6 +18,9 @@ pub struct Settings {
     pub public_addresses: Vec<IpAddr>,
     /// The addresses that our mail leaves from; they make up the SPF include.
     pub sender_addresses: Vec<IpAddr>,
+    /// The certificate authority that issues for tracking hosts, as CAA records name it; `None` where the operator did
+    /// not say. A profile that names one of its own wins.
+    pub certificate_authority: Option<String>,
     /// Where DMARC reports of customers' domains are sent.
     pub dmarc_mailbox: String,
     /// The profile of a domain that is added without naming one.
@@ -62,6 +68,24 @@ impl Settings {
     /// A host of the platform zone.
     pub fn platform_host(&self, label: &str) -> String {
         format!("{label}.{}", self.platform_zone)
+    }
+
+    /// The plan with what is the platform's own: who sends, and who issues certificates.
+    pub fn of_platform(&self, plan: Plan) -> Plan {
+        let certificate_authority = plan.certificate_authority.or_else(|| self.certificate_authority.clone());
+        Plan { certificate_authority, senders: self.visible_senders(), ..plan }
+    }
+
+    /// Whose reverse DNS is looked at with every domain: our sending servers, as far as receivers can see them. (An
+    /// address of a private network, as in development, has no name that anybody else could look up.)
+    pub fn visible_senders(&self) -> Vec<IpAddr> {
+        let mut senders: Vec<IpAddr> = Vec::new();
+        for address in self.sender_addresses.iter().map(IpAddr::to_canonical) {
+            if is_public(address) && !senders.contains(&address) {
+                senders.push(address);
+            }
+        }
+        senders
     }
 
     /// The profile variables that do not depend on the domain.

@@ -28,8 +28,12 @@ pub struct Config {
     pub data: PathBuf,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: String,
-    /// The addresses that mail leaves from; they make up the SPF include.
+    /// The addresses that mail leaves from; they make up the SPF include, and the reverse DNS of those that are public
+    /// is looked at with every domain.
     pub sender_addresses: Vec<IpAddr>,
+    /// The certificate authority that issues for tracking hosts, as CAA records name it, such as `letsencrypt.org`;
+    /// empty to leave CAA records alone. A profile's own comes first.
+    pub certificate_authority: String,
     /// Where DMARC reports of customers' domains go; empty for `dmarc@` the platform zone.
     pub dmarc_mailbox: String,
     /// The profile of domains that are added without naming one.
@@ -66,6 +70,7 @@ impl Default for Config {
             data: PathBuf::from("countersign-data"),
             platform_zone: "send.countersign.test".to_owned(),
             sender_addresses: vec![IpAddr::from([127, 0, 0, 1])],
+            certificate_authority: String::new(),
             dmarc_mailbox: String::new(),
             default_profile: "three-cname".to_owned(),
             profiles: PathBuf::new(),
@@ -144,6 +149,7 @@ impl Config {
         }
         let config: Self = figment(overrides).extract().map_err(Box::new)?;
         config.platform_zone()?;
+        config.certificate_authority()?;
         config.master_key()?;
         if config.warmup_daily_limit == 0 {
             let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
@@ -162,6 +168,19 @@ impl Config {
             key: "platform_zone",
             value: self.platform_zone.clone(),
             problem: error.to_string(),
+        })
+    }
+
+    /// The certificate authority, if one is named.
+    pub fn certificate_authority(&self) -> Result<Option<String>, ConfigError> {
+        let value = &self.certificate_authority;
+        if value.is_empty() {
+            return Ok(None);
+        }
+        parse_authority(value).map(Some).map_err(|problem| ConfigError::Value {
+            key: "certificate_authority",
+            value: value.clone(),
+            problem,
         })
     }
 
@@ -195,6 +214,15 @@ impl Config {
         }
         Ok(out)
     }
+}
+
+/// A certificate authority as CAA records name it: by a domain of its own (RFC 8659 §4.2).
+pub fn parse_authority(text: &str) -> Result<String, String> {
+    let name = DomainName::parse(text).map_err(|error| error.to_string())?;
+    if name.label_count() < 2 {
+        return Err("a CAA record names an authority by its domain, such as letsencrypt.org".to_owned());
+    }
+    Ok(name.to_string())
 }
 
 /// 64 hexadecimal digits as a key.

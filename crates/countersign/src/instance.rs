@@ -380,6 +380,7 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         name_server: host(&platform_zone, "ns1"),
         public_addresses: vec![dns.ip()],
         sender_addresses: config.sender_addresses.clone(),
+        certificate_authority: config.certificate_authority()?,
         dmarc_mailbox: match config.dmarc_mailbox.as_str() {
             "" => format!("dmarc@{platform_zone}"),
             mailbox => EmailAddress::parse(mailbox)

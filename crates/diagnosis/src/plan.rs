@@ -30,6 +30,32 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of these records, and nothing besides.
+    pub fn new(domain: DomainName, profile: &str, records: Vec<PlannedRecord>) -> Self {
+        Self {
+            domain,
+            profile: profile.to_owned(),
+            records,
+            certificate_authority: None,
+            senders: Vec::new(),
+        }
+    }
+
+    /// The records for hosts that web pages or links are served from, over HTTPS: those of the group `tracking`, and
+    /// where a template has groups of its own its aliases and addresses, but for names that are no hosts (`_acme`).
+    pub fn web_hosts(&self) -> impl Iterator<Item = &PlannedRecord> {
+        let is_host = |record: &&PlannedRecord| {
+            let leads_there =
+                matches!(record.expected, Expected::Cname { dkim_key: None, .. } | Expected::Address { .. });
+            match record.purpose {
+                Purpose::Tracking => true,
+                Purpose::Other => leads_there && !record.owner.labels().any(|label| label.starts_with('_')),
+                _ => false,
+            }
+        };
+        self.records.iter().filter(is_host)
+    }
+
     /// Whether mail is to be sent from the domain. A plan for a shop's website or a proof of control says nothing of
     /// mail, and what is missing for that is none of its business.
     pub fn is_for_sending(&self) -> bool {
@@ -232,11 +258,5 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
             Expected::Dkim { public_key: None, record: None },
         );
     }
-    Plan {
-        domain: domain.clone(),
-        profile: "audit".to_owned(),
-        records,
-        certificate_authority: None,
-        senders: Vec::new(),
-    }
+    Plan::new(domain.clone(), "audit", records)
 }

@@ -23,7 +23,7 @@ use model::{DomainName, RecordId, ZoneId};
 use serde::Deserialize;
 
 /// The types that can be typed in.
-const TYPES: [&str; 6] = ["CNAME", "TXT", "MX", "A", "AAAA", "NS"];
+const TYPES: [&str; 8] = ["CNAME", "TXT", "MX", "A", "AAAA", "NS", "CAA", "PTR"];
 
 /// The form that makes a zone.
 #[derive(Debug, Default, Deserialize)]
@@ -81,7 +81,7 @@ struct ZonePage {
     apex: String,
     serial: u32,
     records: Vec<RecordRow>,
-    types: [&'static str; 6],
+    types: [&'static str; 8],
     /// The form that adds a record.
     add: RecordForm,
     add_errors: FormErrors,

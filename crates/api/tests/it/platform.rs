@@ -85,6 +85,7 @@ pub fn settings() -> Settings {
         name_server: name("ns1.send.platform.test"),
         public_addresses: vec!["127.0.0.1".parse().unwrap()],
         sender_addresses: vec!["127.0.0.1".parse().unwrap()],
+        certificate_authority: None,
         dmarc_mailbox: "dmarc@send.platform.test".into(),
         default_profile: "three-cname".into(),
         profiles: Profile::built_in(),

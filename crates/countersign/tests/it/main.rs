@@ -9,6 +9,7 @@ mod bad_input;
 mod check;
 mod check_bulk;
 mod check_over_the_wire;
+mod check_senders;
 mod check_watch;
 mod checks;
 mod command_line;

@@ -10,7 +10,7 @@ use crate::{
     plan::Plan,
     view::{Fact, View},
 };
-use model::{Caa, DomainName, Purpose, RecordType};
+use model::{Caa, DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 
 /// Names looked at on the way up from a host.
@@ -33,10 +33,7 @@ pub struct HttpsHost {
 
 fn planned(plan: &Plan) -> impl Iterator<Item = (&String, &DomainName)> {
     let is_asked = plan.certificate_authority.is_some();
-    plan.records
-        .iter()
-        .filter(move |record| is_asked && record.purpose == Purpose::Tracking)
-        .map(|record| (&record.key, &record.owner))
+    plan.web_hosts().filter(move |_| is_asked).map(|record| (&record.key, &record.owner))
 }
 
 fn climb(host: &DomainName) -> Vec<DomainName> {

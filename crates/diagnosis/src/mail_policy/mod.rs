@@ -17,7 +17,7 @@ pub use https::HttpsHost;
 pub use ladder::{Condition, ConditionStatus, DmarcLadder, LadderCondition, LadderStep};
 pub use mail::dmarc::{AlignmentMode, Policy, PolicyTag, ReportAuthorisation};
 pub use sender_rules::{Provider, Rule, RuleStatus, SenderRule};
-pub use senders::{ReverseDns, SenderHost, reverse_dns};
+pub use senders::{MAX_SENDERS, ReverseDns, SenderHost, reverse_dns};
 
 use crate::{
     checks::{answer_of_fact, dkim_unaligned, dmarc_reports_not_authorised, spf_unaligned},
@@ -75,9 +75,10 @@ pub fn examine(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> (MailP
     let dmarc = dmarc::report(plan, view);
     let alignment = alignment::alignment(plan, view, dmarc.as_ref(), records);
     let dmarc_ladder = dmarc.as_ref().and_then(|dmarc| ladder::ladder(dmarc, alignment.as_ref(), records));
-    let (sender_rules, rules_finding) = sender_rules::sender_rules(plan, records, alignment.as_ref());
     let https_hosts = https::hosts(plan, view);
     let senders = senders::senders(plan, view);
+    let (sender_rules, rules_finding) =
+        sender_rules::sender_rules(plan, records, alignment.as_ref(), &senders);
     let mut findings = Vec::new();
     if let Some(dmarc) = &dmarc {
         findings.extend(dmarc_reports_not_authorised::check(plan, dmarc));

@@ -4,7 +4,7 @@
 //! with rejections since November 2025), Microsoft's "Strengthening email ecosystem" (since 5 May 2025), Apple's
 //! "Postmaster information for iCloud Mail". Much of it shows in no customer's DNS: that is said as it is.
 
-use super::{Alignment, Identifier};
+use super::{Alignment, Identifier, ReverseDns, SenderHost};
 use crate::{Expected, Finding, checks::sender_rules_not_met, plan::Plan, report::RecordReport};
 use model::{Purpose, RecordStatus};
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,7 @@ pub fn sender_rules(
     plan: &Plan,
     records: &[RecordReport],
     alignment: Option<&Alignment>,
+    senders: &[SenderHost],
 ) -> (Vec<SenderRule>, Option<Finding>) {
     let mut rules = Vec::new();
     if !plan.is_for_sending() {
@@ -130,7 +131,7 @@ pub fn sender_rules(
     for (provider, all, bulk) in RULES {
         for (rule, bulk) in all.iter().map(|rule| (*rule, false)).chain(bulk.iter().map(|rule| (*rule, true)))
         {
-            let (status, why) = judge(rule, plan, records, alignment);
+            let (status, why) = judge(rule, plan, records, alignment, senders);
             rules.push(SenderRule { provider: *provider, rule, bulk, status, why });
         }
     }
@@ -143,6 +144,7 @@ fn judge(
     plan: &Plan,
     records: &[RecordReport],
     alignment: Option<&Alignment>,
+    senders: &[SenderHost],
 ) -> (RuleStatus, Vec<String>) {
     let spf = || of(records, is_spf, true);
     let dkim = || of(records, RecordReport::is_dkim, false);
@@ -158,7 +160,24 @@ fn judge(
             (if is_own { RuleStatus::NotMet } else { RuleStatus::Met }, Vec::new())
         }
         Rule::Tls | Rule::WellFormed | Rule::OneClickUnsubscribe => (RuleStatus::AtSend, Vec::new()),
-        Rule::ReverseDns | Rule::ComplaintRate => (RuleStatus::Operator, Vec::new()),
+        Rule::ReverseDns => reverse_dns(senders),
+        Rule::ComplaintRate => (RuleStatus::Operator, Vec::new()),
+    }
+}
+
+/// Every sending server needs a name; which servers send is known only where the plan names them.
+fn reverse_dns(senders: &[SenderHost]) -> (RuleStatus, Vec<String>) {
+    let is_wrong =
+        |sender: &SenderHost| matches!(sender.reverse, ReverseDns::Missing | ReverseDns::Unconfirmed { .. });
+    let is_right = |sender: &SenderHost| matches!(sender.reverse, ReverseDns::Confirmed { .. });
+    if senders.is_empty() {
+        (RuleStatus::Operator, Vec::new())
+    } else if senders.iter().any(is_wrong) {
+        (RuleStatus::NotMet, vec!["sender_ptr_missing".to_owned()])
+    } else if senders.iter().all(is_right) {
+        (RuleStatus::Met, Vec::new())
+    } else {
+        (RuleStatus::Unknown, Vec::new())
     }
 }
 

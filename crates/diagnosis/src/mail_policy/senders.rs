@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Senders of one plan that are looked at.
-const MAX_SENDERS: usize = 32;
+pub const MAX_SENDERS: usize = 32;
 /// Names of one address that are looked at.
 const MAX_NAMES: usize = 10;
 

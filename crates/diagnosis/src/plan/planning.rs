@@ -26,13 +26,8 @@ pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError>
     conflict::check(&filled, |filled| filled.owner.to_string(), |filled| filled.record, true)?;
     join_spf(&mut filled);
     name_exchangers(&mut filled);
-    Ok(Plan {
-        domain: scope.fqdn.clone(),
-        profile: profile.name.clone(),
-        records: planned(filled),
-        certificate_authority: profile.certificate_authority.clone(),
-        senders: Vec::new(),
-    })
+    let plan = Plan::new(scope.fqdn.clone(), &profile.name, planned(filled));
+    Ok(Plan { certificate_authority: profile.certificate_authority.clone(), ..plan })
 }
 
 struct Filled<'r> {

@@ -59,13 +59,7 @@ pub fn from_records(
             explanation: String::new(),
         }
     });
-    Ok(Plan {
-        records: planned.collect(),
-        domain: domain.clone(),
-        profile: profile.to_owned(),
-        certificate_authority: None,
-        senders: Vec::new(),
-    })
+    Ok(Plan::new(domain.clone(), profile, planned.collect()))
 }
 
 fn expected_of(record: &PublishedRecord, all: &[PublishedRecord]) -> Result<Expected, String> {

@@ -7,8 +7,8 @@ use crate::{
 use diagnosis::{
     Report,
     mail_policy::{
-        Alignment, AlignmentMode, Condition, ConditionStatus, DmarcLadder, DmarcReport, LadderCondition,
-        Provider, ReportAuthorisation, Rule, RuleStatus, SenderRule,
+        Alignment, AlignmentMode, Condition, ConditionStatus, DmarcLadder, DmarcReport, HttpsHost,
+        LadderCondition, Provider, ReportAuthorisation, ReverseDns, Rule, RuleStatus, SenderHost, SenderRule,
     },
     spf_tree::{SpfNode, SpfNodeProblem, SpfReport},
 };
@@ -34,8 +34,75 @@ pub(super) fn facts(report: &Report, verbose: bool) -> Vec<(&'static str, String
         report.mail.spf.iter().filter(is_told).map(|spf| ("SPF look-ups", spf_summary(spf))).collect();
     if !verbose {
         facts.extend(next_step(report).map(|step| ("DMARC", step)));
+        facts.extend(reverse_dns(report).into_iter().map(|line| ("reverse DNS", line)));
+        facts.extend(certificates(report).into_iter().map(|line| ("certificates", line)));
     }
     facts
+}
+
+/// How many senders or hosts are told one by one in a closing line.
+const MOST_TOLD: usize = 3;
+
+/// The sending servers, a line each where they are few, but for those that a finding tells of.
+fn reverse_dns(report: &Report) -> Vec<String> {
+    let senders = &report.mail.senders;
+    let is_told = |sender: &&SenderHost| {
+        matches!(sender.reverse, ReverseDns::Confirmed { .. } | ReverseDns::Unknown { .. })
+    };
+    let told: Vec<&SenderHost> = senders.iter().filter(is_told).collect();
+    let is_confirmed = |sender: &&&SenderHost| matches!(sender.reverse, ReverseDns::Confirmed { .. });
+    let confirmed = told.iter().filter(is_confirmed).count();
+    match (told.len(), told.len() - confirmed) {
+        (0..=MOST_TOLD, _) => {
+            told.iter().map(|sender| format!("{} {}", sender.address, reverse(&sender.reverse))).collect()
+        }
+        (_, 0) => {
+            vec![format!("{confirmed} of {} sending servers have a name that leads back", senders.len())]
+        }
+        (_, unknown) => vec![format!(
+            "{confirmed} of {} sending servers have a name that leads back; of {unknown} it is not known",
+            senders.len()
+        )],
+    }
+}
+
+/// "is mx.send.example, which leads back to it".
+fn reverse(reverse: &ReverseDns) -> String {
+    match reverse {
+        ReverseDns::Confirmed { name } => {
+            format!("is {}, which leads back to it", shown::value(name.as_str()))
+        }
+        ReverseDns::Missing => "has no name".to_owned(),
+        ReverseDns::Unconfirmed { names } => {
+            format!("is {}, which does not lead back to it", shown::list(names))
+        }
+        ReverseDns::Unknown { reason } => format!("is not known: {}", shown::value(reason)),
+    }
+}
+
+/// The hosts with HTTPS, a line each where they are few, but for those that a finding tells of.
+fn certificates(report: &Report) -> Vec<String> {
+    let told: Vec<&HttpsHost> =
+        report.mail.https_hosts.iter().filter(|host| host.may_issue != Some(false)).collect();
+    let mut lines: Vec<String> = told.iter().take(MOST_TOLD).map(|host| caa_line(host)).collect();
+    if told.len() > MOST_TOLD {
+        lines.push(format!("and {} hosts more", told.len() - MOST_TOLD));
+    }
+    lines
+}
+
+/// "track.acme.test: the certificate authority may issue (CAA at acme.test: …)".
+fn caa_line(host: &HttpsHost) -> String {
+    let name = shown::value(host.host.as_str());
+    let at = match &host.caa_at {
+        Some(at) => format!("CAA at {}: {}", shown::value(at.as_str()), shown::list(&host.caa)),
+        None => "no CAA records, so anybody may".to_owned(),
+    };
+    match host.may_issue {
+        Some(true) => format!("{name}: the certificate authority may issue ({at})"),
+        Some(false) => format!("{name}: the certificate authority may not issue ({at})"),
+        None => format!("{name}: not known whether the certificate authority may issue"),
+    }
 }
 
 /// Whether a tree is shown: where it is asked for, and where the limit is near or passed.
@@ -91,6 +158,17 @@ pub(super) fn sections(report: &Report, verbose: bool) -> Vec<(String, Vec<Strin
             "Whose domain SPF and DKIM prove (alignment with From)".to_owned(),
             alignment_lines(alignment),
         ));
+    }
+    if !report.mail.senders.is_empty() {
+        let line = |sender: &SenderHost| format!("{} {}", sender.address, reverse(&sender.reverse));
+        sections.push((
+            "Reverse DNS of the sending servers".to_owned(),
+            report.mail.senders.iter().map(line).collect(),
+        ));
+    }
+    if !report.mail.https_hosts.is_empty() {
+        let lines = report.mail.https_hosts.iter().take(MOST_LINES).map(caa_line).collect();
+        sections.push(("Certificates for hosts with HTTPS (CAA)".to_owned(), lines));
     }
     if !report.mail.sender_rules.is_empty() {
         sections.push(("Rules of the mailbox providers".to_owned(), rule_lines(&report.mail.sender_rules)));

@@ -213,13 +213,7 @@ pub fn record(
         expected,
         explanation: String::new(),
     };
-    let plan = Plan {
-        domain: n("mail.acme.test"),
-        profile: "three-cname".to_owned(),
-        records: vec![planned],
-        certificate_authority: None,
-        senders: Vec::new(),
-    };
+    let plan = Plan::new(n("mail.acme.test"), "three-cname", vec![planned]);
     let mut record = Report::unchecked(&plan, now()).records.remove(0);
     record.zone = Some(n("acme.test"));
     record.status = status;

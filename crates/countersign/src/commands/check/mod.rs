@@ -82,6 +82,11 @@ pub struct ManyArgs {
 
 /// Checks one domain, or a list of them, and prints what was found.
 pub async fn run(arguments: &CheckArgs) -> Exit {
+    if let Some(flag) = arguments.without_thorough() {
+        return show::fail(&format!(
+            "in a list {flag} takes --thorough: else only the records are looked at"
+        ));
+    }
     if let Some(flag) = arguments.many.without_list() {
         return show::fail(&format!("{flag} is for many domains; name their list with --from-file FILE"));
     }
@@ -133,6 +138,16 @@ impl ManyArgs {
 }
 
 impl CheckArgs {
+    /// A flag that has no effect on a list that is gone through quickly.
+    fn without_thorough(&self) -> Option<&'static str> {
+        let flags = [
+            ("--sender", !self.wanted.sender.is_empty()),
+            ("--certificate-authority", self.wanted.certificate_authority.is_some()),
+        ];
+        let given = flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+        given.filter(|_| self.many.from_file.is_some() && !self.many.thorough)
+    }
+
     fn client(&self) -> dns::Client {
         let rate = self.rate.map_or(Rate::Considerate, Rate::PerServer);
         dns::Client::new(dns::ClientOptions { rate, ..dns::ClientOptions::default() })

@@ -1,11 +1,15 @@
 //! What is looked for: which plan a domain is checked against.
 
 use super::{CheckArgs, expected, subject};
-use crate::commands::{input, show};
-use diagnosis::{Plan, Profile, Variables, plan, profile::ProfileError};
+use crate::{
+    commands::{input, show},
+    config::parse_authority,
+};
+use diagnosis::{Plan, Profile, Variables, mail_policy::MAX_SENDERS, plan, profile::ProfileError};
 use model::DomainName;
 use std::{
     io::Write,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -32,6 +36,12 @@ pub struct WantedArgs {
     /// standard input
     #[arg(long, value_name = "FILE")]
     pub expect: Option<PathBuf>,
+    /// Address of a server that sends the mail: its reverse DNS is looked at; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub sender: Vec<IpAddr>,
+    /// Certificate authority for hosts with links or web pages, as CAA records name it, such as letsencrypt.org
+    #[arg(long, value_name = "DOMAIN", value_parser = parse_authority)]
+    pub certificate_authority: Option<String>,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -44,9 +54,20 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What is looked for.
+/// What is looked for: records, and what else the flags name.
 #[derive(Debug, Clone)]
-pub enum Wanted {
+pub struct Wanted {
+    /// The records.
+    pub records: Records,
+    /// Whose reverse DNS is looked at.
+    pub senders: Vec<IpAddr>,
+    /// Who is to be able to issue certificates.
+    pub certificate_authority: Option<String>,
+}
+
+/// Which records are looked for.
+#[derive(Debug, Clone)]
+pub enum Records {
     /// Any valid SPF and DMARC record, and valid keys at these selectors.
     Audit {
         /// The selectors.
@@ -71,6 +92,53 @@ impl Wanted {
     /// Reads the flags and the files they name.
     pub fn from_arguments(arguments: &CheckArgs) -> Result<Self, String> {
         let wanted = &arguments.wanted;
+        if wanted.sender.len() > MAX_SENDERS {
+            return Err(format!(
+                "--sender is given {} times; {MAX_SENDERS} are allowed",
+                wanted.sender.len()
+            ));
+        }
+        let mut senders: Vec<IpAddr> = wanted.sender.iter().map(IpAddr::to_canonical).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        let certificate_authority = wanted.certificate_authority.clone();
+        Ok(Self { records: Records::from_arguments(wanted)?, senders, certificate_authority })
+    }
+
+    /// The domain to check: the one that is given, or the one that the records are of.
+    pub fn domain(&self, given: Option<&str>) -> Result<DomainName, String> {
+        self.records.domain(given)
+    }
+
+    /// Whether the flags are enough to plan for any domain, so that a list need not be read to find out.
+    pub fn check_values(&self) -> Result<(), String> {
+        // A subdomain: no template refuses one.
+        let any = DomainName::parse("news.example.com").map_err(|error| error.to_string())?;
+        self.plan(&any).map(drop)
+    }
+
+    /// The plan for one domain.
+    pub fn plan(&self, domain: &DomainName) -> Result<Plan, String> {
+        let mut plan = self.records.plan(domain)?;
+        if !self.senders.is_empty() {
+            plan.senders.clone_from(&self.senders);
+        }
+        if let Some(authority) = &self.certificate_authority {
+            if plan.web_hosts().next().is_none() {
+                return Err(format!(
+                    "--certificate-authority is for records of hosts with links or web pages, and the {} has none; \
+                     name some with --template or --expect",
+                    self.records.noun()
+                ));
+            }
+            plan.certificate_authority = Some(authority.clone());
+        }
+        Ok(plan)
+    }
+}
+
+impl Records {
+    fn from_arguments(wanted: &WantedArgs) -> Result<Self, String> {
         if wanted.profile.is_none() && wanted.template.is_none() && !wanted.var.is_empty() {
             return Err("--var is for the variables of a --profile or --template; name one".to_owned());
         }
@@ -100,8 +168,7 @@ impl Wanted {
         Ok(Self::Audit { selectors: wanted.selector.clone() })
     }
 
-    /// The domain to check: the one that is given, or the one that the records are of.
-    pub fn domain(&self, given: Option<&str>) -> Result<DomainName, String> {
+    fn domain(&self, given: Option<&str>) -> Result<DomainName, String> {
         let given = given.map(subject::parse).transpose()?;
         match (self, given) {
             (Self::Plan(plan), Some(given)) if given != plan.domain => {
@@ -113,15 +180,17 @@ impl Wanted {
         }
     }
 
-    /// Whether the flags are enough to plan for any domain, so that a list need not be read to find out.
-    pub fn check_values(&self) -> Result<(), String> {
-        // A subdomain: no template refuses one.
-        let any = DomainName::parse("news.example.com").map_err(|error| error.to_string())?;
-        self.plan(&any).map(drop)
+    /// What the records are, for messages.
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Audit { .. } => "audit of a domain",
+            Self::Profile { is_template: true, .. } => "template",
+            Self::Profile { .. } => "profile",
+            Self::Plan(_) => "list of expected records",
+        }
     }
 
-    /// The plan for one domain.
-    pub fn plan(&self, domain: &DomainName) -> Result<Plan, String> {
+    fn plan(&self, domain: &DomainName) -> Result<Plan, String> {
         match self {
             Self::Audit { selectors } => {
                 for selector in selectors {

@@ -178,10 +178,15 @@ fn skip_line(source: &mut dyn BufRead) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::check::wanted::Records;
     use tokio::sync::mpsc;
 
     fn wanted() -> Wanted {
-        Wanted::Audit { selectors: Vec::new() }
+        Wanted {
+            records: Records::Audit { selectors: Vec::new() },
+            senders: Vec::new(),
+            certificate_authority: None,
+        }
     }
 
     fn read(list: &[u8], done: &[&str]) -> (Vec<(u64, String)>, Vec<BadLine>, Counters) {
