@@ -767,6 +767,40 @@ defects! {
         /// The addresses that the host has.
         addresses: Vec<IpAddr>,
     }
+    /// The mail exchanger is the right one with the zone's name behind it: its final dot is missing.
+    MxExchangeZoneAppended = "mx_exchange_zone_appended" {
+        /// The name.
+        name: DomainName,
+        /// What should be there.
+        expected: String,
+        /// The exchanger that is there.
+        found: DomainName,
+        /// The name that was appended.
+        zone: DomainName,
+    }
+    /// The mail exchanger is an address, not the name of a host (RFC 1035 §3.3.9).
+    MxExchangeNotHost = "mx_exchange_not_host" {
+        /// The name.
+        name: DomainName,
+        /// What should be there.
+        expected: String,
+        /// The exchanger that is there.
+        found: DomainName,
+        /// What it is.
+        kind: NotHost,
+    }
+}
+
+/// What stands where the name of a host belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotHost {
+    /// An IP address.
+    IpAddress,
+    /// A web address.
+    Url,
+    /// A mail address.
+    MailAddress,
 }
 
 /// The version of a zone that a name server has.

@@ -42,6 +42,8 @@ pub mod domain_not_found;
 pub mod glue_mismatch;
 mod mx_exchange_alias;
 mod mx_exchange_missing;
+mod mx_exchange_not_host;
+mod mx_exchange_zone_appended;
 mod mx_null;
 mod mx_wrong;
 pub mod name_server_lame;
@@ -137,6 +139,8 @@ const WRONG: &[Check] = &[
     dmarc_multiple_records::check,
     dmarc_invalid::check,
     mx_null::check,
+    mx_exchange_zone_appended::check,
+    mx_exchange_not_host::check,
     mx_wrong::check,
     address_wrong::check,
     record_wrong_value::check,

@@ -5,7 +5,7 @@ use crate::{
     finding::{Defect, Finding},
     plan::Expected,
 };
-use model::RecordData;
+use model::{DomainName, RecordData};
 
 /// The name has MX records, and ours is missing or not alone.
 ///
@@ -13,12 +13,8 @@ use model::RecordData;
 ///
 /// Source: RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    let Expected::Mx { preference, exchange, beside } = &context.record.expected else { return None };
-    // The plan's other exchangers have findings of their own.
-    let is_planned =
-        |data: &&RecordData| matches!(data, RecordData::Mx { exchange, .. } if beside.contains(exchange));
-    let found: Vec<String> =
-        records_of(&context.here).iter().filter(|data| !is_planned(data)).map(ToString::to_string).collect();
+    let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
+    let found = others(context);
     if found.is_empty() {
         return None;
     }
@@ -28,4 +24,20 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         found: found.clone(),
     };
     Some(context.finding(defect, context.severity(), context.replace(found)))
+}
+
+/// The MX records at the name that are not those of the plan's other exchangers: those have findings of their own.
+pub fn others(context: &Context<'_>) -> Vec<String> {
+    let Expected::Mx { beside, .. } = &context.record.expected else { return Vec::new() };
+    let is_planned =
+        |data: &&RecordData| matches!(data, RecordData::Mx { exchange, .. } if beside.contains(exchange));
+    records_of(&context.here).iter().filter(|data| !is_planned(data)).map(ToString::to_string).collect()
+}
+
+/// The exchangers at the name.
+pub fn exchangers<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a DomainName> {
+    records_of(&context.here).iter().filter_map(|data| match data {
+        RecordData::Mx { exchange, .. } => Some(exchange),
+        _ => None,
+    })
 }

@@ -205,6 +205,14 @@ fn after(defect: &Defect, place: &Place<'_>) -> Vec<Step> {
                 value(&expected.absolute()),
             )];
         }
+        Defect::MxExchangeZoneAppended { expected, zone, .. } if !place.host.final_dot => {
+            let host = expected.split_once(' ').map_or(expected.as_str(), |(_, host)| host);
+            return vec![say(format!(
+                "Should {} be added again, end the exchanger with a dot: {}",
+                value(zone.as_str()),
+                value(&format!("{host}."))
+            ))];
+        }
         _ => return Vec::new(),
     };
     let Some(record) = place.record else { return Vec::new() };

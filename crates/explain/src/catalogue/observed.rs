@@ -10,7 +10,7 @@ use crate::{
     shown::{self, list, value},
     verdict::capital,
 };
-use diagnosis::{Defect, slip::Slip};
+use diagnosis::{Defect, finding::NotHost, slip::Slip};
 use model::DomainName;
 
 /// What was seen, in one line; `None` for defects that are told elsewhere.
@@ -36,6 +36,17 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
             format!("Mail for {} goes to {}, which is an alias", n(name), n(exchange))
         }
         Defect::MxNull { name, .. } => format!("{} says that it takes no mail (MX 0 .)", n(name)),
+        Defect::MxExchangeZoneAppended { name, found, zone, .. } => {
+            format!("Mail for {} goes to {}: {} was added behind the exchanger", n(name), n(found), n(zone))
+        }
+        Defect::MxExchangeNotHost { name, found, kind, .. } => {
+            format!(
+                "Mail for {} goes to {}, which is {} and no host name",
+                n(name),
+                n(found),
+                not_host(*kind)
+            )
+        }
         Defect::DelegationMismatch { zone, parent, child } => {
             format!("{} is delegated to {}, and names {} itself", n(zone), list(parent), list(child))
         }
@@ -88,6 +99,9 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
         Defect::MxNull { .. } => {
             vec![say("Delete the MX record with the dot: it may not stand beside another one.")]
         }
+        Defect::MxExchangeNotHost { .. } => vec![say(
+            "Enter the name of the host, as below: an MX record takes no address.",
+        )],
         Defect::TxtCutOff { .. } => vec![say(
             "Paste the whole value. Where the panel takes no more than 255 characters in one field, split it into parts of 255, each in quotation marks.",
         )],
@@ -110,6 +124,14 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
             )]
         }
         _ => Vec::new(),
+    }
+}
+
+fn not_host(kind: NotHost) -> &'static str {
+    match kind {
+        NotHost::IpAddress => "an IP address",
+        NotHost::Url => "a web address",
+        NotHost::MailAddress => "a mail address",
     }
 }
 
@@ -362,5 +384,24 @@ pub(super) const PAGES: &[Page] = &[
         why: "Resolvers begin with the address of the delegation. Where nothing listens there they lose time; where somebody else does, they get other answers.",
         how: &["At the registrar, set the host record of the name server to its addresses."],
         references: &["RFC 1034 §4.2.1", "RFC 1912 §2.3"],
+    },
+    Page {
+        code: "mx_exchange_zone_appended",
+        title: "The zone's name was added behind the mail exchanger",
+        what: "The exchanger of the MX record is the right name with the zone's name behind it: a final dot is missing.",
+        why: "Mail goes to a host that does not exist, so bounces and replies are lost, and addresses that bounce keep getting mail.",
+        how: &[
+            "Enter the exchanger in full.",
+            "If the panel adds the zone again, end the exchanger with a dot.",
+        ],
+        references: &["RFC 1035 §5.1"],
+    },
+    Page {
+        code: "mx_exchange_not_host",
+        title: "The mail exchanger is an address",
+        what: "The MX record holds an IP address, a web address or a mail address where the name of a host belongs.",
+        why: "Servers look for a host of that name, and there is none: bounces and replies are lost.",
+        how: &["Replace the record by the one shown."],
+        references: &["RFC 1035 §3.3.9", "RFC 5321 §5.1"],
     },
 ];

@@ -2,6 +2,7 @@
 
 use diagnosis::{
     Defect, Expected, Finding, Plan, PlannedRecord, RecordReport, Remedy, Report, Seen, UnmetRule,
+    finding::NotHost,
     mail_policy::{AlignmentMode, Policy, PolicyTag, Provider, Rule},
     near_miss::VersionSlip,
     observation::Server,
@@ -136,7 +137,9 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::TxtCutOff { .. } => Defect::TxtWhiteSpace { name: domain, found: " v=spf1 mx -all".into(), expected: "v=spf1 mx -all".into() },
         Defect::TxtWhiteSpace { .. } => Defect::CnameTargetUrl { name, expected: target(), found: DomainName::from_labels([&b"https://tok2"[..], b"dkim", b"send", b"example"]).unwrap() },
         Defect::CnameTargetUrl { .. } => Defect::GlueMismatch { zone: n("acme.test"), host: n("ns1.acme.test"), glue: vec!["192.0.2.7".parse().unwrap()], addresses: vec!["192.0.2.1".parse().unwrap()] },
-        Defect::GlueMismatch { .. } => return None,
+        Defect::GlueMismatch { .. } => Defect::MxExchangeZoneAppended { name: n("bounce.mail.acme.test"), expected: "10 feedback.send.example".into(), found: n("feedback.send.example.acme.test"), zone: n("acme.test") },
+        Defect::MxExchangeZoneAppended { .. } => Defect::MxExchangeNotHost { name: n("bounce.mail.acme.test"), expected: "10 feedback.send.example".into(), found: DomainName::from_labels([&b"192"[..], b"0", b"2", b"1"]).unwrap(), kind: NotHost::IpAddress },
+        Defect::MxExchangeNotHost { .. } => return None,
     })
 }
 
