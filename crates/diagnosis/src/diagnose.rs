@@ -397,6 +397,7 @@ fn is_breaking(defect: &Defect) -> bool {
     matches!(
         defect,
         Defect::CnameConflict { .. }
+            | Defect::CnameSeveral { .. }
             | Defect::CnameTargetMissing { .. }
             | Defect::DkimKeyRevoked { .. }
             | Defect::DkimKeyMismatched { .. }
@@ -496,6 +497,7 @@ fn current_values(context: &Context<'_>) -> Vec<String> {
         _ => match &context.here {
             Says::Records(records) => records.iter().map(ToString::to_string).collect(),
             Says::Alias { target, .. } => vec![target.to_string()],
+            Says::SeveralAliases(targets) => targets.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         },
     }

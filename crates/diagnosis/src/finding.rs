@@ -789,6 +789,13 @@ defects! {
         /// What it is.
         kind: NotHost,
     }
+    /// More than one alias at one name (RFC 2181 §10.1).
+    CnameSeveral = "cname_several" {
+        /// The name.
+        name: DomainName,
+        /// Where they point.
+        targets: Vec<DomainName>,
+    }
 }
 
 /// What stands where the name of a host belongs.

@@ -42,8 +42,8 @@ pub enum Look {
     /// does the inquiry go on as [`Look::Thorough`] does. For many domains at once, most of them good.
     ///
     /// What cannot be seen this way: records that are gone and that resolvers still remember, name servers at fault
-    /// that resolvers work around, and an alias beside a record that resolvers still find; whether other organizations take DMARC reports, how domains that differ align, and
-    /// CAA. The report names no zone where nothing was wrong.
+    /// that resolvers work around, an alias beside a record or another alias where resolvers still find one of them;
+    /// whether other organizations take DMARC reports, how domains that differ align, and CAA. The report names no zone where nothing was wrong.
     ResolversFirst,
 }
 

@@ -224,6 +224,9 @@ pub enum Says {
     },
     /// The name is an alias, and its chain comes back to where it was: nobody finds anything behind it.
     AliasLoop(DomainName),
+    /// More than one alias stands at the name, where there may be one (RFC 2181 §10.1): their targets, sorted. Which one
+    /// is followed is left to chance.
+    SeveralAliases(Vec<DomainName>),
     /// The name exists, without this type; how long that may be cached, in seconds (RFC 2308 §5).
     NoData(u32),
     /// The name does not exist; how long that may be cached, in seconds.
@@ -255,7 +258,7 @@ impl Says {
 
     /// Whether it says that something is there.
     pub fn is_positive(&self) -> bool {
-        matches!(self, Self::Records(_) | Self::Alias { .. } | Self::AliasLoop(_))
+        matches!(self, Self::Records(_) | Self::Alias { .. } | Self::AliasLoop(_) | Self::SeveralAliases(_))
     }
 }
 
@@ -316,6 +319,7 @@ fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Say
             here.sort();
             here.dedup();
             return match (question.record_type, first_target) {
+                (RecordType::Cname, _) if here.len() > 1 => Says::SeveralAliases(targets(here)),
                 (RecordType::Cname, _) => match here.swap_remove(0) {
                     RecordData::Cname(target) => {
                         Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen }
@@ -326,10 +330,15 @@ fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Say
                 (_, None) => Says::Records(here),
             };
         }
-        let next = reply.answer.iter().find_map(|record| match &record.data {
-            RecordData::Cname(target) if record.owner == name => Some(target.clone()),
+        let mut aliases = reply.answer.iter().filter_map(|record| match &record.data {
+            RecordData::Cname(target) if record.owner == name => Some(target),
             _ => None,
         });
+        let next = aliases.next().cloned();
+        if aliases.any(|other| next.as_ref() != Some(other)) {
+            let all = reply.answer.iter().filter(|record| record.owner == name);
+            return Says::SeveralAliases(targets(all.map(|record| record.data.clone()).collect()));
+        }
         let Some(next) = next else {
             return match first_target {
                 Some(target) => {
@@ -351,6 +360,15 @@ fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Say
         Some(target) => Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen },
         None => nothing_here(reply),
     }
+}
+
+/// The targets of aliases, each once, sorted.
+fn targets(aliases: Vec<RecordData>) -> Vec<DomainName> {
+    let target = |data| if let RecordData::Cname(target) = data { Some(target) } else { None };
+    let mut targets: Vec<DomainName> = aliases.into_iter().filter_map(target).collect();
+    targets.sort();
+    targets.dedup();
+    targets
 }
 
 fn nothing_here(reply: &Reply) -> Says {

@@ -88,13 +88,16 @@ pub fn of(heard: &[Heard<'_>], seen: &[Seen], zone: Option<&DomainName>, view: &
 fn stale(heard: &Heard<'_>) -> Option<Stale> {
     let seconds = match &heard.says {
         Says::NoData(seconds) | Says::NxDomain(seconds) => *seconds,
-        Says::Records(_) | Says::Alias { .. } | Says::AliasLoop(_) => heard.exchange.ttl(),
+        Says::Records(_) | Says::Alias { .. } | Says::AliasLoop(_) | Says::SeveralAliases(_) => {
+            heard.exchange.ttl()
+        }
         Says::Nothing(_) | Says::Lame(_) => return None,
     };
     let until = heard.exchange.at.checked_add(jiff::SignedDuration::from_secs(i64::from(seconds))).ok()?;
     let holds = match &heard.says {
         Says::Records(records) => records.iter().take(MAX_HELD).map(short).collect(),
         Says::Alias { target, .. } | Says::AliasLoop(target) => vec![target.to_string()],
+        Says::SeveralAliases(targets) => targets.iter().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
     Some(Stale { server: heard.server().clone(), holds, seconds, until })

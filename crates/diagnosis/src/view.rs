@@ -172,7 +172,8 @@ impl<'a> View<'a> {
 
     /// Whether anyone sees a record of the type, or an alias, at the name.
     pub fn has_any(&self, name: &DomainName, record_type: RecordType) -> bool {
-        self.says(name, record_type).any(|says| matches!(says, Says::Records(_) | Says::Alias { .. }))
+        self.says(name, record_type)
+            .any(|says| matches!(says, Says::Records(_) | Says::Alias { .. } | Says::SeveralAliases(_)))
     }
 
     /// The records of a type at a name, of whoever sees any.

@@ -92,6 +92,7 @@ fn read(ask: Ask, outcome: Outcome) -> Answer {
         Says::NoData(_) => Answer::NoData,
         Says::NxDomain(_) => Answer::NxDomain,
         Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
+        Says::SeveralAliases(_) => Answer::TempError("there is more than one alias at the name".to_owned()),
         Says::Nothing(problem) | Says::Lame(problem) => Answer::TempError(problem),
     }
 }

@@ -9,6 +9,7 @@ mod alias_target_missing;
 pub mod caa_forbids_issuance;
 pub mod cname_conflict;
 mod cname_proxied;
+mod cname_several;
 mod cname_target_missing;
 mod cname_target_url;
 mod cname_target_zone_appended;
@@ -121,6 +122,7 @@ type Check = fn(&Context<'_>) -> Option<Finding>;
 
 /// From the precise to the general. The last of each kind always knows something.
 const WRONG: &[Check] = &[
+    cname_several::check,
     cname_conflict::check,
     cname_target_zone_appended::check,
     cname_target_url::check,
@@ -157,6 +159,7 @@ const WRONG: &[Check] = &[
 /// All that can be wrong with a record that is at its place.
 const RIGHT: &[Check] = &[
     dkim_multiple_records::check,
+    cname_several::check,
     cname_conflict::check,
     cname_target_missing::check,
     dkim_key_revoked::check,
@@ -528,6 +531,7 @@ fn answer_of(says: Says) -> Answer {
         }
         // What a resolver makes of it is SERVFAIL.
         Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
+        Says::SeveralAliases(_) => Answer::TempError("there is more than one alias at the name".to_owned()),
         Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason),
     }
 }

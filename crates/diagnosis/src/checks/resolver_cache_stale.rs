@@ -32,7 +32,9 @@ pub fn check(record: &PlannedRecord, exchange: &Exchange) -> Option<Finding> {
 fn runs_out(exchange: &Exchange) -> Option<Timestamp> {
     let seconds = match exchange.says() {
         Says::NoData(ttl) | Says::NxDomain(ttl) => ttl,
-        Says::Records(_) | Says::Alias { .. } | Says::AliasLoop(_) => exchange.ttl(),
+        Says::Records(_) | Says::Alias { .. } | Says::AliasLoop(_) | Says::SeveralAliases(_) => {
+            exchange.ttl()
+        }
         Says::Nothing(_) | Says::Lame(_) => return None,
     };
     exchange.at.checked_add(jiff::SignedDuration::from_secs(i64::from(seconds))).ok()

@@ -6,9 +6,10 @@ use mail::spf::MAX_VOID_LOOKUPS;
 
 /// More than two of the look-ups come back empty: the names do not exist, or have no address or exchanger.
 ///
-/// That is a permanent error at the receivers that count, and most do. Take the names out that are gone.
+/// That is a permanent error at the receivers that count, and most do. Take the names out that are gone. A host with
+/// addresses of one family only is not counted: it is empty for connections of the other one alone.
 ///
-/// Source: RFC 7208 §4.6.4.
+/// Source: RFC 7208 §4.6.4, §5.3.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     if tree.void_lookups <= MAX_VOID_LOOKUPS {

@@ -40,6 +40,7 @@ const ONLY_THOROUGH: &[&str] = &[
     "name_server_unreachable",
     "name_servers_disagree",
     "cname_conflict",
+    "cname_several",
     "resolver_cache_stale",
     // What only questions beside the records tell.
     "dmarc_reports_not_authorised",

@@ -263,6 +263,9 @@ fn replace(
     let other_type = match defect {
         Defect::RecordWrongType { found, .. } => Some(found.to_string()),
         Defect::AliasTargetMissing { .. } => Some(RecordType::Cname.to_string()),
+        Defect::CnameSeveral { .. } if record_type != RecordType::Cname => {
+            Some(RecordType::Cname.to_string())
+        }
         Defect::CnameProxied { .. } => Some("A and AAAA".to_owned()),
         Defect::CnameConflict { beside, .. } => Some(list(beside)),
         _ => None,

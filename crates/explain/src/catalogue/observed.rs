@@ -36,6 +36,9 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
             format!("Mail for {} goes to {}, which is an alias", n(name), n(exchange))
         }
         Defect::MxNull { name, .. } => format!("{} says that it takes no mail (MX 0 .)", n(name)),
+        Defect::CnameSeveral { name, targets } => {
+            format!("{} has {} CNAME records where one may be: {}", n(name), targets.len(), list(targets))
+        }
         Defect::MxExchangeZoneAppended { name, found, zone, .. } => {
             format!("Mail for {} goes to {}: {} was added behind the exchanger", n(name), n(found), n(zone))
         }
@@ -403,5 +406,13 @@ pub(super) const PAGES: &[Page] = &[
         why: "Servers look for a host of that name, and there is none: bounces and replies are lost.",
         how: &["Replace the record by the one shown."],
         references: &["RFC 1035 §3.3.9", "RFC 5321 §5.1"],
+    },
+    Page {
+        code: "cname_several",
+        title: "Several aliases at one name",
+        what: "The name has more than one CNAME record, and they point at different names.",
+        why: "A name can be an alias for one other only. Which of them is followed is left to chance, and some servers refuse the whole zone.",
+        how: &["Keep the one that belongs there, and delete the others."],
+        references: &["RFC 2181 §10.1", "RFC 1034 §3.6.2"],
     },
 ];

@@ -6,10 +6,10 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "spf_too_many_void_lookups",
         title: "SPF looks up names that are gone",
-        what: "More than two look-ups of the SPF record, with all that it includes, find no address and no mail exchanger.",
+        what: "More than two look-ups of the SPF record, with all that it includes, find no address and no mail exchanger. A host that has addresses of IPv6 only is not counted.",
         why: "Receivers that count empty look-ups stop at the third one and count the whole record as an error.",
         how: &["Take the names out that do not exist any more.", "Mend those that should exist."],
-        references: &["RFC 7208 §4.6.4"],
+        references: &["RFC 7208 §4.6.4", "RFC 7208 §5.3"],
     },
     Page {
         code: "spf_near_lookup_limit",

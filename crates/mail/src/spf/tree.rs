@@ -5,6 +5,12 @@
 //! is as many rounds deep as the includes are nested. Not here: names with macros depend on the message; such
 //! terms are counted as one look-up, marked, and not followed. What `ptr` costs beyond its own look-up depends on
 //! the client too.
+//!
+//! Whether the look-up of `a` comes back empty depends on the connection: one by IPv4 asks for A, one by IPv6 for AAAA
+//! (RFC 7208 §5.3), and each counts what it finds empty (§4.6.4). Here it is void only where both are: a host with
+//! addresses of one family is no mistake of anybody's, and a record with three of them fails only senders of the other
+//! family. `exists` asks for A whatever the family (§5.7), `mx` is void where there is no MX record. The addresses of
+//! the exchangers are not counted.
 
 use super::{
     Selection,
@@ -39,7 +45,7 @@ pub struct SpfNode {
     pub record: Option<String>,
     /// Look-ups that count towards the ten of RFC 7208 §4.6.4.
     pub lookups: usize,
-    /// Of them, those that come back empty: two are allowed.
+    /// Of them, those that come back empty whatever the family of the client's address: two are allowed.
     pub void_lookups: usize,
     /// Whether the numbers are all there is. If not, they are the least: a macro, a missing answer or our own
     /// bounds hide the rest.
@@ -292,7 +298,12 @@ impl Walk<'_> {
             None => Some(domain.clone()),
         };
         let Some(name) = name else { return };
-        match self.ask(&Question::new(name, record_type)) {
+        let is_of_both = matches!(mechanism, Mechanism::A { .. });
+        let mut answer = self.ask(&Question::new(name.clone(), record_type));
+        if is_of_both && matches!(answer, Some(Answer::NoData | Answer::NxDomain)) {
+            answer = self.ask(&Question::new(name, RecordType::Aaaa));
+        }
+        match answer {
             Some(Answer::NoData | Answer::NxDomain) => shown.void_lookups = 1,
             Some(Answer::Records(records)) => {
                 shown.too_many_hosts = record_type == RecordType::Mx && records.len() > MAX_HOSTS;
@@ -429,6 +440,7 @@ mod tests {
                             Some(RecordData::Txt(TxtData::from_text(text)))
                         }
                         (RecordType::A, "A") => Some(RecordData::A([192, 0, 2, 1].into())),
+                        (RecordType::Aaaa, "AAAA") => Some(RecordData::Aaaa("2001:db8::1".parse().unwrap())),
                         (RecordType::Mx, text) if text.starts_with("MX") => {
                             Some(RecordData::Mx { preference: 1, exchange: name(&format!("{text}.test")) })
                         }
@@ -457,12 +469,25 @@ mod tests {
         ]);
         let costs: Vec<usize> = root.terms.iter().map(|term| term.lookups).collect();
         assert_eq!(costs, [1, 1, 4, 0, 1, 1, 0]);
-        assert_eq!((root.lookups, root.void_lookups, rounds), (8, 2, 3));
+        assert_eq!((root.lookups, root.void_lookups, rounds), (8, 2, 4));
         assert!(!root.complete, "a macro hides what is behind it");
         assert_eq!(root.nodes().len(), 4);
         assert_eq!(root.first_past(2).unwrap().1.text, "include:one.test");
         assert_eq!(root.first_past(4).unwrap().0, &name("deep.test"));
         assert!(root.first_past(8).is_none());
+    }
+
+    #[test]
+    fn a_host_of_one_family_is_no_empty_look_up() {
+        let (root, rounds) = run(&[
+            ("acme.test", "v=spf1 a a:six.test a:seven.test a:gone.test exists:six.test -all"),
+            ("acme.test", "A"),
+            ("six.test", "AAAA"),
+            ("seven.test", "AAAA"),
+        ]);
+        let void: Vec<usize> = root.terms.iter().map(|term| term.void_lookups).collect();
+        assert_eq!(void, [0, 0, 0, 1, 1, 0], "exists asks for A only");
+        assert_eq!((root.void_lookups, root.complete, rounds), (2, true, 2));
     }
 
     #[test]
