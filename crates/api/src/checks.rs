@@ -29,7 +29,8 @@ struct CheckAnyRequest {
     /// Any domain, or an e-mail address in it.
     #[schema(example = "mail.example.com")]
     domain: String,
-    /// DKIM selectors to look at, at most 10: they cannot be listed from outside. Without profile and template only.
+    /// DKIM selectors to look at, at most 10: they cannot be listed from outside. Without any, those that many have
+    /// are tried. Without profile and template only.
     #[serde(default)]
     #[schema(example = json!(["s1"]), max_items = 10)]
     selectors: Vec<String>,
@@ -63,7 +64,7 @@ struct CheckAnyRequest {
 /// (`plan`, `observation`), of which `countersign explain` makes the report again.
 ///
 /// Without profile and template any valid SPF and DMARC record will do, and DKIM is looked at where `selectors` are
-/// given.
+/// given, or a key is found at a selector that many have (`tried_selectors`).
 #[utoipa::path(
     post, path = "/checks", tag = "checks", request_body = CheckAnyRequest,
     responses(

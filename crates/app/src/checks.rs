@@ -193,7 +193,7 @@ impl App {
                     return Err(Error::field(field, message));
                 }
                 check_selectors(&domain, &request.selectors)?;
-                Ok(plan::audit(&domain, &request.selectors))
+                Ok(plan::audit(&domain, &request.selectors).trying_selectors())
             }
             (Some(_), Some(_)) => Err(Error::field("template", "give profile or template, not both")),
             _ if !request.selectors.is_empty() => {

@@ -15,6 +15,7 @@ use crate::{
     report::{RecordReport, Report, Seen},
     spf_tree,
     view::{Fact, Heard, View},
+    well_known,
     wildcard::{self, Origin},
 };
 use model::{
@@ -23,11 +24,19 @@ use model::{
 
 /// Compares a plan with an observation. `now` only stamps the report.
 pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Report {
+    let with_found = well_known::with_found(plan, observation);
+    let plan = &*with_found;
     let view = View::new(observation);
     let mut findings = Vec::new();
     let mut records = Vec::with_capacity(plan.records.len());
     for planned in &plan.records {
-        let (report, of_record) = diagnose_record(plan, planned, &view);
+        let (report, mut of_record) = diagnose_record(plan, planned, &view);
+        if report.is_dkim() && !plan.tried_selectors.is_empty() {
+            // Nobody has said that mail is signed with it.
+            for finding in &mut of_record {
+                finding.severity = finding.severity.min(Severity::Warning);
+            }
+        }
         records.push(report);
         findings.extend(of_record);
     }
@@ -58,7 +67,12 @@ pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Repor
         once: false,
         verdict: verdict(&records),
         spf_status: status(Purpose::Spf),
-        dkim_status: status(Purpose::Dkim),
+        dkim_status: if plan.tried_selectors.is_empty() {
+            status(Purpose::Dkim)
+        } else {
+            status_of_tried(&records)
+        },
+        tried_selectors: well_known::tried(plan, &view),
         dmarc_status: status(Purpose::Dmarc),
         return_path_status: status(Purpose::ReturnPath),
         name_servers: zone.as_ref().map(|zone| listed_servers(&view, zone)).unwrap_or_default(),
@@ -107,7 +121,9 @@ fn add_domain_findings(
         findings.retain(|finding| !is_unanswered(finding));
         findings.push(headline);
     }
-    findings.extend(checks::dkim_partial::check(records));
+    if plan.tried_selectors.is_empty() {
+        findings.extend(checks::dkim_partial::check(records));
+    }
     let not_delegated = checks::zone_not_delegated::check(plan, view);
     findings.retain(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding));
     let mismatches = checks::delegation_mismatch::check(plan, view).into_iter();
@@ -518,6 +534,12 @@ fn verdict(records: &[RecordReport]) -> Verdict {
 fn belongs(record: &RecordReport, purpose: Purpose) -> bool {
     record.planned.purpose == purpose
         || (purpose == Purpose::Spf && matches!(record.planned.expected, Expected::Spf { .. }))
+}
+
+/// Keys that were found by trying: what is wrong with one says nothing of the one that mail is signed with.
+fn status_of_tried(records: &[RecordReport]) -> CheckStatus {
+    let is_right = |record: &RecordReport| record.is_dkim() && record.status == RecordStatus::Verified;
+    if records.iter().any(is_right) { CheckStatus::Verified } else { CheckStatus::Missing }
 }
 
 fn status_of(records: &[RecordReport], purpose: Purpose) -> CheckStatus {

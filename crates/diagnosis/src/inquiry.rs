@@ -9,6 +9,7 @@
 //! - the servers of the parent zone whom they delegate the zone to, which need not be those that the zone names;
 //! - what a resolver answered SERVFAIL once more with CD=1: data then means that DNSSEC is what is broken;
 //! - names that nobody has made ([`crate::wildcard`]), where a wildcard could have given an answer;
+//! - selectors that many have, where none is known ([`crate::well_known`]);
 //! - names where a missing record may have gone ([`crate::slip`]).
 //!
 //! Everything that strangers' DNS can make us ask is bounded here: name servers a zone, addresses a server, asks
@@ -20,11 +21,13 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     slip, spf_tree,
     view::{Fact, View},
+    well_known,
     wildcard::{self, Origin},
 };
 use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
 };
@@ -96,6 +99,11 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
     let done: BTreeSet<&Ask> = observation.exchanges.iter().map(|exchange| &exchange.ask).collect();
     let room = policy.max_asks.saturating_sub(done.len());
     let mut wanted = Wanted { policy, asks: BTreeSet::new(), order: Vec::new() };
+    let with_found = match policy.look {
+        Look::Thorough => well_known::with_found(plan, observation),
+        Look::ResolversFirst => Cow::Borrowed(plan),
+    };
+    let plan = &*with_found;
     let records: Vec<&PlannedRecord> = match policy.look {
         Look::Thorough => plan.records.iter().collect(),
         Look::ResolversFirst => {
@@ -113,6 +121,9 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
     };
     if !records.is_empty() {
         wanted.thoroughly(plan, &View::new(observation), &records);
+        if policy.look == Look::Thorough {
+            wanted.try_selectors(plan);
+        }
         wanted.unvalidated(observation);
     }
     wanted.order.into_iter().filter(|ask| !done.contains(ask)).take(room).collect()
@@ -369,6 +380,17 @@ impl Wanted<'_> {
                     self.push(&question, prober.clone());
                 }
             }
+        }
+    }
+
+    /// Asks one resolver for keys under selectors that many have.
+    fn try_selectors(&mut self, plan: &Plan) {
+        let Some(&address) = self.policy.resolvers.first().filter(|_| !plan.tried_selectors.is_empty())
+        else {
+            return;
+        };
+        for question in well_known::questions(plan) {
+            self.push(&question, Server::Resolver { address });
         }
     }
 

@@ -23,6 +23,7 @@ pub mod slip;
 pub mod spf_tree;
 mod template;
 pub mod view;
+pub mod well_known;
 pub mod wildcard;
 
 pub use diagnose::diagnose;

@@ -27,6 +27,10 @@ pub struct Plan {
     /// Addresses of the servers that send, where the operator wants their reverse DNS looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<IpAddr>,
+    /// DKIM selectors that are tried where none is known: what is found at them is examined, and nothing depends on it
+    /// ([`crate::well_known`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried_selectors: Vec<String>,
 }
 
 impl Plan {
@@ -38,7 +42,17 @@ impl Plan {
             records,
             certificate_authority: None,
             senders: Vec::new(),
+            tried_selectors: Vec::new(),
         }
+    }
+
+    /// The same plan, with the selectors of [`crate::well_known`] tried where it has no DKIM record.
+    #[must_use]
+    pub fn trying_selectors(mut self) -> Self {
+        if !self.records.iter().any(|record| record.purpose == Purpose::Dkim) {
+            self.tried_selectors = crate::well_known::selectors();
+        }
+        self
     }
 
     /// The records for hosts that web pages or links are served from, over HTTPS: those of the group `tracking`, and

@@ -4,6 +4,7 @@ use crate::{
     Finding, MailPolicy, Propagation,
     observation::Server,
     plan::{Expected, PlannedRecord},
+    well_known::TriedSelectors,
 };
 use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Report {
     pub authoritative_since: Option<Timestamp>,
     /// When every resolver that was asked will have let go of an older answer; `None` when all see what is there.
     pub visible_everywhere_by: Option<Timestamp>,
+    /// What came of trying selectors that many have, where none was known. The report's DKIM records are those found.
+    #[serde(default)]
+    pub tried_selectors: Option<TriedSelectors>,
     /// What the records come to for mail, beyond each by itself.
     #[serde(default)]
     pub mail: MailPolicy,
@@ -142,6 +146,12 @@ impl RecordReport {
 }
 
 impl Report {
+    /// Whether a record is a key that was found by trying, and is not right: a leftover perhaps, by which nothing is
+    /// to be judged.
+    pub fn is_stray_key(&self, record: &RecordReport) -> bool {
+        self.tried_selectors.is_some() && record.is_dkim() && record.status != RecordStatus::Verified
+    }
+
     /// Takes over from an earlier report what was certain then and is unknown now: since when nobody answers, a
     /// record that was right is still the best guess for those who sign mail and choose a return path. The verdict
     /// and the findings stay this report's own.
@@ -218,6 +228,7 @@ impl Report {
             findings: Vec::new(),
             authoritative_since: None,
             visible_everywhere_by: None,
+            tried_selectors: None,
             mail: MailPolicy::default(),
             domain_connect: None,
             questions_asked: 0,

@@ -151,7 +151,12 @@ pub fn summary(report: &Report) -> String {
     let parts = parts.join(", ");
     match (report.verdict, parts.is_empty()) {
         (Verdict::Pass, true) if !view::not_checked(report).is_empty() => {
-            "SPF and DMARC are good; DKIM was not checked".to_owned()
+            let dkim = if report.tried_selectors.is_some() {
+                "no DKIM key was found"
+            } else {
+                "DKIM was not checked"
+            };
+            format!("SPF and DMARC are good; {dkim}")
         }
         (Verdict::Pass, true) => "all good".to_owned(),
         (Verdict::Pass, false) => format!("{}, {parts}", good(report)),
@@ -237,7 +242,8 @@ pub fn meaning(report: &Report) -> String {
     }
     let is = |bad: &[RecordStatus]| -> Vec<(Mechanism, &str)> {
         let has = |mechanism: Mechanism| {
-            report.records.iter().any(|record| mechanism.has(record) && bad.contains(&record.status))
+            let of_it = |record: &&RecordReport| mechanism.has(record) && !report.is_stray_key(record);
+            report.records.iter().filter(of_it).any(|record| bad.contains(&record.status))
         };
         MECHANISMS.into_iter().filter(|(mechanism, _)| has(*mechanism)).collect()
     };

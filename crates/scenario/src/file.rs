@@ -28,6 +28,9 @@ pub struct Scenario {
     /// For `audit`: the DKIM selectors to look at.
     #[serde(default)]
     pub selectors: Vec<String>,
+    /// For `audit` without selectors: whether those that many have are tried.
+    #[serde(default)]
+    pub try_selectors: bool,
     /// The recursive resolvers that are asked, the first one preferred.
     #[serde(default = "default_resolvers")]
     pub resolvers: Vec<IpAddr>,
@@ -306,7 +309,8 @@ impl Scenario {
     /// Where no built-in profile has the name, or the template is wrong.
     pub fn plan(&self) -> Plan {
         if self.profile == "audit" {
-            return plan::audit(&self.domain, &self.selectors);
+            let plan = plan::audit(&self.domain, &self.selectors);
+            return if self.try_selectors { plan.trying_selectors() } else { plan };
         }
         if self.profile == "template" {
             let profile = Profile::parse(&self.template).unwrap();

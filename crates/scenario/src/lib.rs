@@ -10,7 +10,8 @@
 //! ```toml
 //! title = "One of two name servers answers late and the other one in fragments"
 //! domain = "mail.acme.test"
-//! profile = "three-cname"          # a built-in profile, "audit" with selectors = ["s1"], or "template" with
+//! profile = "three-cname"          # a built-in profile, "audit" with selectors = ["s1"] or
+//!                                  # try_selectors = true, or "template" with
 //!                                  # template = the JSON text and [values]
 //! resolvers = ["127.0.0.53"]       # the default
 //! private_addresses = false        # do not ask servers at private and loopback addresses; true unless given

@@ -4,6 +4,7 @@ use crate::{
     dns_server::{DnsServer, Said, countersign},
     support::{Folder, Platform},
 };
+use serde_json::Value;
 use std::fs;
 
 const GOOD: &str = r#"@ IN TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -148,6 +149,49 @@ async fn a_registered_domain_can_be_asserted_from_anywhere() {
     assert_eq!(bad.code, Some(1), "{bad:?}");
     assert!(bad.out.contains("another._domainkey"), "{}", bad.out);
     platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_selector_those_that_many_have_are_tried() {
+    let key = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let with_key =
+        format!("{GOOD}\ngoogle._domainkey IN TXT \"{key}\"\ndefault._domainkey IN TXT \"v=DKIM1; p=\"");
+    let broken = format!("{GOOD}\ns1._domainkey IN TXT \"v=DKIM1; k=rsa; p=abc\"");
+    let wildcard = format!("{GOOD}\n* IN TXT \"v=spf1 -all\"\n*._domainkey IN TXT \"{key}\"");
+    let server = DnsServer::start(&[
+        ("key.test", &with_key),
+        ("good.test", GOOD),
+        ("broken.test", &broken),
+        ("wild.test", &wildcard),
+    ])
+    .await;
+    for (domain, words) in [
+        ("key.test", "3 fine: spf, dmarc, dkim-google"),
+        ("key.test", "there may be others"),
+        ("good.test", "no key under the 38 well-known selectors, so name yours"),
+        ("good.test", "no DKIM key was found"),
+        ("broken.test", "no working key under the 38 well-known selectors"),
+        ("broken.test", "dkim-s1: "),
+        ("wild.test", "a wildcard answers for every selector, so name yours"),
+    ] {
+        let said = server.countersign(&["check", domain], "").await;
+        assert_eq!(said.code, Some(0), "it fails no domain: {said:?}");
+        assert!(said.out.replace("\n  ", " ").contains(words), "{words}: {}", said.out);
+    }
+    // With a selector of one's own nothing is tried; nor in a list, unless it is gone through thoroughly.
+    let named =
+        server.countersign(&["check", "key.test", "--selector", "google", "--format", "json"], "").await;
+    let named: Value = serde_json::from_str(&named.out).unwrap();
+    assert_eq!((&named["tried_selectors"], named["records"].as_array().unwrap().len()), (&Value::Null, 3));
+    for (thorough, records) in [(None, 2), (Some("--thorough"), 3)] {
+        let list = ["check", "--from-file", "-", "--ndjson", "--full"];
+        let said = server.countersign(&[&list[..], thorough.as_slice()].concat(), "key.test\n").await;
+        let line: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(line["records"].as_array().unwrap().len(), records, "{line:#}");
+    }
+    // The report is made again from its answers.
+    let stored = server.countersign(&["check", "key.test", "--format", "json"], "").await;
+    assert_eq!(explain(&stored.out, &["--format", "json"]).await.out, stored.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

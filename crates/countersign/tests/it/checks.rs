@@ -22,6 +22,16 @@ async fn any_domain_is_checked_without_being_added() {
     let report = api.post("/checks", &json!({"domain": "someone@ACME.test."})).await;
     assert_eq!((text(&report, "domain"), text(&report, "verdict")), ("acme.test", "pass"), "{report:#}");
     assert_eq!(report["not_checked"], json!(["dkim"]));
+    let tried = &report["tried_selectors"];
+    assert_eq!(
+        (&tried["unanswered"], &tried["wildcard"], &tried["found"]),
+        (&json!(0), &json!(false), &json!([]))
+    );
+    let key = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let id = api.publish(&zone, "fm1._domainkey", "TXT", key, None).await;
+    let found = api.post("/checks", &json!({"domain": "acme.test"})).await;
+    assert_eq!((&found["tried_selectors"]["found"], &found["not_checked"]), (&json!(["fm1"]), &json!([])));
+    api.delete(&format!("/playground/records/{id}")).await;
     let failing = api.post("/checks", &json!({"domain": "acme.test", "selectors": ["s1"]})).await;
     assert_eq!(text(&failing, "verdict"), "fail");
     assert!(codes(&failing).contains(&"record_missing".to_owned()), "{:?}", codes(&failing));

@@ -147,7 +147,11 @@ fn judge(
     senders: &[SenderHost],
 ) -> (RuleStatus, Vec<String>) {
     let spf = || of(records, is_spf, true);
-    let dkim = || of(records, RecordReport::is_dkim, false);
+    let dkim = || match of(records, RecordReport::is_dkim, false) {
+        // Keys that were found by trying need not be those that mail is signed with.
+        (RuleStatus::NotMet, _) if !plan.tried_selectors.is_empty() => (RuleStatus::Unknown, Vec::new()),
+        other => other,
+    };
     match rule {
         Rule::Spf => spf(),
         Rule::Dkim => dkim(),

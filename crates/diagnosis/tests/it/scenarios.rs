@@ -68,6 +68,11 @@ fn resolvers_first_finds_in_every_scenario_what_the_thorough_look_finds() {
                 .map(|(c, _)| c)
                 .collect()
         };
+        if scenario.try_selectors {
+            // Trying costs too much where most domains are good.
+            assert_eq!((first.verdict, &first.tried_selectors), (thorough.verdict, &None), "{name}");
+            continue;
+        }
         if thorough.findings.iter().any(|finding| ONLY_THOROUGH.contains(&finding.code())) {
             // Less may be seen then; nothing else may be.
             let all = visible(&thorough);
@@ -81,6 +86,30 @@ fn resolvers_first_finds_in_every_scenario_what_the_thorough_look_finds() {
             assert_eq!(one.current, other.current, "{name}");
         }
     }
+}
+
+#[test]
+fn selectors_are_tried_all_at_once_and_no_wildcard_is_taken_for_a_key() {
+    let tried = |name: &str| {
+        let scenario = scenario::load(name);
+        let (observation, rounds) = observe_by(&scenario, Look::Thorough);
+        let report = diagnose(&scenario.plan(), &observation, now());
+        let asked = |exchange: &&Exchange| exchange.ask.question.name.as_str().contains("._domainkey.");
+        (report.tried_selectors.unwrap(), observation.exchanges.iter().filter(asked).count(), rounds)
+    };
+    let (none, asked, rounds) = tried("selectors_none_found");
+    let all = diagnosis::well_known::selectors().len();
+    assert_eq!((none.tried, none.unanswered, none.wildcard, none.found.len()), (all, 0, false, 0));
+    // One question for each, and one beside them; no deeper than without them.
+    assert_eq!(asked, all + 1);
+    let without = Scenario { try_selectors: false, ..scenario::load("selectors_none_found") };
+    assert_eq!(rounds, observe_by(&without, Look::Thorough).1);
+    assert_eq!(tried("selectors_found").0.found, ["google", "k1"]);
+    let wildcard = tried("selectors_wildcard").0;
+    assert_eq!((wildcard.wildcard, wildcard.found), (true, vec!["zoho".to_owned()]));
+    let report = scenario::load("selectors_leftover").report();
+    assert!(report.findings.iter().all(|finding| finding.severity < model::Severity::Error));
+    assert_eq!(report.dkim_status, model::CheckStatus::Missing, "a leftover is not what mail is signed with");
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub fn json(report: &Report, now: Timestamp) -> Value {
         "dmarc_status": status(report, Purpose::Dmarc, report.dmarc_status),
         "return_path_status": status(report, Purpose::ReturnPath, report.return_path_status),
         "not_checked": view::not_checked(report),
+        "tried_selectors": report.tried_selectors,
         "zone": report.zone,
         "name_servers": report.name_servers,
         "dns_host": view::dns_host(report),
@@ -57,7 +58,7 @@ pub fn report_file(report: &Report, plan: &Plan, observation: &Observation) -> V
 
 /// The status of a mechanism; none where the plan has no record for it, for nothing is missing then.
 pub(super) fn status(report: &Report, purpose: Purpose, status: CheckStatus) -> Option<CheckStatus> {
-    let is_planned = report.records.iter().any(|record| {
+    let is_planned = report.records.iter().filter(|record| !report.is_stray_key(record)).any(|record| {
         let planned = &record.planned;
         planned.purpose == purpose
             || (purpose == Purpose::Spf && matches!(planned.expected, Expected::Spf { .. }))

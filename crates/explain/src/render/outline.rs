@@ -13,7 +13,7 @@ use crate::{
     verdict::{self, Group},
     view,
 };
-use diagnosis::{Defect, Finding, RecordReport, Report, observation::Server};
+use diagnosis::{Defect, Finding, RecordReport, Report, observation::Server, well_known::TriedSelectors};
 use model::{Confidence, RecordStatus, Timestamp};
 
 const MOST_NOTES: usize = 8;
@@ -275,8 +275,11 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         lines.push(("no answer", silence));
     }
     if !view::not_checked(report).is_empty() {
-        let dkim = "dkim: selectors cannot be listed, so name yours";
-        lines.push(("not checked", format!("{dkim}{SELECTOR_FLAG}")));
+        let dkim = no_key(report.tried_selectors.as_ref());
+        lines.push(("not checked", format!("dkim: {dkim}, so name yours{SELECTOR_FLAG}")));
+    } else if let Some(tried) = &report.tried_selectors {
+        let line = format!("found by trying {} well-known selectors; there may be others", tried.tried);
+        lines.push(("DKIM keys", line));
     }
     lines.extend(super::policy::facts(report, options.verbose));
     if options.verbose {
@@ -285,6 +288,25 @@ fn facts(report: &Report, options: &RenderOptions<'_>) -> Vec<(&'static str, Str
         lines.push(("checked", format!("{at}, {questions} questions, profile {profile}")));
     }
     lines
+}
+
+/// Why no DKIM key is known.
+fn no_key(tried: Option<&TriedSelectors>) -> String {
+    match tried {
+        None => "selectors cannot be listed".to_owned(),
+        Some(TriedSelectors { wildcard: true, .. }) => "a wildcard answers for every selector".to_owned(),
+        Some(tried) if tried.unanswered == tried.tried => {
+            "selectors cannot be listed, and those that many have gave no answer".to_owned()
+        }
+        Some(tried) => {
+            let working = if tried.found.is_empty() { "" } else { "working " };
+            let silent = match tried.unanswered {
+                0 => String::new(),
+                silent => format!(" ({silent} gave no answer)"),
+            };
+            format!("no {working}key under the {} well-known selectors{silent}", tried.tried)
+        }
+    }
 }
 
 /// How long until a change is seen, where something has to be changed: what the host takes, and then what resolvers

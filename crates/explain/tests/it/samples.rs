@@ -275,6 +275,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
         findings: Vec::new(),
         authoritative_since: None,
         visible_everywhere_by: None,
+        tried_selectors: None,
         mail: diagnosis::MailPolicy::default(),
         domain_connect: None,
         questions_asked: 42,

@@ -17,7 +17,7 @@ use std::{
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "What to look for")]
 pub struct WantedArgs {
-    /// DKIM selector to look at; may be given several times
+    /// DKIM selector to look at; may be given several times [default: those that many have are tried]
     #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["profile", "template", "expect"])]
     pub selector: Vec<String>,
     /// The records of a built-in profile: three-cname, two-txt, five-records, aggregate, contact-domain
@@ -72,6 +72,9 @@ pub enum Records {
     Audit {
         /// The selectors.
         selectors: Vec<String>,
+        /// Whether selectors that many have are tried where none is given: not in a list that is gone through quickly,
+        /// nor where somebody waits for records of his own.
+        tries: bool,
     },
     /// The records of a profile or template.
     Profile {
@@ -102,7 +105,7 @@ impl Wanted {
         senders.sort_unstable();
         senders.dedup();
         let certificate_authority = wanted.certificate_authority.clone();
-        Ok(Self { records: Records::from_arguments(wanted)?, senders, certificate_authority })
+        Ok(Self { records: Records::from_arguments(arguments)?, senders, certificate_authority })
     }
 
     /// The domain to check: the one that is given, or the one that the records are of.
@@ -138,7 +141,8 @@ impl Wanted {
 }
 
 impl Records {
-    fn from_arguments(wanted: &WantedArgs) -> Result<Self, String> {
+    fn from_arguments(arguments: &CheckArgs) -> Result<Self, String> {
+        let wanted = &arguments.wanted;
         if wanted.profile.is_none() && wanted.template.is_none() && !wanted.var.is_empty() {
             return Err("--var is for the variables of a --profile or --template; name one".to_owned());
         }
@@ -165,7 +169,9 @@ impl Records {
             }
             DomainName::parse(selector).map_err(|error| format!("the selector \"{selector}\": {error}"))?;
         }
-        Ok(Self::Audit { selectors: wanted.selector.clone() })
+        let is_quick = arguments.many.from_file.is_some() && !arguments.many.thorough;
+        let tries = !is_quick && !arguments.waiting.watch;
+        Ok(Self::Audit { selectors: wanted.selector.clone(), tries })
     }
 
     fn domain(&self, given: Option<&str>) -> Result<DomainName, String> {
@@ -192,13 +198,14 @@ impl Records {
 
     fn plan(&self, domain: &DomainName) -> Result<Plan, String> {
         match self {
-            Self::Audit { selectors } => {
+            Self::Audit { selectors, tries } => {
                 for selector in selectors {
                     domain
                         .prepend(&format!("{selector}._domainkey"))
                         .map_err(|error| format!("the selector \"{selector}\": {error}"))?;
                 }
-                Ok(plan::audit(domain, selectors))
+                let plan = plan::audit(domain, selectors);
+                Ok(if *tries { plan.trying_selectors() } else { plan })
             }
             Self::Profile { profile, flag, is_template, variables } => {
                 let zone = model::registrable_domain(domain).filter(|_| *is_template);

@@ -183,7 +183,7 @@ mod tests {
 
     fn wanted() -> Wanted {
         Wanted {
-            records: Records::Audit { selectors: Vec::new() },
+            records: Records::Audit { selectors: Vec::new(), tries: false },
             senders: Vec::new(),
             certificate_authority: None,
         }
