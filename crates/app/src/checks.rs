@@ -226,7 +226,7 @@ impl App {
     fn checkable(&self, text: &str) -> Result<DomainName> {
         let domain =
             DomainName::parse_typed(text).map_err(|error| Error::field("domain", error.to_string()))?;
-        if !self.settings.policy.private_addresses && !domain.has_known_suffix() {
+        if !self.settings.check_policy.private_addresses && !domain.has_known_suffix() {
             let message = format!("{domain} is under no public suffix, so it is not in the public DNS");
             return Err(Error::field("domain", message));
         }
@@ -268,7 +268,7 @@ impl AdmittedCheck {
         let Self { app, plan, _place } = self;
         let turn = tokio::time::timeout(PATIENCE, app.free_checks.running.acquire()).await;
         let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        let policy = &app.settings.policy;
+        let policy = &app.settings.check_policy;
         let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), ..policy.clone() };
         let started_at = app.clock.now();
         let clock = app.clock.clone();

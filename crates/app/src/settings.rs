@@ -29,6 +29,8 @@ pub struct Settings {
     pub profiles: Vec<Profile>,
     /// Whom to ask about DNS, and how far to go.
     pub policy: Policy,
+    /// The same for checks of any domain, which strangers may ask for.
+    pub check_policy: Policy,
     /// Where accepted mail is handed over.
     pub transport: Transport,
     /// How our SMTP client and listener call themselves.

@@ -1,6 +1,6 @@
 //! Configuration: defaults, then `countersign.toml`, then the environment, then flags. Later wins.
 
-use crate::hex;
+use crate::{commands::check::resolvers, hex};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -20,6 +20,11 @@ use tracing_subscriber::EnvFilter;
 pub struct Config {
     /// Where the API and the dashboard listen.
     pub http: SocketAddr,
+    /// Where everybody can check a domain: the page `/check` and the manual of findings, and nothing else. May be an
+    /// address that others reach; empty for nowhere.
+    pub public_http: String,
+    /// The proxies in front of `public_http`: visitors are counted by what these say in `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Where the DNS server listens, UDP and TCP.
     pub dns: SocketAddr,
     /// Where the SMTP listener of the sandbox inbox listens.
@@ -46,6 +51,9 @@ pub struct Config {
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day, however far it has come.
     pub warmup_daily_limit: u64,
+    /// The resolvers that checks of any domain ask (the API's `/checks`, the page `/check`), such as `9.9.9.9`; no name
+    /// server at a private address is asked then. Empty for our own DNS, which knows the playground and nothing else.
+    pub check_resolvers: Vec<String>,
     /// How many checks of any domain one client (a key of the API, an address on the page) may ask for in a minute.
     pub checks_per_minute: u32,
     /// How many messages the sandbox inbox keeps.
@@ -65,6 +73,8 @@ impl Default for Config {
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
             http: loopback(8080),
+            public_http: loopback(8081).to_string(),
+            trusted_proxies: Vec::new(),
             dns: loopback(5300),
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
@@ -77,6 +87,7 @@ impl Default for Config {
             key_pool: 30,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,
+            check_resolvers: Vec::new(),
             checks_per_minute: 30,
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
@@ -98,6 +109,10 @@ pub struct Overrides {
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
+    /// Where everybody can check a domain (the page /check and nothing of the dashboard); '' for nowhere
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_http: Option<String>,
     /// Where the DNS server listens
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +166,8 @@ impl Config {
         config.platform_zone()?;
         config.certificate_authority()?;
         config.master_key()?;
+        config.public_http()?;
+        config.check_resolvers()?;
         if config.warmup_daily_limit == 0 {
             let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
             return Err(ConfigError::Value { key: "warmup_daily_limit", value: "0".to_owned(), problem });
@@ -182,6 +199,30 @@ impl Config {
             value: value.clone(),
             problem,
         })
+    }
+
+    /// Where the public pages listen, if anywhere.
+    pub fn public_http(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        if self.public_http.is_empty() {
+            return Ok(None);
+        }
+        self.public_http.parse().map(Some).map_err(|_| ConfigError::Value {
+            key: "public_http",
+            value: self.public_http.clone(),
+            problem: "give an address and a port such as 127.0.0.1:8081, or nothing".to_owned(),
+        })
+    }
+
+    /// The resolvers for checks of any domain; none for our own DNS.
+    pub fn check_resolvers(&self) -> Result<Vec<SocketAddr>, ConfigError> {
+        let parse = |text: &String| {
+            resolvers::parse(text).map_err(|problem| ConfigError::Value {
+                key: "check_resolvers",
+                value: text.clone(),
+                problem,
+            })
+        };
+        self.check_resolvers.iter().map(parse).collect()
     }
 
     /// The master key of the configuration, if one is there.
@@ -299,6 +340,29 @@ mod tests {
             let overrides = Overrides::default();
             let error = Config::load(&overrides).unwrap_err().to_string();
             assert!(error.contains("htpp"), "{error}");
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
+    fn the_public_pages_listen_where_they_are_told_or_nowhere() {
+        figment::Jail::expect_with(|jail| {
+            let load = || Config::load(&Overrides::default()).map(|config| config.public_http().unwrap());
+            assert!(load().unwrap().unwrap().ip().is_loopback());
+            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "0.0.0.0:8443");
+            jail.set_env("COUNTERSIGN_TRUSTED_PROXIES", "[\"10.0.0.1\"]");
+            assert_eq!(load().unwrap(), Some("0.0.0.0:8443".parse().unwrap()));
+            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "");
+            assert_eq!(load().unwrap(), None);
+            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[\"9.9.9.9\", \"127.0.0.1:5300\"]");
+            let named = Config::load(&Overrides::default()).unwrap().check_resolvers().unwrap();
+            assert_eq!(named.iter().map(SocketAddr::port).collect::<Vec<_>>(), [53, 5300]);
+            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[\"dns.example\"]");
+            assert!(load().unwrap_err().to_string().contains("check_resolvers"));
+            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[]");
+            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "nowhere");
+            assert!(load().unwrap_err().to_string().contains("public_http"));
             Ok(())
         });
     }

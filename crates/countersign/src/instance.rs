@@ -101,6 +101,8 @@ pub enum StartError {
 pub struct Instance {
     /// Where API and dashboard are.
     pub http: SocketAddr,
+    /// Where the public pages are, if anywhere.
+    pub public_http: Option<SocketAddr>,
     /// Where the DNS server is.
     pub dns: SocketAddr,
     /// Where the SMTP listener is.
@@ -164,6 +166,9 @@ impl Instance {
             .map_err(|error| listen_error("the API", "http", config.http, &error))?;
         let http = http_listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
 
+        let public_listener = public_listener(config).await?;
+        let public_http = public_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+
         let settings = settings(config, dns_address, smtp_address)?;
         let dns = dns::Client::new(dns::ClientOptions::default());
         let app = Arc::new(App::new(Parts { settings, store, dns, vault, clock, random, zones }));
@@ -187,17 +192,14 @@ impl Instance {
         let router = operations::router(Arc::clone(&app))
             .merge(api::router(Arc::clone(&app)))
             .merge(web::router(Arc::clone(&app), owner));
-        let stop = cancel.clone();
-        running.spawn(async move {
-            // The page for visitors counts by address.
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            let serving = axum::serve(http_listener, service).with_graceful_shutdown(stop.cancelled_owned());
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP server stopped");
-            }
-        });
+        running.spawn(serve(http_listener, router, cancel.clone()));
+        if let Some(listener) = public_listener {
+            let router = web::public_router(Arc::clone(&app), config.trusted_proxies.clone());
+            running.spawn(serve(listener, router, cancel.clone()));
+        }
         Ok(Self {
             http,
+            public_http,
             dns: dns_address,
             smtp: smtp_address,
             api_key,
@@ -229,6 +231,31 @@ impl Instance {
             tracing::warn!("something was still running after {} seconds and was cut off", DRAIN.as_secs());
             self.running.shutdown().await;
         }
+    }
+}
+
+/// Serves until it is told to stop. Pages for visitors count by address.
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "an HTTP server stopped");
+    }
+}
+
+/// The listener of the public pages. Nobody who did not ask for it has to find another port for it: the default address
+/// is given up where another program has it.
+async fn public_listener(config: &Config) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = config.public_http()? else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                && config.public_http == Config::default().public_http =>
+        {
+            tracing::info!(%address, "another program has this port: there are no public pages");
+            Ok(None)
+        }
+        Err(error) => Err(listen_error("the public page", "public-http", address, &error)),
     }
 }
 
@@ -394,6 +421,7 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         default_profile: config.default_profile.clone(),
         profiles,
         policy: Policy::for_resolvers(vec![dns]),
+        check_policy: check_policy(config, dns)?,
         transport: Transport::Sandbox(smtp),
         smtp_hostname: host(&platform_zone, "out"),
         key_pool: config.key_pool,
@@ -407,6 +435,16 @@ fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settin
         },
         platform_zone,
     })
+}
+
+/// Whom checks of any domain ask: our own DNS, which knows the playground, or the resolvers that the operator names.
+/// Then names and servers are a stranger's choice, and no server at a private address is asked.
+fn check_policy(config: &Config, dns: SocketAddr) -> Result<Policy, StartError> {
+    let resolvers = config.check_resolvers()?;
+    if resolvers.is_empty() {
+        return Ok(Policy::for_resolvers(vec![dns]));
+    }
+    Ok(Policy { private_addresses: false, ..Policy::for_resolvers(resolvers) })
 }
 
 fn further_profiles(folder: &Path) -> Result<Vec<Profile>, StartError> {

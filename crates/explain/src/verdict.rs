@@ -97,11 +97,15 @@ fn is_same_mistake(one: &Finding, other: &Finding, report: &Report) -> bool {
     {
         return false;
     }
-    // What the customer has to fill in is told for each.
     if are_both(&is_absence) {
-        return are_both(
-            &|finding| matches!(&finding.remedy, Remedy::Add { value, .. } if !catalogue::is_unfinished(value)),
-        );
+        return match (&one.remedy, &other.remedy) {
+            (Remedy::Add { value: one, .. }, Remedy::Add { value: other, .. }) => {
+                // What the customer has to fill in is not one table with what can be pasted.
+                let is_form = catalogue::is_unfinished(one);
+                is_form == catalogue::is_unfinished(other) && (!is_form || one == other)
+            }
+            _ => false,
+        };
     }
     std::mem::discriminant(&one.remedy) == std::mem::discriminant(&other.remedy)
         && one.record != other.record

@@ -34,7 +34,7 @@
   });
 
   // A report is a fragment without buttons: the values that are to be pasted get theirs here.
-  const ownWords = /^(Type|TTL|Priority|Current|Proxy)/;
+  const ownWords = /^(Type|TTL|Priority|Current|Proxy|Record$|Name now|Now$|Target now|Exchanger now|Delete|Keep)/;
   const addCopy = (place, label) => {
     const text = place.querySelector("pre, code")?.textContent;
     if (!text || ownWords.test(label)) return;
@@ -51,6 +51,16 @@
     const head = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
     for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => addCopy(cell, head[at]));
   }
+
+  // The address of a check names what was filled in, and nothing else.
+  document.querySelector(".check-form")?.addEventListener("submit", (event) => {
+    if (event.submitter?.formMethod === "post") return;
+    // Templates are too long for an address.
+    event.target.method = event.target.template.value.trim() ? "post" : "get";
+    const empty = [...event.target.elements].filter((field) => field.name && !field.value.trim());
+    for (const field of empty) field.disabled = true;
+    setTimeout(() => { for (const field of empty) field.disabled = false; });
+  });
 
   // Times: the same rule as the server's.
   const distance = (seconds) => {

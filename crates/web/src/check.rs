@@ -6,19 +6,23 @@
 //! of what is stored here is on the page.
 
 use crate::{
-    Web,
+    Pages,
     forms::FormErrors,
-    page::{Answer, Section, Shell, html_with, sentence},
+    page::{Answer, Failure, Section, Shell, html_with, sentence},
 };
 use app::{
     Error,
     checks::{AdmittedCheck, CheckRequest, Checked},
+    diagnosis::Variables,
 };
 use askama::Template;
 use axum::{
-    Extension,
+    Extension, Form,
     body::Body,
-    extract::{ConnectInfo, Query, State, rejection::QueryRejection},
+    extract::{
+        ConnectInfo, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -28,11 +32,18 @@ use model::DomainName;
 use serde::Deserialize;
 use std::{
     convert::Infallible,
+    fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// Where the page is cut in two.
 const CUT: &str = "<!-- the report -->";
+
+/// What the form may have, in bytes: a template as large as the API takes, in the encoding of forms.
+pub(crate) const FORM_LIMIT: usize = 960 * 1024;
+
+/// The fields that have a place for what is wrong with them.
+const FIELDS: [&str; 5] = ["domain", "selectors", "profile", "template", "variables"];
 
 /// The form.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -41,22 +52,59 @@ pub(crate) struct CheckForm {
     domain: String,
     /// Several, with commas or spaces between them.
     selectors: String,
+    /// The name of a profile; empty for whatever valid records there are.
+    profile: String,
+    /// A Domain Connect template; empty for none.
+    template: String,
+    /// `name=value`, one a line.
+    variables: String,
 }
 
 impl CheckForm {
-    fn request(&self) -> CheckRequest {
+    fn selectors(&self) -> Vec<String> {
         let is_between = |c: char| c == ',' || c == ';' || c.is_whitespace();
-        CheckRequest {
-            domain: self.domain.clone(),
-            selectors: self
-                .selectors
-                .split(is_between)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            ..CheckRequest::default()
-        }
+        self.selectors.split(is_between).filter(|text| !text.is_empty()).map(str::to_owned).collect()
     }
+
+    fn variables(&self) -> Result<Variables, Error> {
+        let mut variables = Variables::new();
+        for (index, line) in self.variables.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let Some((name, value)) = line.split_once('=') else {
+                let message = format!("line {}: write name=value", index + 1);
+                return Err(Error::field("variables", message));
+            };
+            // As they stand in a template, too.
+            let name = name.trim().trim_matches('%');
+            variables.insert(name.to_owned(), value.trim().to_owned());
+        }
+        Ok(variables)
+    }
+
+    fn request(&self) -> Result<CheckRequest, Error> {
+        let given = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        Ok(CheckRequest {
+            domain: self.domain.clone(),
+            selectors: self.selectors(),
+            profile: given(&self.profile),
+            template: given(&self.template),
+            groups: Vec::new(),
+            variables: self.variables()?,
+            ..CheckRequest::default()
+        })
+    }
+
+    /// Whether more is asked for than any valid records.
+    fn asks_for_records(&self) -> bool {
+        [&self.profile, &self.template, &self.variables].into_iter().any(|text| !text.trim().is_empty())
+    }
+}
+
+/// A profile that can be chosen.
+struct ProfileChoice {
+    name: String,
+    /// The variables that have to be given.
+    needs: String,
+    chosen: bool,
 }
 
 #[derive(Template)]
@@ -64,6 +112,7 @@ impl CheckForm {
 struct CheckPage {
     shell: Shell,
     form: CheckForm,
+    profiles: Vec<ProfileChoice>,
     errors: FormErrors,
     /// What belongs to no field: too many checks, for now.
     refusal: Option<String>,
@@ -77,43 +126,131 @@ struct Running {
 }
 
 impl CheckPage {
-    fn new(web: &Web, form: CheckForm) -> Self {
-        let shell = Shell::new(web, Section::Check, "Check a domain");
-        Self { shell, form, errors: FormErrors::default(), refusal: None, running: None }
+    fn new(pages: &Pages, form: CheckForm) -> Self {
+        let shell = Shell::of(pages, Section::Check, "Check a domain");
+        let profiles = profiles(pages, &form.profile);
+        Self { shell, form, profiles, errors: FormErrors::default(), refusal: None, running: None }
     }
 
     fn other_errors(&self) -> Option<String> {
-        self.errors.others(&["domain", "selectors"])
+        self.errors.others(&FIELDS)
+    }
+
+    /// Whether the part of the form for a service's records is unfolded.
+    fn is_unfolded(&self) -> bool {
+        self.form.asks_for_records() || FIELDS[2..].iter().any(|field| self.errors.of_field(field).is_some())
     }
 }
 
+fn profiles(pages: &Pages, chosen: &str) -> Vec<ProfileChoice> {
+    let settings = pages.app.settings();
+    let given = settings.variables();
+    let choice = |profile: &app::diagnosis::Profile| {
+        let mut needs: Vec<String> =
+            profile.variables().into_iter().filter(|name| !given.contains_key(name)).collect();
+        needs.sort_unstable();
+        ProfileChoice {
+            name: profile.name.clone(),
+            needs: needs.join(", "),
+            chosen: profile.name == chosen.trim(),
+        }
+    };
+    settings.profiles.iter().map(choice).collect()
+}
+
+/// The page, and the check that is in its address.
 pub(crate) async fn show(
-    State(web): State<Web>,
+    State(pages): State<Pages>,
     address: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     query: Result<Query<CheckForm>, QueryRejection>,
 ) -> Answer {
     let Query(form) = query?;
-    let mut page = CheckPage::new(&web, form);
-    if page.form.domain.trim().is_empty() || !is_wanted(&headers) {
-        return Ok(unlisted(html_with(StatusCode::OK, &page)?));
+    if form.domain.trim().is_empty() && !form.asks_for_records() || !is_wanted(&headers) {
+        return Ok(unlisted(html_with(StatusCode::OK, &CheckPage::new(&pages, form))?));
     }
-    // Without an address (a test, another kind of listener) all visitors are counted as one.
-    let address =
-        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(ConnectInfo(address))| address.ip());
-    match web.app.admit_visitor_check(address, &page.form.request()) {
+    check(&pages, form, visitor(&pages, address, &headers))
+}
+
+/// The check of a form whose template is too long for an address.
+pub(crate) async fn post(
+    State(pages): State<Pages>,
+    address: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    form: Result<Form<CheckForm>, FormRejection>,
+) -> Answer {
+    let Form(form) = form.map_err(Failure::from)?;
+    check(&pages, form, visitor(&pages, address, &headers))
+}
+
+fn check(pages: &Pages, form: CheckForm, visitor: IpAddr) -> Answer {
+    let mut page = CheckPage::new(pages, form);
+    let admitted = page.form.request().and_then(|request| pages.app.admit_visitor_check(visitor, &request));
+    match admitted {
         Ok(check) => {
             let domain = check.domain().clone();
-            let selectors = page.form.request().selectors;
-            let command =
-                selectors.iter().fold(format!("countersign check {domain}"), |command, selector| {
-                    format!("{command} --selector {selector}")
-                });
+            let command = command(&domain, &page.form);
             page.running = Some(Running { domain, command });
             Ok(unlisted(streamed(&page.render()?, check)))
         }
         Err(error) => Ok(unlisted(refused(page, error)?)),
     }
+}
+
+/// The command that does the same.
+fn command(domain: &DomainName, form: &CheckForm) -> String {
+    let mut command = format!("countersign check {domain}");
+    // Writing to a String does not fail.
+    for selector in form.selectors() {
+        let _ = write!(command, " --selector {}", quoted(&selector));
+    }
+    if !form.profile.trim().is_empty() {
+        let _ = write!(command, " --profile {}", quoted(form.profile.trim()));
+    }
+    if !form.template.trim().is_empty() {
+        command.push_str(" --template FILE");
+    }
+    for (name, value) in form.variables().unwrap_or_default() {
+        let _ = write!(command, " --var {}", quoted(&format!("{name}={value}")));
+    }
+    command
+}
+
+/// A word for a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.=:/@".contains(c);
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Whom a check is counted for. A proxy's word is taken for the address that it got the request from, where the
+/// operator trusts it; what stands further left in the field anybody could have written.
+fn visitor(
+    pages: &Pages,
+    address: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: &HeaderMap,
+) -> IpAddr {
+    // Without an address (a test, another kind of listener) all visitors are counted as one.
+    let peer =
+        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(ConnectInfo(address))| address.ip());
+    forwarded_for(&pages.proxies, peer.to_canonical(), headers)
+}
+
+fn forwarded_for(proxies: &[IpAddr], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let fields: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|field| field.to_str().ok()).collect();
+    let said = fields.iter().rev().flat_map(|field| field.rsplit(','));
+    let mut visitor = peer;
+    for text in said {
+        if !proxies.contains(&visitor) {
+            break;
+        }
+        match text.trim().parse::<IpAddr>() {
+            Ok(address) => visitor = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    visitor
 }
 
 /// The form again, with what was wrong or why not now.
@@ -181,8 +318,53 @@ mod tests {
 
     #[test]
     fn selectors_are_taken_as_people_part_them() {
-        let form = CheckForm { domain: "a.example".into(), selectors: " s1, s2;s3  s4,".into() };
-        assert_eq!(form.request().selectors, ["s1", "s2", "s3", "s4"]);
+        let selectors = " s1, s2;s3  s4,".into();
+        let form = CheckForm { domain: "a.example".into(), selectors, ..CheckForm::default() };
+        assert_eq!(form.request().unwrap().selectors, ["s1", "s2", "s3", "s4"]);
+    }
+
+    #[test]
+    fn variables_are_lines() {
+        let of = |text: &str| CheckForm { variables: text.into(), ..CheckForm::default() }.variables();
+        let read = of(" token1 = a=b \r\n\r\n%key%=x").unwrap();
+        assert_eq!(
+            read.into_iter().collect::<Vec<_>>(),
+            [("key".to_owned(), "x".to_owned()), ("token1".to_owned(), "a=b".to_owned())]
+        );
+        assert!(of("token1=a\nnonsense").unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn the_command_can_be_pasted_whatever_was_given() {
+        let form = CheckForm {
+            profile: "two-txt".into(),
+            variables: "key1=a; rm 'x'\u{1b}[31m".into(),
+            ..CheckForm::default()
+        };
+        let domain = DomainName::parse("a.example").unwrap();
+        assert_eq!(
+            command(&domain, &form),
+            "countersign check a.example --profile two-txt --var 'key1=a; rm '\\''x'\\''[31m'"
+        );
+    }
+
+    #[test]
+    fn only_the_word_of_a_trusted_proxy_counts() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxies = [address("10.0.0.1"), address("10.0.0.2")];
+        let of = |peer: &str, fields: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append("x-forwarded-for", HeaderValue::from_static(field));
+            }
+            forwarded_for(&proxies, address(peer), &headers).to_string()
+        };
+        assert_eq!(of("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "a stranger's word");
+        assert_eq!(of("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(of("10.0.0.1", &["203.0.113.9, 198.51.100.7"]), "198.51.100.7", "left of it is hearsay");
+        assert_eq!(of("10.0.0.1", &["203.0.113.9", "198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(of("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(of("10.0.0.1", &[]), "10.0.0.1");
     }
 
     #[test]
@@ -208,11 +390,19 @@ mod tests {
 
     #[test]
     fn what_was_typed_stands_in_the_form_again_and_nowhere_as_markup() {
-        let form = CheckForm { domain: "<b>\"x".into(), selectors: "'\"><i>".into() };
+        let form = CheckForm {
+            domain: "<b>\"x".into(),
+            selectors: "'\"><i>".into(),
+            template: "</textarea><s>".into(),
+            ..CheckForm::default()
+        };
         let errors = FormErrors::of(Error::field("domain", "is <u>no</u> domain")).unwrap();
-        let page = CheckPage { shell: Shell::sample("Check"), form, errors, refusal: None, running: None };
+        let profiles = Vec::new();
+        let page =
+            CheckPage { shell: Shell::sample("Check"), form, profiles, errors, refusal: None, running: None };
         let html = page.render().unwrap();
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("id=\"domain-error\""));
         assert!(!html.contains("<b>") && !html.contains("<i>") && !html.contains("<u>"));
+        assert!(!html.contains("<s>") && html.contains("&lt;/textarea&gt;&lt;s&gt;"));
     }
 }

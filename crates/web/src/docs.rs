@@ -1,7 +1,7 @@
 //! The manual pages of findings.
 
 use crate::{
-    Web,
+    Pages,
     page::{Answer, Failure, Section, Shell, html},
 };
 use askama::Template;
@@ -28,17 +28,17 @@ struct FindingPage {
     references: Vec<Reference>,
 }
 
-pub(crate) async fn list(State(web): State<Web>) -> Answer {
+pub(crate) async fn list(State(pages): State<Pages>) -> Answer {
     html(&FindingsPage {
-        shell: Shell::new(&web, Section::Docs, "Findings"),
+        shell: Shell::of(&pages, Section::Docs, "Findings"),
         pages: catalogue::pages().collect(),
     })
 }
 
-pub(crate) async fn show(State(web): State<Web>, Path(code): Path<String>) -> Answer {
+pub(crate) async fn show(State(pages): State<Pages>, Path(code): Path<String>) -> Answer {
     let page = catalogue::page(&code).ok_or_else(|| Failure::no_such("finding", &code))?;
     let references = page.references.iter().map(|text| Reference { text, href: address(text) }).collect();
-    html(&FindingPage { shell: Shell::new(&web, Section::Docs, page.title), page, references })
+    html(&FindingPage { shell: Shell::of(&pages, Section::Docs, page.title), page, references })
 }
 
 /// Where an RFC's section can be read: "RFC 7208 §4.5".

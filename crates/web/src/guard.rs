@@ -1,12 +1,12 @@
 //! In front of every page: who may ask, and what every answer carries.
 //!
 //! The dashboard has no login, so two things must not happen. A page of a stranger whose name was pointed at this
-//! machine must not read it (DNS rebinding): only requests addressed to this machine's own names are answered. A
-//! page of a stranger must not post a form to it (CSRF): browsers tell where a request comes from (Fetch Metadata;
+//! machine must not read it (DNS rebinding): only requests addressed to this machine's own names are answered, the
+//! public pages aside, which anybody may read by any name. A page of a stranger must not post a form to it (CSRF): browsers tell where a request comes from (Fetch Metadata;
 //! RFC 6454 §7), and what does not come from here is refused.
 
 use crate::{
-    Web,
+    Pages,
     page::{self, Notice},
 };
 use axum::{
@@ -27,13 +27,13 @@ pub(crate) const CONTENT_SECURITY_POLICY_WITH_FRAME: &str = "default-src 'none';
     base-uri 'none'; frame-ancestors 'none'";
 
 /// Refuses, or lets pass, renders what a handler left to be told, and sets the headers.
-pub(crate) async fn stand(State(web): State<Web>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(request.method(), request.uri(), request.headers()) {
+pub(crate) async fn stand(State(pages): State<Pages>, request: Request, next: Next) -> Response {
+    let mut response = match refusal(pages.public, request.method(), request.uri(), request.headers()) {
         Some(reason) => (StatusCode::FORBIDDEN, format!("{reason}\n")).into_response(),
         None => next.run(request).await,
     };
     if let Some(notice) = response.extensions_mut().remove::<Notice>() {
-        response = page::notice(&web, notice);
+        response = page::notice(&pages, notice);
     }
     let headers = response.headers_mut();
     for (name, value) in [
@@ -51,11 +51,11 @@ pub(crate) async fn stand(State(web): State<Web>, request: Request, next: Next) 
 }
 
 /// Why a request is refused, if it is.
-fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+fn refusal(public: bool, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let Some(host) = requested_host(uri, headers) else {
         return Some("Refused: the request has no Host header, or more than one.".to_owned());
     };
-    if !is_this_machine(host) {
+    if !public && !is_this_machine(host) {
         let shown: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
         return Some(format!(
             "Refused: this request is addressed to \"{shown}\". The dashboard has no login, so it answers only at \
@@ -79,7 +79,7 @@ fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
 }
 
 const FOREIGN: &str = "Refused: this form was sent from another web site. \
-    Nothing was changed. Open the dashboard itself and send the form from there.";
+    Nothing was changed. Open the page itself and send the form from there.";
 
 /// The host and port that the request is addressed to; `None` when that is not clear.
 fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -129,7 +129,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        refusal(method, &Uri::from_static("/"), &headers).is_some()
+        refusal(false, method, &Uri::from_static("/"), &headers).is_some()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
     fn an_absolute_address_cannot_differ_from_the_host_header() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
-        let reason = |uri: &'static str| refusal(&Method::GET, &Uri::from_static(uri), &headers);
+        let reason = |uri: &'static str| refusal(false, &Method::GET, &Uri::from_static(uri), &headers);
         assert!(reason("http://localhost/").is_none());
         assert!(reason("http://evil.example/").is_some());
     }
@@ -179,5 +179,18 @@ mod tests {
         assert!(post(&[("origin", "http://localhost:9999")]));
         assert!(post(&[("origin", "null")]));
         assert!(!refused(&Method::GET, &[("host", "localhost"), ("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn public_pages_have_any_name_and_take_their_own_forms_only() {
+        let of = |method: &Method, origin: &'static str| {
+            let fields = [(header::HOST, "check.example"), (header::ORIGIN, origin)];
+            let headers = fields.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
+            refusal(true, method, &Uri::from_static("/check"), &headers.collect())
+        };
+        assert_eq!(of(&Method::GET, "https://evil.example"), None);
+        assert_eq!(of(&Method::POST, "https://check.example"), None);
+        assert!(of(&Method::POST, "https://evil.example").is_some());
+        assert!(refusal(true, &Method::GET, &Uri::from_static("/"), &HeaderMap::new()).is_some());
     }
 }

@@ -5,7 +5,8 @@
 //! while it changes, such as a domain's status, is a fragment of its own ([`live`]) that a small script fetches anew.
 //!
 //! There is no login: every visitor acts as the viewer that the router was made with, so the guard answers only
-//! this machine's own names. Nothing is decided here, and nothing is read past the use cases.
+//! this machine's own names. [`public_router`] is for everybody: it has the pages that show nothing of what is stored
+//! here, and no viewer. Nothing is decided here, and nothing is read past the use cases.
 
 mod assets;
 mod check;
@@ -29,11 +30,12 @@ mod when;
 use app::{App, access::Caller};
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, FromRef},
     middleware,
+    response::Redirect,
     routing::{get, post},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// What a form may have, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
@@ -45,15 +47,30 @@ pub(crate) struct Web {
     viewer: Caller,
 }
 
+/// What the pages have at hand that show nothing of what is stored here: in the dashboard, and for everybody.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    app: Arc<App>,
+    /// Whether everybody may come; else only this machine's own names are answered.
+    public: bool,
+    /// The proxies whose word about the visitor's address counts.
+    proxies: Arc<[IpAddr]>,
+}
+
+impl FromRef<Web> for Pages {
+    fn from_ref(web: &Web) -> Self {
+        Self { app: Arc::clone(&web.app), public: false, proxies: Arc::new([]) }
+    }
+}
+
 /// The dashboard's routes, and the page for addresses that name nothing as the fallback.
 ///
 /// Whoever can reach it acts as `viewer`; requests that are not addressed to this machine are refused.
 pub fn router(app: Arc<App>, viewer: Caller) -> Router {
     let web = Web { app, viewer };
-    Router::new()
+    let routes = Router::new()
         .merge(domain_routes())
         .merge(playground_routes())
-        .route("/check", get(check::show))
         .route("/sandbox", get(sandbox::list))
         .route("/sandbox/live", get(sandbox::list_live))
         .route("/sandbox/clear", get(sandbox::confirm_clear).post(sandbox::clear))
@@ -64,15 +81,35 @@ pub fn router(app: Arc<App>, viewer: Caller) -> Router {
         .route("/messages", get(messages::list))
         .route("/messages/{id}", get(messages::show))
         .route("/messages/{id}/live", get(messages::show_live))
+        .layer(DefaultBodyLimit::max(FORM_LIMIT))
+        .with_state(web.clone());
+    guarded(routes, Pages::from_ref(&web))
+}
+
+/// The pages for everybody: the check of any domain and the manual of findings. No API, no dashboard, no metrics.
+///
+/// A visitor is known by the address of the connection, or by what one of `proxies` says of it in `X-Forwarded-For`.
+pub fn public_router(app: Arc<App>, proxies: Vec<IpAddr>) -> Router {
+    let index = Router::new().route("/", get(async || Redirect::to("/check")));
+    guarded(index, Pages { app, public: true, proxies: proxies.into() })
+}
+
+/// These routes and the pages that show nothing of what is stored here, the guard in front of all.
+fn guarded(routes: Router, state: Pages) -> Router {
+    let guard = middleware::from_fn_with_state(state.clone(), guard::stand);
+    routes.merge(pages(state)).fallback(page::not_found).layer(guard)
+}
+
+fn pages(pages: Pages) -> Router {
+    Router::new()
+        .route("/check", get(check::show).post(check::post))
+        .layer(DefaultBodyLimit::max(check::FORM_LIMIT))
         .route("/docs/findings", get(docs::list))
         .route("/docs/findings/{code}", get(docs::show))
         .route("/favicon.svg", get(assets::favicon))
         .route("/assets/app.css", get(assets::css))
         .route("/assets/app.js", get(assets::js))
-        .fallback(page::not_found)
-        .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .layer(middleware::from_fn_with_state(web.clone(), guard::stand))
-        .with_state(web)
+        .with_state(pages)
 }
 
 fn domain_routes() -> Router<Web> {

@@ -1,10 +1,13 @@
 //! What all pages share: the frame around them, rendering, and the pages for what did not go through.
 
-use crate::{Web, assets};
+use crate::{Pages, Web, assets};
 use app::Error;
 use askama::Template;
 use axum::{
-    extract::rejection::{FormRejection, QueryRejection},
+    extract::{
+        FromRef,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::{StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -26,16 +29,23 @@ pub(crate) struct Shell {
     pub title: String,
     section: Section,
     pub playground: bool,
+    /// Whether it is for everybody: then nothing leads to the dashboard.
+    pub public: bool,
 }
 
 impl Shell {
     pub fn new(web: &Web, section: Section, title: impl Into<String>) -> Self {
-        Self { title: title.into(), section, playground: web.app.settings().playground }
+        Self::of(&Pages::from_ref(web), section, title)
+    }
+
+    pub fn of(pages: &Pages, section: Section, title: impl Into<String>) -> Self {
+        let playground = pages.app.settings().playground && !pages.public;
+        Self { title: title.into(), section, playground, public: pages.public }
     }
 
     #[cfg(test)]
     pub fn sample(title: &str) -> Self {
-        Self { title: title.to_owned(), section: Section::Domains, playground: true }
+        Self { title: title.to_owned(), section: Section::Domains, playground: true, public: false }
     }
 
     /// Marks the navigation's link to the part we are in.
@@ -191,9 +201,9 @@ struct NoticePage {
 }
 
 /// Renders the page for what did not go through.
-pub(crate) fn notice(web: &Web, notice: Notice) -> Response {
+pub(crate) fn notice(pages: &Pages, notice: Notice) -> Response {
     let status = notice.status;
-    let shell = Shell::new(web, Section::None, notice.title);
+    let shell = Shell::of(pages, Section::None, notice.title);
     match (NoticePage { shell, notice }).render() {
         Ok(body) => (status, Html(body)).into_response(),
         Err(error) => {
@@ -210,7 +220,7 @@ pub(crate) async fn not_found() -> Response {
         status: StatusCode::NOT_FOUND,
         title: "There is no such page",
         message: "The address may be mistyped, or the page was moved.".to_owned(),
-        next: "Start from the list of domains.",
+        next: "Start from the first page.",
     };
     let mut response = notice.status.into_response();
     response.extensions_mut().insert(notice);

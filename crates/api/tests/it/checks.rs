@@ -37,7 +37,7 @@ async fn where_all_places_are_taken_the_client_is_told_to_come_back() {
 #[tokio::test]
 async fn names_outside_the_public_dns_are_not_asked_for_but_in_development() {
     let mut public = settings();
-    public.policy.private_addresses = false;
+    public.check_policy.private_addresses = false;
     let platform = Platform::start_with(public).await;
     for domain in ["printer.corp", "localhost", "nas.local", "acme.test"] {
         let answer = platform.call("POST", "/api/v1/checks", &format!("{{\"domain\":\"{domain}\"}}")).await;

@@ -91,6 +91,7 @@ pub fn settings() -> Settings {
         profiles: Profile::built_in(),
         // Nobody listens there: every question is answered by "unknown" at once.
         policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
+        check_policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
         smtp_hostname: name("mx.send.platform.test"),
         key_pool: 0,

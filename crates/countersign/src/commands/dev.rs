@@ -40,11 +40,14 @@ fn print(text: &str) {
 fn welcome(instance: &Instance, config: &Config) -> String {
     let Instance { http, dns, smtp, api_key, .. } = instance;
     let data = config.data.display();
+    let public = instance.public_http.map_or_else(String::new, |address| {
+        format!("\n  Public page    http://{address}/check   for visitors: nothing else is at this address")
+    });
     format!(
         r#"
 Countersign is running, on this machine only.
 
-  Dashboard      http://{http}/
+  Dashboard      http://{http}/{public}
   API            http://{http}/api/v1   reference: http://{http}/docs
   DNS            {dns} (UDP and TCP)   zones: {zone}, and the playground's
   Sandbox inbox  {smtp} (SMTP)   to read: http://{http}/sandbox

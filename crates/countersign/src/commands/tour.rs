@@ -46,6 +46,7 @@ async fn walk(folder: &Path) -> Result<Duration, String> {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
         http: free,
+        public_http: String::new(),
         dns: free,
         smtp: free,
         data: folder.to_owned(),

@@ -275,6 +275,177 @@ async fn a_visitor_has_a_count_too_and_is_told_when_to_come_back() {
     instance.stop().await;
 }
 
+/// The public pages, asked for by a name that is not this machine's.
+struct Public {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Public {
+    fn of(instance: &Instance) -> Self {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let base = format!("http://{}", instance.public_http.unwrap());
+        Self { client: client.build().unwrap(), base }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).header(header::HOST, "check.example")
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn everybody_may_check_at_the_public_address_and_do_nothing_else_there() {
+    let platform = Platform::start().await;
+    acme(&platform.api).await;
+    platform.api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
+    let public = Public::of(&platform.instance);
+    let (status, html) = public.get("/check?domain=acme.test").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(html.contains("data-verdict=\"pass\"") && html.contains("Nothing of a check is kept"), "{html}");
+    // Nothing leads to the dashboard, and nothing of what is stored is told.
+    for secret in ["href=\"/\"", "/sandbox", "/messages", "mail.acme.test", &platform.instance.api_key] {
+        assert!(!html.contains(secret), "{secret}: {html}");
+    }
+    let (status, _) = public.get("/docs/findings/spf_missing").await;
+    assert_eq!(status, StatusCode::OK);
+    let index = public.request(Method::GET, "/").send().await.unwrap();
+    assert_eq!(
+        (index.status(), index.headers()[header::LOCATION].to_str().unwrap()),
+        (StatusCode::SEE_OTHER, "/check")
+    );
+    for path in [
+        "/domains/x",
+        "/playground",
+        "/sandbox",
+        "/messages",
+        "/api/v1/domains",
+        "/docs",
+        "/metrics",
+        "/readyz",
+        "/nonsense",
+    ] {
+        let (status, html) = public.get(path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {html}");
+    }
+    // The dashboard stays where it was, for this machine's own names.
+    let host = platform.api.base.clone();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for path in ["/", "/check?domain=acme.test"] {
+        let request = client.get(format!("{host}{path}")).header(header::HOST, "check.example");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_looks_for_the_records_of_a_profile_or_template() {
+    let platform = Platform::start().await;
+    acme(&platform.api).await;
+    let public = Public::of(&platform.instance);
+    let (status, html) = public
+        .get("/check?domain=acme.test&profile=three-cname&variables=token1%3Da%0Atoken2%3Db%0Atoken3%3Dc")
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    for part in ["a._domainkey", "records are not there yet", "--profile three-cname --var token1=a"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    for (query, field) in [
+        ("?domain=acme.test&profile=nonsense", "profile-error"),
+        ("?domain=acme.test&profile=three-cname", "variables-error"),
+        ("?domain=acme.test&profile=three-cname&variables=token1", "variables-error"),
+        ("?domain=acme.test&profile=two-txt&selectors=s1", "selectors-error"),
+        ("?domain=acme.test&template=%7B", "template-error"),
+        ("?domain=&profile=two-txt", "domain-error"),
+    ] {
+        let (status, html) = public.get(&format!("/check{query}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(html.contains(&format!("id=\"{field}\"")), "{query}: {html}");
+    }
+    let template = json!({
+        "providerId": "mailer.example", "serviceId": "mail", "providerName": "Mailer", "serviceName": "Mail",
+        "records": [{"type": "SPFM", "host": "@", "spfRules": "include:%include%"}],
+    });
+    let form = [
+        ("domain", "acme.test".to_owned()),
+        ("template", template.to_string()),
+        ("variables", "include=spf.mailer.test".to_owned()),
+    ];
+    let encoded = |form: &[(&str, String)]| -> String {
+        let escape =
+            |text: &String| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+        form.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect::<Vec<_>>().join("&")
+    };
+    let send = |origin: &'static str, form: &[(&str, String)]| {
+        let request = public.request(Method::POST, "/check").header(header::ORIGIN, origin);
+        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(encoded(form)).send()
+    };
+    let post = |origin| send(origin, &form);
+    let html = post("https://check.example").await.unwrap().text().await.unwrap();
+    assert!(html.contains("v=spf1 ip4:192.0.2.1 include:spf.mailer.test -all"), "{html}");
+    assert_eq!(post("https://evil.example").await.unwrap().status(), StatusCode::FORBIDDEN);
+    let long = [("domain", "acme.test".to_owned()), ("template", "x".repeat(2_000_000))];
+    let response = send("https://check.example", &long).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn visitors_behind_a_trusted_proxy_are_counted_apart() {
+    let folder = Folder::new();
+    let proxies = vec![[127, 0, 0, 1].into()];
+    let config = Config { checks_per_minute: 1, trusted_proxies: proxies, ..config(&folder) };
+    let instance = Instance::start(&config).await.unwrap();
+    let public = Public::of(&instance);
+    let check = async |visitor: &str| {
+        let request =
+            public.request(Method::GET, "/check?domain=acme.test").header("x-forwarded-for", visitor);
+        request.send().await.unwrap().status()
+    };
+    // Each may ask once a minute: twice at the most when one minute ends meanwhile.
+    for number in 1..=5 {
+        assert_eq!(check(&format!("198.51.100.{number}")).await, StatusCode::OK);
+    }
+    let mut last = StatusCode::OK;
+    for _ in 0..3 {
+        last = check("198.51.100.99").await;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn no_private_address_is_asked_where_the_operator_names_the_resolvers() {
+    let folder = Folder::new();
+    // Its own playground stands for the world: a resolver at a loopback address that tells of name servers at one.
+    let world = Platform::start().await;
+    acme(&world.api).await;
+    let check_resolvers = vec![world.instance.dns.to_string()];
+    let instance = Instance::start(&Config { check_resolvers, ..config(&folder) }).await.unwrap();
+    let public = Public::of(&instance);
+    let (status, html) = public.get("/check?domain=acme.test").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(html.contains("no public suffix"), "{html}");
+    let zone = world.api.zone("acme.example.com").await;
+    world.api.publish(&zone, "@", "TXT", "v=spf1 -all", None).await;
+    let (status, html) = public.get("/check?domain=acme.example.com").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(html.contains("class=\"report\""), "{html}");
+    let api = Api::new(instance.http, &instance.api_key);
+    let report = api.post("/checks", &json!({"domain": "acme.example.com"})).await;
+    let exchanges = report["observation"]["exchanges"].as_array().unwrap();
+    assert!(!exchanges.is_empty());
+    for exchange in exchanges {
+        assert_eq!(text(&exchange["server"], "kind"), "resolver", "{exchange:#}");
+    }
+    instance.stop().await;
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_request_that_is_none_is_a_problem() {
     let platform = Platform::start().await;

@@ -36,7 +36,16 @@ impl Drop for Folder {
 
 pub fn config(folder: &Folder) -> Config {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    Config { http: free, dns: free, smtp: free, data: folder.0.clone(), key_pool: 3, ..Config::default() }
+    let public_http = free.to_string();
+    Config {
+        http: free,
+        public_http,
+        dns: free,
+        smtp: free,
+        data: folder.0.clone(),
+        key_pool: 3,
+        ..Config::default()
+    }
 }
 
 pub struct Platform {

@@ -1,6 +1,6 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::{Place, observed, policy_steps, spf_terms};
+use super::{Place, observed, place::whole_or_in_words, policy_steps, spf_terms};
 use crate::{
     clock,
     paste::{Action, Point, Step, finish},
@@ -80,7 +80,7 @@ pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<S
         }
     }
     steps.extend(after(&finding.defect, place));
-    steps
+    steps.into_iter().map(whole_or_in_words).collect()
 }
 
 pub(super) fn say(text: impl Into<String>) -> Step {

@@ -1,6 +1,6 @@
 //! One DNS host, zone and time: where the steps of a guide are to be done.
 
-use super::guide::say;
+use super::guide::{point, say};
 use crate::{
     hosts::{Host, HostField},
     paste::{Action, Entry, Paste, Step, fill},
@@ -125,7 +125,7 @@ impl Place<'_> {
         let length = raw.chars().count();
         if length > shown::TO_PASTE {
             steps.push(say(
-                "The value is longer than can be shown here: take the whole of it from the export of this domain's records.",
+                "The value is longer than can be shown here: take it from the export of this domain's records.",
             ));
         }
         if let Some(most) = self.host.txt_max
@@ -153,16 +153,39 @@ impl Place<'_> {
 
     /// A record that only the customer can complete: an audit knows its form and not its content.
     fn unfinished(&self, name: &DomainName, record_type: RecordType, form: &str) -> Vec<Step> {
+        let open = self.open(name);
         vec![
-            say(format!(
-                "{}, and add or correct this {record_type} record: {}",
-                self.open(name),
-                self.field(name)
-            )),
-            say(format!(
-                "Its value has the form {}; what belongs in place of … is told by the service that sends your mail.",
-                value(form)
-            )),
+            point(
+                format!("{open}, and add or correct this {record_type} record"),
+                format!("{open}, and add or correct each of these {record_type} records"),
+                None,
+                self.field(name),
+            ),
+            say(what_is_to_be_filled_in(form)),
         ]
+    }
+}
+
+/// What only the customer knows, in words: a placeholder in a value would be pasted with it.
+fn what_is_to_be_filled_in(form: &str) -> &'static str {
+    if form.starts_with("v=DKIM1") {
+        "The service that sends your mail gives you the value: it begins with v=DKIM1, and the public key stands in it behind p=."
+    } else {
+        "The service that sends your mail says what belongs into it: the record begins with v=spf1, then come its parts, and ~all or -all is the last."
+    }
+}
+
+/// No block to paste from holds a value that is not whole, be it a form that the customer completes, be it longer than
+/// can be shown: words take its place.
+pub(super) fn whole_or_in_words(step: Step) -> Step {
+    match step {
+        Step::Record(paste) if is_unfinished(&paste.value) => {
+            let (kind, name) = (paste.record_type, paste.name_in_list().to_owned());
+            if paste.value.chars().count() >= shown::TO_PASTE {
+                return point(format!("The {kind} record"), format!("The {kind} records below"), None, name);
+            }
+            say(format!("The {kind} record at {name}. {}", what_is_to_be_filled_in(&paste.value)))
+        }
+        step => step,
     }
 }

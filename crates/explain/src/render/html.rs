@@ -126,8 +126,8 @@ fn write_table(out: &mut String, table: &Table) {
     out.push_str("</tr>\n</thead>\n<tbody>\n");
     for cells in &table.rows {
         out.push_str("<tr>");
-        for cell in cells {
-            let _ = write!(out, "<td><code>{}</code></td>", html(cell));
+        for (label, cell) in table.head.iter().zip(cells) {
+            let _ = write!(out, "<td data-label=\"{}\"><code>{}</code></td>", html(label), html(cell));
         }
         out.push_str("</tr>\n");
     }

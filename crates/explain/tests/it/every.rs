@@ -97,6 +97,51 @@ fn the_field_of_every_host_names_the_record_once() {
     }
 }
 
+#[test]
+fn nothing_to_paste_holds_a_placeholder() {
+    let zone = n("acme.test");
+    let record_type = RecordType::Txt;
+    let long = format!("v=DKIM1; k=rsa; p={}", "A".repeat(5_000));
+    for host in hosts::all() {
+        let place = Place { host, zone: Some(&zone), record: None, now: now() };
+        for value in ["v=DKIM1; k=rsa; p=…", "v=spf1 … ~all", &long] {
+            let (name, value) = (n("s1._domainkey.acme.test"), value.to_owned());
+            let (to, current) = (name.clone(), vec!["old".to_owned()]);
+            let replace = |current| Remedy::Replace {
+                name: name.clone(),
+                record_type,
+                current,
+                value: value.clone(),
+                preference: None,
+            };
+            for remedy in [
+                Remedy::Add { name: name.clone(), record_type, value: value.clone(), preference: None },
+                replace(Vec::new()),
+                replace(current.clone()),
+                replace(vec!["a".into(), "b".into()]),
+                Remedy::Move {
+                    from: n("s1.acme.test"),
+                    to,
+                    record_type,
+                    value: value.clone(),
+                    preference: None,
+                },
+            ] {
+                for defect in defects() {
+                    let finding = finding(defect, remedy.clone(), Severity::Error, None);
+                    for step in catalogue::guide(&finding, &place) {
+                        let what = format!("{}, {}, {step}", host.id, finding.code());
+                        match &step {
+                            Step::Record(paste) => assert!(!paste.value.contains('…'), "{what}"),
+                            said => assert!(!said.to_string().contains("p=…;"), "{what}"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A record of each type that a plan can hold, at a name below the zone and at its apex.
 fn records() -> Vec<Remedy> {
     let long = format!("v=DKIM1; k=rsa; p={}", "A".repeat(392));

@@ -237,7 +237,7 @@ fn a_value_that_an_audit_cannot_know_is_not_given_to_paste() {
         view.steps,
         [
             "In the Cloudflare dashboard, open acme.test › DNS › Records, and add or correct this TXT record: mail",
-            "Its value has the form v=spf1 … ~all; what belongs in place of … is told by the service that sends your mail.",
+            "The service that sends your mail says what belongs into it: the record begins with v=spf1, then come its parts, and ~all or -all is the last.",
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 mod bulk;
 mod expected;
-mod resolvers;
+pub(crate) mod resolvers;
 mod signals;
 pub mod subject;
 mod wanted;
