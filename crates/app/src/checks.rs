@@ -168,7 +168,7 @@ impl App {
         let mut checkable: Vec<IpAddr> = Vec::with_capacity(senders.len());
         let mut errors = Vec::new();
         for (index, address) in senders.iter().map(IpAddr::to_canonical).enumerate() {
-            if !is_public(address) && !self.settings.policy.private_addresses {
+            if !is_public(address) && !self.settings.check_policy.private_addresses {
                 let message = format!("{address} is not a public address");
                 errors.push(FieldError { field: format!("senders[{index}]"), message });
             } else if !checkable.contains(&address) {

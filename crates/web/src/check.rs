@@ -403,6 +403,6 @@ mod tests {
         let html = page.render().unwrap();
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("id=\"domain-error\""));
         assert!(!html.contains("<b>") && !html.contains("<i>") && !html.contains("<u>"));
-        assert!(!html.contains("<s>") && html.contains("&lt;/textarea&gt;&lt;s&gt;"));
+        assert!(!html.contains("<s>") && html.contains("&#60;/textarea&#62;&#60;s&#62;"));
     }
 }
