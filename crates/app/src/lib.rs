@@ -126,10 +126,12 @@ impl App {
         }
     }
 
-    /// Waits until no check and no delivery is under way. To be called when the tasks have stopped.
+    /// Waits until no check and no delivery is under way, and closes the database. To be called when the tasks have
+    /// stopped; then nothing changes in the data folder any more.
     pub async fn drained(&self) {
         self.running.close();
         self.running.wait().await;
+        self.store.close().await;
     }
 
     /// The settings in force.
