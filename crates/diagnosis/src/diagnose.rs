@@ -156,9 +156,13 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
     for (index, of_server) in heard.iter().enumerate() {
         // Servers mostly say the same: it is judged once.
         let right = match index.checked_sub(1).and_then(|before| heard.get(before)) {
-            Some(before) if before.says == of_server.says => seen[index - 1].right,
+            Some(before) if before.says == of_server.says && !before.exchange.is_stale() => {
+                seen[index - 1].right
+            }
             _ => checks::is_right(planned, &of_server.says),
         };
+        // What has run out may be wrong because the zone cannot be reached, which is nothing that lasts.
+        let right = right.filter(|right| *right || !of_server.exchange.is_stale());
         seen.push(Seen { server: of_server.server().clone(), right, ttl: of_server.exchange.ttl() });
     }
     let zone = view.zone_of(&zone_question_name(planned));
@@ -451,6 +455,7 @@ fn reasons(heard: &[Heard<'_>]) -> Vec<String> {
             Says::Alias { target, end: ChainEnd::Unseen, .. } => {
                 Some(format!("{}: an alias for {target}, and nothing of its end", heard.server()))
             }
+            _ if heard.exchange.is_stale() => Some(format!("{}: an answer that has run out", heard.server())),
             _ => None,
         })
         .collect()

@@ -64,6 +64,10 @@ pub struct Policy {
     pub max_name_servers: usize,
     /// How many questions are put in all.
     pub max_asks: usize,
+    /// How many octets of answers are kept in all, about ([`crate::observation::Reply::octets`]): a stranger's servers
+    /// may give 64 KB to each question. What is beyond is no answer, and the inquiry ends.
+    #[serde(default = "default_max_octets")]
+    pub max_octets: usize,
     /// How much is asked of records that are right.
     #[serde(default)]
     pub look: Look,
@@ -82,9 +86,15 @@ impl Policy {
             resolvers,
             max_name_servers: 8,
             max_asks: 600,
+            max_octets: default_max_octets(),
             look: Look::Thorough,
         }
     }
+}
+
+/// 4 MiB: the longest honest inquiry keeps less than a tenth of it.
+fn default_max_octets() -> usize {
+    4 << 20
 }
 
 impl Policy {
@@ -503,7 +513,12 @@ fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question>
     if is_there && is_open {
         questions.extend(unmade_names(plan, view, owner, record_type));
     }
-    if is_open && matches!(record.expected, Expected::Spf { .. }) && !has_spf_record(view, owner) {
+    let is_alias = || view.has_any(owner, RecordType::Cname);
+    if is_open
+        && matches!(record.expected, Expected::Spf { .. })
+        && !is_alias()
+        && !has_spf_record(view, owner)
+    {
         questions.push(of(RecordType::SPF));
     }
     if is_there && wildcard::origin(view, &plan.domain, owner, record_type) != Origin::Wildcard {

@@ -118,6 +118,42 @@ pub struct ExtendedError {
     pub text: String,
 }
 
+impl Reply {
+    /// About how much memory it takes, in octets.
+    pub fn octets(&self) -> usize {
+        let records = [&self.answer, &self.authority, &self.additional];
+        let text = self.extended_error.as_ref().map_or(0, |error| error.text.len());
+        size_of::<Exchange>() + text + records.into_iter().flatten().map(octets_of).sum::<usize>()
+    }
+}
+
+fn octets_of(record: &Record) -> usize {
+    let data = match &record.data {
+        RecordData::A(_) | RecordData::Aaaa(_) => 0,
+        RecordData::Cname(name)
+        | RecordData::Ns(name)
+        | RecordData::Ptr(name)
+        | RecordData::Mx { exchange: name, .. } => name.as_str().len(),
+        RecordData::Soa(soa) => soa.mname.as_str().len() + soa.rname.as_str().len(),
+        RecordData::Txt(text) => text.as_wire().len(),
+        RecordData::Other { octets, .. } => octets.len(),
+    };
+    size_of::<Record>() + record.owner.as_str().len() + data
+}
+
+impl ExtendedError {
+    /// Whether the answer is one of the resolver's policy and not of the zone: forged, blocked, censored, filtered,
+    /// prohibited (RFC 8914 §4.5, §4.16 to §4.19).
+    pub fn is_policy(&self) -> bool {
+        matches!(self.code, 4 | 15..=18)
+    }
+
+    /// Whether the answer has run out: stale answer, stale NXDOMAIN answer (RFC 8914 §4.4, §4.20).
+    pub fn is_stale(&self) -> bool {
+        matches!(self.code, 3 | 19)
+    }
+}
+
 /// A response code (RFC 1035 §4.1.1, RFC 6895).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,6 +203,8 @@ pub enum Failure {
     TruncatedWithoutTcp(String),
     /// The address is private or otherwise not to be asked.
     Forbidden,
+    /// It was answered, with more than is kept of one domain.
+    TooMuch,
 }
 
 impl std::fmt::Display for Failure {
@@ -177,6 +215,7 @@ impl std::fmt::Display for Failure {
             Self::Malformed(why) => write!(f, "damaged answer ({why})"),
             Self::TruncatedWithoutTcp(why) => write!(f, "answer too long for UDP, and TCP failed ({why})"),
             Self::Forbidden => f.write_str("its address is private and is not asked"),
+            Self::TooMuch => f.write_str("the answers are more than is kept of one domain"),
         }
     }
 }
@@ -191,6 +230,11 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// About how much memory its answers take, in octets.
+    pub fn octets(&self) -> usize {
+        self.exchanges.iter().map(Exchange::octets).sum()
+    }
+
     /// The outcome of one ask, if it was put already.
     pub fn outcome(&self, ask: &Ask) -> Option<&Exchange> {
         self.exchanges.iter().find(|exchange| exchange.ask == *ask)
@@ -281,7 +325,36 @@ impl Exchange {
         if authority_asked && !reply.authoritative {
             return Says::Lame("it answers without authority".to_owned());
         }
-        read_answer(reply, &self.ask.question, authority_asked)
+        let Some(error) = &reply.extended_error else {
+            return read_answer(reply, &self.ask.question, authority_asked);
+        };
+        if error.is_policy() {
+            return Says::Nothing(describe(reply.rcode, Some(error)));
+        }
+        match read_answer(reply, &self.ask.question, authority_asked) {
+            Says::NoData(_) | Says::NxDomain(_) if error.is_stale() => {
+                Says::Nothing(describe(reply.rcode, Some(error)))
+            }
+            Says::Alias { target, end: ChainEnd::NoData | ChainEnd::NxDomain(_), .. } if error.is_stale() => {
+                Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen }
+            }
+            says => says,
+        }
+    }
+
+    /// About how much memory its answer takes, in octets.
+    pub fn octets(&self) -> usize {
+        match &self.outcome {
+            Outcome::Reply(reply) => reply.octets(),
+            Outcome::Failure(_) => 0,
+        }
+    }
+
+    /// Whether it is an answer that has run out, handed out because the zone's servers give no newer one (RFC 8767).
+    /// What it shows was there; that something is not in it proves nothing.
+    pub fn is_stale(&self) -> bool {
+        let Outcome::Reply(reply) = &self.outcome else { return false };
+        reply.extended_error.as_ref().is_some_and(ExtendedError::is_stale)
     }
 
     /// The smallest TTL of the answer's records, or of the negative answer, in seconds.

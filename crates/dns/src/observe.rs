@@ -2,18 +2,18 @@
 //!
 //! `diagnosis::inquiry` says what to ask, round by round; a round's questions go out at once, its outcomes are kept
 //! in the order of the questions. So the same servers saying the same things make the same observation, whoever
-//! was quicker. Bounded in rounds, in open questions and in time; a server that answers nothing is given up for
+//! was quicker. Bounded in rounds, in open questions, in octets and in time; a server that answers nothing is given up for
 //! the rest of the observation, so that one dead server costs its timeout about once.
 
 use crate::{
     Client,
-    client::{Clock, Silent},
+    client::{Clock, Silent, within},
     shared::Shared,
 };
 use diagnosis::{
     Observation, Plan,
     inquiry::{self, Policy},
-    observation::{Ask, Exchange, Outcome},
+    observation::{Ask, Exchange, Failure, Outcome},
 };
 use model::Timestamp;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -25,7 +25,7 @@ const MAX_ROUNDS: usize = 12;
 /// Asks everything that the plan needs to know. Questions still open after `deadline` count as timed out; `clock`
 /// stamps each outcome.
 ///
-/// [`Observation::cut_short`] is set when a bound on questions, rounds or time left something unasked.
+/// [`Observation::cut_short`] is set when a bound on questions, rounds, octets or time left something unasked.
 pub async fn observe(
     client: &Client,
     plan: &Plan,
@@ -60,6 +60,7 @@ pub(crate) async fn observe_by(
 ) -> Observation {
     let ends = Instant::now() + deadline;
     let mut silent = Silent::new();
+    let mut room = policy.max_octets.saturating_sub(known.octets());
     let mut observation = known;
     let mut rounds = 0;
     loop {
@@ -79,21 +80,35 @@ pub(crate) async fn observe_by(
             asks.iter().map(|ask| shared.and_then(|shared| shared.get(plan, ask, started))).collect();
         let (asks, known) = (Arc::new(open_of(&asks, &known)), asks.into_iter().zip(known));
         let finished = client
-            .ask_all(Arc::clone(&asks), policy.private_addresses, Arc::clone(&clock), silent, Some(ends))
+            .ask_all(
+                Arc::clone(&asks),
+                policy.private_addresses,
+                Arc::clone(&clock),
+                silent,
+                Some(ends),
+                room,
+            )
             .await;
-        silent = finished.silent;
+        (silent, room) = (finished.silent, finished.room);
         tracing::debug!(
             domain = %plan.domain, round = rounds, asks = count, sent = asks.len(), took = ?started.elapsed(), "asked"
         );
         let mut outcomes = finished.outcomes.into_iter();
+        let mut is_full = false;
         for (ask, known) in known {
             let was_known = known.is_some();
+            let known = known.map(|(at, outcome)| (at, within(&mut room, outcome)));
             let Some((at, outcome)) = known.or_else(|| outcomes.next()) else { break };
+            is_full |= outcome == Outcome::Failure(Failure::TooMuch);
             let exchange = Exchange { ask, at, outcome };
             if let Some(shared) = shared.filter(|_| !was_known) {
                 shared.put(plan, &exchange, started);
             }
             observation.exchanges.push(exchange);
+        }
+        if is_full {
+            observation.cut_short = true;
+            return observation;
         }
         // A resolver that looks in vain for somebody's dead servers is not silent itself.
         silent.retain(|(address, _)| !has_answered(&observation, *address));

@@ -7,12 +7,11 @@
 
 use diagnosis::{
     Plan,
-    observation::{Ask, Exchange, Outcome, Rcode, Reply},
+    observation::{Ask, Exchange, Outcome, Rcode},
 };
-use model::{Record, RecordData, Timestamp};
+use model::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
-    mem::size_of,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -64,7 +63,7 @@ impl Shared {
         if !is_certain || ttl.is_zero() || exchange.ask.question.name.is_at_or_below(&plan.domain) {
             return;
         }
-        let octets = octets_of(reply);
+        let octets = reply.octets();
         let answer = Answer { until: now + ttl, at: exchange.at, outcome: exchange.outcome.clone(), octets };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(&exchange.ask, answer);
     }
@@ -85,31 +84,11 @@ impl Kept {
     }
 }
 
-/// About how much memory a reply takes.
-fn octets_of(reply: &Reply) -> usize {
-    let records = [&reply.answer, &reply.authority, &reply.additional];
-    size_of::<Answer>() + records.into_iter().flatten().map(octets_of_record).sum::<usize>()
-}
-
-fn octets_of_record(record: &Record) -> usize {
-    let data = match &record.data {
-        RecordData::A(_) | RecordData::Aaaa(_) => 0,
-        RecordData::Cname(name)
-        | RecordData::Ns(name)
-        | RecordData::Ptr(name)
-        | RecordData::Mx { exchange: name, .. } => name.as_str().len(),
-        RecordData::Soa(soa) => soa.mname.as_str().len() + soa.rname.as_str().len(),
-        RecordData::Txt(text) => text.as_wire().len(),
-        RecordData::Other { octets, .. } => octets.len(),
-    };
-    size_of::<Record>() + record.owner.as_str().len() + data
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diagnosis::observation::{Question, Server};
-    use model::{DomainName, RecordType, TxtData};
+    use diagnosis::observation::{Question, Reply, Server};
+    use model::{DomainName, Record, RecordData, RecordType, TxtData};
 
     fn plan() -> Plan {
         diagnosis::plan::audit(&DomainName::parse("acme.test").unwrap(), &[])

@@ -379,19 +379,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first extended error among the options of an OPT record (RFC 8914 §2).
+/// The extended error among the options of an OPT record (RFC 8914 §2): of several the first that says whose answer
+/// it is, else the first.
 fn extended_error(options: &[u8]) -> Option<ExtendedError> {
+    let mut found: Option<ExtendedError> = None;
     let mut rest = options;
     while let Some((head, behind)) = rest.split_first_chunk::<4>() {
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let (value, behind) = behind.split_at_checked(length)?;
-        if u16::from_be_bytes([head[0], head[1]]) == OPTION_EXTENDED_ERROR {
-            let (code, text) = value.split_first_chunk()?;
-            return Some(ExtendedError { code: u16::from_be_bytes(*code), text: printable(text) });
+        let Some((value, behind)) = behind.split_at_checked(length) else { return found };
+        if u16::from_be_bytes([head[0], head[1]]) == OPTION_EXTENDED_ERROR
+            && let Some((code, text)) = value.split_first_chunk()
+        {
+            let error = ExtendedError { code: u16::from_be_bytes(*code), text: printable(text) };
+            if error.is_policy() || error.is_stale() {
+                return Some(error);
+            }
+            found.get_or_insert(error);
         }
         rest = behind;
     }
-    None
+    found
 }
 
 /// The labels of a name that [`Labels::check`] has gone through.

@@ -66,7 +66,8 @@ pub fn reason(text: &str) -> String {
             8 => "a DNSSEC signature is not valid yet",
             9 => "the DNSSEC key is missing",
             10 => "DNSSEC signatures are missing",
-            15..=17 => "the answer is blocked",
+            3 | 19 => "an old answer, which proves nothing",
+            4 | 15..=17 => "blocked by its operator, not the zone's answer",
             18 => "the question is not allowed",
             22 => "no name server could be reached",
             23 => "the network failed",
@@ -84,6 +85,8 @@ pub fn reason(text: &str) -> String {
         ("REFUSED", "it refuses to answer"),
         ("NOTIMP", "it cannot answer that"),
         ("FORMERR", "it did not understand the question"),
+        ("NXDOMAIN", "no such name"),
+        ("NOERROR", "no such record"),
     ] {
         if out == code || out.ends_with(&format!(": {code}")) {
             out.truncate(out.len() - code.len());

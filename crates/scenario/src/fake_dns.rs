@@ -100,6 +100,7 @@ impl FakeDns {
             Some(FaultKind::Refused) => answer = Answer::rcode(Rcode::Refused),
             Some(FaultKind::Notimp) => answer = Answer::rcode(Rcode::NotImp),
             Some(FaultKind::Formerr) => answer = Answer::rcode(Rcode::FormErr),
+            Some(FaultKind::Nxdomain) => answer = Answer::rcode(Rcode::NxDomain),
             Some(FaultKind::NotAuthoritative) => answer.reply.authoritative = false,
             Some(FaultKind::NxdomainForEnt) => {
                 let is_empty = |served: &Served| !served.zone.has_records(&question.name);
@@ -120,6 +121,9 @@ impl FakeDns {
             }
             Some(FaultKind::ForeignRecords) => answer.reply.answer.extend(foreign(question)),
             _ => {}
+        }
+        if let Some(code) = fault.and_then(|fault| fault.extended_error) {
+            answer.reply.extended_error = Some(ExtendedError { code, text: String::new() });
         }
         if let Some(cached) = self.before.and_then(|resolver| self.remembered_in(resolver, &question.name)) {
             for record in &mut answer.reply.authority {

@@ -112,6 +112,8 @@ pub struct Fault {
     pub records: String,
     /// For `records`: the serial number of this server's copy, where it is not the zone's.
     pub serial: Option<u32>,
+    /// The extended error (RFC 8914) that goes with its answers.
+    pub extended_error: Option<u16>,
     /// For `slow`: after how many milliseconds the answer comes.
     #[serde(default)]
     pub ms: u64,
@@ -145,6 +147,10 @@ pub enum FaultKind {
     UpwardReferral,
     /// Says that nothing is there without an SOA record.
     NoSoa,
+    /// Nothing but the code NXDOMAIN, whatever is there.
+    Nxdomain,
+    /// Right answers, with an extended error: `extended_error`.
+    ExtendedError,
     /// Right answers, with the code NXDOMAIN.
     NxdomainWithAnswer,
     /// Other records than the zone's: `records`.

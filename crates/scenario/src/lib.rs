@@ -36,6 +36,7 @@
 //! ms = 300
 //! name = "mail.acme.test"          # only for this name, if given
 //! type = "TXT"                     # only for this type, if given
+//! extended_error = 15              # with this extended error (RFC 8914), if given
 //!
 //! [[cached]]                       # what resolvers answer in place of what the name servers have now
 //! name = "mail.acme.test"          # in full
@@ -71,7 +72,7 @@
 //!
 //! **Faults** ([`FaultKind`]): `servfail`, `refused`, `notimp`, `formerr`, `formerr_to_edns`, `timeout`, `slow`
 //! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `no_soa` (nothing is
-//! there, and no SOA record says so), `nxdomain_with_answer`, `records` (this server has other `records`, of its first
+//! there, and no SOA record says so), `nxdomain` (nothing else), `extended_error` (right answers), `nxdomain_with_answer`, `records` (this server has other `records`, of its first
 //! zone or of `zone`, maybe under another `serial`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
 //! `garbage`, `foreign_records`, `foreign_targets`, `mixed_case`.
 //!

@@ -140,6 +140,18 @@ enum Event {
     Time,
 }
 
+/// The outcome, where there is room to keep it. Once there is none, there is no more for smaller ones either: the
+/// inquiry ends.
+pub(crate) fn within(room: &mut usize, outcome: Outcome) -> Outcome {
+    let Outcome::Reply(reply) = &outcome else { return outcome };
+    if let Some(left) = room.checked_sub(reply.octets()) {
+        *room = left;
+        return outcome;
+    }
+    *room = 0;
+    Outcome::Failure(Failure::TooMuch)
+}
+
 /// A TCP exchange that has ended: the question, its stamp, and what came.
 type Ended = (usize, u64, Result<Response, Failure>);
 
@@ -556,6 +568,7 @@ impl Engine {
 
     fn record(&mut self, round: usize, index: usize, outcome: Outcome) {
         let running = &mut self.rounds[round];
+        let outcome = within(&mut running.round.room, outcome);
         running.queries[index] = SETTLED;
         running.outcomes[index] = Some(((running.round.clock)(), outcome));
         running.open -= 1;
@@ -567,13 +580,13 @@ impl Engine {
         }
         let Running { round, outcomes, .. } = self.rounds.remove(round);
         self.by_token.remove(&round.token);
-        let Round { asks, clock, silent, reply, .. } = round;
+        let Round { asks, clock, silent, room, reply, .. } = round;
         let timed_out = || (clock(), Outcome::Failure(Failure::Timeout));
         let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(timed_out)).collect();
         // Before the reply, so that the asks are the caller's alone again.
         drop(asks);
         // Whoever asked may have gone away.
-        let _ = reply.send(Finished { outcomes, silent });
+        let _ = reply.send(Finished { outcomes, silent, room });
     }
 
     /// Ends a round: what is open is freed, and told as timed out to whoever still listens.

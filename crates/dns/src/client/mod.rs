@@ -42,6 +42,7 @@ use diagnosis::{
     observation::{Ask, Failure, Outcome},
 };
 use engine::Engine;
+pub(crate) use engine::within;
 use model::Timestamp;
 use std::{
     net::SocketAddr,
@@ -126,6 +127,8 @@ pub(crate) struct Round {
     silent: Silent,
     /// When questions that are still open count as timed out.
     ends: Option<Instant>,
+    /// How many octets of replies are kept; those beyond are [`Failure::TooMuch`].
+    room: usize,
     reply: oneshot::Sender<Finished>,
 }
 
@@ -133,6 +136,8 @@ pub(crate) struct Round {
 pub(crate) struct Finished {
     pub outcomes: Vec<(Timestamp, Outcome)>,
     pub silent: Silent,
+    /// How many octets more may be kept.
+    pub room: usize,
 }
 
 /// Asks DNS servers. Clones share the sockets and the bounds.
@@ -191,11 +196,13 @@ impl Client {
         // Nobody looks at the time.
         let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
         let asks = Arc::new(vec![ask.clone()]);
-        let mut finished = self.ask_all(asks, policy.private_addresses, clock, Silent::new(), None).await;
+        let mut finished =
+            self.ask_all(asks, policy.private_addresses, clock, Silent::new(), None, policy.max_octets).await;
         finished.outcomes.pop().map_or_else(|| Outcome::Failure(Failure::Timeout), |(_, outcome)| outcome)
     }
 
-    /// Puts questions at once and waits for all outcomes; those that are open at `ends` are timeouts.
+    /// Puts questions at once and waits for all outcomes; those that are open at `ends` are timeouts, and replies for
+    /// which there is no room are not kept.
     pub(crate) async fn ask_all(
         &self,
         asks: Arc<Vec<Ask>>,
@@ -203,9 +210,10 @@ impl Client {
         clock: Clock,
         silent: Silent,
         ends: Option<Instant>,
+        room: usize,
     ) -> Finished {
         if asks.is_empty() {
-            return Finished { outcomes: Vec::new(), silent };
+            return Finished { outcomes: Vec::new(), silent, room };
         }
         let engineer = self.engineer();
         let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
@@ -213,6 +221,7 @@ impl Client {
         let nothing = |failure: Failure| Finished {
             outcomes: asks.iter().map(|_| (clock(), Outcome::Failure(failure.clone()))).collect(),
             silent: Silent::new(),
+            room,
         };
         let round = Round {
             token,
@@ -221,6 +230,7 @@ impl Client {
             clock: Arc::clone(&clock),
             silent,
             ends,
+            room,
             reply,
         };
         let mut stop = Stop { stops: &engineer.stops, token, armed: true };

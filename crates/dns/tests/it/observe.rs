@@ -4,7 +4,7 @@ use crate::support::{client, impatient, local_policy, name, serve_two, zone, zon
 use diagnosis::{
     Observation, Plan, Profile, Variables,
     inquiry::Policy,
-    observation::{ChainEnd, Failure, Outcome, Says, Server},
+    observation::{ChainEnd, Exchange, Failure, Outcome, Says, Server},
     view::{Fact, View},
 };
 use dns::{
@@ -171,6 +171,31 @@ async fn a_bound_on_questions_is_told() {
     let policy = Policy { max_asks: 20, ..local_policy(vec![first.address]) };
     let observation = run(&impatient(), &policy, Duration::from_secs(20)).await;
     assert_eq!((observation.exchanges.len(), observation.cut_short), (20, true));
+}
+
+/// A domain with so many octets of text at every name.
+fn huge(octets: usize) -> ZoneSet {
+    let string = format!("\"{}\" ", "x".repeat(250));
+    let text = string.repeat(octets / 250);
+    world(&format!("@ NS ns1\n@ NS ns2\nns1 A 127.0.0.1\nns2 A 127.0.0.2\n* TXT {text}\n@ TXT {text}"))
+}
+
+#[tokio::test]
+async fn huge_answers_end_an_inquiry_before_they_fill_the_memory() {
+    let (first, _second, _silent) = serve_two(|_| huge(60_000)).await;
+    let policy = Policy { max_octets: 300_000, ..local_policy(vec![first.address]) };
+    let observation = run(&client(), &policy, Duration::from_secs(20)).await;
+    assert!(observation.cut_short);
+    assert!(observation.octets() <= 300_000, "{}", observation.octets());
+    let is_full = |exchange: &&Exchange| exchange.outcome == Outcome::Failure(Failure::TooMuch);
+    assert!(observation.exchanges.iter().any(|exchange| is_full(&exchange)));
+    let report = diagnosis::diagnose(&plan(), &observation, Timestamp::UNIX_EPOCH);
+    assert!(report.findings.iter().any(|finding| finding.code() == "inquiry_cut_short"), "{report:?}");
+    // With room for it, nothing is left out, and the usual bound is that room.
+    let policy = local_policy(vec![first.address]);
+    assert_eq!(policy.max_octets, 4 << 20);
+    let observation = run(&client(), &policy, Duration::from_secs(20)).await;
+    assert!((300_000..=4 << 20).contains(&observation.octets()), "{}", observation.octets());
 }
 
 #[tokio::test]

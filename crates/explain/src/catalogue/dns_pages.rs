@@ -204,11 +204,11 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "inquiry_cut_short",
         title: "Not everything could be asked",
-        what: "The inquiry reached its bound on questions before everything was known.",
+        what: "The inquiry reached its bound on questions, on time or on the size of the answers before everything was known.",
         why: "What was not asked is not known. The bound keeps a zone with endless aliases or name servers from keeping the checker busy.",
         how: &[
             "Nothing for now: it is checked again.",
-            "If it stays, look for long chains of aliases or a very long list of name servers.",
+            "If it stays, look for long chains of aliases, a very long list of name servers or very large records.",
         ],
         references: &["RFC 9520 §2"],
     },

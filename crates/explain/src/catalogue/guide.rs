@@ -1,6 +1,6 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::{Place, observed, place::whole_or_in_words, policy_steps, spf_terms};
+use super::{Place, in_use, observed, place::whole_or_in_words, policy_steps, spf_terms};
 use crate::{
     clock,
     paste::{Action, Point, Step, finish},
@@ -34,6 +34,9 @@ pub fn guide(finding: &Finding, place: &Place<'_>) -> Vec<Step> {
 pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
     let mut steps = before(finding, place, setting);
     steps.extend(policy_steps::before(finding));
+    if let Some(name) = taken_from(&finding.remedy) {
+        steps.extend(in_use::caution(finding, &place.zone_of(name)));
+    }
     match &finding.remedy {
         // What has been said is what to do.
         Remedy::Nothing if !steps.is_empty() => {}
@@ -81,6 +84,16 @@ pub fn guide_in(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<S
     }
     steps.extend(after(&finding.defect, place));
     steps.into_iter().map(whole_or_in_words).collect()
+}
+
+/// Where a remedy takes something away.
+fn taken_from(remedy: &Remedy) -> Option<&DomainName> {
+    match remedy {
+        Remedy::Replace { name, .. } | Remedy::Remove { name, .. } | Remedy::TurnOffProxy { name } => {
+            Some(name)
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn say(text: impl Into<String>) -> Step {

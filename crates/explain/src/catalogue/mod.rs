@@ -5,6 +5,7 @@
 
 mod dns_pages;
 mod guide;
+mod in_use;
 mod mail_pages;
 mod observed;
 mod place;

@@ -15,7 +15,9 @@ fn round(asks: Vec<Ask>, ends: Option<Instant>) -> (Round, oneshot::Receiver<Fin
     let (reply, finished) = oneshot::channel();
     let clock: super::super::Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let silent = Vec::new();
-    (Round { token: 1, asks: Arc::new(asks), private_addresses: true, clock, silent, ends, reply }, finished)
+    let room = usize::MAX;
+    let asks = Arc::new(asks);
+    (Round { token: 1, asks, private_addresses: true, clock, silent, ends, room, reply }, finished)
 }
 
 fn engine() -> Engine {
