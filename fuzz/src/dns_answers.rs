@@ -6,8 +6,8 @@
 
 use super::input::{Input, name};
 use diagnosis::{
-    Expected, Observation, Plan, Profile, Variables, diagnose,
-    inquiry::{self, Policy, is_public},
+    Expected, Observation, Plan, Profile, Variables, diagnose, diagnose_judged,
+    inquiry::{Inquiry, Policy, is_public},
     observation::{Ask, Exchange, Failure, Outcome, Rcode, Reply, Server},
     plan,
 };
@@ -70,8 +70,9 @@ pub fn run(data: &[u8]) {
     };
     let at = Timestamp::from_second(1_790_000_000).expect("a time");
     let mut observation = Observation::default();
+    let mut inquiry = Inquiry::new(plan, &policy);
     for _ in 0..40 {
-        let asks = inquiry::next(plan, &observation, &policy);
+        let asks = inquiry.next(&observation);
         if asks.is_empty() {
             break;
         }
@@ -85,8 +86,10 @@ pub fn run(data: &[u8]) {
         }
         assert!(observation.exchanges.len() <= MAX_ASKS);
     }
-    observation.cut_short = inquiry::is_cut_short(plan, &observation, &policy);
+    observation.cut_short = inquiry.is_cut_short(&observation);
     let report = diagnose(plan, &observation, at);
+    let on_the_way = diagnose_judged(plan, &observation, inquiry.into_judged(), at);
+    assert_eq!(report, on_the_way, "judged on the way, another report");
     assert_eq!(report, diagnose(plan, &observation, at), "the same observation, another report");
     assert_eq!(report.records.len(), plan.records.len());
     let silent = observation.exchanges.iter().all(|exchange| matches!(exchange.outcome, Outcome::Failure(_)));

@@ -13,7 +13,7 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     propagation,
     report::{RecordReport, Report, Seen},
-    spf_tree,
+    spf_tree::{self, SpfReport},
     view::{Fact, Heard, View},
     well_known,
     wildcard::{self, Origin},
@@ -22,26 +22,54 @@ use model::{
     CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
 };
 
+/// One record of a plan, judged by an observation.
+pub struct Judged {
+    report: RecordReport,
+    findings: Vec<Finding>,
+    /// Where it is an SPF record: what it leads to.
+    spf: Option<SpfReport>,
+}
+
+impl Judged {
+    pub(crate) fn is_verified(&self) -> bool {
+        self.report.status == RecordStatus::Verified
+    }
+}
+
 /// Compares a plan with an observation. `now` only stamps the report.
 pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Report {
+    diagnose_judged(plan, observation, None, now)
+}
+
+/// The same where an inquiry has judged the records on its way ([`crate::inquiry::Inquiry::into_judged`]).
+pub fn diagnose_judged(
+    plan: &Plan,
+    observation: &Observation,
+    judged: Option<Vec<Judged>>,
+    now: Timestamp,
+) -> Report {
     let with_found = well_known::with_found(plan, observation);
     let plan = &*with_found;
     let view = View::new(observation);
+    let judged = judged
+        .filter(|judged| judged.len() == plan.records.len())
+        .unwrap_or_else(|| plan.records.iter().map(|planned| judge_record(plan, planned, &view)).collect());
     let mut findings = Vec::new();
-    let mut records = Vec::with_capacity(plan.records.len());
-    for planned in &plan.records {
-        let (report, mut of_record) = diagnose_record(plan, planned, &view);
-        if report.is_dkim() && !plan.tried_selectors.is_empty() {
+    let mut records = Vec::with_capacity(judged.len());
+    let mut spf = Vec::new();
+    for mut judged in judged {
+        if judged.report.is_dkim() && !plan.tried_selectors.is_empty() {
             // Nobody has said that mail is signed with it.
-            for finding in &mut of_record {
+            for finding in &mut judged.findings {
                 finding.severity = finding.severity.min(Severity::Warning);
             }
         }
-        records.push(report);
-        findings.extend(of_record);
+        records.push(judged.report);
+        findings.append(&mut judged.findings);
+        spf.extend(judged.spf);
     }
     let is_known = add_domain_findings(plan, &view, &records, &mut findings);
-    let (mail, of_mail) = mail_policy::examine(plan, &view, &records);
+    let (mail, of_mail) = mail_policy::examine(plan, &view, &records, spf);
     if is_known {
         findings.extend(of_mail);
     }
@@ -140,7 +168,7 @@ fn add_domain_findings(
 
 /// Whether a record is right beyond doubt by what is known so far.
 pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> bool {
-    diagnose_record(plan, planned, view).0.status == RecordStatus::Verified
+    judge_record(plan, planned, view).is_verified()
 }
 
 /// What was heard for a record: for the first of its questions that was put.
@@ -150,7 +178,7 @@ pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
-fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (RecordReport, Vec<Finding>) {
+pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> Judged {
     let heard = heard_of(planned, view);
     let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
     for (index, of_server) in heard.iter().enumerate() {
@@ -178,7 +206,9 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
     // Whatever is wrong with it, a record that others are in is never to be replaced by ours alone.
     let replace = replace.or_else(|| match (&planned.expected, current.as_slice()) {
         (Expected::Spf { rules }, [record]) => {
-            Some(rules.as_deref().map_or_else(|| record.clone(), |rules| spf_tree::merge_one(record, rules)))
+            let rules = rules.as_deref().unwrap_or_default();
+            let is_in_it = context.spf_tree().is_some_and(|tree| tree.passes(rules));
+            Some(if is_in_it { record.clone() } else { spf_tree::merge_one(record, rules) })
         }
         _ => None,
     });
@@ -194,7 +224,8 @@ fn diagnose_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> (Re
         seen,
         propagation,
     };
-    (report, findings)
+    let spf = spf_tree::report(&context, &report.current);
+    Judged { report, findings, spf }
 }
 
 /// What is known where nobody can say whether the record is right: an alias whose end is not shown, else nothing.
@@ -493,7 +524,7 @@ fn listed_servers(view: &View<'_>, zone: &DomainName) -> Vec<DomainName> {
 fn domain_connect(view: &View<'_>, zone: &DomainName) -> Option<String> {
     let question = domain_connect_question(zone)?;
     let Fact::Agreed(says) = view.fact(&question.name, question.record_type) else { return None };
-    checks::texts_of(&says).into_iter().map(|text| text.trim().to_owned()).find(|text| {
+    checks::texts_of(says).into_iter().map(|text| text.trim().to_owned()).find(|text| {
         let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
         !text.is_empty() && text.len() <= 253 && text.chars().all(is_host)
     })
@@ -513,8 +544,8 @@ fn cut_short(observation: &Observation) -> Finding {
 fn current_values(context: &Context<'_>) -> Vec<String> {
     let texts = context.texts();
     match &context.record.expected {
-        Expected::Spf { .. } => checks::spf_records(&texts),
-        Expected::Dmarc { .. } | Expected::Dkim { .. } | Expected::Txt { .. } => texts,
+        Expected::Spf { .. } => checks::spf_records(texts),
+        Expected::Dmarc { .. } | Expected::Dkim { .. } | Expected::Txt { .. } => texts.to_vec(),
         _ => match &context.here {
             Says::Records(records) => records.iter().map(ToString::to_string).collect(),
             Says::Alias { target, .. } => vec![target.to_string()],

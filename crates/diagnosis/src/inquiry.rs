@@ -16,19 +16,21 @@
 //! in all. Addresses that are not public are not asked unless the policy says so.
 
 use crate::{
-    checks, diagnose, mail_policy,
+    checks,
+    diagnose::{self, Judged},
+    mail_policy,
     observation::{Ask, Observation, Outcome, Question, Rcode, Server},
     plan::{Expected, Plan, PlannedRecord},
     slip, spf_tree,
-    view::{Fact, View},
+    view::{self, Fact, View},
     well_known,
     wildcard::{self, Origin},
 };
 use model::{DomainName, RecordType};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
 };
 
@@ -104,45 +106,116 @@ impl Policy {
     }
 }
 
-/// The asks that are not answered yet and can be put now. Empty when the inquiry is over.
-pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask> {
-    let done: BTreeSet<&Ask> = observation.exchanges.iter().map(|exchange| &exchange.ask).collect();
-    let room = policy.max_asks.saturating_sub(done.len());
-    let mut wanted = Wanted { policy, asks: BTreeSet::new(), order: Vec::new() };
-    let with_found = match policy.look {
-        Look::Thorough => well_known::with_found(plan, observation),
-        Look::ResolversFirst => Cow::Borrowed(plan),
-    };
-    let plan = &*with_found;
-    let records: Vec<&PlannedRecord> = match policy.look {
-        Look::Thorough => plan.records.iter().collect(),
-        Look::ResolversFirst => {
-            // Apart from what is learned of name servers on the way: that must not end the way half through.
-            let view = View::of_resolvers(observation);
-            let answered: Vec<bool> =
-                plan.records.iter().map(|record| wanted.at_resolvers(plan, &view, record)).collect();
-            // Judging costs the most: once, when all that resolvers are to say has been said.
-            let is_open = wanted.order.iter().any(|ask| !done.contains(ask));
-            let look_closer = |(record, is_answered): &(&PlannedRecord, bool)| {
-                *is_answered && !is_open && !diagnose::is_verified(plan, record, &view)
-            };
-            plan.records.iter().zip(answered).filter(look_closer).map(|(record, _)| record).collect()
-        }
-    };
-    if !records.is_empty() {
-        wanted.thoroughly(plan, &View::new(observation), &records);
-        if policy.look == Look::Thorough {
-            wanted.try_selectors(plan);
-        }
-        wanted.unvalidated(observation);
-    }
-    wanted.order.into_iter().filter(|ask| !done.contains(ask)).take(room).collect()
+/// An inquiry under way. What it has found out in one round is not found out again in the next.
+pub struct Inquiry<'p> {
+    plan: &'p Plan,
+    policy: &'p Policy,
+    /// What has been put so far, and how many exchanges of the observation are among it.
+    done: FxHashSet<Ask>,
+    taken: usize,
+    /// Whether only resolvers were asked, in the usual way.
+    only_resolvers: bool,
+    /// Each record, as far as the resolvers' answers go.
+    stages: Vec<Stage>,
 }
 
-/// Whether more would have been asked, were it not for the bound.
-pub fn is_cut_short(plan: &Plan, observation: &Observation, policy: &Policy) -> bool {
-    let unbounded = Policy { max_asks: usize::MAX, ..policy.clone() };
-    observation.exchanges.len() >= policy.max_asks && !next(plan, observation, &unbounded).is_empty()
+/// How far a record is with [`Look::ResolversFirst`].
+enum Stage {
+    /// Resolvers have not said everything.
+    Open,
+    /// They have, and it is not judged yet.
+    Answered,
+    /// It is right by what they say.
+    Right(Box<Judged>),
+    /// It is not certainly right: everyone who can know is asked.
+    Closer,
+}
+
+impl<'p> Inquiry<'p> {
+    /// An inquiry in which nothing was asked yet.
+    pub fn new(plan: &'p Plan, policy: &'p Policy) -> Self {
+        let stage = || match policy.look {
+            Look::Thorough => Stage::Closer,
+            Look::ResolversFirst => Stage::Open,
+        };
+        let stages = plan.records.iter().map(|_| stage()).collect();
+        Self { plan, policy, done: FxHashSet::default(), taken: 0, only_resolvers: true, stages }
+    }
+
+    /// The asks that are not answered yet and can be put now. Empty when the inquiry is over. The observation holds
+    /// what it held at the last call and what has come since.
+    pub fn next(&mut self, observation: &Observation) -> Vec<Ask> {
+        let policy = self.policy;
+        let with_found = match policy.look {
+            Look::Thorough => well_known::with_found(self.plan, observation),
+            Look::ResolversFirst => Cow::Borrowed(self.plan),
+        };
+        let plan = &*with_found;
+        let new = observation.exchanges.get(self.taken..).unwrap_or_default();
+        self.done.extend(new.iter().map(|exchange| exchange.ask.clone()));
+        self.only_resolvers &= new.iter().all(|exchange| view::is_of_resolver(&exchange.ask));
+        self.taken = observation.exchanges.len();
+        let room = policy.max_asks.saturating_sub(self.done.len());
+        let mut wanted = Wanted { policy, done: &self.done, put: FxHashSet::default(), order: Vec::new() };
+        if self.stages.iter().any(|stage| matches!(stage, Stage::Open | Stage::Answered)) {
+            // Apart from what is learned of name servers on the way: that must not end the way half through.
+            let view = View::of_resolvers(observation);
+            for (record, stage) in plan.records.iter().zip(&mut self.stages) {
+                if matches!(stage, Stage::Open) && wanted.at_resolvers(plan, &view, record) {
+                    *stage = Stage::Answered;
+                }
+            }
+            // Judging costs the most: once, when all that resolvers are to say has been said.
+            if wanted.order.is_empty() {
+                for (record, stage) in plan.records.iter().zip(&mut self.stages) {
+                    if matches!(stage, Stage::Answered) {
+                        let judged = diagnose::judge_record(plan, record, &view);
+                        *stage =
+                            if judged.is_verified() { Stage::Right(Box::new(judged)) } else { Stage::Closer };
+                    }
+                }
+            }
+        }
+        let is_closer =
+            |index: usize| self.stages.get(index).is_none_or(|stage| matches!(stage, Stage::Closer));
+        // What selectors were found at comes behind the plan's own records.
+        let closer: Vec<&PlannedRecord> = (plan.records.iter().enumerate())
+            .filter_map(|(index, record)| is_closer(index).then_some(record))
+            .collect();
+        if !closer.is_empty() {
+            wanted.thoroughly(plan, &View::new(observation), &closer);
+            if policy.look == Look::Thorough {
+                wanted.try_selectors(plan);
+            }
+            wanted.unvalidated(observation);
+        }
+        wanted.order.truncate(room);
+        wanted.order
+    }
+
+    /// Whether more would have been asked, were it not for the bound.
+    pub fn is_cut_short(&self, observation: &Observation) -> bool {
+        let unbounded = Policy { max_asks: usize::MAX, ..self.policy.clone() };
+        observation.exchanges.len() >= self.policy.max_asks
+            && !Inquiry::new(self.plan, &unbounded).next(observation).is_empty()
+    }
+
+    /// The records as they were judged on the way, where all of them are right and nothing more was asked since:
+    /// then [`crate::diagnose_judged`] need not judge
+    /// them again.
+    pub fn into_judged(self) -> Option<Vec<Judged>> {
+        let right = |stage| match stage {
+            Stage::Right(judged) => Some(*judged),
+            _ => None,
+        };
+        // What name servers said would count as well.
+        self.only_resolvers.then(|| self.stages.into_iter().map(right).collect())?
+    }
+}
+
+/// The asks that are not answered yet and can be put now, found out anew. Empty when the inquiry is over.
+pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask> {
+    Inquiry::new(plan, policy).next(observation)
 }
 
 /// The questions that tell whether a planned record is there.
@@ -272,9 +345,12 @@ fn is_for_the_web(record: &PlannedRecord) -> bool {
     matches!(record.purpose, model::Purpose::Tracking | model::Purpose::Other)
 }
 
+/// What is to be asked next.
 struct Wanted<'a> {
     policy: &'a Policy,
-    asks: BTreeSet<Ask>,
+    /// What was asked before.
+    done: &'a FxHashSet<Ask>,
+    put: FxHashSet<Ask>,
     order: Vec<Ask>,
 }
 
@@ -416,7 +492,7 @@ impl Wanted<'_> {
     }
 
     fn put(&mut self, ask: Ask) {
-        if self.asks.insert(ask.clone()) {
+        if !self.done.contains(&ask) && self.put.insert(ask.clone()) {
             self.order.push(ask);
         }
     }
@@ -493,7 +569,7 @@ fn unmade_names(plan: &Plan, view: &View<'_>, name: &DomainName, record_type: Re
     }
     let is_covered = wildcard::is_covered(view, &plan.domain, name, record_type);
     let below = is_covered.then(|| wildcard::below(&plan.domain, name)).flatten();
-    let names = wildcard::beside(&plan.domain, name).into_iter().chain(below);
+    let names = wildcard::beside_in(view, &plan.domain, name).into_iter().chain(below);
     names.map(|name| Question { name, record_type }).collect()
 }
 

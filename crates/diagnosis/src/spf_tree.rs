@@ -5,7 +5,7 @@
 //! that nobody is told to publish a record that is past the limit without being told.
 
 use crate::{
-    checks::{answer_of_fact, spf_records, texts_of},
+    checks::{Context, answer_of_fact, spf_records, texts_of},
     observation::Question,
     plan::{Expected, PlannedRecord},
     view::{Fact, View},
@@ -16,6 +16,7 @@ pub use mail::spf::{
 };
 use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 
 /// What one term of a record costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,26 +65,56 @@ pub fn merge_one(current: &str, rules: &str) -> String {
     }
 }
 
+/// A record at a name with all that it leads to, as far as the observation goes.
+#[derive(Debug)]
+pub struct SpfTree {
+    /// The record.
+    pub record: String,
+    /// What it leads to.
+    pub node: SpfNode,
+    /// What is still to be asked.
+    pub open: Vec<Question>,
+    /// Mechanisms that were looked for in it, and whether they take effect.
+    passes: OnceCell<(String, bool)>,
+}
+
+impl SpfTree {
+    /// Whether these mechanisms are in the record and take effect.
+    pub(crate) fn passes(&self, rules: &str) -> bool {
+        let (known, passes) = self
+            .passes
+            .get_or_init(|| (rules.to_owned(), mail::spf::contains_effective(&self.record, rules)));
+        if known == rules { *passes } else { mail::spf::contains_effective(&self.record, rules) }
+    }
+}
+
 /// The tree of a record at a name, as far as the observation goes, and what is still to be asked.
-pub fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> (SpfNode, Vec<Question>) {
+pub(crate) fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> SpfTree {
     let lookup = |question: &Question| -> Option<Answer> {
         let is_asked = view.was_asked(&question.name, question.record_type);
         is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
     };
-    mail::spf::tree(name, record, &lookup)
+    let (node, open) = mail::spf::tree(name, record, &lookup);
+    SpfTree { record: record.to_owned(), node, open, passes: OnceCell::new() }
 }
 
 /// What has to be asked to count an SPF record, and the one that it is to become.
 pub fn open_questions(view: &View<'_>, planned: &PlannedRecord) -> Vec<Question> {
     let Expected::Spf { rules } = &planned.expected else { return Vec::new() };
     let Fact::Agreed(says) = view.fact(&planned.owner, RecordType::Txt) else { return Vec::new() };
-    let records = spf_records(&texts_of(&says));
+    let records = spf_records(&texts_of(says));
     let mut open = Vec::new();
-    let single = (records.len() == 1).then(|| records[0].clone());
-    for record in single.into_iter().chain(merged(&records, rules.as_deref())) {
-        for question in of_record(view, &planned.owner, &record).1 {
-            if !open.contains(&question) {
-                open.push(question);
+    if let [record] = records.as_slice() {
+        let tree = view.spf_tree(&planned.owner, record);
+        open.clone_from(&tree.open);
+        if tree.passes(rules.as_deref().unwrap_or_default()) {
+            return open;
+        }
+    }
+    if let Some(record) = merged(&records, rules.as_deref()) {
+        for question in &view.spf_tree(&planned.owner, &record).open {
+            if !open.contains(question) {
+                open.push(question.clone());
             }
         }
     }
@@ -119,8 +150,8 @@ pub fn after_merge(
     merged: &str,
     rules: Option<&str>,
 ) -> (usize, Vec<SpfDrop>) {
-    let tree = of_record(view, name, merged).0;
-    (tree.lookups, to_drop(&tree, rules))
+    let tree = view.spf_tree(name, merged);
+    (tree.node.lookups, to_drop(&tree.node, rules))
 }
 
 /// What of a merged record can be published: the record itself where it keeps the limit of look-ups, else the one
@@ -151,16 +182,18 @@ pub fn publishable(
         words.splice(at..=at, ranges);
     }
     let slim = words.join(" ");
-    (of_record(view, name, &slim).0.lookups <= MAX_LOOKUPS).then_some(slim)
+    (of_record(view, name, &slim).node.lookups <= MAX_LOOKUPS).then_some(slim)
 }
 
 /// The report of one planned SPF record; `None` where there is no single record.
-pub fn report(view: &View<'_>, planned: &PlannedRecord, current: &[String]) -> Option<SpfReport> {
+pub fn report(context: &Context<'_>, current: &[String]) -> Option<SpfReport> {
+    let (view, planned) = (context.view, context.record);
     let Expected::Spf { rules } = &planned.expected else { return None };
-    let [record] = current else { return None };
-    let tree = of_record(view, &planned.owner, record).0;
-    let after = merged(current, rules.as_deref())
-        .map(|merged| after_merge(view, &planned.owner, &merged, rules.as_deref()));
+    let tree = context.spf_tree()?;
+    let is_in_it = tree.passes(rules.as_deref().unwrap_or_default());
+    let merged = if is_in_it { None } else { merged(current, rules.as_deref()) };
+    let tree = tree.node.clone();
+    let after = merged.map(|merged| after_merge(view, &planned.owner, &merged, rules.as_deref()));
     let (lookups_after_merge, to_drop) = match after {
         Some((lookups, drops)) => (Some(lookups), drops),
         None => (None, to_drop(&tree, rules.as_deref())),

@@ -4,9 +4,11 @@ use crate::{
     address::address_of,
     inquiry::Policy,
     observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
+    spf_tree::{self, SpfTree},
+    wildcard,
 };
 use model::{DomainName, RecordData, RecordType};
-use std::{cell::RefCell, net::IpAddr};
+use std::{cell::RefCell, net::IpAddr, rc::Rc};
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
 pub struct View<'a> {
@@ -18,6 +20,10 @@ pub struct View<'a> {
     referrals: Vec<&'a Exchange>,
     /// The zones that names were found to be in, since each check asks again.
     zones: RefCell<Vec<(DomainName, Option<DomainName>)>>,
+    /// The name that nobody has made below the last name that one was wanted of.
+    unmade: RefCell<Option<(DomainName, DomainName)>>,
+    /// The trees of SPF records, each with whose it is: counted once for all who ask.
+    spf: RefCell<Vec<(DomainName, Rc<SpfTree>)>>,
 }
 
 /// An exchange and what it says.
@@ -33,11 +39,12 @@ pub struct Heard<'a> {
 ///
 /// What a zone's own name servers say counts; resolvers are listened to only where no name server said anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
-    /// Everyone who knows says the same.
-    Agreed(Says),
+pub enum Fact<'v> {
+    /// Everyone who knows says the same, but for how long it may be cached; an alias with as much of its end as
+    /// anybody shows.
+    Agreed(&'v Says),
     /// The name servers say different things.
-    Disagreed(Vec<(Server, Says)>),
+    Disagreed(Vec<(&'v Server, &'v Says)>),
     /// Nobody said anything certain: each server and its reason.
     Unknown(Vec<String>),
 }
@@ -62,10 +69,7 @@ impl<'a> View<'a> {
 
     /// Indexes what resolvers said, as if no name server had been asked.
     pub fn of_resolvers(observation: &'a Observation) -> Self {
-        let is_usual = |exchange: &&Exchange| {
-            matches!(exchange.ask.server, Server::Resolver { .. }) && !exchange.ask.checking_disabled
-        };
-        Self::of(observation.exchanges.iter().filter(is_usual))
+        Self::of(observation.exchanges.iter().filter(|exchange| is_of_resolver(&exchange.ask)))
     }
 
     fn of(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
@@ -86,7 +90,14 @@ impl<'a> View<'a> {
             unvalidated: ByQuestion::new(unvalidated),
             referrals,
             zones: RefCell::default(),
+            unmade: RefCell::default(),
+            spf: RefCell::default(),
         }
+    }
+
+    /// Whether any name server was asked.
+    pub fn has_authorities(&self) -> bool {
+        self.heard.has_authorities
     }
 
     /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
@@ -114,45 +125,64 @@ impl<'a> View<'a> {
     }
 
     /// What is at a name for one type.
-    pub fn fact(&self, name: &DomainName, record_type: RecordType) -> Fact {
+    pub fn fact(&self, name: &DomainName, record_type: RecordType) -> Fact<'_> {
         let all = self.heard(name, record_type);
-        let of_kind = |authority: bool| {
-            let of_kind = all.iter().filter(move |heard| {
-                heard.is_certain() && matches!(heard.server(), Server::Authority { .. }) == authority
-            });
-            of_kind.map(|heard| (heard.server(), normalised(&heard.says))).collect::<Vec<_>>()
-        };
-        let mut certain = of_kind(true);
-        if certain.is_empty() {
-            certain = of_kind(false);
-        }
-        let Some((_, first)) = certain.first() else {
+        let is_authority = |heard: &Heard<'_>| matches!(heard.server(), Server::Authority { .. });
+        let by_authority = all.iter().any(|heard| heard.is_certain() && is_authority(heard));
+        let mut certain =
+            all.iter().filter(|heard| heard.is_certain() && is_authority(heard) == by_authority);
+        let Some(first) = certain.next() else {
             return Fact::Unknown(reasons(all));
         };
-        // Whether a name exists without the type or does not exist makes no difference to a missing record.
-        if certain.iter().all(|(_, says)| says == first || (says.is_negative() && first.is_negative())) {
-            return Fact::Agreed(with_end(all, certain.swap_remove(0).1));
+        if certain.all(|heard| is_same(&heard.says, &first.says)) {
+            return Fact::Agreed(with_end(all, &first.says));
         }
-        let with_ends = certain.into_iter().map(|(server, says)| (server.clone(), with_end(all, says)));
-        Fact::Disagreed(with_ends.collect())
+        let certain = all.iter().filter(|heard| heard.is_certain() && is_authority(heard) == by_authority);
+        Fact::Disagreed(certain.map(|heard| (heard.server(), with_end(all, &heard.says))).collect())
     }
 
     /// What is at the target of an alias: by what was asked for there, else by the answers to the same question at
-    /// the alias, where they show the end of the chain.
-    pub fn behind_alias(&self, owner: &DomainName, target: &DomainName, record_type: RecordType) -> Fact {
+    /// the alias that show its end.
+    pub fn behind_alias(&self, owner: &DomainName, target: &DomainName, record_type: RecordType) -> Fact<'_> {
         if self.was_asked(target, record_type) {
             return self.fact(target, record_type);
         }
         let mut ends = self.says(owner, record_type).filter_map(|says| match says {
             Says::Alias { target: found, at_end, .. } if found == target && !at_end.is_empty() => {
-                Some(at_end)
+                Some((says, at_end))
             }
             _ => None,
         });
         match ends.next() {
-            Some(first) if ends.all(|end| end == first) => Fact::Agreed(Says::Records(first.clone())),
+            Some((first, end)) if ends.all(|(_, other)| other == end) => Fact::Agreed(first),
             _ => Fact::Unknown(Vec::new()),
         }
+    }
+
+    /// A name below `parent` that nobody has made: selectors share theirs, and it is asked for again and again.
+    pub fn unmade_below(&self, domain: &DomainName, parent: &DomainName) -> Option<DomainName> {
+        if let Some((known, unmade)) = &*self.unmade.borrow()
+            && known == parent
+        {
+            return Some(unmade.clone());
+        }
+        let unmade = wildcard::below(domain, parent)?;
+        *self.unmade.borrow_mut() = Some((parent.clone(), unmade.clone()));
+        Some(unmade)
+    }
+
+    /// An SPF record at a name with all that it leads to, as far as was asked.
+    pub fn spf_tree(&self, name: &DomainName, record: &str) -> Rc<SpfTree> {
+        let known = self.spf.borrow().iter().find(|(at, tree)| at == name && tree.record == record).cloned();
+        if let Some((_, tree)) = known {
+            return tree;
+        }
+        let tree = Rc::new(spf_tree::of_record(self, name, record));
+        let mut trees = self.spf.borrow_mut();
+        if trees.len() < MAX_TREES_KEPT {
+            trees.push((name.clone(), Rc::clone(&tree)));
+        }
+        tree
     }
 
     /// Every alias target that anyone sees at a name.
@@ -365,6 +395,11 @@ impl<'a> View<'a> {
     }
 }
 
+/// Whether a resolver is asked, with validation where it does it.
+pub fn is_of_resolver(ask: &Ask) -> bool {
+    matches!(ask.server, Server::Resolver { .. }) && !ask.checking_disabled
+}
+
 /// Whether an ask is put to a server of the zone above the name, to see whom it delegates to.
 fn is_about_delegation(ask: &Ask) -> bool {
     let Server::Authority { zone, .. } = &ask.server else { return false };
@@ -374,6 +409,9 @@ fn is_about_delegation(ask: &Ask) -> bool {
 /// More names than one plan's checks ask the zone of.
 const MAX_ZONES_KEPT: usize = 64;
 
+/// More SPF records than one plan has; a plan of strangers' making may have any number.
+const MAX_TREES_KEPT: usize = 8;
+
 /// What was heard, by question, then by server, with the place of each question.
 struct ByQuestion<'a> {
     all: Vec<Heard<'a>>,
@@ -381,6 +419,8 @@ struct ByQuestion<'a> {
     questions: Vec<(u64, usize)>,
     /// Whether anybody was asked where a zone begins.
     has_soa: bool,
+    /// Whether any name server was asked.
+    has_authorities: bool,
 }
 
 impl<'a> ByQuestion<'a> {
@@ -394,7 +434,9 @@ impl<'a> ByQuestion<'a> {
             }
         }
         let has_soa = all.iter().any(|heard| heard.exchange.ask.question.record_type == RecordType::Soa);
-        Self { all, questions, has_soa }
+        let has_authorities =
+            all.iter().any(|heard| matches!(heard.exchange.ask.server, Server::Authority { .. }));
+        Self { all, questions, has_soa, has_authorities }
     }
 
     /// Looked up dozens of times a record: digests in a row are compared sooner than names in a tree.
@@ -419,11 +461,10 @@ impl<'a> ByQuestion<'a> {
 /// A digest of a name, to tell most others apart by; equal names have equal ones.
 fn digest(name: &DomainName) -> u64 {
     let octets = name.as_str().as_bytes();
-    octets.chunks(8).fold(octets.len() as u64, |digest, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        (digest.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
-    })
+    // The names of one plan differ at their start, and in length.
+    let start = octets.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let middle = octets.get(8..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
+    start ^ middle.rotate_left(29) ^ octets.len() as u64
 }
 
 fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName> {
@@ -449,22 +490,20 @@ fn records_in(heard: &[Heard<'_>]) -> Vec<RecordData> {
         .unwrap_or_default()
 }
 
-/// TTLs count down in caches and differ between servers: they do not take part in a comparison.
-fn normalised(says: &Says) -> Says {
-    match says {
-        Says::NoData(_) => Says::NoData(0),
-        Says::NxDomain(_) => Says::NxDomain(0),
+/// Whether two servers say the same. TTLs count down in caches and differ between servers: they take no part in it.
+fn is_same(one: &Says, other: &Says) -> bool {
+    match (one, other) {
+        // Whether a name exists without the type or does not exist makes no difference to a missing record.
+        (Says::NoData(_) | Says::NxDomain(_), Says::NoData(_) | Says::NxDomain(_)) => true,
         // One server may show the end of the chain where another does not.
-        Says::Alias { target, .. } => {
-            Says::Alias { target: target.clone(), at_end: Vec::new(), end: ChainEnd::Unseen }
-        }
-        other => other.clone(),
+        (Says::Alias { target: one, .. }, Says::Alias { target: other, .. }) => one == other,
+        _ => one == other,
     }
 }
 
 /// An alias with as much of its end as anybody showed: a name server stops where its zone ends, a resolver does not.
-fn with_end(all: &[Heard<'_>], says: Says) -> Says {
-    let Says::Alias { target: wanted, .. } = &says else { return says };
+fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says) -> &'v Says {
+    let Says::Alias { target: wanted, .. } = says else { return says };
     let shows = |says: &Says| match says {
         Says::Alias { target, end, .. } if target == wanted => match end {
             ChainEnd::Records => 3,
@@ -476,10 +515,7 @@ fn with_end(all: &[Heard<'_>], says: Says) -> Says {
         _ => 0,
     };
     let fullest = all.iter().map(|heard| &heard.says).rev().max_by_key(|says| shows(says));
-    match fullest {
-        Some(fullest) if shows(fullest) > 0 => fullest.clone(),
-        _ => says,
-    }
+    fullest.filter(|fullest| shows(fullest) > 0).unwrap_or(says)
 }
 
 fn reasons(all: &[Heard<'_>]) -> Vec<String> {

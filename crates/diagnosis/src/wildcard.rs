@@ -29,8 +29,12 @@ pub enum Origin {
 
 /// A name beside `name` that nobody has made. `None` for the root.
 pub fn beside(domain: &DomainName, name: &DomainName) -> Option<DomainName> {
-    let parent = name.parent()?;
-    parent.prepend(&label(domain, &parent)).ok()
+    below(domain, &name.parent()?)
+}
+
+/// The same name as [`beside`] makes.
+pub fn beside_in(view: &View<'_>, domain: &DomainName, name: &DomainName) -> Option<DomainName> {
+    view.unmade_below(domain, &name.parent()?)
 }
 
 /// A name below `name` that nobody has made. `None` where it would be too long.
@@ -40,16 +44,25 @@ pub fn below(domain: &DomainName, name: &DomainName) -> Option<DomainName> {
 
 /// FNV-1a, 64 bits, as hexadecimal digits: the standard library's hashes are not the same in every version.
 fn label(domain: &DomainName, parent: &DomainName) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
     let octets = domain.as_str().bytes().chain([0]).chain(parent.as_str().bytes());
     let hash = octets.fold(OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(PRIME));
-    format!("w{hash:016x}")
+    let digits = hash.to_be_bytes().into_iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
+    let mut label = String::with_capacity(17);
+    label.push('w');
+    label.extend(digits.map(|digit| char::from(DIGITS[usize::from(digit)])));
+    label
 }
 
 /// Whether a wildcard answers beside a name as it answers at the name: then the name below has to be asked too.
 pub fn is_covered(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
-    beside(domain, name).is_some_and(|beside| is_same(view, name, &beside, record_type))
+    // Most often nothing to compare with was asked at all.
+    let Fact::Agreed(here @ (Says::Records(_) | Says::Alias { .. })) = view.fact(name, record_type) else {
+        return false;
+    };
+    beside_in(view, domain, name).is_some_and(|beside| is_same(view, here, &beside, record_type))
 }
 
 /// Where the answer at a name comes from, as far as was asked.
@@ -58,21 +71,20 @@ pub fn origin(view: &View<'_>, domain: &DomainName, name: &DomainName, record_ty
         return Origin::Own;
     }
     let Some(below) = below(domain, name) else { return Origin::Unsure };
-    match view.fact(&below, record_type) {
-        Fact::Unknown(_) => Origin::Unsure,
-        _ if is_same(view, name, &below, record_type) => Origin::Wildcard,
+    match (view.fact(&below, record_type), view.fact(name, record_type)) {
+        (Fact::Unknown(_), _) => Origin::Unsure,
+        (_, Fact::Agreed(here)) if is_same(view, here, &below, record_type) => Origin::Wildcard,
         _ => Origin::Own,
     }
 }
 
-fn is_same(view: &View<'_>, name: &DomainName, other: &DomainName, record_type: RecordType) -> bool {
-    match (view.fact(name, record_type), view.fact(other, record_type)) {
-        (Fact::Agreed(Says::Records(here)), Fact::Agreed(Says::Records(there))) => {
-            here == there || (is_address(&here) && here.iter().any(|data| there.contains(data)))
+/// Whether the same is said of another name.
+fn is_same(view: &View<'_>, here: &Says, other: &DomainName, record_type: RecordType) -> bool {
+    match (here, view.fact(other, record_type)) {
+        (Says::Records(here), Fact::Agreed(Says::Records(there))) => {
+            here == there || (is_address(here) && here.iter().any(|data| there.contains(data)))
         }
-        (Fact::Agreed(Says::Alias { target: here, .. }), Fact::Agreed(Says::Alias { target: there, .. })) => {
-            here == there
-        }
+        (Says::Alias { target: here, .. }, Fact::Agreed(Says::Alias { target: there, .. })) => here == there,
         _ => false,
     }
 }

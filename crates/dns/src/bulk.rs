@@ -6,7 +6,7 @@
 //! Observations come out in the order in which they are finished, not in that of the input.
 
 use crate::{Client, client::Clock, observe::observe_by, shared::Shared};
-use diagnosis::{Observation, Plan, inquiry::Policy};
+use diagnosis::{Judged, Observation, Plan, Report, inquiry::Policy};
 use futures_util::{Stream, StreamExt};
 use model::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -26,6 +26,23 @@ impl Default for BulkOptions {
     }
 }
 
+/// A plan and what was observed for it.
+pub struct Observed {
+    /// The plan.
+    pub plan: Plan,
+    /// What was asked and answered.
+    pub observation: Observation,
+    /// The records as they were judged on the way.
+    judged: Option<Vec<Judged>>,
+}
+
+impl Observed {
+    /// The report of it: the same as [`diagnosis::diagnose`] makes, without judging twice.
+    pub fn diagnose(&mut self, now: Timestamp) -> Report {
+        diagnosis::diagnose_judged(&self.plan, &self.observation, self.judged.take(), now)
+    }
+}
+
 /// Observes every plan of the input. `clock` stamps the outcomes.
 ///
 /// Dropping the stream stops the observations that are open; nothing of them is told.
@@ -35,7 +52,7 @@ pub fn bulk<'a>(
     policy: &'a Policy,
     clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     options: &BulkOptions,
-) -> impl Stream<Item = (Plan, Observation)> + 'a {
+) -> impl Stream<Item = Observed> + 'a {
     let deadline = options.deadline;
     let clock: Clock = Arc::new(clock);
     let shared = Arc::new(Shared::default());
@@ -44,9 +61,9 @@ pub fn bulk<'a>(
             let (clock, shared) = (Arc::clone(&clock), Arc::clone(&shared));
             async move {
                 let known = Observation::default();
-                let observation =
+                let (observation, judged) =
                     observe_by(client, &plan, policy, clock, deadline, known, Some(&shared)).await;
-                (plan, observation)
+                Observed { plan, observation, judged }
             }
         })
         .buffer_unordered(options.concurrent.max(1))

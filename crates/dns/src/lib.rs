@@ -16,6 +16,6 @@ mod resolve;
 mod shared;
 pub mod wire;
 
-pub use bulk::{BulkOptions, bulk};
+pub use bulk::{BulkOptions, Observed, bulk};
 pub use client::{Client, ClientOptions, Rate};
 pub use observe::{observe, observe_on};

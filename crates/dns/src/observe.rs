@@ -11,8 +11,8 @@ use crate::{
     shared::Shared,
 };
 use diagnosis::{
-    Observation, Plan,
-    inquiry::{self, Policy},
+    Judged, Observation, Plan,
+    inquiry::{Inquiry, Policy},
     observation::{Ask, Exchange, Failure, Outcome},
 };
 use model::Timestamp;
@@ -46,9 +46,10 @@ pub async fn observe_on(
     deadline: Duration,
     known: Observation,
 ) -> Observation {
-    observe_by(client, plan, policy, Arc::new(clock), deadline, known, None).await
+    observe_by(client, plan, policy, Arc::new(clock), deadline, known, None).await.0
 }
 
+/// The observation, and the records as they were judged on the way where that is known.
 pub(crate) async fn observe_by(
     client: &Client,
     plan: &Plan,
@@ -57,21 +58,22 @@ pub(crate) async fn observe_by(
     deadline: Duration,
     known: Observation,
     shared: Option<&Shared>,
-) -> Observation {
+) -> (Observation, Option<Vec<Judged>>) {
     let ends = Instant::now() + deadline;
     let mut silent = Silent::new();
     let mut room = policy.max_octets.saturating_sub(known.octets());
     let mut observation = known;
     let mut rounds = 0;
+    let mut inquiry = Inquiry::new(plan, policy);
     loop {
-        let asks = inquiry::next(plan, &observation, policy);
+        let asks = inquiry.next(&observation);
         if asks.is_empty() {
-            observation.cut_short = inquiry::is_cut_short(plan, &observation, policy);
-            return observation;
+            observation.cut_short = inquiry.is_cut_short(&observation);
+            return (observation, inquiry.into_judged());
         }
         if rounds == MAX_ROUNDS || Instant::now() >= ends {
             observation.cut_short = true;
-            return observation;
+            return (observation, None);
         }
         rounds += 1;
         let started = Instant::now();
@@ -108,7 +110,7 @@ pub(crate) async fn observe_by(
         }
         if is_full {
             observation.cut_short = true;
-            return observation;
+            return (observation, None);
         }
         // A resolver that looks in vain for somebody's dead servers is not silent itself.
         silent.retain(|(address, _)| !has_answered(&observation, *address));

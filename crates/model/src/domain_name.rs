@@ -109,7 +109,7 @@ impl DomainName {
     /// Builds the name from the labels of a DNS message. Returns `None` when it is longer than RFC 1035 allows.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         // A name of octets that need no escape fits; longer ones move to the heap.
-        let mut text = Text { short: [0; 256], length: 0, long: Vec::new() };
+        let mut text = Text::new();
         let mut wire = 1;
         for label in labels {
             if label.is_empty() {
@@ -122,9 +122,13 @@ impl DomainName {
             if !text.is_empty() {
                 text.push(b'.');
             }
+            if label.iter().all(|octet| is_as_it_is(*octet)) {
+                text.extend_in_lower_case(label);
+                continue;
+            }
             for &octet in label {
                 match octet {
-                    b'.' | b'\\' | b'"' | 0..=32 | 127..=255 => {
+                    octet if !is_as_it_is(octet) => {
                         text.push(b'\\');
                         for digit in [octet / 100, octet / 10 % 10, octet % 10] {
                             text.push(b'0' + digit);
@@ -241,7 +245,13 @@ impl DomainName {
         }
         let length = prefix.len() + 1 + self.as_str().len();
         if length <= 253 && prefix.split('.').all(is_plain_label) {
-            return Ok(Self::of_text(&format!("{prefix}.{}", self.as_str())));
+            let mut text = Text::new();
+            text.extend(prefix.as_bytes());
+            text.push(b'.');
+            text.extend(self.as_str().as_bytes());
+            return std::str::from_utf8(text.as_bytes())
+                .map(Self::of_text)
+                .map_err(|_| DomainNameError::Idna(clip(prefix)));
         }
         // The part behind the prefix may hold escapes, which people cannot type; only the prefix is judged.
         let prefix = Self::parse(prefix)?;
@@ -262,6 +272,11 @@ impl DomainName {
     }
 }
 
+/// Whether an octet of a label stands for itself in text.
+const fn is_as_it_is(octet: u8) -> bool {
+    !matches!(octet, b'.' | b'\\' | b'"' | 0..=32 | 127..=255)
+}
+
 /// Text in the making, on the stack as long as it is short.
 struct Text {
     short: [u8; 256],
@@ -270,8 +285,36 @@ struct Text {
 }
 
 impl Text {
+    const fn new() -> Self {
+        Self { short: [0; 256], length: 0, long: Vec::new() }
+    }
+
+    fn extend(&mut self, octets: &[u8]) {
+        let end = self.length + octets.len();
+        match self.short.get_mut(self.length..end) {
+            Some(place) if self.long.is_empty() => {
+                place.copy_from_slice(octets);
+                self.length = end;
+            }
+            _ => octets.iter().for_each(|octet| self.push(*octet)),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    fn extend_in_lower_case(&mut self, octets: &[u8]) {
+        let end = self.length + octets.len();
+        match self.short.get_mut(self.length..end) {
+            Some(place) if self.long.is_empty() => {
+                for (place, octet) in place.iter_mut().zip(octets) {
+                    *place = octet.to_ascii_lowercase();
+                }
+                self.length = end;
+            }
+            _ => octets.iter().for_each(|octet| self.push(octet.to_ascii_lowercase())),
+        }
     }
 
     fn push(&mut self, octet: u8) {

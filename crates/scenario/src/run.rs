@@ -1,7 +1,11 @@
 //! A scenario from its plan to its report, without a packet.
 
 use crate::{fake_dns::FakeDns, file::Scenario};
-use diagnosis::{Observation, Report, diagnose, inquiry, observation::Exchange};
+use diagnosis::{
+    Judged, Observation, Report, diagnose,
+    inquiry::{self, Inquiry},
+    observation::Exchange,
+};
 use model::Timestamp;
 use std::net::SocketAddr;
 
@@ -34,13 +38,23 @@ impl Scenario {
     /// # Panics
     /// Where the inquiry does not end.
     pub fn observe_by(&self, policy: &inquiry::Policy) -> (Observation, usize) {
+        let (observation, _, rounds) = self.inquire(policy);
+        (observation, rounds)
+    }
+
+    /// The same with the records as the inquiry judged them on its way.
+    ///
+    /// # Panics
+    /// Where the inquiry does not end.
+    pub fn inquire(&self, policy: &inquiry::Policy) -> (Observation, Option<Vec<Judged>>, usize) {
         let (plan, dns) = (self.plan(), FakeDns::new(self));
         let mut observation = Observation::default();
+        let mut inquiry = Inquiry::new(&plan, policy);
         for round in 0..MAX_ROUNDS {
-            let asks = inquiry::next(&plan, &observation, policy);
+            let asks = inquiry.next(&observation);
             if asks.is_empty() {
-                observation.cut_short = inquiry::is_cut_short(&plan, &observation, policy);
-                return (observation, round);
+                observation.cut_short = inquiry.is_cut_short(&observation);
+                return (observation, inquiry.into_judged(), round);
             }
             for ask in asks {
                 let outcome = dns.answer(&ask);

@@ -15,6 +15,9 @@ use model::RecordType;
 ///
 /// Source: RFC 1034 §3.6.2, RFC 2181 §10.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
+    if !context.view.has_authorities() {
+        return None;
+    }
     let owner = &context.record.owner;
     // What the zone's own servers say: a resolver may still remember a record that is gone.
     let all_say = |record_type, what: &dyn Fn(&Says) -> bool| {

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// Source: RFC 6376 §3.6.2.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
-    let texts = context.key_texts()?.to_vec();
+    let texts = context.key_texts()?;
     if texts.len() < 2 {
         return None;
     }
@@ -20,7 +20,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     // Behind an alias they are at the platform's name.
     let remedy = match context.record.expected {
         Expected::Cname { .. } => Remedy::AskOperator,
-        _ => context.replace(texts),
+        _ => context.replace(texts.to_vec()),
     };
     Some(context.finding(defect, context.severity(), remedy))
 }

@@ -21,7 +21,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
 /// Where the applying policy was found and what it is, when that is not the domain itself.
 pub fn inherited(context: &Context<'_>) -> Option<(DomainName, String)> {
     if !matches!(context.record.expected, Expected::Dmarc { .. })
-        || !dmarc_records(&context.texts()).is_empty()
+        || !dmarc_records(context.texts()).is_empty()
     {
         return None;
     }

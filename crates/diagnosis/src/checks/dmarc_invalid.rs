@@ -16,7 +16,7 @@ use mail::dmarc::{PolicyRecord, PolicyRecordError};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     let texts = context.texts();
-    let (record, reason) = match dmarc_records(&texts).as_slice() {
+    let (record, reason) = match dmarc_records(texts).as_slice() {
         [one] => (one.clone(), PolicyRecord::parse(one).err()?),
         // `v=dmarc1` is no DMARC record to a receiver, but somebody meant it to be one. What is behind an alias is
         // another name's.

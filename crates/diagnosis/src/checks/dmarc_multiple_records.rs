@@ -13,7 +13,7 @@ use crate::{
 /// Source: RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
-    let records = dmarc_records(&context.texts());
+    let records = dmarc_records(context.texts());
     if records.len() < 2 {
         return None;
     }

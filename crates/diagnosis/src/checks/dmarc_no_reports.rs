@@ -15,6 +15,6 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if is_meant || !parsed.aggregate_reports.is_empty() {
         return None;
     }
-    let defect = Defect::DmarcNoReports { name: context.record.owner.clone(), record };
+    let defect = Defect::DmarcNoReports { name: context.record.owner.clone(), record: record.to_owned() };
     Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }

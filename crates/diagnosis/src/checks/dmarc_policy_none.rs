@@ -19,7 +19,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if parsed.policy != Policy::None || parsed.policy_defaulted {
         return None;
     }
-    let next = with_tag(&repair::dmarc(context, &record, &parsed), "p", "quarantine");
-    let defect = Defect::DmarcPolicyNone { name: context.record.owner.clone(), record, next };
+    let next = with_tag(&repair::dmarc(context, record, parsed), "p", "quarantine");
+    let defect =
+        Defect::DmarcPolicyNone { name: context.record.owner.clone(), record: record.to_owned(), next };
     Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }

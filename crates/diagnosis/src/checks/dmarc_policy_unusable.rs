@@ -17,8 +17,9 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !parsed.policy_defaulted {
         return None;
     }
-    let tags = repair::unusable_policies(&parsed).map(|tag| format!("{}={}", tag.name, tag.value)).collect();
-    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
-    let defect = Defect::DmarcPolicyUnusable { name: context.record.owner.clone(), record, tags };
+    let tags = repair::unusable_policies(parsed).map(|tag| format!("{}={}", tag.name, tag.value)).collect();
+    let remedy = context.replace_text(record, repair::dmarc(context, record, parsed));
+    let defect =
+        Defect::DmarcPolicyUnusable { name: context.record.owner.clone(), record: record.to_owned(), tags };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

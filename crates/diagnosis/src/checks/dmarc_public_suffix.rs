@@ -15,10 +15,10 @@ use model::Severity;
 /// Source: RFC 9989 §4.7, §4.10.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
-    if !repair::is_no_registry(context, &parsed) {
+    if !repair::is_no_registry(context, parsed) {
         return None;
     }
-    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
-    let defect = Defect::DmarcPublicSuffix { name: context.record.owner.clone(), record };
+    let remedy = context.replace_text(record, repair::dmarc(context, record, parsed));
+    let defect = Defect::DmarcPublicSuffix { name: context.record.owner.clone(), record: record.to_owned() };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

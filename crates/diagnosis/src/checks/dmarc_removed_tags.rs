@@ -18,8 +18,11 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if parsed.removed_tags.is_empty() {
         return None;
     }
-    let remedy = context.replace_text(&record, repair::dmarc(context, &record, &parsed));
-    let defect =
-        Defect::DmarcRemovedTags { name: context.record.owner.clone(), record, tags: parsed.removed_tags };
+    let remedy = context.replace_text(record, repair::dmarc(context, record, parsed));
+    let defect = Defect::DmarcRemovedTags {
+        name: context.record.owner.clone(),
+        record: record.to_owned(),
+        tags: parsed.removed_tags.clone(),
+    };
     Some(context.finding(defect, Severity::Warning, remedy))
 }

@@ -25,6 +25,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         .filter(|uri| !ReportUri::parse(uri).is_some_and(|uri| is_mail(&uri)))
         .map(|uri| uri.trim().to_owned())
         .collect();
-    let defect = Defect::DmarcReportUriInvalid { name: context.record.owner.clone(), record, uris };
+    let defect =
+        Defect::DmarcReportUriInvalid { name: context.record.owner.clone(), record: record.to_owned(), uris };
     Some(context.finding(defect, Severity::Warning, Remedy::Nothing))
 }

@@ -20,7 +20,12 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         Some(nonexistent) if nonexistent < existing => (PolicyTag::Np, existing, nonexistent),
         _ => return None,
     };
-    let defect =
-        Defect::DmarcSubdomainsWeaker { name: context.record.owner.clone(), record, tag, policy, weaker };
+    let defect = Defect::DmarcSubdomainsWeaker {
+        name: context.record.owner.clone(),
+        record: record.to_owned(),
+        tag,
+        policy,
+        weaker,
+    };
     Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }

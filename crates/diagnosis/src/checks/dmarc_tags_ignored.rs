@@ -22,6 +22,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if tags.is_empty() {
         return None;
     }
-    let defect = Defect::DmarcTagsIgnored { name: context.record.owner.clone(), record, tags };
+    let defect =
+        Defect::DmarcTagsIgnored { name: context.record.owner.clone(), record: record.to_owned(), tags };
     Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }

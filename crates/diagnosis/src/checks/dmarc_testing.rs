@@ -22,7 +22,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     };
     let defect = Defect::DmarcTesting {
         name: context.record.owner.clone(),
-        record,
+        record: record.to_owned(),
         requested: parsed.policy,
         applied,
     };

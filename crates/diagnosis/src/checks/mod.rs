@@ -86,7 +86,8 @@ use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{ChainEnd, Says},
     plan::{Expected, Plan, PlannedRecord},
-    repair, spf_tree,
+    repair,
+    spf_tree::SpfTree,
     view::{Fact, View},
 };
 use mail::{
@@ -96,7 +97,7 @@ use mail::{
     spf::SpfNode,
 };
 use model::{Confidence, DomainName, RecordData, RecordType, Severity};
-use std::cell::OnceCell;
+use std::{cell::OnceCell, rc::Rc};
 
 /// One planned record and all that was observed around it.
 pub struct Context<'a> {
@@ -110,8 +111,12 @@ pub struct Context<'a> {
     pub zone: Option<DomainName>,
     /// What is at the name for the record's own type.
     pub here: Says,
+    /// The texts there, joined once for all checks.
+    texts: OnceCell<Vec<String>>,
+    /// The DMARC record there, read once for all checks.
+    dmarc: OnceCell<Option<(String, PolicyRecord)>>,
     /// The SPF record there with all that it includes, counted once for all checks.
-    spf: OnceCell<Option<(String, SpfNode)>>,
+    spf: OnceCell<Option<Rc<SpfTree>>>,
     /// The texts of the key record, and the key of the only one, read once for all checks.
     key_texts: OnceCell<Option<Vec<String>>>,
     key: OnceCell<Option<Result<KeyRecord, String>>>,
@@ -222,6 +227,8 @@ impl<'a> Context<'a> {
             view,
             zone,
             here,
+            texts: OnceCell::new(),
+            dmarc: OnceCell::new(),
             spf: OnceCell::new(),
             key_texts: OnceCell::new(),
             key: OnceCell::new(),
@@ -230,23 +237,30 @@ impl<'a> Context<'a> {
 
     /// The SPF record at the name and its tree, where an SPF record is planned and there is exactly one.
     pub fn spf(&self) -> Option<(&str, &SpfNode)> {
+        self.spf_tree().map(|tree| (tree.record.as_str(), &tree.node))
+    }
+
+    /// The same with what was found out about it.
+    pub fn spf_tree(&self) -> Option<&SpfTree> {
         let tree = self.spf.get_or_init(|| {
             let Expected::Spf { .. } = self.record.expected else { return None };
-            let mut records = spf_records(&self.texts());
+            let mut records = spf_records(self.texts());
             let record = records.pop().filter(|_| records.is_empty())?;
-            let tree = spf_tree::of_record(self.view, &self.record.owner, &record).0;
-            Some((record, tree))
+            Some(self.view.spf_tree(&self.record.owner, &record))
         });
-        tree.as_ref().map(|(record, tree)| (record.as_str(), tree))
+        tree.as_deref()
     }
 
     /// The domain's own DMARC record, where one is planned and there is exactly one that receivers act on.
-    pub fn dmarc(&self) -> Option<(String, PolicyRecord)> {
-        let Expected::Dmarc { .. } = self.record.expected else { return None };
-        let mut records = dmarc_records(&self.texts());
-        let record = records.pop().filter(|_| records.is_empty())?;
-        let parsed = PolicyRecord::parse(&record).ok()?;
-        Some((record, parsed))
+    pub fn dmarc(&self) -> Option<(&str, &PolicyRecord)> {
+        let dmarc = self.dmarc.get_or_init(|| {
+            let Expected::Dmarc { .. } = self.record.expected else { return None };
+            let mut records = dmarc_records(self.texts());
+            let record = records.pop().filter(|_| records.is_empty())?;
+            let parsed = PolicyRecord::parse(&record).ok()?;
+            Some((record, parsed))
+        });
+        dmarc.as_ref().map(|(record, parsed)| (record.as_str(), parsed))
     }
 
     /// The remedy of publishing this text in the place of the one there.
@@ -316,8 +330,8 @@ impl<'a> Context<'a> {
     }
 
     /// The TXT values at the name, each joined; those at the end of an alias where there is one.
-    pub fn texts(&self) -> Vec<String> {
-        texts_of(&self.here)
+    pub fn texts(&self) -> &[String] {
+        self.texts.get_or_init(|| texts_of(&self.here))
     }
 
     /// The target of the alias at the name.
@@ -331,10 +345,10 @@ impl<'a> Context<'a> {
     /// The texts of the DKIM record that a receiver would see: at the name, or behind our alias.
     pub fn key_texts(&self) -> Option<&[String]> {
         let texts = self.key_texts.get_or_init(|| match &self.record.expected {
-            Expected::Dkim { .. } => Some(self.texts()),
+            Expected::Dkim { .. } => Some(self.texts().to_vec()),
             Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
                 match self.view.behind_alias(&self.record.owner, target, RecordType::Txt) {
-                    Fact::Agreed(says) => Some(texts_of(&says)),
+                    Fact::Agreed(says) => Some(texts_of(says)),
                     _ => None,
                 }
             }
@@ -413,13 +427,6 @@ pub fn parse_key(text: &str) -> Result<KeyRecord, String> {
     KeyRecord::parse(text).map_err(|error| error.to_string())
 }
 
-/// Whether a record holds this public key (base64), whichever of the two DER forms either is in.
-pub fn holds(record: &KeyRecord, public_key: &str) -> bool {
-    let key_type = if matches!(record.key, KeyState::Ed25519 { .. }) { "ed25519" } else { "rsa" };
-    KeyRecord::parse(&format!("k={key_type}; p={public_key}"))
-        .is_ok_and(|expected| expected.key == record.key)
-}
-
 /// Whether one server's answer shows the planned record; `None` when the answer says nothing certain.
 pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
     if matches!(says, Says::Nothing(_) | Says::Lame(_)) {
@@ -438,16 +445,14 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
                 && parse_key(&texts[0]).is_ok_and(|key| {
                     key.serves_mail()
                         && match public_key {
-                            Some(expected) => holds(&key, expected),
+                            Some(expected) => key.is_public_key(expected),
                             None => key.key != KeyState::Revoked,
                         }
                 })
         }
         Expected::Spf { rules } => match spf_records(&texts).as_slice() {
-            [one] => {
-                mail::spf::SpfRecord::parse(one).is_ok()
-                    && rules.as_ref().is_none_or(|rules| mail::spf::contains_effective(one, rules))
-            }
+            [one] => mail::spf::SpfRecord::parse(one)
+                .is_ok_and(|record| rules.as_ref().is_none_or(|rules| record.passes(rules))),
             _ => false,
         },
         Expected::Dmarc { .. } => match dmarc_records(&texts).as_slice() {
@@ -508,7 +513,7 @@ pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
 }
 
 /// A fact as an evaluation takes it.
-pub fn answer_of_fact(fact: Fact) -> Answer {
+pub fn answer_of_fact(fact: Fact<'_>) -> Answer {
     match fact {
         Fact::Agreed(says) => answer_of(says),
         // A cache that still says "nothing there" is no evidence against the one that has it.
@@ -520,10 +525,10 @@ pub fn answer_of_fact(fact: Fact) -> Answer {
     }
 }
 
-fn answer_of(says: Says) -> Answer {
+fn answer_of(says: &Says) -> Answer {
     match says {
-        Says::Records(records) => Answer::Records(records),
-        Says::Alias { at_end, end: ChainEnd::Records, .. } => Answer::Records(at_end),
+        Says::Records(records) => Answer::Records(records.clone()),
+        Says::Alias { at_end, end: ChainEnd::Records, .. } => Answer::Records(at_end.clone()),
         Says::NoData(_) | Says::Alias { end: ChainEnd::NoData, .. } => Answer::NoData,
         Says::NxDomain(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. } => Answer::NxDomain,
         Says::Alias { target, .. } => {
@@ -532,6 +537,6 @@ fn answer_of(says: Says) -> Answer {
         // What a resolver makes of it is SERVFAIL.
         Says::AliasLoop(target) => Answer::TempError(format!("the aliases from {target} go in a circle")),
         Says::SeveralAliases(_) => Answer::TempError("there is more than one alias at the name".to_owned()),
-        Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason),
+        Says::Nothing(reason) | Says::Lame(reason) => Answer::TempError(reason.clone()),
     }
 }

@@ -24,7 +24,10 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.view.heard(exchange, RecordType::A).iter().any(|heard| dangles(&heard.says)) {
         return None;
     }
-    let defect =
-        Defect::MxExchangeAlias { name: context.record.owner.clone(), exchange: exchange.clone(), target };
+    let defect = Defect::MxExchangeAlias {
+        name: context.record.owner.clone(),
+        exchange: exchange.clone(),
+        target: target.clone(),
+    };
     Some(context.finding(defect, Severity::Warning, Remedy::AskOperator))
 }

@@ -37,7 +37,7 @@ pub fn stands_at(context: &Context<'_>, view: &View<'_>, name: &DomainName) -> b
         says => is_it(says),
     };
     match view.fact(name, context.record.expected.record_type()) {
-        Fact::Agreed(says) => stands(&says),
+        Fact::Agreed(says) => stands(says),
         Fact::Disagreed(all) => all.iter().any(|(_, says)| stands(says)),
         Fact::Unknown(_) => false,
     }

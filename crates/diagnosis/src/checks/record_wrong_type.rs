@@ -36,8 +36,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
 
 /// An SPF record of the type that was made for it and that nobody asks for any more (RFC 7208 §3.1).
 fn spf_type(context: &Context<'_>) -> Option<Finding> {
-    if !matches!(context.here, Says::NoData(_) | Says::Records(_))
-        || !spf_records(&context.texts()).is_empty()
+    if !matches!(context.here, Says::NoData(_) | Says::Records(_)) || !spf_records(context.texts()).is_empty()
     {
         return alias_in_place(context);
     }
@@ -81,8 +80,8 @@ fn alias_in_place(context: &Context<'_>) -> Option<Finding> {
 fn is_of_another_kind(context: &Context<'_>) -> bool {
     let texts = context.texts();
     match context.record.expected {
-        Expected::Spf { .. } => spf_records(&texts).is_empty(),
-        Expected::Dmarc { .. } => dmarc_records(&texts).is_empty(),
+        Expected::Spf { .. } => spf_records(texts).is_empty(),
+        Expected::Dmarc { .. } => dmarc_records(texts).is_empty(),
         Expected::Txt { .. } => true,
         _ => false,
     }

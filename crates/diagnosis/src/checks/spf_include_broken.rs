@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
-use mail::spf::SpfNodeProblem;
+use mail::spf::{SpfNodeProblem, SpfNodeTerm};
 
 /// A term of the record leads to a name without an SPF record, with several, or with one that does not parse.
 ///
@@ -12,6 +12,10 @@ use mail::spf::SpfNodeProblem;
 /// Source: RFC 7208 §5.2, §6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
+    let is_problem = |term: &SpfNodeTerm| term.leads_to.as_ref().is_some_and(|node| node.problem.is_some());
+    if !tree.has_reached(&is_problem) {
+        return None;
+    }
     let problem = tree.reached().into_iter().find_map(|(at, term)| {
         let node = term.leads_to.as_deref()?;
         match node.problem.as_ref()? {

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
-use mail::spf::SpfNodeProblem;
+use mail::spf::{SpfNodeProblem, SpfNodeTerm};
 
 /// Following the includes leads back to a record that was passed already.
 ///
@@ -12,6 +12,12 @@ use mail::spf::SpfNodeProblem;
 /// Source: RFC 7208 §4.6.4, §5.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
+    let is_loop = |term: &SpfNodeTerm| {
+        term.leads_to.as_ref().is_some_and(|node| node.problem == Some(SpfNodeProblem::Loop))
+    };
+    if !tree.has_reached(&is_loop) {
+        return None;
+    }
     let (at, again) = tree.reached().into_iter().find_map(|(at, term)| {
         let node = term.leads_to.as_deref()?;
         (node.problem == Some(SpfNodeProblem::Loop)).then(|| (at.clone(), node.domain.clone()))

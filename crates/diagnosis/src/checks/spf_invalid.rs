@@ -18,7 +18,7 @@ use mail::spf::{SpfRecord, SpfSyntaxError};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
     let texts = context.texts();
-    let (record, meant, reason, version) = match spf_records(&texts).as_slice() {
+    let (record, meant, reason, version) = match spf_records(texts).as_slice() {
         [one] => (one.clone(), one.clone(), SpfRecord::parse(one).err()?, None),
         // What is behind an alias is another name's.
         [] if context.alias().is_none() => {

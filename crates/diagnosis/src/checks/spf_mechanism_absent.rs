@@ -15,7 +15,7 @@ use crate::{
 /// Source: RFC 7208 §4.5, §4.6.4, §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules: Some(rules) } = &context.record.expected else { return None };
-    let records = spf_records(&context.texts());
+    let records = spf_records(context.texts());
     let [current] = records.as_slice() else { return None };
     let name = context.record.owner.clone();
     let replace_with = spf_tree::merge_one(current, rules);

@@ -13,7 +13,7 @@ use crate::{
 /// Source: RFC 7208 §4.5.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { .. } = context.record.expected else { return None };
-    if !spf_records(&context.texts()).is_empty() {
+    if !spf_records(context.texts()).is_empty() {
         return None;
     }
     let defect = Defect::SpfMissing { name: context.record.owner.clone() };

@@ -14,7 +14,7 @@ use crate::{
 /// Source: RFC 7208 §4.5.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
-    let records = spf_records(&context.texts());
+    let records = spf_records(context.texts());
     if records.len() < 2 {
         return None;
     }

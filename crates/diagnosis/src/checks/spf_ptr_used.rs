@@ -13,18 +13,19 @@ use model::Severity;
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     let is_ptr = |text: &str| {
-        let bare = text.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
-        bare == "ptr" || bare.starts_with("ptr:")
+        let bare = text.trim_start_matches(['+', '-', '~', '?']);
+        bare.eq_ignore_ascii_case("ptr")
+            || bare.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ptr:"))
     };
+    if !tree.has_reached(&|term| is_ptr(&term.text)) {
+        return None;
+    }
     let terms: Vec<String> = tree
         .reached()
         .into_iter()
         .filter(|(_, term)| is_ptr(&term.text))
         .map(|(domain, term)| format!("{} at {domain}", term.text))
         .collect();
-    if terms.is_empty() {
-        return None;
-    }
     let defect = Defect::SpfPtrUsed { name: context.record.owner.clone(), record: record.to_owned(), terms };
     let is_own = tree.terms.iter().any(|term| term.reached && is_ptr(&term.text));
     // What another service's record does, this domain's owner cannot mend.

@@ -12,10 +12,9 @@ use model::Severity;
 /// Source: RFC 7208 §6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
-    let ignored = tree
-        .terms
-        .iter()
-        .find(|term| !term.reached && term.text.to_ascii_lowercase().starts_with("redirect="))?;
+    let ignored = tree.terms.iter().find(|term| {
+        !term.reached && term.text.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("redirect="))
+    })?;
     let remedy = context.repair_spf();
     let defect = Defect::SpfRedirectIgnored {
         name: context.record.owner.clone(),

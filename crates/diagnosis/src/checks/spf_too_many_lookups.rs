@@ -15,6 +15,9 @@ use mail::spf::MAX_LOOKUPS;
 /// Source: RFC 7208 §4.6.4.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
+    if tree.lookups <= MAX_LOOKUPS && !tree.has_reached(&|term| term.too_many_hosts) {
+        return None;
+    }
     let wide_mx = || tree.reached().into_iter().find(|(_, term)| term.too_many_hosts);
     let (domain, term) = tree.first_past(MAX_LOOKUPS).or_else(wide_mx)?;
     let defect = Defect::SpfTooManyLookups {

@@ -15,7 +15,7 @@ use model::{RecordType, Severity};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
     let found: Vec<String> =
-        context.texts().into_iter().filter(|text| conflict.displaces(text, value)).collect();
+        context.texts().iter().filter(|text| conflict.displaces(text, value)).cloned().collect();
     if found.is_empty() {
         return None;
     }

@@ -16,7 +16,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.texts();
     let (found_length, expected_length) = match &context.record.expected {
         Expected::Dkim { public_key: Some(key), .. } => {
-            let [found] = texts.as_slice() else { return None };
+            let [found] = texts else { return None };
             let (before, found_key) = found.split_once("p=")?;
             let found_key: String = found_key.chars().filter(|c| !c.is_whitespace()).collect();
             is_start(&found_key, key)
@@ -29,7 +29,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         _ => return None,
     };
     let defect = Defect::TxtCutOff { name: context.record.owner.clone(), found_length, expected_length };
-    Some(context.finding(defect, context.severity(), context.replace(texts)))
+    Some(context.finding(defect, context.severity(), context.replace(texts.to_vec())))
 }
 
 /// Whether the one is the beginning of the other, and long enough for that to be no chance.

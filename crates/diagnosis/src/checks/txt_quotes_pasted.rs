@@ -17,8 +17,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.record.expected.record_type() != RecordType::Txt {
         return None;
     }
-    let (found, expected) = context.texts().into_iter().find_map(|found| {
-        let bare = unquoted(&found)?;
+    let (found, expected) = context.texts().iter().find_map(|found| {
+        let bare = unquoted(found)?;
         is_meant(&context.record.expected, &bare).then_some((found, bare))
     })?;
     let defect = Defect::TxtQuotesPasted {
@@ -29,7 +29,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let remedy = crate::Remedy::Replace {
         name: context.record.owner.clone(),
         record_type: RecordType::Txt,
-        current: vec![found],
+        current: vec![found.clone()],
         value: expected,
         preference: None,
     };

@@ -17,7 +17,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.record.expected.record_type() != RecordType::Txt {
         return None;
     }
-    let (found, expected) = context.texts().into_iter().find_map(|found| {
+    let (found, expected) = context.texts().iter().find_map(|found| {
         let bare = found.trim_matches(is_blank);
         let would_be_right = || {
             is_right(context.record, &Says::Records(vec![RecordData::Txt(TxtData::from_text(bare))]))

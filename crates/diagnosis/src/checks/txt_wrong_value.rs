@@ -12,7 +12,7 @@ use crate::{
 /// place.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
-    let found = context.texts();
+    let found = context.texts().to_vec();
     if found.is_empty() {
         return None;
     }

@@ -174,7 +174,7 @@ fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, 
 fn text_at(name: &DomainName, view: &View<'_>) -> Option<String> {
     match view.fact(name, RecordType::Txt) {
         Fact::Agreed(says) => {
-            let mut records = dmarc_records(&texts_of(&says));
+            let mut records = dmarc_records(&texts_of(says));
             records.pop().filter(|_| records.is_empty())
         }
         _ => None,

@@ -64,7 +64,7 @@ fn judge(key: &str, host: &DomainName, authority: Option<&str>, view: &View<'_>)
         HttpsHost { key: key.to_owned(), host: host.clone(), caa_at: None, caa: Vec::new(), may_issue: None };
     for name in climb(host) {
         let Fact::Agreed(says) = view.fact(&name, RecordType::Caa) else { return out };
-        let records: Vec<Caa> = records_of(&says).iter().filter_map(Caa::from_data).collect();
+        let records: Vec<Caa> = records_of(says).iter().filter_map(Caa::from_data).collect();
         if !records.is_empty() {
             out.may_issue = authority.map(|authority| may_issue(&records, authority));
             out.caa = records.iter().map(ToString::to_string).collect();

@@ -25,7 +25,7 @@ use crate::{
     observation::Question,
     plan::Plan,
     report::RecordReport,
-    spf_tree::{self, SpfReport},
+    spf_tree::SpfReport,
     view::View,
 };
 use ::mail::lookup::{Answers, Needed};
@@ -67,11 +67,12 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
 }
 
 /// What the records come to, and what is found in that.
-pub fn examine(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> (MailPolicy, Vec<Finding>) {
-    let spf = records
-        .iter()
-        .filter_map(|record| spf_tree::report(view, &record.planned, &record.current))
-        .collect();
+pub fn examine(
+    plan: &Plan,
+    view: &View<'_>,
+    records: &[RecordReport],
+    spf: Vec<SpfReport>,
+) -> (MailPolicy, Vec<Finding>) {
     let dmarc = dmarc::report(plan, view);
     let alignment = alignment::alignment(plan, view, dmarc.as_ref(), records);
     let dmarc_ladder = dmarc.as_ref().and_then(|dmarc| ladder::ladder(dmarc, alignment.as_ref(), records));

@@ -124,14 +124,23 @@ pub fn sender_rules(
     alignment: Option<&Alignment>,
     senders: &[SenderHost],
 ) -> (Vec<SenderRule>, Option<Finding>) {
-    let mut rules = Vec::new();
+    let mut rules = Vec::with_capacity(26);
     if !plan.is_for_sending() {
         return (rules, None);
     }
+    // Providers ask for the same things.
+    let mut judged: Vec<(Rule, RuleStatus, Vec<String>)> = Vec::with_capacity(11);
     for (provider, all, bulk) in RULES {
         for (rule, bulk) in all.iter().map(|rule| (*rule, false)).chain(bulk.iter().map(|rule| (*rule, true)))
         {
-            let (status, why) = judge(rule, plan, records, alignment, senders);
+            let known = judged.iter().find(|(known, ..)| *known == rule);
+            let (status, why) = if let Some((_, status, why)) = known {
+                (*status, why.clone())
+            } else {
+                let (status, why) = judge(rule, plan, records, alignment, senders);
+                judged.push((rule, status, why.clone()));
+                (status, why)
+            };
             rules.push(SenderRule { provider: *provider, rule, bulk, status, why });
         }
     }
@@ -196,20 +205,19 @@ fn of(
     is_of_kind: impl Fn(&RecordReport) -> bool,
     all: bool,
 ) -> (RuleStatus, Vec<String>) {
-    let of_kind: Vec<&RecordReport> = records.iter().filter(|record| is_of_kind(record)).collect();
-    let right = |record: &&RecordReport| record.status == RecordStatus::Verified;
-    let wrong =
-        |record: &&RecordReport| matches!(record.status, RecordStatus::Missing | RecordStatus::Failed);
-    let (own, path): (Vec<&RecordReport>, Vec<&RecordReport>) =
-        of_kind.iter().copied().partition(|record| record.planned.purpose != Purpose::ReturnPath);
-    let is_met = own.iter().any(right) || (all && !path.is_empty() && path.iter().all(right));
+    let of_kind = || records.iter().filter(|record| is_of_kind(record));
+    let right = |record: &RecordReport| record.status == RecordStatus::Verified;
+    let wrong = |record: &RecordReport| matches!(record.status, RecordStatus::Missing | RecordStatus::Failed);
+    let own = || of_kind().filter(|record| record.planned.purpose != Purpose::ReturnPath);
+    let path = || of_kind().filter(|record| record.planned.purpose == Purpose::ReturnPath);
+    let is_met = own().any(right) || (all && path().next().is_some() && path().all(right));
     if is_met {
         return (RuleStatus::Met, Vec::new());
     }
-    if of_kind.is_empty() || !of_kind.iter().all(wrong) {
+    if of_kind().next().is_none() || !of_kind().all(wrong) {
         return (RuleStatus::Unknown, Vec::new());
     }
-    let mut why: Vec<String> = of_kind.iter().flat_map(|record| record.findings.iter().cloned()).collect();
+    let mut why: Vec<String> = of_kind().flat_map(|record| record.findings.iter().cloned()).collect();
     why.sort();
     why.dedup();
     (RuleStatus::NotMet, why)

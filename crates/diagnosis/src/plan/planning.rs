@@ -8,26 +8,28 @@ use crate::{
         variables::{Scope, clip, collect, substitute},
     },
 };
-use model::{Caa, DomainName, RecordData, Srv};
-use std::collections::{BTreeMap, BTreeSet};
+use model::{Caa, DomainName, Purpose, RecordData, Srv};
+use std::collections::BTreeSet;
 
 /// Applies the profile. All variables without a value are told at once.
 pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError> {
+    let filled: Result<Vec<_>, _> = profile.records.iter().map(|record| fill(record, scope)).collect();
+    let mut filled = filled.map_err(|error| missing(profile, scope).unwrap_or(error))?;
+    conflict::check(&filled, |filled| filled.owner.as_str().into(), |filled| filled.record, true)?;
+    join_spf(&mut filled);
+    name_exchangers(&mut filled);
+    let plan = Plan::new(scope.fqdn.clone(), &profile.name, planned(filled));
+    Ok(Plan { certificate_authority: profile.certificate_authority.clone(), ..plan })
+}
+
+/// All variables without a value, where there are any.
+fn missing(profile: &Profile, scope: &Scope<'_>) -> Option<ProfileError> {
     let mut names = BTreeSet::new();
     for text in profile.records.iter().flat_map(ProfileRecord::texts) {
         collect(text, &mut names);
     }
     let names: Vec<String> = names.into_iter().filter(|name| !scope.values.contains_key(name)).collect();
-    if !names.is_empty() {
-        return Err(ProfileError::MissingVariables { names });
-    }
-    let mut filled: Vec<Filled<'_>> =
-        profile.records.iter().map(|record| fill(record, scope)).collect::<Result<_, _>>()?;
-    conflict::check(&filled, |filled| filled.owner.to_string(), |filled| filled.record, true)?;
-    join_spf(&mut filled);
-    name_exchangers(&mut filled);
-    let plan = Plan::new(scope.fqdn.clone(), &profile.name, planned(filled));
-    Ok(Plan { certificate_authority: profile.certificate_authority.clone(), ..plan })
+    (!names.is_empty()).then_some(ProfileError::MissingVariables { names })
 }
 
 struct Filled<'r> {
@@ -39,18 +41,18 @@ struct Filled<'r> {
 
 /// Each record gets its key: its purpose, with a number where there are several.
 fn planned(filled: Vec<Filled<'_>>) -> Vec<PlannedRecord> {
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for Filled { record, .. } in &filled {
-        *counts.entry(record.purpose.as_str()).or_default() += 1;
-    }
-    let mut numbers: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let purposes: Vec<Purpose> = filled.iter().map(|filled| filled.record.purpose).collect();
+    let count = |among: &[Purpose], purpose| among.iter().filter(|one| **one == purpose).count();
     filled
         .into_iter()
-        .map(|Filled { record, owner, ttl, expected }| {
+        .enumerate()
+        .map(|(index, Filled { record, owner, ttl, expected })| {
             let word = record.purpose.as_str();
-            let number = numbers.entry(word).or_default();
-            *number += 1;
-            let key = if counts[word] == 1 { word.to_owned() } else { format!("{word}-{number}") };
+            let key = if count(&purposes, record.purpose) == 1 {
+                word.to_owned()
+            } else {
+                format!("{word}-{}", count(&purposes[..=index], record.purpose))
+            };
             PlannedRecord {
                 key,
                 purpose: record.purpose,

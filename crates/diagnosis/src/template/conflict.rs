@@ -5,23 +5,19 @@
 //! applied.
 
 use crate::profile::{Place, ProfileError, ProfileRecord, ProfileRecordKind};
+use std::borrow::Cow;
 
 /// The first two records that conflict, as an error at the later one.
 ///
 /// `name_of` says where a record belongs; names are compared without case.
 pub fn check<'r, I: 'r>(
     records: &'r [I],
-    name_of: impl Fn(&'r I) -> String,
+    name_of: impl Fn(&'r I) -> Cow<'r, str>,
     record_of: impl Fn(&'r I) -> &'r ProfileRecord,
     all_groups: bool,
 ) -> Result<(), ProfileError> {
-    let named: Vec<(String, &ProfileRecord)> = records
-        .iter()
-        .map(|record| {
-            let name = name_of(record).trim_end_matches('.').to_ascii_lowercase();
-            (if name.is_empty() { "@".to_owned() } else { name }, record_of(record))
-        })
-        .collect();
+    let named: Vec<(Cow<'_, str>, &ProfileRecord)> =
+        records.iter().map(|record| (normalised(name_of(record)), record_of(record))).collect();
     for (position, (name, record)) in named.iter().enumerate() {
         for (other_name, other) in &named[..position] {
             let together =
@@ -41,6 +37,17 @@ pub fn check<'r, I: 'r>(
 
 fn line(place: Place) -> String {
     format!("line {}", place.line)
+}
+
+/// Names compare without case and final dot; nothing stands for the domain itself.
+fn normalised(name: Cow<'_, str>) -> Cow<'_, str> {
+    match &*name {
+        "" => "@".into(),
+        text if text.ends_with('.') || text.bytes().any(|octet| octet.is_ascii_uppercase()) => {
+            normalised(text.trim_end_matches('.').to_ascii_lowercase().into()).into_owned().into()
+        }
+        _ => name,
+    }
 }
 
 fn problem(

@@ -89,7 +89,7 @@ pub fn parse(json: &str) -> Result<(Profile, Vec<Note>), ProfileError> {
     if ours.present {
         check_keys(ours.dkim_keys, &records)?;
     }
-    conflict::check(&records, name_of, |record| record, false)?;
+    conflict::check(&records, |record| name_of(record).into(), |record| record, false)?;
     note_ttls(&mut file, &records);
     let profile = profile(&mut file, template, ours, records)?;
     Ok((profile, file.notes))

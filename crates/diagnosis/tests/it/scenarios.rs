@@ -1,7 +1,7 @@
 //! Every scenario through the whole pure way: plan, inquiry, observation, report.
 
 use diagnosis::{
-    Defect, Observation, Remedy, Report, diagnose,
+    Defect, Observation, Remedy, Report, diagnose, diagnose_judged,
     inquiry::{self, Look, Policy},
     observation::Exchange,
 };
@@ -18,6 +18,25 @@ fn every_scenario_finds_what_it_must_and_nothing_it_must_not() {
     let problems: Vec<String> =
         all.iter().flat_map(|scenario| scenario.problems(&scenario.report())).collect();
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn what_is_judged_on_the_way_is_what_is_judged_anew() {
+    let mut judged_on_the_way = 0;
+    for scenario in scenario::all() {
+        for look in [Look::ResolversFirst, Look::Thorough] {
+            let (observation, judged, _) = scenario.inquire(&Policy { look, ..scenario.policy() });
+            judged_on_the_way += usize::from(judged.is_some());
+            let plan = scenario.plan();
+            assert_eq!(
+                diagnose_judged(&plan, &observation, judged, now()),
+                diagnose(&plan, &observation, now()),
+                "{}",
+                scenario.name
+            );
+        }
+    }
+    assert!(judged_on_the_way > 10, "{judged_on_the_way}");
 }
 
 #[test]

@@ -53,15 +53,15 @@ pub fn check(server: SocketAddr, domains: usize, look: Look, record: Option<&str
     runtime().block_on(async {
         let plans =
             stream::iter((0..domains).map(|number| world::plan(&profile, number, &variables[number])));
-        let options = BulkOptions { concurrent: 256, ..BulkOptions::default() };
+        let options = BulkOptions::default();
         let mut observed = std::pin::pin!(dns::bulk(&client, plans, &policy, now, &options));
-        while let Some((plan, observation)) = observed.next().await {
+        while let Some(mut observed) = observed.next().await {
             let started = Instant::now();
-            let report = diagnosis::diagnose(&plan, &observation, now());
+            let report = observed.diagnose(now());
             diagnosing += started.elapsed();
-            score.add(number_of(&plan), &report);
+            score.add(number_of(&observed.plan), &report);
             if record.is_some() {
-                asked.add(&plan, &observation);
+                asked.add(&observed.plan, &observed.observation);
             }
         }
     });
@@ -163,10 +163,10 @@ pub fn many(server: SocketAddr, domains: usize) {
             (0..domains)
                 .map(|number| world::plan(&profile, number, &world::variables_with(number, keys.clone()))),
         );
-        let options = BulkOptions { concurrent: 256, ..BulkOptions::default() };
+        let options = BulkOptions::default();
         let mut observed = std::pin::pin!(dns::bulk(&client, plans, &policy, now, &options));
-        while let Some((plan, observation)) = observed.next().await {
-            let report = diagnosis::diagnose(&plan, &observation, now());
+        while let Some(mut observed) = observed.next().await {
+            let report = observed.diagnose(now());
             passed += usize::from(report.verdict == model::Verdict::Pass);
         }
     });

@@ -4,7 +4,7 @@
 //! our own fault server and Knot serve the zones. What must come of a scenario must come of it here just the same.
 
 use diagnosis::{
-    Observation, diagnose,
+    Observation, Report, diagnose,
     inquiry::{Look, Policy},
     observation::{Exchange, Failure, Outcome, Question, Says},
 };
@@ -124,9 +124,9 @@ async fn in_bulk(scenario: &Scenario, client: &Client) -> Option<String> {
     let policy = Policy { look: Look::ResolversFirst, ..scenario.policy() };
     let plans = futures_util::stream::iter([scenario.plan()]);
     let mut observed = std::pin::pin!(dns::bulk(client, plans, &policy, now, &BulkOptions::default()));
-    let (plan, observation) = observed.next().await.unwrap();
-    let result = |observation: &Observation| {
-        let report = diagnose(&plan, observation, now());
+    let mut observed = observed.next().await.unwrap();
+    let reported = observed.diagnose(now());
+    let result = |report: &Report| {
         let codes: BTreeSet<&str> = report.findings.iter().map(diagnosis::Finding::code).collect();
         let codes: Vec<&str> = codes
             .into_iter()
@@ -135,7 +135,8 @@ async fn in_bulk(scenario: &Scenario, client: &Client) -> Option<String> {
         let statuses = report.records.iter().map(|record| (record.planned.key.as_str(), record.status));
         format!("{} {codes:?} {:?}", report.verdict, statuses.collect::<Vec<_>>())
     };
-    let (found, in_memory) = (result(&observation), result(&scenario.observe_by(&policy).0));
+    let in_memory = diagnose(&scenario.plan(), &scenario.observe_by(&policy).0, now());
+    let (found, in_memory) = (result(&reported), result(&in_memory));
     (found != in_memory).then(|| format!("in bulk: {found}\n    in memory: {in_memory}"))
 }
 

@@ -1,12 +1,11 @@
 //! Key records (RFC 6376 §3.6.1, RFC 8463 §4).
 
-use crate::tag_list::{self, clip, is_fws};
+use crate::tag_list::{self, Tag, clip, is_fws};
 use base64::{
     Engine,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// Signers leave the padding out here and there, and every verifier reads it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -99,10 +98,9 @@ impl KeyRecord {
         })?;
         // Notes (n=) and tags nobody defined may hold anything.
         let known = |name: &str| matches!(name, "v" | "k" | "p" | "h" | "s" | "t");
-        if tags
-            .iter()
-            .any(|tag| known(tag.name) && tag.value.bytes().any(|octet| matches!(octet, b'"' | b'\\')))
-        {
+        let has_quotes = |tag: &Tag<'_>| tag.value.bytes().any(|octet| matches!(octet, b'"' | b'\\'));
+        // The longest value is looked at only where it is not read.
+        if tags.iter().any(|tag| tag.name != "p" && known(tag.name) && has_quotes(tag)) {
             return Err(KeyRecordError::Quotes);
         }
         let value = |name: &str| tags.iter().find(|tag| tag.name == name).map(|tag| tag.value);
@@ -123,8 +121,12 @@ impl KeyRecord {
             })
         };
         let flags = list("t").unwrap_or_default();
+        let key = parse_key(value("k").unwrap_or("rsa"), value("p").ok_or(KeyRecordError::NoKey)?);
+        if key.is_err() && tags.iter().any(|tag| tag.name == "p" && has_quotes(tag)) {
+            return Err(KeyRecordError::Quotes);
+        }
         Ok(Self {
-            key: parse_key(value("k").unwrap_or("rsa"), value("p").ok_or(KeyRecordError::NoKey)?)?,
+            key: key?,
             testing: flags.iter().any(|flag| flag == "y"),
             strict: flags.iter().any(|flag| flag == "s"),
             hash_algorithms: list("h"),
@@ -138,6 +140,21 @@ impl KeyRecord {
             KeyState::Revoked => None,
             KeyState::Rsa { bits, .. } => Some(*bits),
             KeyState::Ed25519 { .. } => Some(256),
+        }
+    }
+
+    /// Whether this is the public key that a text (base64) holds, whichever of the two DER forms either is in.
+    pub fn is_public_key(&self, base64: &str) -> bool {
+        match &self.key {
+            KeyState::Revoked => false,
+            KeyState::Ed25519 { public } => {
+                parse_key("ed25519", base64).is_ok_and(|key| key == KeyState::Ed25519 { public: *public })
+            }
+            KeyState::Rsa { modulus, exponent, .. } => {
+                let spaceless = || base64.split_ascii_whitespace().collect::<String>();
+                let der = LENIENT.decode(base64).or_else(|_| LENIENT.decode(spaceless())).unwrap_or_default();
+                read_rsa(&der) == Some((modulus, exponent))
+            }
         }
     }
 
@@ -155,15 +172,12 @@ fn parse_key(key_type: &str, value: &str) -> Result<KeyState, KeyRecordError> {
     }
     // Octets in place of characters: white space and base64 are ASCII, and nothing else decodes.
     let is_space = |octet: &u8| is_fws(char::from(*octet));
-    let text = if value.bytes().any(|octet| is_space(&octet)) {
-        Cow::Owned(value.bytes().filter(|octet| !is_space(octet)).collect())
-    } else {
-        Cow::Borrowed(value.as_bytes())
-    };
-    if text.is_empty() {
+    if value.bytes().all(|octet| is_space(&octet)) {
         return Ok(KeyState::Revoked);
     }
-    let der = LENIENT.decode(text).map_err(|_| KeyRecordError::Base64)?;
+    // White space within the key is rare, and does not decode.
+    let spaceless = || LENIENT.decode(value.bytes().filter(|octet| !is_space(octet)).collect::<Vec<u8>>());
+    let der = LENIENT.decode(value).or_else(|_| spaceless()).map_err(|_| KeyRecordError::Base64)?;
     if rsa {
         let (modulus, exponent) = read_rsa(&der).ok_or(KeyRecordError::NotRsa)?;
         let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);

@@ -168,20 +168,20 @@ pub(super) fn check_macro_string(text: &str) -> Result<(), String> {
 
 fn parse_macro_string(text: &str, place: Use) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
-    let mut literal = String::new();
     let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if c != '%' {
-            let allowed = matches!(c, '\u{21}'..='\u{7e}') || (c == ' ' && place == Use::Explanation);
-            if !allowed {
-                return Err(format!("the character {c:?} is not allowed"));
-            }
-            literal.push(c);
-            rest = &rest[1..];
-            continue;
+    while !rest.is_empty() {
+        let (literal, behind) = rest.split_at(rest.find('%').unwrap_or(rest.len()));
+        let is_allowed =
+            |c: char| matches!(c, '\u{21}'..='\u{7e}') || (c == ' ' && place == Use::Explanation);
+        if let Some(c) = literal.chars().find(|c| !is_allowed(*c)) {
+            return Err(format!("the character {c:?} is not allowed"));
         }
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        rest = behind;
+        if rest.is_empty() {
+            break;
         }
         let (piece, length) = match rest.as_bytes().get(1) {
             Some(b'%') => (Piece::Escape("%"), 2),
@@ -197,9 +197,6 @@ fn parse_macro_string(text: &str, place: Use) -> Result<Vec<Piece>, String> {
         };
         pieces.push(piece);
         rest = &rest[length..];
-    }
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
     }
     Ok(pieces)
 }

@@ -4,10 +4,10 @@
 
 use super::{
     is_spf_record,
-    record::{Directive, Mechanism, Qualifier, TermKind, parse_term},
+    record::{Directive, Mechanism, Qualifier, SpfRecord, TermKind, parse_term},
 };
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 
 /// What a merge came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,14 +34,14 @@ pub fn merge(existing: &str, rules: &str) -> Merge {
         return Merge::Merged { record: words.collect::<Vec<_>>().join(" ") };
     }
     let terms = terms(existing);
-    let effective = effective(&terms);
+    let effective = effective(terms.iter().filter_map(|term| term.directive.as_ref()));
     let missing: Vec<&(&str, Mechanism)> =
         rules.iter().filter(|(_, mechanism)| !effective.contains(mechanism)).collect();
     if missing.is_empty() {
         return Merge::AlreadyThere;
     }
     let texts: Vec<&str> = missing.iter().map(|(rule, _)| *rule).collect();
-    let misplaced: HashSet<&Mechanism> = missing.iter().map(|(_, mechanism)| mechanism).collect();
+    let misplaced: FxHashSet<&Mechanism> = missing.iter().map(|(_, mechanism)| mechanism).collect();
     Merge::Merged { record: rewrite(existing, &terms, &misplaced, &texts.join(" ")) }
 }
 
@@ -52,24 +52,45 @@ pub fn contains_effective(record: &str, rules: &str) -> bool {
         return false;
     }
     let terms = terms(record);
-    let effective = effective(&terms);
-    own_rules(rules).iter().all(|(_, mechanism)| effective.contains(mechanism))
+    take_effect(terms.iter().filter_map(|term| term.directive.as_ref()), rules)
+}
+
+/// The same of a record that was read already.
+pub(super) fn passes(record: &SpfRecord, rules: &str) -> bool {
+    take_effect(record.directives().map(|(_, directive)| directive), rules)
+}
+
+/// Whether every rule is among the directives before any `all`, its first copy with the qualifier pass.
+fn take_effect<'a>(directives: impl Iterator<Item = &'a Directive> + Clone, rules: &str) -> bool {
+    /// Few are compared sooner than hashed.
+    const FEW: usize = 16;
+    let rules = own_rules(rules);
+    if rules.len() > FEW || directives.clone().count() > FEW {
+        let effective = effective(directives);
+        return rules.iter().all(|(_, mechanism)| effective.contains(mechanism));
+    }
+    let before_all = directives.take_while(|directive| directive.mechanism != Mechanism::All);
+    rules.iter().all(|(_, mechanism)| {
+        let first = before_all.clone().find(|directive| directive.mechanism == *mechanism);
+        first.is_some_and(|directive| directive.qualifier == Qualifier::Pass)
+    })
 }
 
 /// The mechanisms of `rules`, without qualifiers: a version, `all`, modifiers, repetitions and what is no mechanism are
 /// passed over, for they are not for us to put into a foreign record.
 pub(super) fn own_rules(rules: &str) -> Vec<(&str, Mechanism)> {
-    let mut known = HashSet::new();
     let of_word = |word| match parse_term(word) {
         Ok(TermKind::Directive(directive)) => Some((bare(word), directive.mechanism)),
         _ => None,
     };
-    rules
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .filter_map(of_word)
-        .filter(|(_, mechanism)| *mechanism != Mechanism::All && known.insert(mechanism.clone()))
-        .collect()
+    let words = rules.split(' ').filter(|word| !word.is_empty());
+    let mut own: Vec<(&str, Mechanism)> =
+        words.filter_map(of_word).filter(|(_, mechanism)| *mechanism != Mechanism::All).collect();
+    if own.len() > 1 {
+        let mut known = FxHashSet::default();
+        own.retain(|(_, mechanism)| known.insert(mechanism.clone()));
+    }
+    own
 }
 
 /// One term of a record. It is parsed once: what strangers publish may be long.
@@ -104,11 +125,9 @@ fn terms(record: &str) -> Vec<Placed<'_>> {
 }
 
 /// The mechanisms by which senders pass. The first copy decides: later ones are never reached with another outcome.
-fn effective<'a>(terms: &'a [Placed<'_>]) -> HashSet<&'a Mechanism> {
-    let mut known = HashSet::new();
-    terms
-        .iter()
-        .filter_map(|term| term.directive.as_ref())
+fn effective<'a>(directives: impl Iterator<Item = &'a Directive>) -> FxHashSet<&'a Mechanism> {
+    let mut known = FxHashSet::default();
+    directives
         .take_while(|directive| directive.mechanism != Mechanism::All)
         .filter(|directive| known.insert(&directive.mechanism) && directive.qualifier == Qualifier::Pass)
         .map(|directive| &directive.mechanism)
@@ -116,7 +135,7 @@ fn effective<'a>(terms: &'a [Placed<'_>]) -> HashSet<&'a Mechanism> {
 }
 
 /// The record without the terms of `misplaced`, and with `rules` before its end.
-fn rewrite(record: &str, terms: &[Placed<'_>], misplaced: &HashSet<&Mechanism>, rules: &str) -> String {
+fn rewrite(record: &str, terms: &[Placed<'_>], misplaced: &FxHashSet<&Mechanism>, rules: &str) -> String {
     let mut out = String::with_capacity(record.len() + rules.len() + 1);
     let mut copied = 0;
     let mut is_in = false;

@@ -160,8 +160,13 @@ impl SpfRecord {
         Ok(Self { terms })
     }
 
+    /// Whether every rule is in the record and takes effect, as [`super::contains_effective`] says of a text.
+    pub fn passes(&self, rules: &str) -> bool {
+        super::merge::passes(self, rules)
+    }
+
     /// The mechanisms with their qualifiers, in order.
-    pub fn directives(&self) -> impl Iterator<Item = (&Term, &Directive)> {
+    pub fn directives(&self) -> impl Iterator<Item = (&Term, &Directive)> + Clone {
         self.terms.iter().filter_map(|term| match &term.kind {
             TermKind::Directive(directive) => Some((term, directive)),
             _ => None,
@@ -208,7 +213,11 @@ pub(super) fn parse_term(text: &str) -> Result<TermKind, String> {
     };
     let end = rest.find([':', '/']).unwrap_or(rest.len());
     let (name, argument) = rest.split_at(end);
-    let mechanism = parse_mechanism(&name.to_ascii_lowercase(), argument)?;
+    let mechanism = if name.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        parse_mechanism(&name.to_ascii_lowercase(), argument)?
+    } else {
+        parse_mechanism(name, argument)?
+    };
     Ok(TermKind::Directive(Directive { qualifier, mechanism }))
 }
 

@@ -49,6 +49,9 @@ pub enum SpfDropReason {
 /// as few others as possible. Empty when nothing has to go. Terms for which `keep` holds stay.
 pub fn what_to_drop(root: &SpfNode, limit: usize, keep: &dyn Fn(&str) -> bool) -> Vec<SpfDrop> {
     let mut excess = root.lookups.saturating_sub(limit);
+    if excess == 0 {
+        return Vec::new();
+    }
     let own = own_terms(root);
     let mut out = Vec::new();
     let mut costly: Vec<(&SpfNode, &SpfNodeTerm)> = Vec::new();

@@ -110,9 +110,17 @@ impl SpfNode {
 
     /// The terms that receivers look at in the order in which they do, each with whose record it is in.
     pub fn reached(&self) -> Vec<(&DomainName, &SpfNodeTerm)> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.terms.len() * 2);
         self.collect(&mut out);
         out
+    }
+
+    /// Whether something holds for a term that receivers look at.
+    pub fn has_reached(&self, is_it: &dyn Fn(&SpfNodeTerm) -> bool) -> bool {
+        self.terms
+            .iter()
+            .filter(|term| term.reached)
+            .any(|term| is_it(term) || term.leads_to.as_ref().is_some_and(|node| node.has_reached(is_it)))
     }
 
     fn collect<'a>(&'a self, out: &mut Vec<(&'a DomainName, &'a SpfNodeTerm)>) {
@@ -145,7 +153,7 @@ pub fn tree(
     record: &str,
     lookup: &dyn Fn(&Question) -> Option<Answer>,
 ) -> (SpfNode, Vec<Question>) {
-    let mut walk = Walk { works: Vec::new(), open: Vec::new(), lookup };
+    let mut walk = Walk { works: Vec::with_capacity(4), open: Vec::new(), lookup };
     walk.works.push(Work::of_record(domain.clone(), None, record));
     let mut index = 0;
     while index < walk.works.len() {
@@ -232,6 +240,9 @@ impl Work {
 }
 
 fn shortened(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
+    }
     text.get(..MAX_TEXT).map_or_else(|| text.chars().take(MAX_TEXT).collect(), str::to_owned)
 }
 
@@ -240,6 +251,7 @@ impl Walk<'_> {
         let domain = self.works[index].node.domain.clone();
         let parsed = std::mem::take(&mut self.works[index].parsed);
         let has_all = parsed.iter().any(|term| is_all(&term.kind));
+        self.works[index].node.terms.reserve_exact(parsed.len());
         let mut passed_all = false;
         for (number, term) in parsed.iter().enumerate() {
             let is_modifier = !matches!(term.kind, TermKind::Directive(_));

@@ -11,7 +11,8 @@ mod tally;
 
 use super::{CheckArgs, policy, wanted::Wanted};
 use crate::{commands::Exit, instance::system_time};
-use diagnosis::{Observation, Plan, inquiry::Look};
+use diagnosis::{Plan, inquiry::Look};
+use dns::Observed;
 use explain::render;
 use futures_util::{Stream, StreamExt, stream};
 use lines::{BadLine, Counters, Entry, Reader, Seen};
@@ -172,7 +173,7 @@ impl Run {
 
     async fn write_all(
         &mut self,
-        checked: impl Stream<Item = (Plan, Observation)>,
+        checked: impl Stream<Item = Observed>,
         mut bad: mpsc::Receiver<BadLine>,
     ) -> Result<Ended, String> {
         let mut checked = std::pin::pin!(checked);
@@ -184,8 +185,8 @@ impl Run {
         while is_checking || is_reading {
             let written = tokio::select! {
                 result = checked.next(), if is_checking => {
-                    let Some((plan, observation)) = result else { is_checking = false; continue };
-                    self.write_checked(&plan, &observation)?
+                    let Some(observed) = result else { is_checking = false; continue };
+                    self.write_checked(observed)?
                 }
                 line = bad.recv(), if is_reading => {
                     let Some(line) = line else { is_reading = false; continue };
@@ -218,8 +219,9 @@ impl Run {
         ));
     }
 
-    fn write_checked(&mut self, plan: &Plan, observation: &Observation) -> Result<Written, String> {
-        let mut report = diagnosis::diagnose(plan, observation, system_time());
+    fn write_checked(&mut self, mut observed: Observed) -> Result<Written, String> {
+        let mut report = observed.diagnose(system_time());
+        let Observed { plan, observation, .. } = &observed;
         report.once = true;
         let place = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&plan.domain);
         let (line, read) = place.unwrap_or_default();
