@@ -789,6 +789,13 @@ defects! {
         /// What it is.
         kind: NotHost,
     }
+    /// Mail is to be sent from a name that is declared as sending none (RFC 7208 §10.1.2, RFC 7505 §4.2).
+    DomainSendsNoMail = "domain_sends_no_mail" {
+        /// The name.
+        name: DomainName,
+        /// The records that say so: an SPF record that allows nobody, a null MX.
+        declared: Vec<String>,
+    }
     /// More than one alias at one name (RFC 2181 §10.1).
     CnameSeveral = "cname_several" {
         /// The name.

@@ -40,6 +40,7 @@ mod dmarc_tags_ignored;
 mod dmarc_testing;
 pub mod dnssec_bogus;
 pub mod domain_not_found;
+pub mod domain_sends_no_mail;
 pub mod glue_mismatch;
 mod mx_exchange_alias;
 mod mx_exchange_missing;

@@ -20,7 +20,9 @@ pub use sender_rules::{Provider, Rule, RuleStatus, SenderRule};
 pub use senders::{MAX_SENDERS, ReverseDns, SenderHost, reverse_dns};
 
 use crate::{
-    checks::{answer_of_fact, dkim_unaligned, dmarc_reports_not_authorised, spf_unaligned},
+    checks::{
+        answer_of_fact, dkim_unaligned, dmarc_reports_not_authorised, domain_sends_no_mail, spf_unaligned,
+    },
     finding::Finding,
     observation::Question,
     plan::Plan,
@@ -29,6 +31,7 @@ use crate::{
     view::View,
 };
 use ::mail::lookup::{Answers, Needed};
+use model::RecordType;
 use serde::{Deserialize, Serialize};
 
 /// What the records come to for mail.
@@ -63,6 +66,9 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
     out.extend(alignment::questions(plan, view));
     out.extend(https::questions(plan, view));
     out.extend(senders::questions(plan, view));
+    if plan.is_for_sending() && !domain_sends_no_mail::has_planned_mx(plan) {
+        out.push(Question { name: plan.domain.clone(), record_type: RecordType::Mx });
+    }
     out
 }
 
@@ -88,6 +94,7 @@ pub fn examine(
         findings.extend(dkim_unaligned::check(alignment));
         findings.extend(spf_unaligned::check(alignment));
     }
+    findings.extend(domain_sends_no_mail::check(plan, view, records));
     findings.extend(https::check(plan, &https_hosts));
     findings.extend(senders::check(&senders));
     findings.extend(rules_finding);

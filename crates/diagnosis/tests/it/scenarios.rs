@@ -63,6 +63,7 @@ const ONLY_THOROUGH: &[&str] = &[
     "resolver_cache_stale",
     // What only questions beside the records tell.
     "dmarc_reports_not_authorised",
+    "domain_sends_no_mail",
     "spf_unaligned",
     "dkim_unaligned",
     "caa_forbids_issuance",

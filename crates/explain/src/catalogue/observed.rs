@@ -36,6 +36,9 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
             format!("Mail for {} goes to {}, which is an alias", n(name), n(exchange))
         }
         Defect::MxNull { name, .. } => format!("{} says that it takes no mail (MX 0 .)", n(name)),
+        Defect::DomainSendsNoMail { name, declared } => {
+            format!("{} is declared as sending no mail ({})", n(name), list(declared))
+        }
         Defect::CnameSeveral { name, targets } => {
             format!("{} has {} CNAME records where one may be: {}", n(name), targets.len(), list(targets))
         }
@@ -216,6 +219,16 @@ pub(super) fn dnssec(defect: &Defect, zone: &DomainName) -> Vec<Step> {
 
 /// What to do where nothing is to be changed.
 pub(super) fn nothing(defect: &Defect) -> Option<Vec<Step>> {
+    if let Defect::DomainSendsNoMail { .. } = defect {
+        return Some(vec![
+            say(
+                "Ask whoever published that whether it still holds: it was made to keep others from using the name.",
+            ),
+            say(
+                "To send from it all the same: an SPF record with the senders takes the place of v=spf1 -all, and an MX record of a host that takes replies that of the dot.",
+            ),
+        ]);
+    }
     let Defect::WildcardShadowed { name, found, .. } = defect else { return None };
     Some(vec![
         say(format!(
@@ -406,6 +419,17 @@ pub(super) const PAGES: &[Page] = &[
         why: "Servers look for a host of that name, and there is none: bounces and replies are lost.",
         how: &["Replace the record by the one shown."],
         references: &["RFC 1035 §3.3.9", "RFC 5321 §5.1"],
+    },
+    Page {
+        code: "domain_sends_no_mail",
+        title: "The domain is declared as sending no mail",
+        what: "Mail is to be sent from the name, and its SPF record allows nobody (v=spf1 -all), or its MX record is null (a dot).",
+        why: "Somebody published that to keep others from using the name. Receivers may refuse mail from a domain that takes no answers.",
+        how: &[
+            "Ask whoever published it whether it still holds.",
+            "If mail is to be sent: name the senders in the SPF record, and give the domain an MX record of a host that takes replies.",
+        ],
+        references: &["RFC 7208 §10.1.2", "RFC 7505 §4.2"],
     },
     Page {
         code: "cname_several",

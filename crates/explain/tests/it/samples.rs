@@ -139,7 +139,8 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::CnameTargetUrl { .. } => Defect::GlueMismatch { zone: n("acme.test"), host: n("ns1.acme.test"), glue: vec!["192.0.2.7".parse().unwrap()], addresses: vec!["192.0.2.1".parse().unwrap()] },
         Defect::GlueMismatch { .. } => Defect::MxExchangeZoneAppended { name: n("bounce.mail.acme.test"), expected: "10 feedback.send.example".into(), found: n("feedback.send.example.acme.test"), zone: n("acme.test") },
         Defect::MxExchangeZoneAppended { .. } => Defect::MxExchangeNotHost { name: n("bounce.mail.acme.test"), expected: "10 feedback.send.example".into(), found: DomainName::from_labels([&b"192"[..], b"0", b"2", b"1"]).unwrap(), kind: NotHost::IpAddress },
-        Defect::MxExchangeNotHost { .. } => Defect::CnameSeveral { name, targets: vec![n("tok2.dkim.old.example"), target()] },
+        Defect::MxExchangeNotHost { .. } => Defect::DomainSendsNoMail { name: domain, declared: vec!["v=spf1 -all".into(), "MX 0 .".into()] },
+        Defect::DomainSendsNoMail { .. } => Defect::CnameSeveral { name, targets: vec![n("tok2.dkim.old.example"), target()] },
         Defect::CnameSeveral { .. } => return None,
     })
 }
