@@ -142,10 +142,10 @@ pub enum ConfigError {
     #[error("the configuration is wrong: {0}")]
     Read(#[from] Box<figment::Error>),
     /// A file that was named is not there.
-    #[error("there is no file {0}")]
+    #[error("there is no file {}", one_line(&.0.to_string_lossy()))]
     NoFile(PathBuf),
     /// One value is wrong.
-    #[error("the configuration is wrong: {key} = \"{value}\": {problem}")]
+    #[error("the configuration is wrong: {key} = \"{}\": {problem}", one_line(.value))]
     Value {
         /// Which.
         key: &'static str,
@@ -154,6 +154,11 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// A value as it stands in a message: on one line, and nothing that a terminal would obey.
+fn one_line(text: &str) -> String {
+    explain::shown::line(text, explain::shown::ON_LINE)
 }
 
 impl Config {

@@ -91,8 +91,23 @@ Examples:
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let exit = run(CommandLine::parse().command).await;
-    ExitCode::from(exit as u8)
+    match CommandLine::try_parse() {
+        Ok(command_line) => ExitCode::from(run(command_line.command).await as u8),
+        Err(error) => refused(&error),
+    }
+}
+
+/// Says what is wrong with the arguments, or the help that was asked for. An argument is repeated without what a
+/// terminal would obey: the message is that for arguments where this is taken out.
+fn refused(error: &clap::Error) -> ExitCode {
+    let harmless = std::env::args_os()
+        .map(|argument| explain::shown::line(&argument.to_string_lossy(), usize::MAX))
+        .collect::<Vec<String>>();
+    match CommandLine::try_parse_from(harmless) {
+        Err(error) => error.exit(),
+        // What was taken out was all that was wrong.
+        Ok(_) => ExitCode::from(fail(&error.render()) as u8),
+    }
 }
 
 async fn run(command: Command) -> Exit {
@@ -145,8 +160,7 @@ async fn dev(overrides: &Overrides) -> Exit {
 }
 
 fn fail(error: &dyn std::fmt::Display) -> Exit {
-    drop(writeln!(std::io::stderr(), "error: {error}"));
-    Exit::Usage
+    commands::show::fail(&error.to_string())
 }
 
 #[cfg(test)]

@@ -171,6 +171,7 @@ pub fn summary(report: &Report) -> String {
             format!("not settled yet, {parts}")
         }
         (Verdict::Unknown, false) => format!("could not tell, {parts}"),
+        (Verdict::Unknown, true) if view::is_unasked(report) => "not checked yet".to_owned(),
         (Verdict::Unknown, true) => "could not tell".to_owned(),
     }
 }
@@ -251,6 +252,13 @@ pub fn meaning(report: &Report) -> String {
         };
         MECHANISMS.into_iter().filter(|(mechanism, _)| has(*mechanism)).collect()
     };
+    if view::is_unasked(report) {
+        return match view::setting(report) {
+            Setting::Registered => "Nobody was asked yet: the first check is on its way.",
+            Setting::Once | Setting::Audit => "Nobody was asked, so nothing is known.",
+        }
+        .to_owned();
+    }
     let bad = is(&[RecordStatus::Missing, RecordStatus::Failed]);
     let open: Vec<_> = is(&[RecordStatus::Unknown, RecordStatus::Pending])
         .into_iter()
@@ -272,6 +280,7 @@ pub fn meaning(report: &Report) -> String {
         let state = if report.records.iter().filter(of_bad).all(absent) { "not set up" } else { "not right" };
         return format!("{} {state}: {what}.{rest}", capital(&subject(&bad)));
     }
+    let with = |status| report.records.iter().any(|record| record.status == status);
     match report.verdict {
         // Records of services that have nothing to do with mail have no word of their own.
         Verdict::Fail if fine.is_empty() && open.is_empty() => {
@@ -279,10 +288,10 @@ pub fn meaning(report: &Report) -> String {
         }
         Verdict::Pass if fine.is_empty() && open.is_empty() => "The records are in order.".to_owned(),
         Verdict::Unknown if is_unanswered(report) => unknown(report).to_owned(),
-        _ if !open.is_empty() && !is_unanswered(report) => {
+        _ if with(RecordStatus::Pending) && !is_unanswered(report) => {
             "Records are on their way: some servers have them, and some do not yet.".to_owned()
         }
-        _ if fine.is_empty() => unknown(report).to_owned(),
+        _ if fine.is_empty() || !open.is_empty() => unknown(report).to_owned(),
         Verdict::Pass if !view::not_checked(report).is_empty() => {
             "Receivers want a DKIM signature too: name its selector to have the key checked.".to_owned()
         }
@@ -291,6 +300,12 @@ pub fn meaning(report: &Report) -> String {
 }
 
 fn unknown(report: &Report) -> &'static str {
+    let has = |is: &dyn Fn(&Defect) -> bool| report.findings.iter().any(|finding| is(&finding.defect));
+    // What was left out because there were too many questions is not what servers left unanswered.
+    let is_cut = has(&|defect| matches!(defect, Defect::InquiryCutShort { .. }));
+    if is_cut && !has(&|defect| matches!(defect, Defect::DnsUnanswered { .. })) {
+        return "The check stopped at its limit of questions, before everything was known.";
+    }
     match view::setting(report) {
         Setting::Registered => {
             "DNS gave no clear answer, so nothing changes: what was verified stays so, and it is checked again."

@@ -212,15 +212,12 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
             }
         }
         // Nobody was asked: the domain was added a moment ago.
-        RecordStatus::Unknown if report.questions_asked == 0 && record.seen.is_empty() => {
-            "It is not checked yet.".to_owned()
+        RecordStatus::Unknown if is_unasked(report) => "It is not checked yet.".to_owned(),
+        RecordStatus::Unknown if is_left_out(record, report) => {
+            format!("It was not asked for: the check stopped at its limit of questions. {}", again(report))
         }
         RecordStatus::Unknown => {
-            let again = match setting(report) {
-                Setting::Registered => "It is checked again.",
-                Setting::Once | Setting::Audit => "Run the check again in a few minutes.",
-            };
-            format!("Whether it is there is not known: DNS has not given a clear answer. {again}")
+            format!("Whether it is there is not known: DNS has not given a clear answer. {}", again(report))
         }
         RecordStatus::Missing => {
             first.map_or_else(|| "It is not there yet.".to_owned(), |title| format!("{title}."))
@@ -229,6 +226,27 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
             first.map_or_else(|| "It is there and not right.".to_owned(), |title| format!("{title}."))
         }
     }
+}
+
+fn again(report: &Report) -> &'static str {
+    match setting(report) {
+        Setting::Registered => "It is checked again.",
+        Setting::Once | Setting::Audit => "Run the check again in a few minutes.",
+    }
+}
+
+/// Whether nobody was asked anything for a report: the domain was added a moment ago.
+pub(crate) fn is_unasked(report: &Report) -> bool {
+    report.questions_asked == 0 && report.records.iter().all(|record| record.seen.is_empty())
+}
+
+/// Whether a record was not looked at because the check stopped before.
+fn is_left_out(record: &RecordReport, report: &Report) -> bool {
+    let of_it = |finding: &&Finding| finding.record.as_deref() == Some(record.planned.key.as_str());
+    let is_cut = |finding: &Finding| matches!(finding.defect, Defect::InquiryCutShort { .. });
+    record.seen.is_empty()
+        && report.findings.iter().any(is_cut)
+        && report.findings.iter().find(of_it).is_none_or(is_cut)
 }
 
 /// How far a record has spread: "seen at 2 of 3 name servers and 1 of 4 resolvers (1 gave no clear answer)"; `None` when

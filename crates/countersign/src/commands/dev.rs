@@ -15,7 +15,7 @@ pub async fn run(config: &Config) -> Result<(), StartError> {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    print(&welcome(&instance, config));
+    print(&format!("{}\n", super::show::harmless(&welcome(&instance, config))));
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

@@ -9,7 +9,7 @@ use std::{
 /// Reads a file, or standard input where the path is `-`; returns its name for messages too.
 pub fn read(path: &Path, max_bytes: u64) -> Result<(String, Vec<u8>), String> {
     let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let name = if is_stdin { "standard input".to_owned() } else { super::show::path(path) };
     let read = |source: &mut dyn Read| {
         let mut bytes = Vec::new();
         source.take(max_bytes + 1).read_to_end(&mut bytes).map(|_| bytes)

@@ -106,6 +106,11 @@ pub fn harmless(text: &str) -> String {
     lines.join("\n")
 }
 
+/// A path in a message: on one line, and nothing that a terminal would obey.
+pub fn path(path: &std::path::Path) -> String {
+    explain::shown::line(&path.to_string_lossy(), explain::shown::ON_LINE)
+}
+
 /// The exit code of a verdict.
 pub fn exit_of(verdict: Verdict) -> Exit {
     match verdict {

@@ -30,7 +30,7 @@ pub async fn run() -> Exit {
             Exit::Good
         }
         Err(problem) => {
-            drop(writeln!(std::io::stderr(), "\nThe tour failed: {problem}"));
+            drop(writeln!(std::io::stderr(), "\nThe tour failed: {}", super::show::harmless(&problem)));
             Exit::Problems
         }
     }

@@ -55,6 +55,43 @@ fn mistakes_are_told_with_what_to_do() {
     }
 }
 
+/// Bell, the one-character CSI and a mark that reverses the direction: nobody takes these out on the way.
+const HOSTILE: &str = "x\u{7}y\u{9b}31mz\u{202e}\nerror: all is well";
+
+#[test]
+fn no_message_repeats_what_a_terminal_would_obey() {
+    let option = format!("--{HOSTILE}");
+    let assigned = format!("--format={HOSTILE}");
+    let http = format!("--http={HOSTILE}");
+    for arguments in [
+        vec![HOSTILE],
+        vec!["check", HOSTILE],
+        vec!["check", &option],
+        vec!["check", "example.com", "--format", HOSTILE],
+        vec!["check", "example.com", &assigned],
+        vec!["check", "example.com", "--resolver", HOSTILE],
+        vec!["check", "example.com", "--selector", HOSTILE],
+        vec!["check", "example.com", "--profile", HOSTILE],
+        vec!["check", "example.com", "--template", HOSTILE],
+        vec!["check", "--from-file", HOSTILE],
+        vec!["check", "example.com", HOSTILE],
+        vec!["explain", HOSTILE],
+        vec!["config", "--config", HOSTILE],
+        vec!["config", "--platform-zone", HOSTILE],
+        vec!["config", &http],
+        vec!["dev", "--public-http", HOSTILE],
+        vec!["tour", HOSTILE],
+    ] {
+        let output = countersign(&arguments);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        let is_bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(is_bad), "{arguments:?}: {text:?}");
+        let lines = text.lines().filter(|line| line.starts_with("error: all is well")).count();
+        assert_eq!(lines, 0, "{arguments:?}: {text}");
+    }
+}
+
 #[test]
 fn config_prints_what_is_in_force() {
     let text = said(&countersign(&["config", "--http", "127.0.0.1:9999"]));

@@ -40,7 +40,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "record_misplaced",
         title: "The record is at another name",
-        what: "The right value was found at another name: at the apex, under a sibling name, or with a label left out or doubled.",
+        what: "The right value was found at another name: at the domain itself, under a name beside it, or with a label left out or doubled.",
         why: "Receivers ask for one exact name. A record at any other name is never seen.",
         how: &["Change the record's name to the one shown, or delete it and add it anew."],
         references: &["RFC 1034 §3.6", "RFC 1035 §5.1"],

@@ -71,17 +71,15 @@ pub(super) const PAGES: &[Page] = &[
         title: "Several SPF records",
         what: "More than one TXT record that begins with v=spf1 is at the name.",
         why: "With more than one, receivers take none: mail with this domain as envelope sender (MAIL FROM) does not pass SPF.",
-        how: &["Replace them by the one record shown, which holds the mechanisms of all."],
+        how: &["Replace them by the one record shown, which holds the parts of all."],
         references: &["RFC 7208 §3.2", "RFC 7208 §4.5"],
     },
     Page {
         code: "spf_mechanism_absent",
-        title: "The SPF record does not reach our mechanism",
-        what: "An SPF record is there, and our mechanism is not in it, or stands behind all, where it is never reached.",
+        title: "Receivers do not find our part of the SPF record",
+        what: "An SPF record is there, and our part is not in it, or stands behind all, where it is never reached.",
         why: "Mail that this service sends with this domain as envelope sender (MAIL FROM) does not pass SPF.",
-        how: &[
-            "Replace the record by the one shown: the one that is there, with our mechanism in front of all.",
-        ],
+        how: &["Replace the record by the one shown: the one that is there, with our part in front of all."],
         references: &["RFC 7208 §4.6.2", "RFC 7208 §5.1", "RFC 7208 §5.2"],
     },
     Page {

@@ -282,7 +282,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "alias_target_missing",
         title: "The name is an alias for nothing",
         what: "A CNAME is at the name where another record belongs, and the name that it leads to does not exist.",
-        why: "An alias stands for everything at its name. Whoever asks for the record ends with NXDOMAIN.",
+        why: "An alias stands for everything at its name. Whoever asks for the record finds nothing (NXDOMAIN).",
         how: &["Delete the CNAME.", "Add the record shown."],
         references: &["RFC 1034 §3.6.2", "RFC 6604 §3"],
     },

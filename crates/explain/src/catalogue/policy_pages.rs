@@ -30,7 +30,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         code: "spf_ptr_used",
         title: "SPF uses ptr",
-        what: "The SPF record, or one that it includes, has the mechanism ptr.",
+        what: "The SPF record, or one that it includes, has a part that says ptr.",
         why: "It is slow, it fails where reverse DNS fails, and some receivers pass it by. The standard says not to use it.",
         how: &["Write the addresses with ip4: and ip6:, or name the hosts with a:."],
         references: &["RFC 7208 §5.5"],

@@ -468,3 +468,32 @@ fn spf_records_that_cannot_be_put_together_are_left_to_their_owner() {
     assert_eq!(steps.len(), 2, "{steps:?}");
     assert!(steps[0].starts_with("These 4 records hold too much"), "{steps:?}");
 }
+
+#[test]
+fn what_was_not_asked_is_not_told_as_unanswered() {
+    let state = |report: &Report| explain::view::state(&report.records[0], report, now());
+    let mut report = report(Verdict::Unknown, RecordStatus::Unknown, &[]);
+    report.questions_asked = 0;
+    report.records.iter_mut().for_each(|record| record.seen.clear());
+    assert_eq!(explain::summary(&report), "not checked yet");
+    assert_eq!(explain::meaning(&report), "Nobody was asked yet: the first check is on its way.");
+    assert_eq!(state(&report), "It is not checked yet.");
+    report.once = true;
+    assert_eq!(explain::meaning(&report), "Nobody was asked, so nothing is known.");
+    // Stopped half way: what was not reached is not what servers left unanswered.
+    report.questions_asked = 300;
+    let defect = Defect::InquiryCutShort { asked: 300 };
+    report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Warning, None));
+    assert_eq!(
+        explain::meaning(&report),
+        "The check stopped at its limit of questions, before everything was known."
+    );
+    assert!(state(&report).starts_with("It was not asked for: the check stopped"), "{}", state(&report));
+    // Asked, and not answered.
+    let defect =
+        Defect::DnsUnanswered { name: dkim_name(), record_type: RecordType::Cname, reasons: Vec::new() };
+    let key = report.records[0].planned.key.clone();
+    report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Error, Some(&key)));
+    assert!(explain::meaning(&report).starts_with("DNS gave no clear answer"));
+    assert!(state(&report).contains("DNS has not given a clear answer"), "{}", state(&report));
+}

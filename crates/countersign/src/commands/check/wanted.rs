@@ -159,15 +159,20 @@ impl Records {
         if let Some(path) = &wanted.template {
             let profile = template(path, &wanted.group)?;
             check_names(&profile, &variables)?;
-            let flag = format!("--template {}", path.display());
+            let flag = format!("--template {}", crate::commands::show::path(path));
             return Ok(Self::Profile { profile: Box::new(profile), flag, is_template: true, variables });
         }
         for selector in &wanted.selector {
             if selector.contains("._domainkey") {
                 let short = selector.split("._domainkey").next().unwrap_or_default();
-                return Err(format!("the selector \"{selector}\" is a whole name; give only \"{short}\""));
+                return Err(format!(
+                    "the selector {} is a whole name; give only {}",
+                    quoted(selector),
+                    quoted(short)
+                ));
             }
-            DomainName::parse(selector).map_err(|error| format!("the selector \"{selector}\": {error}"))?;
+            DomainName::parse(selector)
+                .map_err(|error| format!("the selector {}: {error}", quoted(selector)))?;
         }
         let is_quick = arguments.many.from_file.is_some() && !arguments.many.thorough;
         let tries = !is_quick && !arguments.waiting.watch;
@@ -202,7 +207,7 @@ impl Records {
                 for selector in selectors {
                     domain
                         .prepend(&format!("{selector}._domainkey"))
-                        .map_err(|error| format!("the selector \"{selector}\": {error}"))?;
+                        .map_err(|error| format!("the selector {}: {error}", quoted(selector)))?;
                 }
                 let plan = plan::audit(domain, selectors);
                 Ok(if *tries { plan.trying_selectors() } else { plan })
@@ -271,4 +276,9 @@ fn check_names(profile: &Profile, variables: &Variables) -> Result<(), String> {
     let known =
         if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
     Err(format!("{} has no variable \"{}\"; {known}", profile.name, subject::shown(unknown)))
+}
+
+/// What was given, in quotation marks and on one line.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", explain::shown::value(text))
 }

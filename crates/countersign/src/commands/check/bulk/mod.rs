@@ -85,12 +85,17 @@ pub async fn run(arguments: &CheckArgs, list: &Path) -> Result<Exit, String> {
     run.output.finish()?;
     if ended == Ended::AtTheEnd {
         // The reader has hung up, so this is there.
-        reading.await.unwrap_or(Ok(())).map_err(|error| format!("{}: {error}", list.display()))?;
+        reading
+            .await
+            .unwrap_or(Ok(()))
+            .map_err(|error| format!("{}: {error}", crate::commands::show::path(list)))?;
     }
     run.summarise(arguments, list, before, started.elapsed(), ended);
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
-        _ if run.tally.total() == 0 => return Err(format!("{} names no domain", list.display())),
+        _ if run.tally.total() == 0 => {
+            return Err(format!("{} names no domain", crate::commands::show::path(list)));
+        }
         _ => run.tally.exit(),
     })
 }
@@ -272,7 +277,7 @@ impl Run {
         if ended == Ended::Interrupted {
             push(how_to_go_on(arguments, list));
         }
-        drop(io::stderr().lock().write_all(text.as_bytes()));
+        drop(writeln!(io::stderr(), "{}", crate::commands::show::harmless(&text)));
     }
 }
 
@@ -280,8 +285,8 @@ fn how_to_go_on(arguments: &CheckArgs, list: &Path) -> String {
     match &arguments.many.output {
         Some(output) => format!(
             "Stopped before the end. To go on: countersign check --from-file {} --output {} --resume",
-            list.display(),
-            output.display()
+            crate::commands::show::path(list),
+            crate::commands::show::path(output)
         ),
         None => {
             "Stopped before the end. With --output FILE a list can be gone on with: add --resume.".to_owned()
@@ -313,11 +318,14 @@ fn open(list: &Path) -> Result<(Box<dyn io::BufRead + Send>, Option<u64>), Strin
     if list == Path::new("-") {
         return Ok((Box::new(BufReader::new(io::stdin())), None));
     }
-    let problem = |error: io::Error| format!("{}: {error}", list.display());
+    let problem = |error: io::Error| format!("{}: {error}", crate::commands::show::path(list));
     let file = File::open(list).map_err(problem)?;
     let metadata = file.metadata().map_err(problem)?;
     if metadata.is_dir() {
-        return Err(format!("{} is a folder; name a file with one domain a line", list.display()));
+        return Err(format!(
+            "{} is a folder; name a file with one domain a line",
+            crate::commands::show::path(list)
+        ));
     }
     let octets = metadata.is_file().then_some(metadata.len());
     Ok((Box::new(BufReader::new(file)), octets))

@@ -56,7 +56,7 @@ impl Output {
 
     /// A file. One with results in it is only gone on with when `resume` says so; then they are read.
     pub fn file(path: &Path, resume: bool) -> Result<(Self, Earlier), String> {
-        let shown = path.display();
+        let shown = crate::commands::show::path(path);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -96,7 +96,7 @@ impl Output {
             Err(error) => Err(match &self.target {
                 Target::Stdout(_) => format!("the results could not be written: {error}"),
                 Target::File { path, .. } => {
-                    let path = path.display();
+                    let path = crate::commands::show::path(path);
                     format!("{path}: {error}; what is written so far is kept, --resume goes on with it")
                 }
             }),
@@ -108,7 +108,7 @@ impl Output {
         match &self.target {
             Target::Stdout(_) => Ok(()),
             Target::File { path, file } => {
-                file.sync_data().map_err(|error| format!("{}: {error}", path.display()))
+                file.sync_data().map_err(|error| format!("{}: {error}", crate::commands::show::path(path)))
             }
         }
     }
