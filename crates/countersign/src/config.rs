@@ -105,31 +105,31 @@ pub struct Overrides {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Where API and dashboard listen; port 0 takes a free one
+    /// Where API and dashboard listen; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
-    /// Where everybody can check a domain (the page /check and nothing of the dashboard); '' for nowhere
+    /// Where visitors can check a domain: the page /check, and nothing of the dashboard; '' for nowhere [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_http: Option<String>,
-    /// Where the DNS server listens
+    /// Where the DNS server listens [default: 127.0.0.1:5300]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<SocketAddr>,
-    /// Where the SMTP listener listens
+    /// Where the SMTP listener of the sandbox inbox listens [default: 127.0.0.1:2525]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp: Option<SocketAddr>,
-    /// Folder of the database and the master key
+    /// Folder of the database and the master key [default: countersign-data]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Zone that our DNS server serves the keys in
+    /// Zone that our DNS server serves the keys in [default: send.countersign.test]
     #[arg(long, value_name = "ZONE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform_zone: Option<String>,
-    /// What is logged: error, warn, info, debug, or a filter
+    /// What is logged: error, warn, info, debug, or a filter such as info,dns=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,

@@ -27,7 +27,7 @@ enum Command {
     #[command(after_help = "\
 Examples:
   countersign dev
-  countersign dev --http 127.0.0.1:9000 --dns 127.0.0.1:9053 --smtp 127.0.0.1:9025
+  countersign dev --http 127.0.0.1:9000 --dns 127.0.0.1:9053
   countersign dev --data /tmp/try-it --log info,dns=debug")]
     Dev {
         #[command(flatten)]
@@ -40,17 +40,30 @@ Examples:
   countersign check example.com --selector google --selector s1
   countersign check mail.acme.test --resolver 127.0.0.1:5300
   countersign check example.com --format json | jq .findings[].code
-  countersign check mail.acme.test --profile two-txt --var token1=t1 --var key1=MIIB… --var platform=send.example.net
-  countersign check example.com --template acme.mail.json --var token=abc
-  curl -s -H \"Authorization: Bearer $KEY\" $CS/domains/$ID | countersign check --expect -
-  countersign check example.com --watch --deadline 20m             until the records are seen everywhere
-  countersign check --from-file domains.txt                        one line a domain
-  countersign check --from-file domains.txt --output out.ndjson    stopped? the same with --resume
-  jq -r 'select(.verdict == \"unknown\").domain' out.ndjson | countersign check --from-file - --ndjson
+  countersign check example.com --watch --deadline 20m
 
-Exit codes: 0 good (all required records are right), 1 problems found, 2 wrong usage, 3 could not tell (DNS did not answer).
-Of a list: 0 all good, 1 any problems or lines that are no domain, 3 only good and unknown ones,
-130 stopped before its end.")]
+For the records of one service, by profile, by template, or as its API shows them:
+  countersign check mail.acme.test --profile two-txt --var token1=t1 \\
+    --var key1=$PUBLIC_KEY --var platform=send.example.net
+  countersign check example.com --template acme.mail.json --var token=abc
+  curl -s -H \"Authorization: Bearer $KEY\" $CS/domains/$ID |
+    countersign check --expect -
+
+Many domains, one a line; where the second was stopped, --resume goes on:
+  countersign check --from-file domains.txt
+  countersign check --from-file domains.txt --output out.ndjson
+  jq -r 'select(.verdict == \"unknown\").domain' out.ndjson |
+    countersign check --from-file - --ndjson
+
+Exit codes:
+  0    good: all required records are right
+  1    problems were found
+  2    wrong usage: nothing was checked
+  3    could not tell: DNS did not answer
+Of a list: 0 all are good, 1 any has problems or is no domain, 3 some could not be told and the others are good,
+130 stopped before its end.
+
+Text has colours in a terminal, unless NO_COLOR is set.")]
     Check(CheckArgs),
     /// Make a report again from the DNS answers it was made of, with today's checks and words; asks nobody
     #[command(after_help = "\
@@ -72,7 +85,10 @@ The exit codes are those of check: 0 good, 1 problems, 2 wrong usage or no repor
 Examples:
   countersign config
   COUNTERSIGN_KEY_POOL=100 countersign config
-  countersign config > my.toml               a file to start from: countersign dev --config my.toml")]
+
+A file to start from:
+  countersign config > my.toml
+  countersign dev --config my.toml")]
     Config {
         #[command(flatten)]
         overrides: Overrides,

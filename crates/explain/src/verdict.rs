@@ -291,11 +291,15 @@ pub fn meaning(report: &Report) -> String {
         _ if with(RecordStatus::Pending) && !is_unanswered(report) => {
             "Records are on their way: some servers have them, and some do not yet.".to_owned()
         }
-        _ if fine.is_empty() || !open.is_empty() => unknown(report).to_owned(),
+        _ if fine.is_empty() => unknown(report).to_owned(),
         Verdict::Pass if !view::not_checked(report).is_empty() => {
             "Receivers want a DKIM signature too: name its selector to have the key checked.".to_owned()
         }
-        _ => format!("{} in order.", capital(&subject(&fine))),
+        _ if open.is_empty() => format!("{} in order.", capital(&subject(&fine))),
+        _ => {
+            let open: Vec<&str> = open.iter().map(|(_, name)| *name).collect();
+            format!("{} in order. Not known yet: {}.", capital(&subject(&fine)), open.join(", "))
+        }
     }
 }
 

@@ -37,9 +37,9 @@ pub struct OnTheWire {
     /// Not Knot, but our own server answers on the name servers' addresses.
     #[serde(default)]
     pub own_servers: bool,
-    /// Codes that may be there or not.
+    /// Codes that may be there or not; [`OnTheWire::same_codes`] leaves them out.
     #[serde(default)]
-    pub may_differ: Vec<String>,
+    may_differ: Vec<String>,
 }
 
 impl OnTheWire {
@@ -47,22 +47,28 @@ impl OnTheWire {
     pub fn is_used(&self) -> bool {
         self.own_resolver || self.own_servers || !self.may_differ.is_empty()
     }
+
+    /// The codes of a report that have to be the same however it was made.
+    pub fn same_codes<'a>(&self, report: &'a Report) -> BTreeSet<&'a str> {
+        report.findings.iter().map(Finding::code).filter(|code| !self.may_differ(code)).collect()
+    }
+
+    fn may_differ(&self, code: &str) -> bool {
+        self.may_differ.iter().any(|other| other == code)
+    }
 }
 
 impl Scenario {
     /// What of a report from real packets is not as the scenario says, its documented differences aside.
     pub fn problems_over_the_wire(&self, report: &Report) -> Vec<String> {
-        let may_differ = |code: &str| self.wire.may_differ.iter().any(|other| other == code);
+        let may_differ = |code: &str| self.wire.may_differ(code);
         let mut scenario = self.clone();
         scenario.expect.findings.retain(|code| !may_differ(code));
         scenario.expect.forbidden.retain(|code| !may_differ(code));
         let mut report = report.clone();
         report.findings.retain(|finding| !may_differ(finding.code()));
         let mut problems = scenario.problems(&report);
-        let codes = |report: &Report| -> BTreeSet<String> {
-            let codes = report.findings.iter().map(|finding| finding.code().to_owned());
-            codes.filter(|code| !may_differ(code)).collect()
-        };
+        let codes = |report| self.wire.same_codes(report);
         let statuses = |report: &Report| -> Vec<String> {
             report.records.iter().map(|r| format!("{} {}", r.planned.key, r.status.as_str())).collect()
         };

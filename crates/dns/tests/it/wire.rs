@@ -16,7 +16,6 @@ use scenario::{
     wire::{AUTHENTIC_DATA, CHECKING_DISABLED, Network, Servers, missing_programs, namespace, probe},
 };
 use std::{
-    collections::BTreeSet,
     net::IpAddr,
     path::PathBuf,
     sync::{
@@ -127,11 +126,7 @@ async fn in_bulk(scenario: &Scenario, client: &Client) -> Option<String> {
     let mut observed = observed.next().await.unwrap();
     let reported = observed.diagnose(now());
     let result = |report: &Report| {
-        let codes: BTreeSet<&str> = report.findings.iter().map(diagnosis::Finding::code).collect();
-        let codes: Vec<&str> = codes
-            .into_iter()
-            .filter(|code| !scenario.wire.may_differ.iter().any(|may| may == code))
-            .collect();
+        let codes = scenario.wire.same_codes(report);
         let statuses = report.records.iter().map(|record| (record.planned.key.as_str(), record.status));
         format!("{} {codes:?} {:?}", report.verdict, statuses.collect::<Vec<_>>())
     };

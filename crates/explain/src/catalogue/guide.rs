@@ -383,7 +383,7 @@ fn move_record(
             say:
                 "Change its name to the one below. Where names cannot be changed, delete it and add it anew."
                     .to_owned(),
-            each: "Change the name of each to the one beside it. Where names cannot be changed, delete the \
+            each: "Change each name to the one shown with it. Where names cannot be changed, delete the \
                    record and add it anew"
                 .to_owned(),
             what: None,

@@ -22,6 +22,20 @@ fn all_that_is_known_is_told_where_it_is_asked_for() {
 }
 
 #[test]
+fn what_is_too_wide_for_a_terminal_is_one_block_a_record() {
+    let report = scenario::load("record_in_doubled_zone_all").report();
+    let text = |width| render::text(&report, &RenderOptions { width, ..RenderOptions::new(scenario::now()) });
+    insta::assert_snapshot!("record_in_doubled_zone_all_80_text", text(80));
+    // One row a record wherever there is room, and where lines have no end.
+    for width in [0, 120] {
+        let text = text(width);
+        let table =
+            "CNAME  tok1._domainkey.mail.acme.test  tok1._domainkey.mail  3600  tok1.dkim.send.example.net";
+        assert!(text.contains(table), "{text}");
+    }
+}
+
+#[test]
 fn every_scenario_reads_as_its_golden_file() {
     let update = std::env::var_os("INSTA_UPDATE").is_some_and(|mode| mode == "always");
     let mut problems = Vec::new();
