@@ -5,7 +5,7 @@ use crate::{
     extract::Json,
     problem::{Problem, ProblemDocument},
 };
-use app::{App, checks::CheckRequest};
+use app::{App, checks::CheckRequest, diagnosis::inquiry::AddressFamily};
 use axum::extract::State;
 use explain::render;
 use serde::Deserialize;
@@ -54,6 +54,17 @@ struct CheckAnyRequest {
     /// pages of profile or template.
     #[schema(example = "letsencrypt.org")]
     certificate_authority: Option<String>,
+    /// Ask name servers at addresses of this family only: `ipv4` or `ipv6`.
+    #[schema(value_type = Option<String>, example = "ipv6")]
+    address_family: Option<OneFamily>,
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OneFamily {
+    Ipv4,
+    Ipv6,
 }
 
 /// Checks any domain.
@@ -88,6 +99,11 @@ async fn check_any_domain(
         variables: request.variables,
         senders: request.senders,
         certificate_authority: request.certificate_authority,
+        family: match request.address_family {
+            None => AddressFamily::Any,
+            Some(OneFamily::Ipv4) => AddressFamily::Ipv4,
+            Some(OneFamily::Ipv6) => AddressFamily::Ipv6,
+        },
     };
     let checked = app.admit_check(&caller, &request)?.run().await?;
     Ok(axum::Json(render::report_file(&checked.report, &checked.plan, &checked.observation)))

@@ -14,7 +14,7 @@ use crate::{
 };
 use diagnosis::{
     Observation, Plan, Profile, Report, Variables,
-    inquiry::{Policy, is_public},
+    inquiry::{AddressFamily, Policy, is_public},
     plan,
     profile::ProfileError,
 };
@@ -72,6 +72,8 @@ pub struct CheckRequest {
     pub senders: Vec<IpAddr>,
     /// Who is to be able to issue certificates for the hosts of profile or template.
     pub certificate_authority: Option<String>,
+    /// At which addresses name servers are asked.
+    pub family: AddressFamily,
 }
 
 /// Who wants a check, for counting.
@@ -113,6 +115,7 @@ impl Gate {
 pub struct AdmittedCheck {
     app: Arc<App>,
     plan: Plan,
+    family: AddressFamily,
     _place: OwnedSemaphorePermit,
 }
 
@@ -138,7 +141,7 @@ impl App {
         self.free_checks.clients.admit(client, self.clock.now()).map_err(|retry_after| {
             Error::RateLimited { what: "checks", allowed: self.settings.checks_per_minute, retry_after }
         })?;
-        Ok(AdmittedCheck { app: Arc::clone(self), plan, _place: place })
+        Ok(AdmittedCheck { app: Arc::clone(self), plan, family: request.family, _place: place })
     }
 
     /// What such a check looks for. All that is wrong with the request is told here.
@@ -265,11 +268,11 @@ impl AdmittedCheck {
     /// # Errors
     /// `Busy` when its turn did not come in time.
     pub async fn run(self) -> Result<Checked> {
-        let Self { app, plan, _place } = self;
+        let Self { app, plan, family, _place } = self;
         let turn = tokio::time::timeout(PATIENCE, app.free_checks.running.acquire()).await;
         let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         let policy = &app.settings.check_policy;
-        let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), ..policy.clone() };
+        let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), family, ..policy.clone() };
         let started_at = app.clock.now();
         let clock = app.clock.clone();
         let observation = dns::observe(&app.dns, &plan, &policy, move || clock.now(), DEADLINE).await;

@@ -52,6 +52,30 @@ pub enum Look {
     ResolversFirst,
 }
 
+/// At which addresses name servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressFamily {
+    /// At an IPv4 and at an IPv6 address of each.
+    #[default]
+    Any,
+    /// At IPv4 addresses only.
+    Ipv4,
+    /// At IPv6 addresses only.
+    Ipv6,
+}
+
+impl AddressFamily {
+    /// Whether an address is of the family.
+    pub fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Ipv4 => address.to_canonical().is_ipv4(),
+            Self::Ipv6 => address.to_canonical().is_ipv6(),
+        }
+    }
+}
+
 /// Whom to ask and how far to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -73,6 +97,9 @@ pub struct Policy {
     /// How much is asked of records that are right.
     #[serde(default)]
     pub look: Look,
+    /// At which addresses name servers are asked; resolvers are asked at theirs.
+    #[serde(default)]
+    pub family: AddressFamily,
 }
 
 impl Policy {
@@ -90,6 +117,7 @@ impl Policy {
             max_asks: 600,
             max_octets: default_max_octets(),
             look: Look::Thorough,
+            family: AddressFamily::Any,
         }
     }
 }
@@ -270,7 +298,8 @@ fn servers_of(view: &View<'_>, zone: &DomainName, policy: &Policy) -> Vec<Server
 
 /// A name server at one address of each family, or at two of the only family it has.
 fn servers_at(view: &View<'_>, zone: &DomainName, name: &DomainName, policy: &Policy) -> Vec<Server> {
-    let may_be_asked = |address: &IpAddr| policy.private_addresses || is_public(*address);
+    let may_be_asked =
+        |address: &IpAddr| (policy.private_addresses || is_public(*address)) && policy.family.has(*address);
     let (mut chosen, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
         view.addresses(name).into_iter().filter(may_be_asked).partition(IpAddr::is_ipv4);
     if !chosen.is_empty() && !others.is_empty() {

@@ -8,12 +8,19 @@ use crate::{
 };
 use model::{DomainName, RecordData, RecordType, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// How far one record has spread.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Propagation {
     /// The zone's name servers, each counted once by IPv4 and once by IPv6.
     pub name_servers: Counts,
+    /// Of them, those that were asked by IPv4.
+    #[serde(default)]
+    pub name_servers_ipv4: Counts,
+    /// Of them, those that were asked by IPv6.
+    #[serde(default)]
+    pub name_servers_ipv6: Counts,
     /// The resolvers.
     pub resolvers: Counts,
     /// What resolvers still hold that is not right, in the order of their addresses.
@@ -39,6 +46,30 @@ pub struct Counts {
     pub silent: usize,
 }
 
+impl Counts {
+    /// All that were asked.
+    pub fn asked(self) -> usize {
+        self.right + self.wrong + self.silent
+    }
+
+    fn add(&mut self, right: Option<bool>) {
+        match right {
+            Some(true) => self.right += 1,
+            Some(false) => self.wrong += 1,
+            None => self.silent += 1,
+        }
+    }
+}
+
+impl Propagation {
+    /// The name servers by IPv4 and by IPv6, where the record is not as far by the one as by the other.
+    pub fn by_family(&self) -> Option<[Counts; 2]> {
+        let [v4, v6] = [self.name_servers_ipv4, self.name_servers_ipv6];
+        let is_mixed = v4.asked() > 0 && v6.asked() > 0;
+        (is_mixed && v4.right * v6.asked() != v6.right * v4.asked()).then_some([v4, v6])
+    }
+}
+
 /// What a resolver still holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stale {
@@ -60,11 +91,14 @@ pub fn of(heard: &[Heard<'_>], seen: &[Seen], zone: Option<&DomainName>, view: &
     let mut propagation = Propagation::default();
     for (heard, seen) in heard.iter().zip(seen) {
         let is_resolver = matches!(seen.server, Server::Resolver { .. });
-        let counts = if is_resolver { &mut propagation.resolvers } else { &mut propagation.name_servers };
-        match seen.right {
-            Some(true) => counts.right += 1,
-            Some(false) => counts.wrong += 1,
-            None => counts.silent += 1,
+        if is_resolver {
+            propagation.resolvers.add(seen.right);
+        } else {
+            propagation.name_servers.add(seen.right);
+            match seen.server.address().ip().to_canonical() {
+                IpAddr::V4(_) => propagation.name_servers_ipv4.add(seen.right),
+                IpAddr::V6(_) => propagation.name_servers_ipv6.add(seen.right),
+            }
         }
         if is_resolver && seen.right == Some(false) {
             propagation.stale.extend(stale(heard));

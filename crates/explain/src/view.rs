@@ -250,18 +250,20 @@ fn is_left_out(record: &RecordReport, report: &Report) -> bool {
 }
 
 /// How far a record has spread: "seen at 2 of 3 name servers and 1 of 4 resolvers (1 gave no clear answer)"; `None` when
-/// nobody was asked yet.
+/// nobody was asked yet. Where it has not spread as far by IPv6 as by IPv4, the name servers are told by both.
 pub fn spread(record: &RecordReport) -> Option<String> {
     let propagation = &record.propagation;
     let part = |counts: Counts, noun: &str| {
-        let all = counts.right + counts.wrong + counts.silent;
+        let all = counts.asked();
         (all > 0).then(|| format!("{} of {all} {noun}{}", counts.right, if all == 1 { "" } else { "s" }))
     };
+    let by_family = propagation.by_family().map_or_else(String::new, |[v4, v6]| {
+        let (all_v4, all_v6) = (v4.asked(), v6.asked());
+        format!(" ({} of {all_v4} by IPv4, {} of {all_v6} by IPv6)", v4.right, v6.right)
+    });
+    let servers = part(propagation.name_servers, "name server").map(|part| part + &by_family);
     let parts: Vec<String> =
-        [part(propagation.name_servers, "name server"), part(propagation.resolvers, "resolver")]
-            .into_iter()
-            .flatten()
-            .collect();
+        [servers, part(propagation.resolvers, "resolver")].into_iter().flatten().collect();
     if parts.is_empty() {
         return seen_line(&record.seen);
     }

@@ -1,7 +1,7 @@
 //! The files as they are read: one struct for each table of the format.
 
 use crate::expect::{Expect, OnTheWire};
-use diagnosis::{Plan, Profile, Variables, plan};
+use diagnosis::{Plan, Profile, Variables, inquiry::AddressFamily, plan};
 use model::{DomainName, RecordType};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, net::IpAddr, path::PathBuf, sync::LazyLock};
@@ -34,6 +34,9 @@ pub struct Scenario {
     /// The recursive resolvers that are asked, the first one preferred.
     #[serde(default = "default_resolvers")]
     pub resolvers: Vec<IpAddr>,
+    /// At which addresses name servers are asked: `any`, `ipv4` or `ipv6`.
+    #[serde(default)]
+    pub family: AddressFamily,
     /// Whether name servers at private and loopback addresses are asked, as in development: scenarios have no others
     /// unless they say so.
     #[serde(default = "yes")]

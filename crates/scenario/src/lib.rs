@@ -14,6 +14,7 @@
 //!                                  # try_selectors = true, or "template" with
 //!                                  # template = the JSON text and [values]
 //! resolvers = ["127.0.0.53"]       # the default
+//! family = "ipv6"                  # at which addresses name servers are asked; "any" unless given
 //! private_addresses = false        # do not ask servers at private and loopback addresses; true unless given
 //!
 //! [[zone]]

@@ -24,6 +24,7 @@ impl Scenario {
         inquiry::Policy {
             loopback_port: 53,
             private_addresses: self.private_addresses,
+            family: self.family,
             ..inquiry::Policy::for_resolvers(resolvers)
         }
     }

@@ -138,10 +138,17 @@ async fn a_registered_domain_can_be_asserted_from_anywhere() {
     // An earlier report expects the same.
     let report = check(&["--expect", "-", "--format", "json"], &shown).await;
     let again = check(&["--expect", "-", "MAIL.acme.test."], &report.out).await;
-    assert_eq!((again.code, again.out), (good.code, good.out));
+    assert_eq!((again.code, &again.out), (good.code, &good.out));
     let other = check(&["--expect", "-", "other.test"], &shown).await;
     assert_eq!(other.code, Some(2));
     assert!(other.err.contains("are of mail.acme.test, not of other.test"), "{}", other.err);
+    // As an operator does it: what `GET /api/v1/domains/{id}` says, kept in a file.
+    let id = domain["id"].as_str().unwrap();
+    let exported = api.request(reqwest::Method::GET, &format!("/domains/{id}")).send().await.unwrap();
+    let path = platform.folder.0.join("exported.json");
+    fs::write(&path, exported.bytes().await.unwrap()).unwrap();
+    let from_file = check(&["--expect", path.to_str().unwrap()], "").await;
+    assert_eq!((from_file.code, &from_file.out), (good.code, &good.out));
     // What is expected and not there fails.
     let token = domain["dkim_tokens"][0].as_str().unwrap();
     let changed = shown.replace(token, "another");
@@ -192,6 +199,22 @@ async fn without_a_selector_those_that_many_have_are_tried() {
     // The report is made again from its answers.
     let stored = server.countersign(&["check", "key.test", "--format", "json"], "").await;
     assert_eq!(explain(&stored.out, &["--format", "json"]).await.out, stored.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_servers_are_asked_by_one_family_where_that_is_wanted() {
+    let server = DnsServer::start(&[("good.test", GOOD)]).await;
+    let v4 = server.countersign(&["check", "good.test", "--ipv4", "--verbose"], "").await;
+    assert!(v4.code == Some(0) && v4.err.is_empty() && v4.out.contains("ns.good.test (127.0.0.1"), "{v4:?}");
+    let v6 = server.countersign(&["check", "good.test", "--ipv6", "--verbose"], "").await;
+    assert_eq!(v6.code, Some(0), "the resolver knows: {v6:?}");
+    assert!(
+        v6.err.contains("no name server of good.test has an IPv6 address")
+            && !v6.out.contains("ns.good.test ("),
+        "{v6:?}"
+    );
+    let both = server.countersign(&["check", "good.test", "--ipv6", "--ipv4"], "").await;
+    assert!(both.code == Some(2) && both.err.contains("cannot be used with"), "{both:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

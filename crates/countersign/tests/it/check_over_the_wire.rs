@@ -1,7 +1,7 @@
 //! `countersign check` as a stranger runs it: at port 53 of public addresses, in a network of its own.
 
 use crate::dns_server::{Said, countersign};
-use diagnosis::{Finding, Observation, Plan, diagnose};
+use diagnosis::{Finding, Observation, Plan, diagnose, inquiry::AddressFamily};
 use model::Timestamp;
 use scenario::{
     Scenario,
@@ -16,6 +16,7 @@ const TEST: &str = "check_over_the_wire::check_ends_as_the_scenario_says";
 const ENDS: &[(&str, i32)] = &[
     ("all_good", 0),
     ("dnssec_signed", 0),
+    ("families_ipv4_asked", 0),
     ("five_records_good", 0),
     ("name_server_lame", 0),
     ("name_servers_ipv6_only", 0),
@@ -27,6 +28,8 @@ const ENDS: &[(&str, i32)] = &[
     ("spf_multiple_records", 1),
     ("all_servers_fail", 3),
     ("dnssec_bogus", 3),
+    ("families_disagree", 3),
+    ("families_ipv6_asked", 3),
     ("name_servers_disagree", 3),
     ("resolver_offline", 3),
     ("resolvers_refuse", 3),
@@ -74,9 +77,25 @@ fn perform(name: &str) {
         let _network = Network::start(&scenario, Servers::Knot, &folder).await.unwrap();
         countersign(arguments(&scenario), "").await
     });
-    let problems = problems(&scenario, &said);
+    let mut problems = problems(&scenario, &said);
+    if scenario.name == "families_disagree" {
+        // Two servers by IPv6, one of them also by IPv4.
+        let found = counts_of(&said, "dkim-s1");
+        if found != [[1, 0], [1, 1]] {
+            problems.push(format!("right and wrong by IPv4 and by IPv6: {found:?}"));
+        }
+    }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     drop(std::fs::remove_dir_all(&folder));
+}
+
+/// How many name servers have a record and have not, by IPv4 and by IPv6, as the JSON tells it.
+fn counts_of(said: &Said, key: &str) -> [[u64; 2]; 2] {
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let records = report["records"].as_array().unwrap();
+    let propagation = &records.iter().find(|record| record["key"] == key).unwrap()["propagation"];
+    ["name_servers_ipv4", "name_servers_ipv6"]
+        .map(|family| ["right", "wrong"].map(|count| propagation[family][count].as_u64().unwrap()))
 }
 
 fn problems(scenario: &Scenario, said: &Said) -> Vec<String> {
@@ -108,8 +127,20 @@ fn arguments(scenario: &Scenario) -> Vec<String> {
         ["check", scenario.domain.as_str(), "--format", "json", "--profile", &scenario.profile]
             .map(str::to_owned)
             .to_vec();
-    for (name, value) in scenario.variables() {
-        arguments.extend(["--var".to_owned(), format!("{name}={value}")]);
+    if scenario.profile == "audit" {
+        arguments.truncate(arguments.len() - 2);
+        arguments.extend(
+            scenario.selectors.iter().flat_map(|selector| ["--selector".to_owned(), selector.clone()]),
+        );
+    } else {
+        for (name, value) in scenario.variables() {
+            arguments.extend(["--var".to_owned(), format!("{name}={value}")]);
+        }
+    }
+    match scenario.family {
+        AddressFamily::Any => {}
+        AddressFamily::Ipv4 => arguments.push("--ipv4".to_owned()),
+        AddressFamily::Ipv6 => arguments.push("--ipv6".to_owned()),
     }
     for resolver in &scenario.resolvers {
         arguments.extend(["--resolver".to_owned(), resolver.to_string()]);

@@ -32,6 +32,19 @@ async fn any_domain_is_checked_without_being_added() {
     let found = api.post("/checks", &json!({"domain": "acme.test"})).await;
     assert_eq!((&found["tried_selectors"]["found"], &found["not_checked"]), (&json!(["fm1"]), &json!([])));
     api.delete(&format!("/playground/records/{id}")).await;
+    // The platform's name server is at an IPv4 address.
+    for (family, asked) in [(None, true), (Some("ipv4"), true), (Some("ipv6"), false)] {
+        let body = json!({"domain": "acme.test", "selectors": ["fm1"], "address_family": family});
+        let by_family = api.post("/checks", &body).await;
+        let spf = &by_family["records"][0]["propagation"]["name_servers_ipv4"]["right"];
+        assert_eq!(spf, &json!(u64::from(asked)), "{family:?}");
+        assert_eq!(
+            by_family["verdict"], "fail",
+            "resolvers know all the same that the key is gone: {family:?}"
+        );
+    }
+    let (_, problem) = api.refused("/checks", &json!({"domain": "acme.test", "address_family": "ipx"})).await;
+    assert_eq!(problem["errors"][0]["field"], "address_family", "{problem:#}");
     let failing = api.post("/checks", &json!({"domain": "acme.test", "selectors": ["s1"]})).await;
     assert_eq!(text(&failing, "verdict"), "fail");
     assert!(codes(&failing).contains(&"record_missing".to_owned()), "{:?}", codes(&failing));

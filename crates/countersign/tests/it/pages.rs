@@ -1,9 +1,11 @@
 //! The dashboard: over HTTP as a program sees it, and in a real browser.
 
 use crate::support::{PATIENCE, Platform, skip, text};
+use diagnosis::Defect;
 use reqwest::{Client, StatusCode, header, redirect::Policy};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -68,7 +70,8 @@ async fn the_whole_job_works_by_forms_without_a_script() {
     let list = platform.api.plain("/docs/findings").await.text().await.unwrap();
     let codes: Vec<&str> =
         list.split("href=\"/docs/findings/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert!(codes.len() >= 38, "{codes:?}");
+    let all: BTreeSet<&str> = Defect::CODES.iter().copied().collect();
+    assert_eq!(codes.iter().copied().collect::<BTreeSet<_>>(), all, "each is in the list");
     for code in codes {
         let response = platform.api.plain(&format!("/docs/findings/{code}")).await;
         assert_eq!(response.status(), StatusCode::OK, "{code}");
@@ -76,6 +79,41 @@ async fn the_whole_job_works_by_forms_without_a_script() {
     }
     let missing = platform.api.plain("/nonsense").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn every_finding_of_a_domain_leads_to_its_page_from_api_and_dashboard() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let zone = api.zone("acme.test").await;
+    // Several things wrong at once: two SPF records, a key that is none, a policy twice.
+    for (host, value) in [
+        ("mail", "v=spf1 ip4:192.0.2.1 -all"),
+        ("mail", "v=spf1 ip4:192.0.2.2 -all"),
+        ("_dmarc.mail", "v=DMARC1; p=none"),
+        ("_dmarc.mail", "v=DMARC1; p=reject"),
+    ] {
+        api.publish(&zone, host, "TXT", value, None).await;
+    }
+    let added = api.post("/domains", &json!({"domain": "mail.acme.test", "profile": "two-txt"})).await;
+    let id = text(&added, "id");
+    let domain = api.post(&format!("/domains/{id}/verify"), &json!({})).await;
+    let findings = domain["findings"].as_array().unwrap();
+    let from_api: BTreeSet<String> =
+        findings.iter().map(|finding| text(finding, "docs").to_owned()).collect();
+    assert!(from_api.len() >= 3, "{findings:#?}");
+    let page = api.plain(&format!("/domains/{id}")).await.text().await.unwrap();
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let from_page: BTreeSet<String> =
+        links.filter(|link| link.starts_with("/docs/findings/")).map(str::to_owned).collect();
+    assert_eq!(from_page, from_api, "{page}");
+    for link in &from_api {
+        let response = api.plain(link).await;
+        assert_eq!(response.status(), StatusCode::OK, "{link}");
+        let code = link.rsplit('/').next().unwrap();
+        assert!(response.text().await.unwrap().contains(code), "{link}");
+    }
     platform.stop().await;
 }
 

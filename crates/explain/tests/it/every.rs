@@ -254,37 +254,126 @@ fn report_of(defect: Defect, remedy: Remedy, host: &hosts::Host) -> diagnosis::R
     report
 }
 
+/// What stands for something that was not filled in, in each format.
+const EMPTY_IN_HTML: [&str; 9] = [
+    "<p></p>",
+    "<li></li>",
+    "<td></td>",
+    "<th></th>",
+    "<dd></dd>",
+    "<dt></dt>",
+    "<code></code>",
+    "<pre></pre>",
+    "<h3></h3>",
+];
+
+fn has_no_empty_slot(text: &str, markdown: &str, html: &str, what: &str) {
+    for line in text.lines().map(str::trim_start) {
+        let mut words = line.split("  ").filter(|part| !part.is_empty());
+        let label = words.next().unwrap_or_default();
+        let is_field = ["Type", "Host", "Name", "Value", "TTL", "Target", "Content"].contains(&label);
+        assert!(!is_field || words.next().is_some(), "{what}: {label} is empty:\n{text}");
+    }
+    let fenced: Vec<&str> = markdown.split("```").skip(1).step_by(2).collect();
+    assert!(fenced.iter().all(|block| !block.trim().is_empty()), "{what}: {markdown}");
+    assert!(
+        markdown.replace("```", "").find("``").is_none() && !markdown.contains("****"),
+        "{what}: {markdown}"
+    );
+    for line in markdown.lines() {
+        assert!(!matches!(line.trim(), "-" | "#" | "##" | "###" | "1."), "{what}: {markdown}");
+    }
+    for empty in EMPTY_IN_HTML {
+        assert!(!html.contains(empty), "{what}: {empty}: {html}");
+    }
+    for (format, shown) in [("markdown", markdown), ("html", html)] {
+        assert!(!shown.contains(['{', '}']), "{what}: {format}: {shown}");
+    }
+}
+
 #[test]
 fn every_finding_is_rendered_for_every_host_in_every_format() {
     let remedies = remedies();
     for host in hosts::all() {
-        for (index, defect) in defects().into_iter().enumerate() {
-            let what = format!("{}, {}", host.id, defect.code());
-            let report = report_of(defect, remedies[index % remedies.len()].clone(), host);
-            let verbose = index % 2 == 0;
-            let options = RenderOptions { width: 80, verbose, ..RenderOptions::new(now()) };
-            let text = render::text(&report, &options);
-            for line in text.lines() {
-                let is_block = line.starts_with("       ");
-                let words = line.split_whitespace().filter(|word| *word != "-").count();
-                assert!(line.chars().count() <= 80 || is_block || words == 1, "{what}: {line}");
-                assert!(line.trim_end() == line && !line.contains(['{', '}']), "{what}: {line}");
-            }
-            assert!(!text.contains("\n\n\n") && text.lines().count() < 80, "{what}:\n{text}");
-            let markdown = render::markdown(&report, &options);
-            assert!(
-                markdown.matches("```").count().is_multiple_of(2) && !markdown.contains("\n\n\n"),
-                "{what}: {markdown}"
-            );
-            let html = render::html_fragment(&report, &options);
-            for tag in ["section", "ol", "ul", "li", "dl", "table", "details", "p"] {
-                let open =
-                    html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
-                assert_eq!(open, html.matches(&format!("</{tag}>")).count(), "{what}: {tag}: {html}");
-            }
-            let json = render::json(&report, now());
-            assert!(json["findings"][0]["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{what}");
+        every_finding_is_rendered_for(host, &remedies, None);
+    }
+}
+
+/// A host that no file of the repository is about.
+const NEW_HOST: &str = r#"
+id = "a-new-host"
+name = "A New Host"
+name_servers = ["*.a-new-host.example"]
+where = "Zones"
+host_field = "full"
+apex = ""
+quotes = true
+final_dot = true
+proxied = false
+domain_connect = false
+ttl_default = 1800
+ttl_min = 600
+delay_min = 0
+delay_usual = 60
+delay_max = 300
+last_verified = ""
+quirks = ["Saving takes two clicks."]
+
+[labels]
+host = "Owner"
+"#;
+
+#[test]
+fn a_new_host_is_one_file_and_nothing_else() {
+    let host = hosts::Host::parse("a-new-host", NEW_HOST).unwrap();
+    let remedies = remedies();
+    every_finding_is_rendered_for(&host, &remedies, Some(&host));
+    let place = Place { host: &host, zone: Some(&n("acme.test")), record: None, now: now() };
+    let add = remedies.iter().find(|remedy| matches!(remedy, Remedy::Add { .. })).unwrap();
+    let finding = finding(defects().remove(0), add.clone(), Severity::Error, None);
+    let steps: Vec<String> = catalogue::guide(&finding, &place).iter().map(ToString::to_string).collect();
+    let steps = steps.join("\n");
+    for of_the_file in ["A New Host", "Zones", "Owner"] {
+        assert!(steps.contains(of_the_file), "{of_the_file}: {steps}");
+    }
+    // What a file must not leave out is told with its place.
+    let without = NEW_HOST.replace("where = \"Zones\"\n", "");
+    let error = hosts::Host::parse("a-new-host", &without).unwrap_err().to_string();
+    assert!(error.starts_with("hosts/a-new-host.toml, line ") && error.contains("where"), "{error}");
+    // The files of the folder are all that is known: nothing lists them a second time.
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../hosts")).unwrap();
+    let files =
+        folder.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "toml"));
+    assert_eq!(files.count(), hosts::all().len());
+}
+
+fn every_finding_is_rendered_for(host: &hosts::Host, remedies: &[Remedy], given: Option<&hosts::Host>) {
+    for (index, defect) in defects().into_iter().enumerate() {
+        let what = format!("{}, {}", host.id, defect.code());
+        let report = report_of(defect, remedies[index % remedies.len()].clone(), host);
+        let verbose = index % 2 == 0;
+        let options = RenderOptions { width: 80, verbose, host: given, ..RenderOptions::new(now()) };
+        let text = render::text(&report, &options);
+        for line in text.lines() {
+            let is_block = line.starts_with("       ");
+            let words = line.split_whitespace().filter(|word| *word != "-").count();
+            assert!(line.chars().count() <= 80 || is_block || words == 1, "{what}: {line}");
+            assert!(line.trim_end() == line && !line.contains(['{', '}']), "{what}: {line}");
         }
+        assert!(!text.contains("\n\n\n") && text.lines().count() < 80, "{what}:\n{text}");
+        let markdown = render::markdown(&report, &options);
+        assert!(
+            markdown.matches("```").count().is_multiple_of(2) && !markdown.contains("\n\n\n"),
+            "{what}: {markdown}"
+        );
+        let html = render::html_fragment(&report, &options);
+        for tag in ["section", "ol", "ul", "li", "dl", "table", "details", "p"] {
+            let open = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+            assert_eq!(open, html.matches(&format!("</{tag}>")).count(), "{what}: {tag}: {html}");
+        }
+        has_no_empty_slot(&text, &markdown, &html, &what);
+        let json = render::json(&report, now());
+        assert!(json["findings"][0]["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{what}");
     }
 }
 

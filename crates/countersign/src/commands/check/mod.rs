@@ -13,9 +13,13 @@ use super::{
     show::{self, Checked, ShowArgs},
 };
 use crate::instance::system_time;
-use diagnosis::inquiry::Policy;
+use diagnosis::{
+    Observation, Report,
+    inquiry::{AddressFamily, Policy},
+    observation::{Exchange, Server},
+};
 use dns::Rate;
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{io::Write, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use wanted::{Wanted, WantedArgs};
 use watch::WatchArgs;
 
@@ -28,6 +32,12 @@ pub struct CheckArgs {
     /// Resolver to ask, ADDRESS or ADDRESS:PORT; may be given several times [default: those of this machine]
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolvers::parse)]
     pub resolver: Vec<SocketAddr>,
+    /// Ask name servers at their IPv4 addresses only
+    #[arg(long, conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// Ask name servers at their IPv6 addresses only
+    #[arg(long)]
+    pub ipv6: bool,
     /// How long the check of one domain may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
@@ -110,6 +120,7 @@ async fn check(arguments: &CheckArgs, domain: Option<&str>) -> Result<Exit, Stri
     let mut report = diagnosis::diagnose(&plan, &observation, system_time());
     report.started_at = Some(started_at);
     report.once = true;
+    note_family(policy.family, &report, &observation);
     Ok(arguments.show.print(&Checked { plan, observation, report }))
 }
 
@@ -119,7 +130,28 @@ fn policy(arguments: &CheckArgs) -> Result<Policy, String> {
     } else {
         arguments.resolver.clone()
     };
-    Ok(Policy::for_resolvers(resolvers))
+    let family = match (arguments.ipv4, arguments.ipv6) {
+        (true, _) => AddressFamily::Ipv4,
+        (_, true) => AddressFamily::Ipv6,
+        _ => AddressFamily::Any,
+    };
+    Ok(Policy { family, ..Policy::for_resolvers(resolvers) })
+}
+
+/// Says that there was nobody to ask in the way that was wanted: what resolvers say is then all that is known.
+fn note_family(family: AddressFamily, report: &Report, observation: &Observation) {
+    let is_name_server = |exchange: &Exchange| matches!(exchange.ask.server, Server::Authority { .. });
+    let family = match family {
+        AddressFamily::Any => return,
+        AddressFamily::Ipv4 => "IPv4",
+        AddressFamily::Ipv6 => "IPv6",
+    };
+    if let Some(zone) = report.zone.as_ref().filter(|_| !observation.exchanges.iter().any(is_name_server)) {
+        let note = format!(
+            "note: no name server of {zone} has an {family} address that can be asked; only resolvers were"
+        );
+        drop(writeln!(std::io::stderr(), "{}", show::harmless(&note)));
+    }
 }
 
 impl ManyArgs {

@@ -120,6 +120,7 @@ mod tests {
             required: true,
             status,
             name_servers: servers,
+            families: String::new(),
             resolvers,
             problem: None,
         };

@@ -54,6 +54,8 @@ pub struct Standing {
     pub status: RecordStatus,
     /// The zone's name servers.
     pub name_servers: Count,
+    /// " (1 of 1 by IPv4, 0 of 1 by IPv6)", where that is not the same; else nothing.
+    pub families: String,
     /// The resolvers.
     pub resolvers: Count,
     /// What is wrong, where anything is.
@@ -70,6 +72,10 @@ impl Standing {
             required: record.planned.required,
             status: record.status,
             name_servers: Count::of(record, false),
+            families: record.propagation.by_family().map_or_else(String::new, |[v4, v6]| {
+                let (all_v4, all_v6) = (v4.asked(), v6.asked());
+                format!(" ({} of {all_v4} by IPv4, {} of {all_v6} by IPv6)", v4.right, v6.right)
+            }),
             resolvers: Count::of(record, true),
             // In a few words: the report that ends the watch says it in full.
             problem: problem.and_then(|problem| Some(explain::page(problem.code())?.title.to_owned())),
@@ -114,7 +120,7 @@ impl Standing {
         }
         let mut detail = self.resolvers.words("resolver");
         if self.name_servers != Count::default() {
-            detail = format!("{}, {detail}", self.name_servers.words("name server"));
+            detail = format!("{}{}, {detail}", self.name_servers.words("name server"), self.families);
         }
         match (&self.problem, self.status) {
             (Some(problem), RecordStatus::Failed | RecordStatus::Missing) => format!("{detail}: {problem}"),
@@ -252,6 +258,7 @@ mod tests {
             required: true,
             status,
             name_servers: count(servers),
+            families: String::new(),
             resolvers: count(resolvers),
             problem: None,
         }
