@@ -7,7 +7,7 @@
 use crate::{
     checks::{self, Context},
     finding::{Defect, Finding, Remedy},
-    inquiry::{domain_connect_question, is_selector, main_questions, zone_question_name},
+    inquiry::{domain_connect_question, is_selector, main_types, zone_question_name},
     mail_policy,
     observation::{ChainEnd, Observation, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
@@ -173,8 +173,7 @@ pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>)
 
 /// What was heard for a record: for the first of its questions that was put.
 pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &'v [Heard<'a>] {
-    let questions = main_questions(planned);
-    let mut heard = questions.iter().map(|question| view.heard(&question.name, question.record_type));
+    let mut heard = main_types(planned).map(|record_type| view.heard(&planned.owner, record_type));
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
@@ -471,7 +470,7 @@ fn behind_alias(context: &Context<'_>) -> bool {
 fn unanswered(context: &Context<'_>, heard: &[Heard<'_>]) -> Finding {
     let defect = Defect::DnsUnanswered {
         name: context.record.owner.clone(),
-        record_type: main_questions(context.record)[0].record_type,
+        record_type: context.record.expected.record_type(),
         reasons: reasons(heard),
     };
     context.finding(defect, Severity::Warning, Remedy::CheckAgain)
@@ -499,11 +498,10 @@ fn unanswered_target(context: &Context<'_>, target: &model::DomainName, reasons:
 
 fn disagreement(context: &Context<'_>, right: &[&Heard<'_>], wrong: &[&Heard<'_>]) -> Finding {
     let servers = |heard: &[&Heard<'_>]| heard.iter().map(|heard| heard.server().clone()).collect::<Vec<_>>();
-    let question = &main_questions(context.record)[0];
     let zone = context.zone.as_ref();
     let defect = Defect::NameServersDisagree {
         name: context.record.owner.clone(),
-        record_type: question.record_type,
+        record_type: context.record.expected.record_type(),
         right: servers(right),
         wrong: servers(wrong),
         serials: zone.map(|zone| propagation::serials(zone, context.view)).unwrap_or_default(),

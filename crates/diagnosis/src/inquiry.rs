@@ -248,18 +248,20 @@ pub fn next(plan: &Plan, observation: &Observation, policy: &Policy) -> Vec<Ask>
 
 /// The questions that tell whether a planned record is there.
 pub fn main_questions(record: &PlannedRecord) -> Vec<Question> {
-    let of = |record_type| Question { name: record.owner.clone(), record_type };
-    match &record.expected {
-        // TXT too: it shows a key that was pasted as TXT, a record beside the alias, and the key at its end.
-        Expected::Cname { .. } => vec![of(RecordType::Cname), of(RecordType::Txt)],
-        Expected::Dkim { .. } => vec![of(RecordType::Txt), of(RecordType::Cname)],
-        // CNAME too: nothing may stand beside one, and servers that let it give one or the other by chance.
-        Expected::Spf { .. } | Expected::Dmarc { .. } | Expected::Txt { .. } => {
-            vec![of(RecordType::Txt), of(RecordType::Cname)]
-        }
-        Expected::Mx { .. } => vec![of(RecordType::Mx), of(RecordType::Cname)],
-        Expected::Address { data } | Expected::Exact { data } => vec![of(data.record_type())],
-    }
+    main_types(record).map(|record_type| Question { name: record.owner.clone(), record_type }).collect()
+}
+
+/// Their types: the record's own one first, and the one beside it.
+pub fn main_types(record: &PlannedRecord) -> impl Iterator<Item = RecordType> {
+    let own = record.expected.record_type();
+    let beside = match &record.expected {
+        // It shows a key that was pasted as TXT, a record beside the alias, and the key at its end.
+        Expected::Cname { .. } => Some(RecordType::Txt),
+        Expected::Address { .. } | Expected::Exact { .. } => None,
+        // Nothing may stand beside an alias, and servers that let it give one or the other by chance.
+        _ => Some(RecordType::Cname),
+    };
+    std::iter::once(own).chain(beside)
 }
 
 /// The one question whose answer from a resolver shows most of a planned record: for an alias to a key, the key's
