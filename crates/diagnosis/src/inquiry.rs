@@ -138,8 +138,9 @@ impl Policy {
 pub struct Inquiry<'p> {
     plan: &'p Plan,
     policy: &'p Policy,
-    /// What has been put so far, and how many exchanges of the observation are among it.
-    done: FxHashSet<Ask>,
+    /// What has been put so far.
+    done: Asked,
+    /// How many exchanges of the observation are among it.
     taken: usize,
     /// Whether only resolvers were asked, in the usual way.
     only_resolvers: bool,
@@ -167,7 +168,7 @@ impl<'p> Inquiry<'p> {
             Look::ResolversFirst => Stage::Open,
         };
         let stages = plan.records.iter().map(|_| stage()).collect();
-        Self { plan, policy, done: FxHashSet::default(), taken: 0, only_resolvers: true, stages }
+        Self { plan, policy, done: Asked::default(), taken: 0, only_resolvers: true, stages }
     }
 
     /// The asks that are not answered yet and can be put now. Empty when the inquiry is over. The observation holds
@@ -180,11 +181,13 @@ impl<'p> Inquiry<'p> {
         };
         let plan = &*with_found;
         let new = observation.exchanges.get(self.taken..).unwrap_or_default();
-        self.done.extend(new.iter().map(|exchange| exchange.ask.clone()));
+        for exchange in new {
+            self.done.insert(exchange.ask.clone());
+        }
         self.only_resolvers &= new.iter().all(|exchange| view::is_of_resolver(&exchange.ask));
         self.taken = observation.exchanges.len();
         let room = policy.max_asks.saturating_sub(self.done.len());
-        let mut wanted = Wanted { policy, done: &self.done, put: FxHashSet::default(), order: Vec::new() };
+        let mut wanted = Wanted { policy, done: &self.done, order: Asked::default() };
         if self.stages.iter().any(|stage| matches!(stage, Stage::Open | Stage::Answered)) {
             // Apart from what is learned of name servers on the way: that must not end the way half through.
             let view = View::of_resolvers(observation);
@@ -194,7 +197,7 @@ impl<'p> Inquiry<'p> {
                 }
             }
             // Judging costs the most: once, when all that resolvers are to say has been said.
-            if wanted.order.is_empty() {
+            if wanted.order.asks.is_empty() {
                 for (record, stage) in plan.records.iter().zip(&mut self.stages) {
                     if matches!(stage, Stage::Answered) {
                         let judged = diagnose::judge_record(plan, record, &view);
@@ -217,8 +220,9 @@ impl<'p> Inquiry<'p> {
             }
             wanted.unvalidated(observation);
         }
-        wanted.order.truncate(room);
-        wanted.order
+        let mut asks = wanted.order.asks;
+        asks.truncate(room);
+        asks
     }
 
     /// Whether more would have been asked, were it not for the bound.
@@ -380,9 +384,41 @@ fn is_for_the_web(record: &PlannedRecord) -> bool {
 struct Wanted<'a> {
     policy: &'a Policy,
     /// What was asked before.
-    done: &'a FxHashSet<Ask>,
-    put: FxHashSet<Ask>,
-    order: Vec<Ask>,
+    done: &'a Asked,
+    order: Asked,
+}
+
+/// Asks in their order, none twice.
+#[derive(Default)]
+struct Asked {
+    asks: Vec<Ask>,
+    /// The same, once they are many: few are compared sooner than hashed.
+    known: FxHashSet<Ask>,
+}
+
+impl Asked {
+    const FEW: usize = 24;
+
+    fn len(&self) -> usize {
+        self.asks.len()
+    }
+
+    fn contains(&self, ask: &Ask) -> bool {
+        if self.known.is_empty() { self.asks.contains(ask) } else { self.known.contains(ask) }
+    }
+
+    fn insert(&mut self, ask: Ask) {
+        if self.contains(&ask) {
+            return;
+        }
+        if !self.known.is_empty() {
+            self.known.insert(ask.clone());
+        }
+        self.asks.push(ask);
+        if self.known.is_empty() && self.asks.len() > Self::FEW {
+            self.known.extend(self.asks.iter().cloned());
+        }
+    }
 }
 
 impl Wanted<'_> {
@@ -523,8 +559,8 @@ impl Wanted<'_> {
     }
 
     fn put(&mut self, ask: Ask) {
-        if !self.done.contains(&ask) && self.put.insert(ask.clone()) {
-            self.order.push(ask);
+        if !self.done.contains(&ask) {
+            self.order.insert(ask);
         }
     }
 

@@ -93,6 +93,10 @@ impl DomainName {
         if text.is_empty() || text == "." {
             return Err(DomainNameError::Empty);
         }
+        // What programs write, and most people.
+        if text.len() <= 253 && text.split('.').all(is_plain_label) {
+            return Ok(Self::of_text(text));
+        }
         // Bounded before any table is consulted: a U-label never has more characters than its A-label has octets.
         if text.chars().count() > 1_000 {
             return Err(DomainNameError::TooLong(text.len()));
@@ -196,7 +200,8 @@ impl DomainName {
         if self.is_root() {
             return None;
         }
-        let parent = self.as_str().find('.').map(|dot| usize::from(self.start) + dot + 1);
+        let dot = self.as_str().bytes().position(|octet| octet == b'.');
+        let parent = dot.map(|dot| usize::from(self.start) + dot + 1);
         // A name in text has 1,016 octets at the most (every octet of 254 escaped): its positions fit.
         Some(
             parent

@@ -114,6 +114,9 @@ pub enum PolicyRecordError {
 
 /// Whether a text claims to be a DMARC record: `v=DMARC1` comes first, in exactly this case.
 pub fn is_dmarc_record(text: &str) -> bool {
+    if !text.trim_start_matches(is_fws).starts_with('v') {
+        return false;
+    }
     let first = text.split(';').next().unwrap_or_default();
     first.split_once('=').is_some_and(|(name, value)| {
         name.trim_matches(is_fws) == "v" && value.trim_matches(is_fws) == "DMARC1"

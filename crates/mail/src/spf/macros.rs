@@ -13,11 +13,15 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct DomainSpec {
     text: String,
+    /// Empty where the text has no macros: it then stands for itself.
     pieces: Vec<Piece>,
 }
 
 impl PartialEq for DomainSpec {
     fn eq(&self, other: &Self) -> bool {
+        if self.pieces.is_empty() && other.pieces.is_empty() {
+            return without_dot(&self.text).eq_ignore_ascii_case(without_dot(&other.text));
+        }
         let same = |(position, (one, other)): (usize, (&Piece, &Piece))| match (one, other) {
             (Piece::Literal(one), Piece::Literal(other)) if position + 1 == self.pieces.len() => {
                 one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
@@ -36,6 +40,9 @@ impl Hash for DomainSpec {
     /// Equal specs are hashed alike.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.pieces.len().hash(state);
+        if self.pieces.is_empty() {
+            without_dot(&self.text).bytes().for_each(|octet| octet.to_ascii_lowercase().hash(state));
+        }
         for (position, piece) in self.pieces.iter().enumerate() {
             match piece {
                 Piece::Literal(text) if position + 1 == self.pieces.len() => {
@@ -48,15 +55,25 @@ impl Hash for DomainSpec {
     }
 }
 
+fn without_dot(text: &str) -> &str {
+    text.trim_end_matches('.')
+}
+
 impl DomainSpec {
     /// Parses `macro-string domain-end` (RFC 7208 §7.1); the error is the reason, for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the domain name is missing".to_owned());
         }
-        let pieces = parse_macro_string(text, Use::Name)?;
-        if let Some(Piece::Literal(literal)) = pieces.last() {
-            check_domain_end(literal)?;
+        let mut pieces = Vec::new();
+        if text.contains('%') {
+            pieces = parse_macro_string(text, Use::Name)?;
+            if let Some(Piece::Literal(literal)) = pieces.last() {
+                check_domain_end(literal)?;
+            }
+        } else {
+            check_literal(text, Use::Name)?;
+            check_domain_end(text)?;
         }
         Ok(Self { text: text.to_owned(), pieces })
     }
@@ -76,6 +93,9 @@ impl DomainSpec {
         if self.has_macros() {
             return None;
         }
+        if self.pieces.is_empty() {
+            return name_from_text(&self.text);
+        }
         name_from_text(&expand_pieces(&self.pieces, |_| String::new()))
     }
 
@@ -86,6 +106,9 @@ impl DomainSpec {
 
     /// Expands to a name; `None` when the outcome is no domain name.
     pub(super) fn expand(&self, context: &MacroContext<'_>) -> Option<DomainName> {
+        if self.pieces.is_empty() {
+            return name_from_text(&self.text);
+        }
         name_from_text(&expand_pieces(&self.pieces, |m| context.value(m)))
     }
 }
@@ -171,11 +194,7 @@ fn parse_macro_string(text: &str, place: Use) -> Result<Vec<Piece>, String> {
     let mut rest = text;
     while !rest.is_empty() {
         let (literal, behind) = rest.split_at(rest.find('%').unwrap_or(rest.len()));
-        let is_allowed =
-            |c: char| matches!(c, '\u{21}'..='\u{7e}') || (c == ' ' && place == Use::Explanation);
-        if let Some(c) = literal.chars().find(|c| !is_allowed(*c)) {
-            return Err(format!("the character {c:?} is not allowed"));
-        }
+        check_literal(literal, place)?;
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal.to_owned()));
         }
@@ -199,6 +218,15 @@ fn parse_macro_string(text: &str, place: Use) -> Result<Vec<Piece>, String> {
         rest = &rest[length..];
     }
     Ok(pieces)
+}
+
+/// What stands between macros has visible characters only (RFC 7208 §7.1), and spaces in explanations.
+fn check_literal(text: &str, place: Use) -> Result<(), String> {
+    let is_allowed = |c: char| matches!(c, '\u{21}'..='\u{7e}') || (c == ' ' && place == Use::Explanation);
+    match text.chars().find(|c| !is_allowed(*c)) {
+        Some(c) => Err(format!("the character {c:?} is not allowed")),
+        None => Ok(()),
+    }
 }
 
 fn parse_macro(inside: &str, place: Use) -> Result<Macro, String> {
