@@ -5,7 +5,7 @@
 //! knows it is unknown. The verdict is fail only for what is certain: nothing temporary ever fails a domain.
 
 use crate::{
-    checks::{self, Context},
+    checks::{self, Context, dns_unanswered, inquiry_cut_short, name_servers_disagree},
     finding::{Defect, Finding, Remedy},
     inquiry::{domain_connect_question, is_selector, main_types, zone_question_name},
     mail_policy,
@@ -18,9 +18,7 @@ use crate::{
     well_known,
     wildcard::{self, Origin},
 };
-use model::{
-    CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
-};
+use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict};
 
 /// One record of a plan, judged by an observation.
 pub struct Judged {
@@ -74,7 +72,7 @@ pub fn diagnose_judged(
         findings.extend(of_mail);
     }
     if observation.cut_short {
-        findings.push(cut_short(observation));
+        findings.push(inquiry_cut_short::note(observation));
     }
     // Stable: within a severity the plan's order stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -230,7 +228,7 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>
 /// What is known where nobody can say whether the record is right: an alias whose end is not shown, else nothing.
 fn undecided(heard: &[Heard<'_>]) -> Says {
     let known = heard.iter().find(|heard| heard.is_certain()).map(|heard| heard.says.clone());
-    known.unwrap_or_else(|| Says::Nothing(reasons(heard).join("; ")))
+    known.unwrap_or_else(|| Says::Nothing(dns_unanswered::reasons(heard).join("; ")))
 }
 
 /// Whose answers decide about a record: the name servers that the zone is delegated to; where those say nothing,
@@ -323,22 +321,28 @@ impl<'v, 'a> Jury<'v, 'a> {
 
 fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
     if jury.says().is_none() {
-        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
+        return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     }
     if jury.right.is_empty() {
         // Some resolvers go by what the zone says of itself, and find the record.
         if !jury.beside_right.is_empty() && !jury.resolvers_right.is_empty() {
-            return (RecordStatus::Pending, vec![disagreement(context, &jury.beside_right, &jury.wrong)]);
+            return (
+                RecordStatus::Pending,
+                vec![name_servers_disagree::record(context, &jury.beside_right, &jury.wrong)],
+            );
         }
         // The server that does not answer may be the one that has it: a resolver found it somewhere.
         if jury.is_incomplete && !jury.resolvers_right.is_empty() {
-            return (RecordStatus::Pending, vec![disagreement(context, &jury.resolvers_right, &jury.wrong)]);
+            return (
+                RecordStatus::Pending,
+                vec![name_servers_disagree::record(context, &jury.resolvers_right, &jury.wrong)],
+            );
         }
         return judge_wrong(context, heard);
     }
     let wrong: Vec<&Heard<'_>> = jury.wrong.iter().chain(&jury.beside_wrong).copied().collect();
     if !wrong.is_empty() {
-        return (RecordStatus::Pending, vec![disagreement(context, &jury.right, &wrong)]);
+        return (RecordStatus::Pending, vec![name_servers_disagree::record(context, &jury.right, &wrong)]);
     }
     // The name servers are right, and every resolver fails: receivers would fail as well (broken DNSSEC does this).
     if jury.authoritative && jury.resolvers == 0 && jury.resolvers_asked && !behind_alias(context) {
@@ -346,7 +350,7 @@ fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (Re
         if let Some(conflict) = checks::cname_conflict::check(context) {
             return (RecordStatus::Failed, vec![conflict]);
         }
-        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
+        return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     }
     if is_selector(context.record) {
         // An alias shows in the answers to either question; which was put to whom depends on the look.
@@ -387,7 +391,7 @@ fn judge_right(
             not_known(context.view.behind_alias(&context.record.owner, target, RecordType::Txt))
     {
         status = RecordStatus::Unknown;
-        findings.push(unanswered_target(context, target, reasons));
+        findings.push(dns_unanswered::target(context, target, reasons));
     }
     // A resolver that goes by an alias beside the record has nothing old in its cache.
     let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
@@ -428,7 +432,7 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec
         }
     }
     let Some(finding) = checks::explain_wrong(context) else {
-        return (RecordStatus::Unknown, vec![unanswered(context, heard)]);
+        return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     };
     let nothing_there = matches!(
         finding.defect,
@@ -467,52 +471,6 @@ fn behind_alias(context: &Context<'_>) -> bool {
     matches!(context.here, Says::Alias { .. }) && !matches!(context.record.expected, Expected::Cname { .. })
 }
 
-fn unanswered(context: &Context<'_>, heard: &[Heard<'_>]) -> Finding {
-    let defect = Defect::DnsUnanswered {
-        name: context.record.owner.clone(),
-        record_type: context.record.expected.record_type(),
-        reasons: reasons(heard),
-    };
-    context.finding(defect, Severity::Warning, Remedy::CheckAgain)
-}
-
-/// Each server that said nothing certain, and why.
-fn reasons(heard: &[Heard<'_>]) -> Vec<String> {
-    heard
-        .iter()
-        .filter_map(|heard| match &heard.says {
-            Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", heard.server())),
-            Says::Alias { target, end: ChainEnd::Unseen, .. } => {
-                Some(format!("{}: an alias for {target}, and nothing of its end", heard.server()))
-            }
-            _ if heard.exchange.is_stale() => Some(format!("{}: an answer that has run out", heard.server())),
-            _ => None,
-        })
-        .collect()
-}
-
-fn unanswered_target(context: &Context<'_>, target: &model::DomainName, reasons: Vec<String>) -> Finding {
-    let defect = Defect::DnsUnanswered { name: target.clone(), record_type: RecordType::Txt, reasons };
-    context.finding(defect, Severity::Warning, Remedy::CheckAgain)
-}
-
-fn disagreement(context: &Context<'_>, right: &[&Heard<'_>], wrong: &[&Heard<'_>]) -> Finding {
-    let servers = |heard: &[&Heard<'_>]| heard.iter().map(|heard| heard.server().clone()).collect::<Vec<_>>();
-    let zone = context.zone.as_ref();
-    let defect = Defect::NameServersDisagree {
-        name: context.record.owner.clone(),
-        record_type: context.record.expected.record_type(),
-        right: servers(right),
-        wrong: servers(wrong),
-        serials: zone.map(|zone| propagation::serials(zone, context.view)).unwrap_or_default(),
-    };
-    let remedy = match zone {
-        Some(zone) => Remedy::FixNameServers { zone: zone.clone(), servers: servers(wrong) },
-        None => Remedy::CheckAgain,
-    };
-    context.finding(defect, Severity::Warning, remedy)
-}
-
 /// The name servers that the zone is delegated to; where that is not known, those that it names itself.
 fn listed_servers(view: &View<'_>, zone: &DomainName) -> Vec<DomainName> {
     view.delegated_to(zone).unwrap_or_else(|| view.name_servers(zone))
@@ -526,16 +484,6 @@ fn domain_connect(view: &View<'_>, zone: &DomainName) -> Option<String> {
         let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':');
         !text.is_empty() && text.len() <= 253 && text.chars().all(is_host)
     })
-}
-
-fn cut_short(observation: &Observation) -> Finding {
-    Finding {
-        defect: Defect::InquiryCutShort { asked: observation.exchanges.len() },
-        severity: Severity::Info,
-        confidence: Confidence::Confirmed,
-        record: None,
-        remedy: Remedy::CheckAgain,
-    }
 }
 
 /// What is at the name now, for people: for SPF and DMARC only their own records, not every TXT beside them.

@@ -1,4 +1,19 @@
-//! An address record with other addresses.
+//! The name has another address
+//!
+//! The A or AAAA records of the name hold other addresses.
+//!
+//! # Why it matters
+//!
+//! Requests to this name reach another machine.
+//!
+//! # What to do
+//!
+//! 1. Replace the address by the one shown.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.4.1
+//! - RFC 3596 §2.1
 
 use super::{Context, records_of};
 use crate::{
@@ -6,11 +21,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The name has addresses, and ours is not among them.
-///
-/// Whoever uses the name reaches another machine. Replace the address.
-///
-/// Source: RFC 1035 §3.4.1, RFC 3596.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Address { data } = &context.record.expected else { return None };
     let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();

@@ -1,4 +1,20 @@
-//! An alias for a name that does not exist.
+//! The name is an alias for nothing
+//!
+//! A CNAME is at the name where another record belongs, and the name that it leads to does not exist.
+//!
+//! # Why it matters
+//!
+//! An alias stands for everything at its name. Whoever asks for the record finds nothing (NXDOMAIN).
+//!
+//! # What to do
+//!
+//! 1. Delete the CNAME.
+//! 2. Add the record shown.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6.2
+//! - RFC 6604 §3
 
 use super::Context;
 use crate::{
@@ -7,12 +23,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The name is an alias, and what it leads to does not exist.
-///
-/// An alias stands for everything at its name, so no record of any other type can be found there either. Remove the
-/// alias and add the planned record, or make the name that it points at.
-///
-/// Source: RFC 6604 §3, RFC 1034 §3.6.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if matches!(context.record.expected, Expected::Cname { .. }) {
         return None;

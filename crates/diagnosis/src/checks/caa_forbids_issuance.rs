@@ -1,4 +1,19 @@
-//! CAA records that keep our certificate authority out.
+//! CAA records keep our certificate authority out
+//!
+//! A host of the plan is served over HTTPS, and CAA records at it or above it do not name our certificate authority.
+//!
+//! # Why it matters
+//!
+//! No certificate can be had, so links over that host show a warning.
+//!
+//! # What to do
+//!
+//! 1. Add a CAA record for the certificate authority beside those that are there.
+//!
+//! # References
+//!
+//! - RFC 8659 §3
+//! - RFC 8659 §4.2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,11 +21,6 @@ use crate::{
 };
 use model::{Confidence, RecordType, Severity};
 
-/// A host of the plan is served over HTTPS, and CAA records at it or above it do not name our certificate authority.
-///
-/// No certificate can be had, so links over that host show a warning. Add a record for the authority.
-///
-/// Source: RFC 8659 §3, §4.2.
 pub fn check(host: &HttpsHost, authority: &str) -> Option<Finding> {
     if host.may_issue != Some(false) {
         return None;

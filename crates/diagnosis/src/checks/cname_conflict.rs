@@ -1,4 +1,20 @@
-//! An alias beside other data.
+//! An alias and other records at one name
+//!
+//! The name has a CNAME and records of other types beside it.
+//!
+//! # Why it matters
+//!
+//! An alias must stand alone at its name. Which of the records resolvers then see is left to chance.
+//!
+//! # What to do
+//!
+//! 1. Decide which belongs there.
+//! 2. Delete the other records at this name.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6.2
+//! - RFC 2181 §10.1
 
 use super::Context;
 use crate::{
@@ -8,12 +24,6 @@ use crate::{
 };
 use model::RecordType;
 
-/// The name has an alias and other records.
-///
-/// Nothing may stand beside a CNAME. Servers that let it through give one or the other by chance, and receivers
-/// find the key only sometimes. Remove the other records.
-///
-/// Source: RFC 1034 §3.6.2, RFC 2181 §10.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !context.view.has_authorities() {
         return None;

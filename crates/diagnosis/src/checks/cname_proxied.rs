@@ -1,4 +1,19 @@
-//! A proxy answers in place of the alias.
+//! A proxy hides the alias
+//!
+//! The name answers with addresses and without a CNAME, as names behind a proxy or with CNAME flattening do.
+//!
+//! # Why it matters
+//!
+//! Receivers and verification need the alias itself; behind a proxy the key cannot be found.
+//!
+//! # What to do
+//!
+//! 1. Switch the proxy off for this record (Cloudflare: DNS only, grey cloud).
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6.2
+//! - RFC 6376 §3.6.2
 
 use super::Context;
 use crate::{
@@ -8,11 +23,6 @@ use crate::{
 };
 use model::{Confidence, RecordType};
 
-/// The name has addresses where an alias should be.
-///
-/// A DNS host that proxies a CNAME publishes addresses of its own in its place, and what the alias points at cannot
-/// be seen. Set the record to "DNS only".
-///
 /// Only suspected: an A record that somebody made by hand looks the same.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !matches!(context.record.expected, Expected::Cname { .. }) || context.alias().is_some() {

@@ -1,4 +1,20 @@
-//! More than one alias at one name.
+//! Several aliases at one name
+//!
+//! The name has more than one CNAME record, and they point at different names.
+//!
+//! # Why it matters
+//!
+//! A name can be an alias for one other only. Which of them is followed is left to chance, and some servers refuse
+//! the whole zone.
+//!
+//! # What to do
+//!
+//! 1. Keep the one that belongs there, and delete the others.
+//!
+//! # References
+//!
+//! - RFC 2181 §10.1
+//! - RFC 1034 §3.6.2
 
 use super::Context;
 use crate::{
@@ -8,12 +24,7 @@ use crate::{
 };
 use model::{DomainName, RecordType};
 
-/// The name has two aliases, or more.
-///
-/// There may be one: which of them is followed is left to chance, and some servers refuse the whole zone. Keep the one
-/// that was planned; where a record of another type belongs, all go.
-///
-/// Source: RFC 2181 §10.1, RFC 1034 §3.6.2.
+/// The planned one stays; where a record of another type belongs, all go.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let targets = match &context.here {
         Says::SeveralAliases(targets) => targets,

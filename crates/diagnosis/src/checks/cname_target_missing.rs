@@ -1,4 +1,20 @@
-//! The alias is right, and its target does not exist.
+//! The alias points at nothing
+//!
+//! The CNAME is as it should be, and its target does not exist in DNS.
+//!
+//! # Why it matters
+//!
+//! Whoever follows the alias finds nothing there, so no key and no signature that can be checked.
+//!
+//! # What to do
+//!
+//! 1. Compare the target with the value that was given.
+//! 2. If it is the same, the operator of the sending service has to publish what is behind it.
+//!
+//! # References
+//!
+//! - RFC 6604 §3
+//! - RFC 2308 §2.1
 
 use super::Context;
 use crate::{
@@ -9,11 +25,6 @@ use crate::{
 };
 use model::RecordType;
 
-/// The alias points where it should, and nothing is there.
-///
-/// The record is right; the platform does not serve what it points at. Nothing for the customer to do.
-///
-/// Source: RFC 6604.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Cname { target, dkim_key } = &context.record.expected else { return None };
     if context.alias() != Some(target) {

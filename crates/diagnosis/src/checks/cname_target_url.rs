@@ -1,4 +1,19 @@
-//! A web address as the target of an alias.
+//! The alias points at a web address
+//!
+//! The target of the CNAME begins with http:// or https://.
+//!
+//! # Why it matters
+//!
+//! A target is the name of a host. With a scheme in front it is a name that does not exist.
+//!
+//! # What to do
+//!
+//! 1. Enter the target without http://, https:// and path.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.3.1
+//! - RFC 3986 §3
 
 use super::Context;
 use crate::{
@@ -6,12 +21,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The target of the alias begins with `http://` or `https://`.
-///
-/// A target is the name of a host and nothing else: with a scheme in front it is a name that nobody has. Leave the
-/// scheme out.
-///
-/// Source: RFC 1035 §3.3.1, RFC 3986 §3.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Cname { target, .. } = &context.record.expected else { return None };
     let found = context.alias()?;

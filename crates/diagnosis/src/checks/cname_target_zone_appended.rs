@@ -1,4 +1,19 @@
-//! The alias points at its target with the zone's name behind it.
+//! The zone's name was added behind the target
+//!
+//! The CNAME's target is the right name with the zone's name behind it: a final dot is missing.
+//!
+//! # Why it matters
+//!
+//! A target without final dot can be taken as relative to the zone, and then leads to a name that does not exist.
+//!
+//! # What to do
+//!
+//! 1. Enter the target in full.
+//! 2. If the panel adds the zone again, end the target with a dot.
+//!
+//! # References
+//!
+//! - RFC 1035 §5.1
 
 use super::Context;
 use crate::{
@@ -6,12 +21,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The target is right but for the zone's name at its end.
-///
-/// The DNS host took the target for a relative name and appended the zone. Write it with a final dot, or as the
-/// host wants it.
-///
-/// Source: RFC 1035 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Cname { target, .. } = &context.record.expected else { return None };
     let found = context.alias()?;

@@ -1,4 +1,18 @@
-//! The alias points somewhere else.
+//! The alias points at another name
+//!
+//! A CNAME is at the name, and its target is not the one that was given.
+//!
+//! # Why it matters
+//!
+//! The key or address behind the alias is not ours, so verification and signatures fail.
+//!
+//! # What to do
+//!
+//! 1. Replace the target by the one shown.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6.2
 
 use super::Context;
 use crate::{
@@ -6,11 +20,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The alias is there and points at another name.
-///
-/// Receivers find another key or none. Set the target to the planned one.
-///
-/// Source: RFC 1034 §3.6.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Cname { target, .. } = &context.record.expected else { return None };
     let found = context.alias().filter(|found| *found != target)?;

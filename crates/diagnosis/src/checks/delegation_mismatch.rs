@@ -1,4 +1,21 @@
-//! The zone and the zone above it name different servers.
+//! The zone and the zone above it name different servers
+//!
+//! The NS records that the registrar has put into the zone above are not those in the zone itself.
+//!
+//! # Why it matters
+//!
+//! Resolvers begin with one list and some go on with the other. A server that is on one list only is easily
+//! forgotten, and then some look-ups fail or get old answers.
+//!
+//! # What to do
+//!
+//! 1. At the registrar, enter the name servers that your DNS host gives.
+//! 2. At the DNS host, make the NS records of the zone the same.
+//!
+//! # References
+//!
+//! - RFC 1034 §4.2.2
+//! - RFC 1912 §2.8
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -9,13 +26,7 @@ use model::{Confidence, DomainName, Severity};
 
 use super::zones_of;
 
-/// The NS records in the zone above are not those in the zone itself.
-///
-/// Resolvers begin with the servers that the zone above names, and some go on with those that the zone itself
-/// names. Where the two differ, some of them may be servers that nobody keeps any more. Only told, as long as they
-/// have servers in common; with none in common the zone was moved half way.
-///
-/// Source: RFC 1034 §4.2.2, RFC 1912 §2.8.
+/// A note as long as the two lists have servers in common; with none in common the zone was moved half way.
 pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
     zones_of(plan, view).iter().filter_map(|zone| check_zone(zone, view)).collect()
 }

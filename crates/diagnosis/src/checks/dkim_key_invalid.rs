@@ -1,13 +1,24 @@
-//! A DKIM record that verifiers discard.
+//! The DKIM record is discarded
+//!
+//! A record is at the selector, and receivers discard it because of how it is written.
+//!
+//! # Why it matters
+//!
+//! A discarded record is no key: signatures fail as if none were there.
+//!
+//! # What to do
+//!
+//! 1. Replace the value by the one shown, exactly: v=DKIM1 stands first, and the key has no quotes or backslashes in
+//!    it.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.6.1
+//! - RFC 8463 §4.2
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 
-/// The DKIM record does not parse.
-///
-/// A verifier discards it and treats the signature as if there were no key. Replace it by the planned one.
-///
-/// Source: RFC 6376 §3.6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     let [found] = texts else { return None };

@@ -1,14 +1,26 @@
-//! A DKIM key is there, and it is not ours.
+//! The DKIM key is another one
+//!
+//! A valid DKIM key is at the selector, and it is not the key that signs. One that was damaged while pasting can look
+//! like this too.
+//!
+//! # Why it matters
+//!
+//! Signatures made with our key do not verify against another one.
+//!
+//! # What to do
+//!
+//! 1. Replace the value by the one shown.
+//! 2. Look whether another service uses the same selector; it needs one of its own.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.6.1
+//! - RFC 6376 §6.1.3
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dkim::KeyState;
 
-/// The public key at the selector is not the one we sign with.
-///
-/// Every signature fails. Replace the record; a key that was cut off while pasting looks like this too.
-///
-/// Source: RFC 6376 §6.1.3.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let expected = context.expected_key()?;
     let texts = context.key_texts()?;

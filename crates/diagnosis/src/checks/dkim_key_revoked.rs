@@ -1,14 +1,23 @@
-//! A DKIM record with an empty key.
+//! The DKIM key is revoked
+//!
+//! The DKIM record is there with an empty p= tag.
+//!
+//! # Why it matters
+//!
+//! Every signature that names a revoked key fails.
+//!
+//! # What to do
+//!
+//! 1. Replace the record by the one shown.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.6.1
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dkim::KeyState;
 
-/// The DKIM record is there with an empty `p=`.
-///
-/// That is how a key is revoked: every signature with it fails. Replace it by the planned one.
-///
-/// Source: RFC 6376 §3.6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     if context.key()?.ok()?.key != KeyState::Revoked {

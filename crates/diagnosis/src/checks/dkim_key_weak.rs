@@ -1,16 +1,24 @@
-//! A short RSA key.
+//! The DKIM key is short
+//!
+//! The RSA key has fewer than 2048 bits.
+//!
+//! # Why it matters
+//!
+//! Receivers ignore RSA keys below 1024 bits, and keys of 2048 bits are recommended: shorter ones can be forged.
+//!
+//! # What to do
+//!
+//! 1. Have the sending service make a key of 2048 bits, and publish it at a selector of its own.
+//!
+//! # References
+//!
+//! - RFC 8301 §3.2
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dkim::KeyState;
 use model::Severity;
 
-/// The RSA key has fewer than 2048 bits.
-///
-/// Below 1024 bits verifiers must ignore it; 1024 bits are accepted and no longer recommended. Publish a key of
-/// 2048 bits.
-///
-/// Source: RFC 8301 §3.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     let KeyState::Rsa { bits, .. } = &context.key()?.ok()?.key else { return None };

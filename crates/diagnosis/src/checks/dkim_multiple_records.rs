@@ -1,4 +1,18 @@
-//! More than one DKIM record at one selector.
+//! Several DKIM records at one selector
+//!
+//! More than one TXT record is at the selector.
+//!
+//! # Why it matters
+//!
+//! Which of them a receiver takes is undefined, so signatures pass or fail by chance.
+//!
+//! # What to do
+//!
+//! 1. Delete all but the one with our key. A long key is one record of several strings, not several records.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.6.2.2
 
 use super::Context;
 use crate::{
@@ -6,11 +20,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The selector has several TXT records.
-///
-/// Which one a verifier takes is undefined. Leave only the planned one.
-///
-/// Source: RFC 6376 §3.6.2.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     if texts.len() < 2 {

@@ -1,4 +1,19 @@
+//! Some DKIM records are not there yet
+//!
 //! Some of the DKIM records are right and some are not.
+//!
+//! # Why it matters
+//!
+//! Signing moves between the keys. Until all records are right, some messages fail DKIM after a move.
+//!
+//! # What to do
+//!
+//! 1. Set the records right that are named.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.1
+//! - RFC 6376 §3.6.2.1
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,12 +21,6 @@ use crate::{
 };
 use model::{Confidence, RecordStatus, Severity};
 
-/// One or more of several DKIM records are right, and at least one is not.
-///
-/// Mail signed with a key that is there passes; as soon as signing moves to one that is not, mail fails. All of
-/// them are needed.
-///
-/// Source: RFC 6376 §3.6.2.
 pub fn check(records: &[RecordReport]) -> Option<Finding> {
     let dkim: Vec<&RecordReport> = records.iter().filter(|record| record.is_dkim()).collect();
     let certain =

@@ -1,15 +1,23 @@
-//! A DKIM key in testing.
+//! The DKIM key is marked as a test
+//!
+//! The DKIM record has the flag t=y.
+//!
+//! # Why it matters
+//!
+//! Receivers may treat signed mail as if it were not signed.
+//!
+//! # What to do
+//!
+//! 1. Take t=y out of the record once signed mail passes.
+//!
+//! # References
+//!
+//! - RFC 6376 §3.6.1
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use model::Severity;
 
-/// The DKIM record has the flag `t=y`.
-///
-/// It tells receivers that the domain tests DKIM: they may treat signed mail as if it were not signed. Take the flag
-/// out once signing works.
-///
-/// Source: RFC 6376 §3.6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
     if !context.key()?.ok()?.testing {

@@ -1,4 +1,18 @@
-//! Signatures for a domain that does not align.
+//! DKIM proves another domain
+//!
+//! Mail is signed for a domain that does not align with the one in From.
+//!
+//! # Why it matters
+//!
+//! DKIM passes and does nothing for DMARC: it proves another domain than people see.
+//!
+//! # What to do
+//!
+//! 1. Sign with the domain in From, or with one of the same organization.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.4.1
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,12 +20,6 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-/// The signing domain does not align with the author domain.
-///
-/// DKIM passes and does nothing for DMARC: it proves another domain than the one in From. Sign with the domain in
-/// From, or, under relaxed alignment, with one of the same organization.
-///
-/// Source: RFC 9989 §4.4.1.
 pub fn check(alignment: &Alignment) -> Option<Finding> {
     let unaligned = alignment.dkim.iter().find(|identifier| identifier.aligned == Some(false))?;
     Some(Finding {

@@ -1,4 +1,18 @@
-//! The policy comes from a name further up.
+//! The DMARC policy comes from further up
+//!
+//! The domain has no DMARC record of its own; one further up applies to it.
+//!
+//! # Why it matters
+//!
+//! Nothing is wrong. A change of that policy changes this domain too.
+//!
+//! # What to do
+//!
+//! 1. Nothing. Publish a record at this domain only if it should have another policy.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.10
 
 use super::{Context, dmarc_answers, dmarc_records};
 use crate::{
@@ -7,11 +21,6 @@ use crate::{
 };
 use model::{DomainName, Severity};
 
-/// The domain has no DMARC record of its own; the one of a domain above it applies.
-///
-/// That is enough for the mailbox providers. A record of its own lets the domain have its own policy and reports.
-///
-/// Source: RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (from, policy) = inherited(context)?;
     let defect = Defect::DmarcInherited { name: context.record.owner.clone(), from, policy };

@@ -1,4 +1,21 @@
-//! A DMARC record that receivers ignore.
+//! The DMARC record is ignored
+//!
+//! A record is at the name, and receivers ignore it because of how it is written: it does not begin with v=DMARC1 and
+//! a semicolon, or has no policy that can be used.
+//!
+//! # Why it matters
+//!
+//! An ignored record protects nothing and brings no reports.
+//!
+//! # What to do
+//!
+//! 1. Replace the record by one that starts with v=DMARC1 and has a valid p= tag. Keep your own policy and rua
+//!    addresses.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9989 §4.8
 
 use super::{Context, dmarc_records};
 use crate::{
@@ -8,11 +25,7 @@ use crate::{
 };
 use mail::dmarc::{PolicyRecord, PolicyRecordError};
 
-/// There is one DMARC record, and receivers ignore it; or there is none, and a text that was meant as one.
-///
-/// No policy applies and no reports come. Replace it. Where what was meant can be read, it is what is proposed.
-///
-/// Source: RFC 9989 §4.7, §4.8.
+/// Where what was meant can be read, it is what is proposed.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     let texts = context.texts();

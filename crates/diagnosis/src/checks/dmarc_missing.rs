@@ -1,4 +1,21 @@
-//! No DMARC policy.
+//! No DMARC policy
+//!
+//! Neither the domain nor a domain above it has a DMARC record.
+//!
+//! # Why it matters
+//!
+//! Large mailbox providers want at least p=none from bulk senders. Without a policy there are no reports about who
+//! sends in this name.
+//!
+//! # What to do
+//!
+//! 1. Add the TXT record shown.
+//! 2. Read the reports for some weeks before a stricter policy.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9989 §4.10
 
 use super::{Context, dmarc_answers};
 use crate::{
@@ -6,11 +23,6 @@ use crate::{
     plan::Expected,
 };
 
-/// Neither the domain nor one above it has a DMARC record.
-///
-/// Gmail, Yahoo and Microsoft require one from bulk senders. Start with `p=none`.
-///
-/// Source: RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     // A name further up that gave no answer may hold the policy: then nothing is known to be missing.

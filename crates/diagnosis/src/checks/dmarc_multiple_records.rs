@@ -1,4 +1,18 @@
-//! More than one DMARC record.
+//! Several DMARC records
+//!
+//! More than one record that begins with v=DMARC1 is at the name.
+//!
+//! # Why it matters
+//!
+//! Of several records receivers discard all, and no policy from further up takes their place.
+//!
+//! # What to do
+//!
+//! 1. Keep one record, and delete the others.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.10
 
 use super::{Context, dmarc_records};
 use crate::{
@@ -6,11 +20,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The name has several DMARC records.
-///
-/// Receivers discard all of them, as if there were none. Leave one.
-///
-/// Source: RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     let records = dmarc_records(context.texts());

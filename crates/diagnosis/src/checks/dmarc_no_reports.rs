@@ -1,14 +1,24 @@
-//! A DMARC record that asks for no reports.
+//! Nobody gets DMARC reports
+//!
+//! The DMARC record has no rua=.
+//!
+//! # Why it matters
+//!
+//! Without reports nobody sees who sends in this name, or what a stricter policy would hit.
+//!
+//! # What to do
+//!
+//! 1. Add rua=mailto: with an address that somebody reads.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9990 §3
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use model::Severity;
 
-/// The DMARC record has no `rua=`.
-///
-/// Without reports nobody sees who sends in this name, or what a stricter policy would hit. Add an address.
-///
-/// Source: RFC 9989 §4.7, RFC 9990.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     let is_meant = parsed.ignored_tags.iter().any(|tag| tag.name == "rua");

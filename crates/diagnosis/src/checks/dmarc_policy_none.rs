@@ -1,4 +1,21 @@
-//! A DMARC policy that nobody acts on.
+//! The DMARC policy is none
+//!
+//! The DMARC record has p=none.
+//!
+//! # Why it matters
+//!
+//! It is the right start, and it keeps nobody out: receivers report and do nothing else.
+//!
+//! # What to do
+//!
+//! 1. Read the aggregate reports of two to four weeks.
+//! 2. When every legitimate source passes, publish p=quarantine.
+//! 3. Read on for some weeks, then publish p=reject.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9989 §5.1
 
 use super::Context;
 use crate::{
@@ -8,12 +25,6 @@ use crate::{
 use mail::dmarc::{Policy, with_tag};
 use model::Severity;
 
-/// The DMARC policy is `p=none`.
-///
-/// Receivers report and do nothing else: anyone can still send in this name. That is the right start. Read the
-/// reports of two to four weeks; when every legitimate source passes, go on to `quarantine`, then to `reject`.
-///
-/// Source: RFC 9989 §4.7, §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     if parsed.policy != Policy::None || parsed.policy_defaulted {

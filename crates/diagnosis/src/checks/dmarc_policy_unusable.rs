@@ -1,4 +1,18 @@
-//! A DMARC record without a usable policy.
+//! The DMARC policy cannot be used
+//!
+//! The record has no valid p=, or an sp= or np= that is not valid, and asks for reports.
+//!
+//! # Why it matters
+//!
+//! Receivers take it for p=none, whatever was meant.
+//!
+//! # What to do
+//!
+//! 1. Write each policy as none, quarantine or reject.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
 
 use super::Context;
 use crate::{
@@ -7,11 +21,6 @@ use crate::{
 };
 use model::Severity;
 
-/// `p=` is missing or not valid, or `sp=` or `np=` is not, and the record asks for reports.
-///
-/// Receivers then take it for `p=none`, whatever was meant. Write the policy as `none`, `quarantine` or `reject`.
-///
-/// Source: RFC 9989 §4.7.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     if !parsed.policy_defaulted {

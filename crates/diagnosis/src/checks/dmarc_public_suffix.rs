@@ -1,4 +1,19 @@
-//! An ordinary domain that calls itself a public suffix.
+//! The domain calls itself a public suffix
+//!
+//! The DMARC record of an ordinary domain has psd=y.
+//!
+//! # Why it matters
+//!
+//! Every subdomain is then an organization of its own, and its mail no longer aligns with the domain.
+//!
+//! # What to do
+//!
+//! 1. Take psd=y out, or write psd=n.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9989 §4.10.2
 
 use super::Context;
 use crate::{
@@ -7,12 +22,6 @@ use crate::{
 };
 use model::Severity;
 
-/// The DMARC record has `psd=y`.
-///
-/// That is for registries. At an ordinary domain it makes every subdomain an organization of its own: mail of
-/// subdomains no longer aligns with the domain. Take it out, or write `psd=n`.
-///
-/// Source: RFC 9989 §4.7, §4.10.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     if !repair::is_no_registry(context, parsed) {

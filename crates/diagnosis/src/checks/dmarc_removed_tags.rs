@@ -1,4 +1,20 @@
-//! Tags that are no longer part of DMARC.
+//! The DMARC record has tags that no longer exist
+//!
+//! The record has pct, rf or ri, which the present standard removed.
+//!
+//! # Why it matters
+//!
+//! Receivers act as if they were not there: a policy for a share of the mail is one for all of it.
+//!
+//! # What to do
+//!
+//! 1. Take them out.
+//! 2. For a careful start, use t=y.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9989 Appendix C
 
 use super::Context;
 use crate::{
@@ -7,12 +23,6 @@ use crate::{
 };
 use model::Severity;
 
-/// The DMARC record has `pct`, `rf` or `ri`.
-///
-/// RFC 9989 removed them, and receivers that go by it act as if they were not there: a policy for `pct=20` of the
-/// mail is one for all of it. Take them out; for a careful start there is `t=y`.
-///
-/// Source: RFC 9989 §4.7, Appendix C.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     if parsed.removed_tags.is_empty() {

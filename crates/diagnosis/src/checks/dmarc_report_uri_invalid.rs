@@ -1,16 +1,26 @@
-//! An address for reports that nobody can send to.
+//! An address for DMARC reports is not valid
+//!
+//! An entry of rua= or ruf= is no valid URI, or one that does not begin with mailto:.
+//!
+//! # Why it matters
+//!
+//! No reports go there: receivers send them by mail and pass other schemes, such as https:, by.
+//!
+//! # What to do
+//!
+//! 1. Write it as mailto:reports@your-domain, several separated by commas.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 9990 §3
+//! - RFC 3986 §3
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dmarc::ReportUri;
 use model::Severity;
 
-/// An entry of `rua=` or `ruf=` is no valid URI, or one of another scheme than `mailto:`.
-///
-/// No reports go there. An address is written as `mailto:reports@example.com`; several are separated by commas. Other
-/// schemes may stand in a record, and receivers ignore them: sending by mail is the only way that is defined.
-///
-/// Source: RFC 9989 §4.7, RFC 9990 §3, RFC 3986.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     let is_mail = |uri: &ReportUri| uri.address.is_some();

@@ -1,4 +1,21 @@
-//! Reports to an organization that has not agreed.
+//! DMARC reports are not taken
+//!
+//! Reports (rua= or ruf=) are to go to a domain of another organization, which has no record that agrees. Each such
+//! domain is named by itself.
+//!
+//! # Why it matters
+//!
+//! Receivers then send no reports there.
+//!
+//! # What to do
+//!
+//! 1. Have the owner of that domain publish the record that is named, with the value v=DMARC1.
+//! 2. Or use an address at your own domain.
+//!
+//! # References
+//!
+//! - RFC 9990 §4
+//! - RFC 9989 §4.10.2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -8,15 +25,8 @@ use crate::{
 use mail::dmarc::ReportAuthorisation;
 use model::{Confidence, Severity};
 
-/// Reports are asked for at a domain of another organization, which has no record that agrees.
-///
-/// Report generators then send nothing there. Whoever runs that domain has to publish the record, or the address has
-/// to be another one. Each such domain has a finding of its own, for each has another record to publish.
-///
-/// Where both are below one registrable domain, most receivers take them for one organization, as RFC 7489 §3.2 did, and
-/// send; those that walk the tree may see two. Then it is only suspected.
-///
-/// Source: RFC 9990 §4, RFC 9989 §4.10.2.
+/// Where both are below one registrable domain, most receivers take them for one organization, as RFC 7489 §3.2 did,
+/// and send; those that walk the tree may see two. Then it is only suspected.
 pub fn check(plan: &Plan, dmarc: &DmarcReport) -> Vec<Finding> {
     let Some(policy_domain) = &dmarc.at else { return Vec::new() };
     let record = plan.records.iter().find(|record| matches!(record.expected, Expected::Dmarc { .. }));

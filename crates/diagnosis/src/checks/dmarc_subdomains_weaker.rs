@@ -1,16 +1,24 @@
-//! A weaker policy for subdomains.
+//! Subdomains have a weaker DMARC policy
+//!
+//! sp= or np= asks for less than the policy above it.
+//!
+//! # Why it matters
+//!
+//! Whoever forges mail takes the weakest door, and a subdomain that does not exist is the easiest one.
+//!
+//! # What to do
+//!
+//! 1. Take sp= or np= out where no mail has to pass there without alignment.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dmarc::{Policy, PolicyTag};
 use model::Severity;
 
-/// `sp=` or `np=` asks for less than `p=`, or `np=` for less than `sp=`.
-///
-/// Whoever forges mail takes the weakest door: a subdomain, and the easiest is one that does not exist. Where no
-/// mail is sent from subdomains, they can have the same policy.
-///
-/// Source: RFC 9989 §4.7.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     let own = parsed.policy;

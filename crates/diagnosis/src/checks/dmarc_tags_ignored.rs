@@ -1,14 +1,23 @@
-//! Tags that receivers ignore.
+//! Parts of the DMARC record are ignored
+//!
+//! The record has tags that are unknown, or whose value is not valid.
+//!
+//! # Why it matters
+//!
+//! Receivers pass them by and use what holds without them.
+//!
+//! # What to do
+//!
+//! 1. Look whether something else was meant, and correct it.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use model::Severity;
 
-/// The DMARC record has tags that are unknown, or whose value is not valid.
-///
-/// Receivers pass them by and use what holds without them. Look whether something else was meant.
-///
-/// Source: RFC 9989 §4.7.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     // Addresses and policies have findings of their own.

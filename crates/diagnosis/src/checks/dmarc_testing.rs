@@ -1,16 +1,24 @@
-//! A DMARC policy that is being tested.
+//! The DMARC policy is being tested
+//!
+//! The DMARC record has t=y.
+//!
+//! # Why it matters
+//!
+//! Receivers act one step lower than the record says.
+//!
+//! # What to do
+//!
+//! 1. When the reports show that all is well, take t=y out.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::dmarc::Policy;
 use model::Severity;
 
-/// The DMARC record has `t=y`.
-///
-/// Receivers act a step lower than the record says: quarantine in place of reject, nothing in place of quarantine.
-/// When the reports show that all goes well, take it out.
-///
-/// Source: RFC 9989 §4.7.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, parsed) = context.dmarc()?;
     if !parsed.testing || parsed.policy == Policy::None {

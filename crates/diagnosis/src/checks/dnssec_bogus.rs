@@ -1,4 +1,23 @@
-//! Signatures that do not hold.
+//! DNSSEC is broken
+//!
+//! A resolver that validates refuses the zone's answers, and hands them out when it is asked not to validate.
+//!
+//! # Why it matters
+//!
+//! Every receiver that validates finds no record at all and defers the mail. It counts as unknown, not as missing: a
+//! verified domain stays verified.
+//!
+//! # What to do
+//!
+//! 1. Have the DNS host sign the zone anew.
+//! 2. At the registrar, replace the DS record by the one the DNS host gives, or remove it where the zone is not
+//!    signed any more.
+//!
+//! # References
+//!
+//! - RFC 4035 §5.5
+//! - RFC 8914 §4
+//! - RFC 6840 §5.9
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -8,15 +27,7 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-/// A resolver answers SERVFAIL, and hands out data when it is asked not to validate.
-///
-/// The zone's signatures do not go with the DS record above it, have run out, or are missing. Every receiver that
-/// validates finds nothing at all; mail is deferred. It may be mended any moment, so the records count as unknown
-/// and nothing is taken from the domain. Sign the zone anew, or have the registrar remove the DS record.
-///
 /// Only suspected where the resolver gives no reason (RFC 8914): it may have failed once and not a second time.
-///
-/// Source: RFC 4035 §5.5, RFC 8914 §4.
 pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
     let mut zones: Vec<Bogus> = Vec::new();
     for heard in view.all().iter().filter(|heard| is_refused_for_signatures(heard, view)) {

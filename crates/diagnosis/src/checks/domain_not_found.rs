@@ -1,4 +1,22 @@
-//! The domain is not in DNS at all.
+//! The domain does not exist in DNS
+//!
+//! The servers of the zone above say that the domain does not exist (NXDOMAIN).
+//!
+//! # Why it matters
+//!
+//! Without a zone there is nowhere to publish records, and receivers reject mail from a domain that does not exist.
+//!
+//! # What to do
+//!
+//! 1. Compare the spelling with the name that was registered.
+//! 2. Look at the registrar whether the registration has run out or is on hold.
+//! 3. Set the name servers that your DNS host gives for the zone.
+//!
+//! # References
+//!
+//! - RFC 1034 §4.3.2
+//! - RFC 2308 §2.1
+//! - RFC 8020 §2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -8,12 +26,6 @@ use crate::{
 };
 use model::{Confidence, RecordType, Severity, registrable_domain};
 
-/// No zone was found for the domain, and DNS says that its name does not exist.
-///
-/// The domain is not registered, its registration has ended, or it has no name servers. No record can be found
-/// until that is mended.
-///
-/// Source: RFC 8020.
 pub fn check(plan: &Plan, view: &View<'_>) -> Option<Finding> {
     if view.zone_of(&plan.domain).is_some() {
         return None;

@@ -1,4 +1,23 @@
-//! A name that is declared as sending no mail, and that mail is to be sent from.
+//! The domain is declared as sending no mail
+//!
+//! Mail is to be sent from the name, and its SPF record allows nobody (v=spf1 -all), or its MX record is null (a
+//! dot).
+//!
+//! # Why it matters
+//!
+//! Somebody published that to keep others from using the name. Receivers may refuse mail from a domain that takes no
+//! answers.
+//!
+//! # What to do
+//!
+//! 1. Ask whoever published it whether it still holds.
+//! 2. If mail is to be sent: name the senders in the SPF record, and give the domain an MX record of a host that
+//!    takes replies.
+//!
+//! # References
+//!
+//! - RFC 7208 §10.1.2
+//! - RFC 7505 §4.2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -10,13 +29,8 @@ use crate::{
 use mail::spf::{Mechanism, Qualifier, SpfRecord, TermKind};
 use model::{Confidence, DomainName, RecordData, RecordStatus, RecordType, Severity};
 
-/// The name's SPF record allows nobody (`v=spf1 -all`), or its MX record is null (`0 .`).
-///
-/// That is how domains are published that send no mail, and receivers act on it. Somebody decided so: ask before it is
-/// taken back. An SPF record counts only where the plan's mail has that name as envelope sender; a domain may well
-/// refuse everybody while its bounce host sends.
-///
-/// Source: RFC 7208 §10.1.2, RFC 7505 §4.2.
+/// An SPF record counts only where the plan's mail has that name as envelope sender; a domain may well refuse
+/// everybody while its bounce host sends.
 pub fn check(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<Finding> {
     if !plan.is_for_sending() {
         return None;

@@ -1,4 +1,20 @@
-//! Addresses in the delegation that are not the name server's own.
+//! The delegation has an old address of a name server
+//!
+//! The zone above gives an address for one of the zone's name servers that the server does not have.
+//!
+//! # Why it matters
+//!
+//! Resolvers begin with the address of the delegation. Where nothing listens there they lose time; where somebody
+//! else does, they get other answers.
+//!
+//! # What to do
+//!
+//! 1. At the registrar, set the host record of the name server to its addresses.
+//!
+//! # References
+//!
+//! - RFC 1034 §4.2.1
+//! - RFC 1912 §2.3
 
 use crate::{
     checks::zones_of,
@@ -8,12 +24,6 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-/// The zone above gives addresses for one of the zone's name servers, and the server has other ones.
-///
-/// Resolvers begin with the addresses of the delegation. Where nothing listens there any more they lose time, and
-/// where somebody else listens they are told something else. Correct the host's addresses at the registrar.
-///
-/// Source: RFC 1034 §4.2.1, RFC 1912 §2.3.
 pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
     zones_of(plan, view).iter().flat_map(|zone| check_zone(zone, view)).collect()
 }

@@ -1,4 +1,8 @@
-//! The checks: one file per defect, named after it.
+//! The checks: one file per defect, named after it, whose doc comment is the page of its finding.
+//!
+//! `explain` reads the page when it is built: the title without a full stop, what was seen, and then the headings
+//! `Why it matters`, `What to do` (numbered steps) and `References` (a list of RFCs with their sections). It is shown as
+//! plain text, without backticks. What only those who work on the check need to know is said at its function.
 //!
 //! A check looks at one planned record in its [`Context`] and returns a finding or nothing. [`explain_wrong`] is
 //! called for a record that is certainly not right and stops at the first check that knows why, from the precise to
@@ -38,10 +42,12 @@ pub mod dmarc_reports_not_authorised;
 mod dmarc_subdomains_weaker;
 mod dmarc_tags_ignored;
 mod dmarc_testing;
+pub mod dns_unanswered;
 pub mod dnssec_bogus;
 pub mod domain_not_found;
 pub mod domain_sends_no_mail;
 pub mod glue_mismatch;
+pub mod inquiry_cut_short;
 mod mx_exchange_alias;
 mod mx_exchange_missing;
 mod mx_exchange_not_host;
@@ -49,6 +55,8 @@ mod mx_exchange_zone_appended;
 mod mx_null;
 mod mx_wrong;
 pub mod name_server_lame;
+mod name_server_unreachable;
+pub mod name_servers_disagree;
 mod record_in_doubled_zone;
 mod record_misplaced;
 mod record_missing;

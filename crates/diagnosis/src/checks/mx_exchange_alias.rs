@@ -1,4 +1,19 @@
-//! A mail exchanger that is an alias.
+//! The mail exchanger is an alias
+//!
+//! The MX record names a host that is a CNAME.
+//!
+//! # Why it matters
+//!
+//! An exchanger has to have addresses of its own. Most servers follow the alias, some refuse.
+//!
+//! # What to do
+//!
+//! 1. The operator of the exchanger has to put A and AAAA records in the place of the alias.
+//!
+//! # References
+//!
+//! - RFC 2181 §10.3
+//! - RFC 5321 §5.1
 
 use super::Context;
 use crate::{
@@ -9,12 +24,6 @@ use crate::{
 };
 use model::{RecordType, Severity};
 
-/// The MX record names an alias.
-///
-/// An exchanger must be a host with addresses of its own. Most servers follow the alias all the same, some do not.
-/// Whoever runs the exchanger has to give it addresses.
-///
-/// Source: RFC 2181 §10.3, RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { exchange, .. } = &context.record.expected else { return None };
     let Fact::Agreed(Says::Alias { target, .. }) = context.view.fact(exchange, RecordType::A) else {

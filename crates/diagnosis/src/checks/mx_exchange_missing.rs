@@ -1,4 +1,20 @@
-//! A mail exchanger without an address.
+//! The mail exchanger has no address
+//!
+//! The MX record is as it should be, and the host that it names has neither an A nor an AAAA record.
+//!
+//! # Why it matters
+//!
+//! Nobody can hand over bounces, so addresses that bounce keep getting mail.
+//!
+//! # What to do
+//!
+//! 1. Compare the exchanger with the value that was given.
+//! 2. If it is the same, the operator of the sending service has to give the host an address.
+//!
+//! # References
+//!
+//! - RFC 5321 §5.1
+//! - RFC 6604 §3
 
 use super::Context;
 use crate::{
@@ -9,11 +25,6 @@ use crate::{
 };
 use model::RecordType;
 
-/// The MX record is right, and the host that it names has no address.
-///
-/// Nobody can hand over bounces. The record is right; whoever runs the exchanger has to act.
-///
-/// Source: RFC 5321 §5.1, RFC 6604 §3.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { exchange, .. } = &context.record.expected else { return None };
     let has_none = |record_type| match context.view.fact(exchange, record_type) {

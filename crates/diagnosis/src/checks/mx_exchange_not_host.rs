@@ -1,4 +1,19 @@
-//! A mail exchanger that is no host name.
+//! The mail exchanger is an address
+//!
+//! The MX record holds an IP address, a web address or a mail address where the name of a host belongs.
+//!
+//! # Why it matters
+//!
+//! Servers look for a host of that name, and there is none: bounces and replies are lost.
+//!
+//! # What to do
+//!
+//! 1. Replace the record by the one shown.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.3.9
+//! - RFC 5321 §5.1
 
 use super::{Context, mx_wrong};
 use crate::{
@@ -8,11 +23,6 @@ use crate::{
 use model::DomainName;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The MX record holds an IP address, a web address or a mail address where the name of a host belongs.
-///
-/// Servers look for a host of this name, which nobody has, and bounces are lost. Enter the host's name.
-///
-/// Source: RFC 1035 §3.3.9, RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
     let (found, kind) =

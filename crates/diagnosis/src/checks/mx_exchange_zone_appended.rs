@@ -1,4 +1,20 @@
-//! The mail exchanger is the right one with the zone's name behind it.
+//! The zone's name was added behind the mail exchanger
+//!
+//! The exchanger of the MX record is the right name with the zone's name behind it: a final dot is missing.
+//!
+//! # Why it matters
+//!
+//! Mail goes to a host that does not exist, so bounces and replies are lost, and addresses that bounce keep getting
+//! mail.
+//!
+//! # What to do
+//!
+//! 1. Enter the exchanger in full.
+//! 2. If the panel adds the zone again, end the exchanger with a dot.
+//!
+//! # References
+//!
+//! - RFC 1035 §5.1
 
 use super::{Context, mx_wrong};
 use crate::{
@@ -6,12 +22,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The exchanger is right but for the zone's name at its end.
-///
-/// The DNS host took it for a relative name and appended the zone, so bounces go to a host that does not exist. Write
-/// it with a final dot, or as the host wants it.
-///
-/// Source: RFC 1035 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
     let zones = [context.zone.clone(), Some(context.plan.domain.clone()), context.record.owner.parent()];

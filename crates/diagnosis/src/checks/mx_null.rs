@@ -1,4 +1,19 @@
-//! A name that takes no mail.
+//! The name says that it takes no mail
+//!
+//! The MX record is a dot with the preference 0: a null MX.
+//!
+//! # Why it matters
+//!
+//! Bounces and replies are not even tried, and some receivers refuse mail from such a name.
+//!
+//! # What to do
+//!
+//! 1. Replace the record by the one shown.
+//!
+//! # References
+//!
+//! - RFC 7505 §3
+//! - RFC 7505 §4
 
 use super::{Context, records_of};
 use crate::{
@@ -7,12 +22,6 @@ use crate::{
 };
 use model::RecordData;
 
-/// The MX record is `0 .`: the name takes no mail.
-///
-/// Servers do not even try to hand over bounces and replies, and some refuse mail from a domain that takes none.
-/// Replace the record by the planned one.
-///
-/// Source: RFC 7505 §3, §4.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
     let found = records_of(&context.here);

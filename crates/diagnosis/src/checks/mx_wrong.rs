@@ -1,4 +1,21 @@
-//! Another mail exchanger.
+//! Mail goes to another host
+//!
+//! The MX records of the name lead to other hosts, or to other hosts as well.
+//!
+//! # Why it matters
+//!
+//! Bounces and replies go where MX says. What arrives elsewhere is not counted, and addresses that bounce keep
+//! getting mail.
+//!
+//! # What to do
+//!
+//! 1. Set the MX record shown, and remove the others at this name.
+//! 2. Where people read mail under this name, use a subdomain in its place.
+//!
+//! # References
+//!
+//! - RFC 5321 §5.1
+//! - RFC 7505 §3
 
 use super::{Context, records_of};
 use crate::{
@@ -7,11 +24,6 @@ use crate::{
 };
 use model::{DomainName, RecordData};
 
-/// The name has MX records, and ours is missing or not alone.
-///
-/// Bounces go to another server, at least some of the time, and are not seen. Leave only the planned one.
-///
-/// Source: RFC 5321 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
     let found = others(context);

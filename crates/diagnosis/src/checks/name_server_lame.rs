@@ -1,5 +1,22 @@
-//! Name servers that are at fault as a whole: lame, or silent.
+//! A listed name server does not serve the zone
+//!
+//! A name server in the delegation refuses questions about the zone, or answers them without authority.
+//!
+//! # Why it matters
+//!
+//! Resolvers that pick this server lose time or get no answer, so the domain works for some and fails for others.
+//!
+//! # What to do
+//!
+//! 1. Compare the list at the registrar with the servers your DNS host gives.
+//! 2. Take out those that do not serve the zone.
+//!
+//! # References
+//!
+//! - RFC 1912 §2.8
+//! - RFC 9499 §7
 
+use super::name_server_unreachable;
 use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{Says, Server},
@@ -7,12 +24,7 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-/// A name server that is listed for the zone refuses, refers elsewhere or does not answer.
-///
-/// Every resolver that picks it loses time, or gets no answer at all; some checks will then fail by chance. Take it
-/// out of the NS records, or make it serve the zone.
-///
-/// Source: RFC 1912 §2.8.
+/// Servers that are at fault as a whole: lame, or silent.
 pub fn check(view: &View<'_>) -> Vec<Finding> {
     let mut servers: Vec<&Server> = Vec::new();
     for heard in view.all() {
@@ -36,16 +48,14 @@ fn check_server(server: &Server, view: &View<'_>) -> Option<Finding> {
             _ => return None,
         }
     }
-    let zone = zone.clone();
-    let (server, remedy) =
-        (server.clone(), Remedy::FixNameServers { zone: zone.clone(), servers: vec![server.clone()] });
-    let (defect, confidence) = match (lame, silent) {
-        (Some(reason), _) => (Defect::NameServerLame { zone, server, reason }, Confidence::Confirmed),
-        // The way to it may be broken on our side only.
-        (None, Some(reason)) => {
-            (Defect::NameServerUnreachable { zone, server, reason }, Confidence::Suspected)
-        }
-        (None, None) => return None,
+    let Some(reason) = lame else {
+        return silent.map(|reason| name_server_unreachable::finding(zone, server, reason));
     };
-    Some(Finding { defect, severity: Severity::Warning, confidence, record: None, remedy })
+    Some(Finding {
+        defect: Defect::NameServerLame { zone: zone.clone(), server: server.clone(), reason },
+        severity: Severity::Warning,
+        confidence: Confidence::Confirmed,
+        record: None,
+        remedy: Remedy::FixNameServers { zone: zone.clone(), servers: vec![server.clone()] },
+    })
 }

@@ -1,4 +1,19 @@
-//! The zone's name stands twice.
+//! The zone's name was added twice
+//!
+//! The record is at its full name with the zone's name once more behind it.
+//!
+//! # Why it matters
+//!
+//! Most panels add the zone's name to what is typed. Receivers look at the right name and find nothing there.
+//!
+//! # What to do
+//!
+//! 1. Shorten the name field to the part in front of the zone.
+//! 2. Save, and look that the zone stands at the end once only.
+//!
+//! # References
+//!
+//! - RFC 1035 §5.1
 
 use super::{Context, is_right};
 use crate::{
@@ -8,12 +23,6 @@ use crate::{
 };
 use model::DomainName;
 
-/// The record stands at its full name with the zone's name once more behind it.
-///
-/// The DNS host appends the zone to what is typed into the host field, and the full name was typed. Type only the
-/// part in front of the zone.
-///
-/// Source: RFC 1035 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let zone = context.zone.clone()?;
     let found_at = zone.prepend(context.record.owner.as_str()).ok()?;

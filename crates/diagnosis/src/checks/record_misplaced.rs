@@ -1,4 +1,20 @@
-//! The record stands at another name.
+//! The record is at another name
+//!
+//! The right value was found at another name: at the domain itself, under a name beside it, or with a label left out
+//! or doubled.
+//!
+//! # Why it matters
+//!
+//! Receivers ask for one exact name. A record at any other name is never seen.
+//!
+//! # What to do
+//!
+//! 1. Change the record's name to the one shown, or delete it and add it anew.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6
+//! - RFC 1035 §5.1
 
 use super::{
     Context,
@@ -9,14 +25,7 @@ use crate::{
     slip::{is_telling, slips},
 };
 
-/// The record was found at a name that a slip of the hand leads to: without the subdomain or with it twice, under
-/// another one, with a label left out, with dots or spaces that became part of a label.
-///
-/// Receivers look only at the exact name. Move the record there.
-///
 /// A DMARC policy further up is inherited and an SPF record at the apex is the apex's own: neither is misplaced.
-///
-/// Source: RFC 1034 §3.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let zone = context.zone.clone()?;
     let (slip, found_at) = slips(&context.plan.domain, &context.record.owner, &zone)

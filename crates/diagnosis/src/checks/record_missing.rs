@@ -1,4 +1,21 @@
-//! Nothing is there.
+//! A record is missing
+//!
+//! Nothing of the right type is at the name, and the record was not found at any place where it often goes by
+//! mistake.
+//!
+//! # Why it matters
+//!
+//! Until it is there, what it is for does not work.
+//!
+//! # What to do
+//!
+//! 1. Add the record with the values shown, at the DNS host that serves the zone.
+//! 2. If it is there in the panel: look whether the zone's name servers are those of this panel.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6
+//! - RFC 2308 §2
 
 use super::Context;
 use crate::{
@@ -7,11 +24,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The name has no such record, and none was found where it could have gone.
-///
-/// Add it.
-///
-/// Source: RFC 2308 §2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !matches!(context.here, Says::NoData(_) | Says::NxDomain(_)) {
         return None;

@@ -1,4 +1,20 @@
-//! Another type where ours should be.
+//! The record has the wrong type
+//!
+//! The name has a record of another type, often TXT where CNAME belongs or the other way round.
+//!
+//! # Why it matters
+//!
+//! Receivers ask for a type as well as for a name; a record of another type does not answer them.
+//!
+//! # What to do
+//!
+//! 1. Delete the record that is there.
+//! 2. Add it anew with the type shown.
+//!
+//! # References
+//!
+//! - RFC 1034 §3.6
+//! - RFC 1035 §3.2.2
 
 use super::{Context, bounded, dmarc_records, spf_records};
 use crate::{
@@ -9,11 +25,6 @@ use crate::{
 };
 use model::{RecordData, RecordType, TxtData};
 
-/// The name has a record of another type, of the kind that is easily chosen by mistake.
-///
-/// The type is part of the question that receivers ask: another type is not seen. Remove it and add ours.
-///
-/// Source: RFC 1035 §3.2.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let owner = &context.record.owner;
     let expected = context.record.expected.record_type();

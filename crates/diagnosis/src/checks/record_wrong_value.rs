@@ -1,4 +1,21 @@
-//! A record of the right type with another value.
+//! The record has another value
+//!
+//! The name has a record of the right type, and its value is not the one the service asked for.
+//!
+//! # Why it matters
+//!
+//! The service is not found, or may not do what it needs to, until the record with its value is there.
+//!
+//! # What to do
+//!
+//! 1. Add the record with the value shown.
+//! 2. Keep records that belong to other services: several may stand at one name.
+//!
+//! # References
+//!
+//! - RFC 2782
+//! - RFC 8659 §4
+//! - RFC 1034 §4.2.1
 
 use super::{Context, records_of};
 use crate::{
@@ -6,12 +23,7 @@ use crate::{
     plan::Expected,
 };
 
-/// The name has records of this type, and ours is not among them.
-///
-/// What they say is not what the service needs. Put the value there; whether others may stay beside it depends on
-/// the type and on who put them there.
-///
-/// Source: RFC 2782, RFC 8659, RFC 1034 §4.2.1.
+/// Whether others may stay beside it depends on the type and on who put them there.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Exact { data } = &context.record.expected else { return None };
     let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();

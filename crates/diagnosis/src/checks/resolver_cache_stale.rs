@@ -1,4 +1,19 @@
-//! A resolver still gives an older answer.
+//! A resolver still has an older answer
+//!
+//! The zone's name servers have the record; a public resolver answers from its cache until the time shown.
+//!
+//! # Why it matters
+//!
+//! Receivers behind such a resolver see the older answer until then. Nothing is wrong with the zone.
+//!
+//! # What to do
+//!
+//! 1. Nothing. Wait until the time shown.
+//!
+//! # References
+//!
+//! - RFC 2308 §5
+//! - RFC 1034 §4.3.4
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -7,11 +22,6 @@ use crate::{
 };
 use model::{Confidence, Severity, Timestamp};
 
-/// The name servers have the record, and a resolver still answers from its cache that it is not there.
-///
-/// Nothing to do: the cached answer runs out by itself, at the time given.
-///
-/// Source: RFC 2308 §5.
 pub fn check(record: &PlannedRecord, exchange: &Exchange) -> Option<Finding> {
     if !matches!(exchange.ask.server, Server::Resolver { .. }) {
         return None;

@@ -1,4 +1,20 @@
-//! Nothing can be found out from here.
+//! Nothing could be found out
+//!
+//! Not one server gave an answer that says anything, to any question: the machine is offline, or its resolvers refuse
+//! it.
+//!
+//! # Why it matters
+//!
+//! That says nothing of the domain. Nothing is taken from it.
+//!
+//! # What to do
+//!
+//! 1. Check that the machine is online and may send DNS queries (port 53, UDP and TCP).
+//! 2. Check which resolvers are set, and that they answer this machine.
+//!
+//! # References
+//!
+//! - RFC 9520 §2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -7,12 +23,6 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-/// No server gave an answer that says anything, to any question.
-///
-/// The machine is offline, or every resolver refuses it. That says nothing of the domain, and nothing is taken from
-/// it. Check the machine's network, and which resolvers are set.
-///
-/// Source: RFC 8499 §6, RFC 9520 §2.
 pub fn check(view: &View<'_>) -> Option<Finding> {
     if view.all().is_empty() || view.all().iter().any(crate::view::Heard::is_certain) {
         return None;

@@ -1,4 +1,19 @@
-//! A sending server without reverse DNS.
+//! A sending server has no reverse DNS
+//!
+//! The address of a sending server has no name, or a name that does not lead back to the address.
+//!
+//! # Why it matters
+//!
+//! Gmail, Yahoo and others refuse or mistrust mail from such servers.
+//!
+//! # What to do
+//!
+//! 1. Have the PTR record of the address set to the server's name.
+//! 2. Give that name the address.
+//!
+//! # References
+//!
+//! - RFC 1912 §2.1
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,12 +21,6 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-/// The address of a sending server has no name, or one that does not lead back to the address.
-///
-/// Gmail and Yahoo refuse or mistrust mail from such servers. Whoever gave out the address has to set its PTR record
-/// to the server's name, and that name needs the address.
-///
-/// Source: RFC 1912 §2.1.
 pub fn check(sender: &SenderHost) -> Option<Finding> {
     let names = match &sender.reverse {
         ReverseDns::Missing => Vec::new(),

@@ -1,4 +1,20 @@
-//! Rules of mailbox providers that are not kept.
+//! Mailbox providers want more
+//!
+//! Rules of Gmail, Yahoo, Microsoft or Apple for senders are not kept.
+//!
+//! # Why it matters
+//!
+//! Mail is deferred, rejected or marked as spam there. Some rules hold only for bulk mail, about 5,000 messages a
+//! day.
+//!
+//! # What to do
+//!
+//! 1. Mend the findings that stand in the way; each says how.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.7
+//! - RFC 8058 §3
 
 use crate::{
     finding::{Defect, Finding, Remedy, UnmetRule},
@@ -6,12 +22,8 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-/// Gmail, Yahoo, Microsoft or Apple ask for something that the domain does not have.
-///
-/// Mail is deferred, rejected or marked as spam there. What is missing has a finding of its own; this one says who
-/// asks for it.
-///
-/// Source: RFC 9989; the providers' rules for senders of February 2024, May 2025 and November 2025.
+/// What is missing has a finding of its own; this one says who asks for it. The rules are those of February 2024, May
+/// 2025 and November 2025.
 pub fn check(domain: &DomainName, rules: &[SenderRule]) -> Option<Finding> {
     let unmet: Vec<UnmetRule> = rules
         .iter()

@@ -1,15 +1,24 @@
-//! An include that ends in an error.
+//! A part of SPF ends in an error
+//!
+//! A part of the SPF record leads to a name without an SPF record, with several, or with one that does not parse.
+//!
+//! # Why it matters
+//!
+//! Receivers count the whole record as an error for every sender that the parts before it do not name.
+//!
+//! # What to do
+//!
+//! 1. Take the part out, or ask the service that it belongs to for the right name.
+//!
+//! # References
+//!
+//! - RFC 7208 §5.2
+//! - RFC 7208 §6.1
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::spf::{SpfNodeProblem, SpfNodeTerm};
 
-/// A term of the record leads to a name without an SPF record, with several, or with one that does not parse.
-///
-/// That makes the whole record a permanent error for every sender that the terms before it do not match. Take the
-/// term out, or mend what it leads to.
-///
-/// Source: RFC 7208 §5.2, §6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     let is_problem = |term: &SpfNodeTerm| term.leads_to.as_ref().is_some_and(|node| node.problem.is_some());

@@ -1,15 +1,24 @@
-//! An SPF record that includes itself.
+//! SPF includes itself
+//!
+//! Following the includes of the SPF record leads back to a record that was passed already.
+//!
+//! # Why it matters
+//!
+//! Receivers go round until they reach their limit, and then count the whole record as an error.
+//!
+//! # What to do
+//!
+//! 1. Take out the include that leads back.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.6.4
+//! - RFC 7208 §5.2
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::spf::{SpfNodeProblem, SpfNodeTerm};
 
-/// Following the includes leads back to a record that was passed already.
-///
-/// Receivers go round until they reach their limit, and then count the whole record as an error. Take out the
-/// include that leads back.
-///
-/// Source: RFC 7208 §4.6.4, §5.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     let is_loop = |term: &SpfNodeTerm| {

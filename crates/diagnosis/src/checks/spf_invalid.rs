@@ -1,4 +1,21 @@
-//! An SPF record that does not parse, or that receivers do not even take for one.
+//! The SPF record does not evaluate
+//!
+//! The SPF record has a mistake in how it is written, or a TXT record was meant as SPF and does not begin with v=spf1
+//! and a space.
+//!
+//! # Why it matters
+//!
+//! Receivers count the whole record as an error, or do not see that it is one: mail of every service in it fails SPF.
+//!
+//! # What to do
+//!
+//! 1. Mend the part that is named. The record shown keeps all that can be read of the one that is there.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.5
+//! - RFC 7208 §4.6
+//! - RFC 7208 §4.6.4
 
 use super::{Context, spf_records};
 use crate::{
@@ -9,12 +26,6 @@ use crate::{
 };
 use mail::spf::{SpfRecord, SpfSyntaxError};
 
-/// There is one SPF record, and it has a syntax error; or there is none, and a text that was meant as one.
-///
-/// One bad term makes the whole record a permanent error: nobody passes. Mend the term. A record that does not begin
-/// with `v=spf1` and a space is none at all to receivers.
-///
-/// Source: RFC 7208 §4.5, §4.6.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
     let texts = context.texts();

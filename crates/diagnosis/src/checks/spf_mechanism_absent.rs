@@ -1,4 +1,21 @@
-//! An SPF record without our mechanism.
+//! Receivers do not find our part of the SPF record
+//!
+//! An SPF record is there, and our part is not in it, or stands behind all, where it is never reached.
+//!
+//! # Why it matters
+//!
+//! Mail that this service sends with this domain as envelope sender (MAIL FROM) does not pass SPF.
+//!
+//! # What to do
+//!
+//! 1. Replace the record by the one shown: the one that is there, with our part in front of all.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.6.2
+//! - RFC 7208 §4.6.4
+//! - RFC 7208 §5.1
+//! - RFC 7208 §5.2
 
 use super::{Context, spf_records};
 use crate::{
@@ -7,12 +24,7 @@ use crate::{
     spf_tree,
 };
 
-/// There is one SPF record, and our mechanism is not in it, or stands behind `all` where it is never reached.
-///
-/// Mail that we send with this domain as envelope sender fails SPF. Replace the record by the merged one; do not
-/// add a second record. Where the merged one would need more look-ups than receivers make, what can go is named.
-///
-/// Source: RFC 7208 §4.5, §4.6.4, §5.1.
+/// Where the merged record would need more look-ups than receivers make, what can go is named.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules: Some(rules) } = &context.record.expected else { return None };
     let records = spf_records(context.texts());

@@ -1,4 +1,19 @@
-//! More than one SPF record.
+//! Several SPF records
+//!
+//! More than one TXT record that begins with v=spf1 is at the name.
+//!
+//! # Why it matters
+//!
+//! With more than one, receivers take none: mail with this domain as envelope sender (MAIL FROM) does not pass SPF.
+//!
+//! # What to do
+//!
+//! 1. Replace them by the one record shown, which holds the parts of all.
+//!
+//! # References
+//!
+//! - RFC 7208 §3.2
+//! - RFC 7208 §4.5
 
 use super::{Context, spf_records};
 use crate::{
@@ -7,11 +22,6 @@ use crate::{
     spf_tree,
 };
 
-/// The name has several SPF records.
-///
-/// That is a permanent error: every check fails, for every sender. Put the mechanisms into one record.
-///
-/// Source: RFC 7208 §4.5.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Spf { rules } = &context.record.expected else { return None };
     let records = spf_records(context.texts());

@@ -1,16 +1,25 @@
-//! An SPF record that says nothing about everyone else.
+//! SPF says nothing about other senders
+//!
+//! The SPF record ends in ?all, or without all and without redirect.
+//!
+//! # Why it matters
+//!
+//! Senders that are not in the record get a neutral result, as if there were no record: it keeps nobody out.
+//!
+//! # What to do
+//!
+//! 1. End the record in ~all.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.7
+//! - RFC 7208 §8.2
 
 use super::Context;
 use crate::finding::{Defect, Finding};
 use mail::spf::SpfNode;
 use model::Severity;
 
-/// The record ends in `?all`, or in nothing.
-///
-/// Senders that are not in it get the result neutral, as if there were no record: it protects from nobody. End it
-/// in `~all`.
-///
-/// Source: RFC 7208 §4.7, §8.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     if tree.passes_all || tree.problem.is_some() {

@@ -1,4 +1,21 @@
-//! An SPF record that lets everyone send.
+//! The SPF record lets everyone send
+//!
+//! The record lets every server on the internet pass: it ends in +all, names the whole internet as a range of
+//! addresses, or includes a record that does.
+//!
+//! # Why it matters
+//!
+//! Anyone can send mail that passes SPF for this domain, and with it DMARC.
+//!
+//! # What to do
+//!
+//! 1. Take out what lets everyone pass.
+//! 2. End the record with ~all, and with -all once all senders are listed.
+//!
+//! # References
+//!
+//! - RFC 7208 §5.1
+//! - RFC 7208 §8.3
 
 use super::Context;
 use crate::{
@@ -6,12 +23,6 @@ use crate::{
     repair,
 };
 
-/// The record lets every client pass: it ends in `+all`, names the whole internet as a range, or includes a record
-/// that does.
-///
-/// Every machine in the world passes SPF for this domain. End it in `~all`, and take out what lets everyone pass.
-///
-/// Source: RFC 7208 §5.1, §11.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     if !tree.passes_all {

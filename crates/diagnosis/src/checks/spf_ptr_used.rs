@@ -1,15 +1,23 @@
-//! The `ptr` mechanism.
+//! SPF uses ptr
+//!
+//! The SPF record, or one that it includes, has a part that says ptr.
+//!
+//! # Why it matters
+//!
+//! It is slow, it fails where reverse DNS fails, and some receivers pass it by. The standard says not to use it.
+//!
+//! # What to do
+//!
+//! 1. Write the addresses with ip4: and ip6:, or name the hosts with a:.
+//!
+//! # References
+//!
+//! - RFC 7208 §5.5
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use model::Severity;
 
-/// The record uses `ptr`.
-///
-/// It is slow, it fails where reverse DNS does, and some receivers pass it by. Write the addresses with `ip4:` and
-/// `ip6:`, or name the hosts with `a:`.
-///
-/// Source: RFC 7208 §5.5.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     let is_ptr = |text: &str| {

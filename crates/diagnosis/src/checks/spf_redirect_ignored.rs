@@ -1,15 +1,23 @@
-//! A `redirect` that is never followed.
+//! A redirect in SPF is never followed
+//!
+//! The SPF record has both all and redirect=.
+//!
+//! # Why it matters
+//!
+//! With all in the record, redirect is ignored: the senders of the other record are not covered.
+//!
+//! # What to do
+//!
+//! 1. Take out redirect=, or take out all if the other record should decide.
+//!
+//! # References
+//!
+//! - RFC 7208 §6.1
 
 use super::Context;
 use crate::finding::{Defect, Finding};
 use model::Severity;
 
-/// The record has a `redirect=` and an `all`.
-///
-/// With `all` in the record, `redirect` is ignored: the senders of the other record are not covered. Take one of
-/// the two out: `all` if the other record should decide, `redirect` if not.
-///
-/// Source: RFC 7208 §6.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     let ignored = tree.terms.iter().find(|term| {

@@ -1,4 +1,22 @@
-//! More look-ups than receivers make.
+//! SPF needs too many look-ups
+//!
+//! The SPF record, with all that it includes, makes receivers do more than ten look-ups, or an mx in it names more
+//! than ten hosts.
+//!
+//! # Why it matters
+//!
+//! Receivers stop at the limit with a permanent error: senders that stand in the record behind that place do not pass
+//! SPF; those before it still do.
+//!
+//! # What to do
+//!
+//! 1. Take out includes of services that no longer send for you.
+//! 2. Write the ip4: and ip6: ranges of a service in place of its include, where it publishes them.
+//! 3. Send with a subdomain that has an SPF record of its own.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.6.4
 
 use super::Context;
 use crate::{
@@ -7,12 +25,6 @@ use crate::{
 };
 use mail::spf::MAX_LOOKUPS;
 
-/// The record, with all that it includes, needs more than ten DNS look-ups, or an `mx` names more than ten hosts.
-///
-/// That is a permanent error: receivers stop, and nobody passes. Take out what is not needed any more, or write
-/// addresses in place of an include.
-///
-/// Source: RFC 7208 §4.6.4.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     if tree.lookups <= MAX_LOOKUPS && !tree.has_reached(&|term| term.too_many_hosts) {

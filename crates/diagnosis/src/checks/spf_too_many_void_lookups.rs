@@ -1,15 +1,27 @@
-//! More empty look-ups than receivers accept.
+//! SPF looks up names that are gone
+//!
+//! More than two look-ups of the SPF record, with all that it includes, find no address and no mail exchanger. A host
+//! that has addresses of IPv6 only is not counted.
+//!
+//! # Why it matters
+//!
+//! Receivers that count empty look-ups stop at the third one and count the whole record as an error.
+//!
+//! # What to do
+//!
+//! 1. Take the names out that do not exist any more.
+//! 2. Mend those that should exist.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.6.4
+//! - RFC 7208 §5.3
 
 use super::Context;
 use crate::finding::{Defect, Finding, Remedy};
 use mail::spf::MAX_VOID_LOOKUPS;
 
-/// More than two of the look-ups come back empty: the names do not exist, or have no address or exchanger.
-///
-/// That is a permanent error at the receivers that count, and most do. Take the names out that are gone. A host with
-/// addresses of one family only is not counted: it is empty for connections of the other one alone.
-///
-/// Source: RFC 7208 §4.6.4, §5.3.
+/// A host of one address family only is empty for connections of the other one alone.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (record, tree) = context.spf()?;
     if tree.void_lookups <= MAX_VOID_LOOKUPS {

@@ -1,4 +1,20 @@
-//! An envelope sender that does not align.
+//! SPF proves another domain
+//!
+//! The envelope sender's domain does not align with the one in From.
+//!
+//! # Why it matters
+//!
+//! SPF passes and does nothing for DMARC, so DKIM has to carry it alone: where a signature breaks on the way, DMARC
+//! fails.
+//!
+//! # What to do
+//!
+//! 1. See that all DKIM records are there.
+//! 2. For SPF to align, let the return path be below the domain in From, and leave aspf=s out of the DMARC record.
+//!
+//! # References
+//!
+//! - RFC 9989 §4.4.2
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,12 +22,6 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-/// The domain of the return path does not align with the author domain.
-///
-/// SPF passes and does nothing for DMARC, so DKIM has to carry it alone. With strict alignment (`aspf=s`) a bounce
-/// host below the domain never aligns.
-///
-/// Source: RFC 9989 §4.4.2.
 pub fn check(alignment: &Alignment) -> Option<Finding> {
     let unaligned = alignment.spf.iter().find(|identifier| identifier.aligned == Some(false))?;
     let is_carried = alignment.dkim.iter().any(|identifier| identifier.aligned != Some(false));

@@ -1,4 +1,20 @@
-//! Mail from the registrable domain itself.
+//! A subdomain would keep reputations apart
+//!
+//! Mail is to be sent from the registered domain itself.
+//!
+//! # Why it matters
+//!
+//! Complaints about these messages would count against the domain that people write from. A subdomain has a
+//! reputation and a policy of its own.
+//!
+//! # What to do
+//!
+//! 1. Send from a subdomain such as mail.example.com. This is advice: the registered domain works too.
+//!
+//! # References
+//!
+//! - M3AAWG Sender Best Common Practices §3
+//! - RFC 9989 §4.10
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -6,10 +22,6 @@ use crate::{
 };
 use model::{Confidence, Severity, registrable_domain};
 
-/// The sender domain is the one the customer registered, not a subdomain of it.
-///
-/// Its reputation is then shared with people's own mail, and its SPF and DMARC records with every other service.
-/// A subdomain such as `mail.` keeps them apart.
 pub fn check(plan: &Plan) -> Option<Finding> {
     if plan.profile == "audit"
         || !plan.is_for_sending()

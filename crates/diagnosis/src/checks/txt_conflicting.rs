@@ -1,4 +1,19 @@
-//! Texts beside ours that should have gone.
+//! Old TXT records stand beside the new one
+//!
+//! The TXT record is right, and beside it are others that it was meant to replace.
+//!
+//! # Why it matters
+//!
+//! Whoever reads the name may take an old value for the one that counts.
+//!
+//! # What to do
+//!
+//! 1. Remove the TXT records shown. Leave all others, and the right one, as they are.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.3.14
+//! - draft-ietf-dconn-domainconnect §10.4
 
 use super::Context;
 use crate::{
@@ -7,11 +22,6 @@ use crate::{
 };
 use model::{RecordType, Severity};
 
-/// Our text is there, and beside it stand texts that it was to take the place of.
-///
-/// Whoever reads them may take the old one for the one that counts. Remove the others.
-///
-/// Source: draft-ietf-dconn-domainconnect §10.4.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
     let found: Vec<String> =

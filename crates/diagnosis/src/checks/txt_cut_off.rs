@@ -1,4 +1,21 @@
-//! A value that ends too early.
+//! The value is cut off
+//!
+//! The TXT record holds only the beginning of the value.
+//!
+//! # Why it matters
+//!
+//! One string of a TXT record holds 255 characters, and some panels drop what is longer. A key that is cut off is no
+//! key.
+//!
+//! # What to do
+//!
+//! 1. Enter the whole value.
+//! 2. Where the panel refuses, split it into strings of 255 characters.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.3
+//! - RFC 6376 §3.6.2.2
 
 use super::Context;
 use crate::{
@@ -6,12 +23,6 @@ use crate::{
     plan::Expected,
 };
 
-/// The value at the name is the beginning of the planned one.
-///
-/// Some panels keep 255 characters of what is pasted, the most that one string of a TXT record holds, and drop the
-/// rest without a word. Enter the value again; where the panel has no room for it, split it into strings of 255.
-///
-/// Source: RFC 1035 §3.3, RFC 6376 §3.6.2.2.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.texts();
     let (found_length, expected_length) = match &context.record.expected {

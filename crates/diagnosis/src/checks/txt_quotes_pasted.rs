@@ -1,4 +1,20 @@
-//! Quotation marks inside the value.
+//! Quotation marks inside of the value
+//!
+//! The TXT value is right but for quotation marks that were pasted with it.
+//!
+//! # Why it matters
+//!
+//! Quotation marks belong to the notation of zone files. As part of the value they make SPF, DKIM and DMARC records
+//! unreadable.
+//!
+//! # What to do
+//!
+//! 1. Enter the value without quotation marks, unless the panel asks for them.
+//!
+//! # References
+//!
+//! - RFC 1035 §5.1
+//! - RFC 6376 §3.6.2.2
 
 use super::Context;
 use crate::{
@@ -7,12 +23,6 @@ use crate::{
 };
 use model::RecordType;
 
-/// The value at the name starts with a quotation mark.
-///
-/// Quotation marks belong to zone files, not to the value; this DNS host adds its own. Receivers see them as part
-/// of the text and do not recognise the record. Remove them.
-///
-/// Source: RFC 1035 §5.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.record.expected.record_type() != RecordType::Txt {
         return None;

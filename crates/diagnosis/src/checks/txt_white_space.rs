@@ -1,4 +1,20 @@
-//! White space around the value.
+//! White space around the value
+//!
+//! The TXT value begins or ends with a space, a line break or a character that is not seen.
+//!
+//! # Why it matters
+//!
+//! An SPF or DMARC record has to begin with its version. With anything in front it is another text, and is not looked
+//! at.
+//!
+//! # What to do
+//!
+//! 1. Enter the value again, without anything in front of it or behind it.
+//!
+//! # References
+//!
+//! - RFC 7208 §4.5
+//! - RFC 9989 §4.10
 
 use super::{Context, is_right, txt_quotes_pasted::is_meant};
 use crate::{
@@ -7,12 +23,6 @@ use crate::{
 };
 use model::{RecordData, RecordType, TxtData};
 
-/// The value begins or ends with white space, or with a character that is not seen.
-///
-/// SPF and DMARC records count only when they begin with their version; a space in front, or one of the invisible
-/// characters that come along when text is copied from a page, makes them something else. Type the beginning anew.
-///
-/// Source: RFC 7208 §4.5, RFC 9989 §4.10.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     if context.record.expected.record_type() != RecordType::Txt {
         return None;

@@ -1,4 +1,18 @@
-//! Another text.
+//! The TXT record has another value
+//!
+//! TXT records are at the name, and none has the expected value.
+//!
+//! # Why it matters
+//!
+//! A proof or policy counts only when it is exact: one character more or less is another value.
+//!
+//! # What to do
+//!
+//! 1. Add the record shown, or correct the one that was meant to be it. Other TXT records at the name may stay.
+//!
+//! # References
+//!
+//! - RFC 1035 §3.3.14
 
 use super::Context;
 use crate::{
@@ -6,10 +20,7 @@ use crate::{
     plan::Expected,
 };
 
-/// The name has TXT records, and none has the planned value.
-///
-/// The proof is not seen. Add the record; others may stay beside it, unless the plan says that ours takes their
-/// place.
+/// Others may stay beside it, unless the plan says that ours takes their place.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
     let found = context.texts().to_vec();

@@ -1,4 +1,22 @@
-//! A wildcard answers in place of the record.
+//! A wildcard answers in place of the record
+//!
+//! The name gets the same answer as names that nobody has made: a wildcard (*) record gives it, and the record itself
+//! is not there.
+//!
+//! # Why it matters
+//!
+//! What a wildcard says is the same for every name, so it proves nothing, and it goes as soon as another record is
+//! made beside it.
+//!
+//! # What to do
+//!
+//! 1. Add the record itself. The wildcard may stay: it goes on answering for names without records of their own, and
+//!    no longer for this one.
+//!
+//! # References
+//!
+//! - RFC 4592 §2.2.1
+//! - RFC 4592 §3.3.1
 
 use super::Context;
 use crate::{
@@ -10,15 +28,7 @@ use crate::{
 };
 use model::{Confidence, RecordType};
 
-/// A wildcard answers for the name; the record itself is not there.
-///
-/// `*.example.com` answers for every name that does not exist, also for a selector that nobody has entered. What it
-/// says is of no use as a proof, and is gone as soon as another record is made beside it. Add the record itself: it
-/// comes before the wildcard.
-///
 /// Only suspected where the question that tells the two apart had no answer.
-///
-/// Source: RFC 4592 §2.2.1, §3.3.1.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let own = context.record.expected.record_type();
     // Addresses and texts in the place of an alias are mistaken for a proxy and for a wrong type.

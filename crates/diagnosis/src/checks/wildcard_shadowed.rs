@@ -1,4 +1,21 @@
-//! A wildcard that will not answer any more.
+//! A wildcard will not cover the domain any more
+//!
+//! A wildcard (*) record answers for the sender domain now. With these records the name exists, and a wildcard
+//! answers only for names that do not.
+//!
+//! # Why it matters
+//!
+//! A website or mailboxes that are reached by way of the wildcard stop working, though nothing was deleted.
+//!
+//! # What to do
+//!
+//! 1. Find out whether anybody uses the name for more than sending.
+//! 2. If so, add the address or MX records that the wildcard gives now, at the name itself, before you publish.
+//!
+//! # References
+//!
+//! - RFC 4592 §2.2.2
+//! - RFC 4592 §4
 
 use crate::{
     finding::{Defect, Finding, Remedy},
@@ -11,13 +28,6 @@ use crate::{
 };
 use model::{Confidence, RecordStatus, RecordType, Severity};
 
-/// A wildcard answers for the sender domain, and will not once the plan is published.
-///
-/// A record at `selector._domainkey.mail.example.com` makes `mail.example.com` a name that exists, and a wildcard
-/// answers only for names that do not. Website and mail that reached `mail.example.com` by way of `*.example.com`
-/// stop without anything having been deleted. Where they are in use, give the name records of its own.
-///
-/// Source: RFC 4592 §2.2.2, §4.
 pub fn check(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<Finding> {
     let will_exist = |record: &&RecordReport| record.planned.owner.is_at_or_below(&plan.domain);
     if !records.iter().filter(will_exist).any(|record| record.status == RecordStatus::Missing) {

@@ -1,4 +1,23 @@
-//! The zone that was edited is not the zone that resolvers see.
+//! The zone that was edited is not the one that counts
+//!
+//! The records are at name servers that the registrar does not name, and are missing at those that it names. It is often
+//! so after a move to another DNS host, with the zone still at both.
+//!
+//! # Why it matters
+//!
+//! Resolvers go where the registrar sends them. What is entered at another DNS host is never seen.
+//!
+//! # What to do
+//!
+//! 1. Look at the registrar which name servers the domain has.
+//! 2. Enter the records at the DNS host that those belong to.
+//! 3. Or set the name servers at the registrar to those of the DNS host you have edited, once the whole zone is
+//!    there.
+//!
+//! # References
+//!
+//! - RFC 1034 §4.2.1
+//! - RFC 1912 §2.8
 
 use crate::{
     checks::{is_right, zones_of},
@@ -11,14 +30,6 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-/// The records are at name servers that the zone is not delegated to, and the servers it is delegated to have not
-/// got them.
-///
-/// That is what is left after a move to another DNS host: the zone is still there at both, and the records were
-/// entered at the one that does not count. Enter them at the DNS host that the registrar names, or have the
-/// registrar name the other one.
-///
-/// Source: RFC 1034 §4.2.1, RFC 1912 §2.8.
 pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
     zones_of(plan, view).iter().filter_map(|zone| check_zone(plan, zone, view)).collect()
 }

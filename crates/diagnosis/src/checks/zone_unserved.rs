@@ -1,4 +1,22 @@
-//! Nobody answers for the zone.
+//! No server answers for the zone
+//!
+//! Other names are answered, and for this zone every server fails, refuses or stays silent, with DNSSEC validation
+//! and without.
+//!
+//! # Why it matters
+//!
+//! Receivers cannot look anything up and defer the mail. It counts as unknown: a verified domain stays verified.
+//!
+//! # What to do
+//!
+//! 1. Nothing for now: it is checked again.
+//! 2. If it stays, ask the DNS host whether its name servers are up, and whether the zone is still there.
+//!
+//! # References
+//!
+//! - RFC 9520 §2
+//! - RFC 7208 §4.4
+//! - RFC 6376 §6.1.2
 
 use super::resolvers_unusable::MAX_REASONS;
 use crate::{
@@ -9,13 +27,6 @@ use crate::{
 };
 use model::{Confidence, RecordStatus, Severity};
 
-/// Other names are answered, and for this zone no server says anything: neither its name servers nor the resolvers,
-/// with DNSSEC validation or without.
-///
-/// Its name servers are down or do not serve the zone. That may pass by itself, and nothing is taken from the
-/// domain; mail from it is deferred meanwhile. Tell the DNS host.
-///
-/// Source: RFC 9520 §2, RFC 7208 §4.4, RFC 6376 §6.1.2.
 pub fn check(
     plan: &Plan,
     view: &View<'_>,

@@ -1,15 +1,15 @@
 //! The catalogue of findings: what each one is called, why it matters, what to do, and where the rule is written.
 //!
-//! [`title`] and [`steps`] speak of one finding with its names; [`page`] of its kind. Every code of
-//! [`diagnosis::Defect::CODES`] has words: a test walks every code with every DNS host and remedy.
+//! [`title`] and [`steps`] speak of one finding with its names; [`page`] of its kind. A page is written once, as the doc
+//! comment of the check (`crates/diagnosis/src/checks/<code>.rs`), and read from there when this crate is built. Every
+//! code of [`diagnosis::Defect::CODES`] has words: a test walks every code with every DNS host and remedy.
 
-mod dns_pages;
 mod guide;
 mod in_use;
-mod mail_pages;
+#[cfg(test)]
+mod manual;
 mod observed;
 mod place;
-mod policy_pages;
 mod policy_steps;
 mod policy_title;
 mod several;
@@ -26,6 +26,9 @@ pub use title::title;
 
 use serde::Serialize;
 use std::fmt::Write;
+
+/// The pages, read from the doc comments of the checks by `build.rs`.
+const PAGES: &[Page] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// What is to be said about a kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,8 +54,7 @@ pub fn pages() -> impl Iterator<Item = &'static Page> {
 
 /// The page of a code.
 pub fn page(code: &str) -> Option<&'static Page> {
-    let sets = [dns_pages::PAGES, mail_pages::PAGES, policy_pages::PAGES, observed::PAGES];
-    sets.into_iter().flatten().find(|page| page.code == code)
+    PAGES.iter().find(|page| page.code == code)
 }
 
 /// Why a finding matters: one or two sentences; empty for a code that does not exist.
@@ -101,5 +103,33 @@ impl Page {
             let _ = writeln!(out, "- {reference}");
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The checks whose doc comment is no page yet, each with what it lacks.
+    const UNWRITTEN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/unwritten.rs"));
+
+    #[test]
+    fn every_defect_has_a_whole_doc_comment() {
+        let mut problems: Vec<String> = UNWRITTEN
+            .iter()
+            .map(|(code, mistake)| format!("crates/diagnosis/src/checks/{code}.rs: {mistake}"))
+            .collect();
+        let is_file =
+            |code| page(code).is_some() || UNWRITTEN.iter().any(|(unwritten, _)| *unwritten == code);
+        let without = diagnosis::Defect::CODES.iter().filter(|code| !is_file(code));
+        problems.extend(without.map(|code| {
+            let mistake = manual::read("").map_or_else(|mistake| mistake, |_| String::new());
+            format!("crates/diagnosis/src/checks/{code}.rs is not there: {mistake}")
+        }));
+        let strays = PAGES.iter().filter(|page| !diagnosis::Defect::CODES.contains(&page.code));
+        problems.extend(strays.map(|page| {
+            format!("crates/diagnosis/src/checks/{0}.rs: no defect has the code {0}", page.code)
+        }));
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 }

@@ -33,8 +33,6 @@ fn every_code_has_a_sample_a_title_and_a_page() {
         for text in [page.title, page.what, page.why].iter().chain(page.how) {
             whole(text, code);
         }
-        assert!(page.references.iter().all(|text| text.starts_with("RFC ") || text.starts_with("M3AAWG ")));
-        assert!(!page.how.is_empty() && !page.references.is_empty());
         assert!(page.markdown().starts_with(&format!("# {}\n\nCode: `{code}`\n", page.title)));
     }
     assert!(catalogue::page("no_such_code").is_none());

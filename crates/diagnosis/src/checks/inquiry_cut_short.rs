@@ -1,0 +1,33 @@
+//! Not everything could be asked
+//!
+//! The inquiry reached its bound on questions, on time or on the size of the answers before everything was known.
+//!
+//! # Why it matters
+//!
+//! What was not asked is not known. The bound keeps a zone with endless aliases or name servers from keeping the
+//! checker busy.
+//!
+//! # What to do
+//!
+//! 1. Nothing for now: it is checked again.
+//! 2. If it stays, look for long chains of aliases, a very long list of name servers or very large records.
+//!
+//! # References
+//!
+//! - RFC 9520 §2
+
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    observation::Observation,
+};
+use model::{Confidence, Severity};
+
+pub fn note(observation: &Observation) -> Finding {
+    Finding {
+        defect: Defect::InquiryCutShort { asked: observation.exchanges.len() },
+        severity: Severity::Info,
+        confidence: Confidence::Confirmed,
+        record: None,
+        remedy: Remedy::CheckAgain,
+    }
+}
