@@ -112,30 +112,42 @@ fn odd_labels(
     else {
         return Vec::new();
     };
-    let in_zone = |labels: Vec<String>| {
-        let labels: Vec<Vec<u8>> =
-            labels.into_iter().map(String::into_bytes).chain(zone.wire_labels()).collect();
-        DomainName::from_labels(labels.iter().map(Vec::as_slice))
+    let in_zone = |front: &[&str], odd: &str, behind: &[&str]| {
+        let labels = front.iter().copied().chain([odd]).chain(behind.iter().copied());
+        named(&labels.map(str::as_bytes).collect::<Vec<_>>(), zone)
     };
-    let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
-    let mut names = Vec::new();
+    let mut names = Vec::with_capacity(6);
     if within_zone.len() > 1 {
-        names.push((Slip::DotsEscaped, in_zone(vec![within_zone.join(".")])));
+        names.push((Slip::DotsEscaped, in_zone(&[], &within_zone.join("."), &[])));
     }
-    names.push((Slip::DotsEscaped, in_zone(vec![full.join(".")])));
-    names.push((Slip::FinalDotKept, in_zone([owned(start), vec![format!("{last}.")]].concat())));
+    names.push((Slip::DotsEscaped, in_zone(&[], &full.join("."), &[])));
+    names.push((Slip::FinalDotKept, in_zone(start, &format!("{last}."), &[])));
     if let Some((last, start)) = full.split_last() {
-        names.push((Slip::FinalDotKept, in_zone([owned(start), vec![format!("{last}.")]].concat())));
+        names.push((Slip::FinalDotKept, in_zone(start, &format!("{last}."), &[])));
     }
-    names.push((Slip::SpaceKept, in_zone([vec![format!(" {first}")], owned(rest)].concat())));
-    names.push((Slip::SpaceKept, in_zone([owned(start), vec![format!("{last} ")]].concat())));
+    names.push((Slip::SpaceKept, in_zone(&[], &format!(" {first}"), rest)));
+    names.push((Slip::SpaceKept, in_zone(start, &format!("{last} "), &[])));
     names
+}
+
+/// These labels in front of `zone`.
+fn named(labels: &[&[u8]], zone: &DomainName) -> Option<DomainName> {
+    let escaped = if zone.as_str().contains('\\') { zone.wire_labels() } else { Vec::new() };
+    let mut all: Vec<&[u8]> = labels.to_vec();
+    if escaped.is_empty() {
+        all.extend(zone.labels().map(str::as_bytes));
+    } else {
+        all.extend(escaped.iter().map(Vec::as_slice));
+    }
+    DomainName::from_labels(all)
 }
 
 /// `name` in front of `zone`, escapes and all.
 fn prefixed(zone: &DomainName, name: &DomainName) -> Option<DomainName> {
-    let labels: Vec<Vec<u8>> = name.wire_labels().into_iter().chain(zone.wire_labels()).collect();
-    DomainName::from_labels(labels.iter().map(Vec::as_slice))
+    if name.as_str().contains('\\') {
+        return named(&name.wire_labels().iter().map(Vec::as_slice).collect::<Vec<_>>(), zone);
+    }
+    named(&name.labels().map(str::as_bytes).collect::<Vec<_>>(), zone)
 }
 
 /// Whether a right record at the other name means that this one was meant to be here: what a name further up or

@@ -38,6 +38,10 @@ use tokio_util::sync::CancellationToken;
 /// How many domains are looked at at once where nobody said: few hundred questions are open then.
 const CONCURRENT: u16 = 64;
 
+/// How much the answers for one domain may take: many are kept at once, and the most that an honest one of our
+/// scenarios has is a fifth of it.
+const MOST_OCTETS: usize = 1 << 20;
+
 /// How many entries are read ahead.
 const READ_AHEAD: usize = 256;
 
@@ -46,6 +50,7 @@ pub async fn run(arguments: &CheckArgs, list: &Path) -> Result<Exit, String> {
     let wanted = Wanted::from_arguments(arguments)?;
     wanted.check_values()?;
     let mut policy = policy(arguments)?;
+    policy.max_octets = policy.max_octets.min(MOST_OCTETS);
     if !arguments.many.thorough {
         policy.look = Look::ResolversFirst;
     }
