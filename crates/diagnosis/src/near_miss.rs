@@ -51,9 +51,15 @@ fn is_around(c: char) -> bool {
 /// How far from its beginning a text may have its version.
 const FRONT: usize = 120;
 
+/// Longer texts, in octets, are nobody's slip: a record that was meant to be one is a few hundred long.
+const LONGEST: usize = 2048;
+
+/// How far from the start of a part its "=" may be, in octets: the longest tag with spaces on both sides.
+const TAG_AND_SPACES: usize = 24;
+
 /// What a text that is no SPF record was meant to be, if it was meant as one.
 pub fn spf(text: &str) -> Option<NearMiss> {
-    if mail::spf::is_spf_record(text) {
+    if text.len() > LONGEST || mail::spf::is_spf_record(text) {
         return None;
     }
     let bare = text.trim_matches(is_around);
@@ -132,6 +138,9 @@ const TAGS: [&str; 13] = ["v", "p", "sp", "np", "rua", "ruf", "adkim", "aspf", "
 /// What a text that receivers do not take for a DMARC record, or cannot use, was meant to be, if it was meant as one.
 /// A slip only where the version is what is wrong.
 pub fn dmarc(text: &str) -> Option<(Option<VersionSlip>, String)> {
+    if text.len() > LONGEST {
+        return None;
+    }
     let bare = text.trim_matches(is_around);
     let pieces = dmarc_pieces(bare);
     let mut tags: Vec<&str> = pieces.iter().copied().filter(|piece| !is_version(piece)).collect();
@@ -201,10 +210,7 @@ fn dmarc_pieces(bare: &str) -> Vec<&str> {
     for (at, c) in bare.char_indices().filter(|(_, c)| is_between(*c)) {
         let behind = at + c.len_utf8();
         // An address for reports has a colon and maybe "=" in it, and no tag at once behind the colon.
-        if c == ';'
-            || bare[behind..].split('=').next().is_some_and(|name| TAGS.contains(&name.trim()))
-                && bare[behind..].contains('=')
-        {
+        if c == ';' || is_tag_at(bare, behind) {
             starts.push(behind);
         }
     }
@@ -215,10 +221,29 @@ fn dmarc_pieces(bare: &str) -> Vec<&str> {
     pieces.filter(|piece| !piece.is_empty()).collect()
 }
 
+/// Whether a known tag and its "=" stand at a place.
+fn is_tag_at(text: &str, at: usize) -> bool {
+    let octets = text.as_bytes();
+    let near = &octets[at..octets.len().min(at + TAG_AND_SPACES)];
+    let Some(equals) = near.iter().position(|octet| *octet == b'=') else { return false };
+    let name = near[..equals].trim_ascii();
+    TAGS.iter().any(|tag| tag.as_bytes() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_strangers_publish_is_read_in_one_pass() {
+        let spaces = format!("x{}x", " ".repeat(2046));
+        assert_eq!((spf(&spaces), dmarc(&spaces)), (None, None));
+        assert_eq!(dmarc_pieces(&spaces), ["x", "x"].map(|_| spaces.as_str())[..1]);
+        // Longer than any record that somebody meant to write.
+        let long = format!("v=spf2 {} ~all", "a:x.test ".repeat(300));
+        assert_eq!(spf(&long), None);
+    }
 
     fn spf_of(text: &str) -> (VersionSlip, String) {
         let near = spf(text).unwrap_or_else(|| panic!("{text}"));

@@ -2,8 +2,9 @@
 //!
 //! `diagnosis::inquiry` says what to ask, round by round; a round's questions go out at once, its outcomes are kept
 //! in the order of the questions. So the same servers saying the same things make the same observation, whoever
-//! was quicker. Bounded in rounds, in open questions, in octets and in time; a server that answers nothing is given up for
-//! the rest of the observation, so that one dead server costs its timeout about once.
+//! was quicker (but for servers that say more than is kept: which of their answers are left out is up to them).
+//! Bounded in rounds, in open questions, in octets and in time; a server that answers nothing is given up for the
+//! rest of the observation, so that one dead server costs its timeout about once.
 
 use crate::{
     Client,
