@@ -7,15 +7,15 @@
 use crate::{
     checks::{self, Context, dns_unanswered, inquiry_cut_short, name_servers_disagree},
     finding::{Defect, Finding, Remedy},
-    inquiry::{domain_connect_question, is_selector, main_types, zone_question_name},
+    inquiry::{domain_connect_question, is_selector, main_types, target_type, zone_question_name},
     mail_policy,
     observation::{ChainEnd, Observation, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
     propagation,
     report::{RecordReport, Report, Seen},
     spf_tree::{self, SpfReport},
-    view::{Fact, Heard, View},
-    well_known,
+    view::{Fact, Heard, RUN_OUT, View},
+    well_known::{self, TriedSelectors},
     wildcard::{self, Origin},
 };
 use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict};
@@ -57,6 +57,10 @@ pub fn diagnose_judged(
     let mut spf = Vec::new();
     for mut judged in judged {
         if judged.report.is_dkim() && !plan.tried_selectors.is_empty() {
+            // What only a cache remembers was found nowhere, and nobody has asked for it to be published.
+            if judged.report.status == RecordStatus::Missing {
+                continue;
+            }
             // Nobody has said that mail is signed with it.
             for finding in &mut judged.findings {
                 finding.severity = finding.severity.min(Severity::Warning);
@@ -84,6 +88,7 @@ pub fn diagnose_judged(
             .collect();
     }
     let zone = view.zone_of(&plan.domain);
+    let tried_selectors = well_known::tried(plan, &view, &records);
     let status = |purpose| status_of(&records, purpose);
     let mut report = Report {
         domain: plan.domain.clone(),
@@ -96,9 +101,9 @@ pub fn diagnose_judged(
         dkim_status: if plan.tried_selectors.is_empty() {
             status(Purpose::Dkim)
         } else {
-            status_of_tried(&records)
+            status_of_tried(&records, tried_selectors.as_ref())
         },
-        tried_selectors: well_known::tried(plan, &view),
+        tried_selectors,
         dmarc_status: status(Purpose::Dmarc),
         return_path_status: status(Purpose::ReturnPath),
         name_servers: zone.as_ref().map(|zone| listed_servers(&view, zone)).unwrap_or_default(),
@@ -171,7 +176,9 @@ pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>)
 
 /// What was heard for a record: for the first of its questions that was put.
 pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &'v [Heard<'a>] {
-    let mut heard = main_types(planned).map(|record_type| view.heard(&planned.owner, record_type));
+    // Resolvers asked first are asked for an alias by what is behind it.
+    let types = main_types(planned).chain(std::iter::once(target_type(planned)));
+    let mut heard = types.map(|record_type| view.heard(&planned.owner, record_type));
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
@@ -181,13 +188,11 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>
     for (index, of_server) in heard.iter().enumerate() {
         // Servers mostly say the same: it is judged once.
         let right = match index.checked_sub(1).and_then(|before| heard.get(before)) {
-            Some(before) if before.says == of_server.says && !before.exchange.is_stale() => {
-                seen[index - 1].right
-            }
+            Some(before) if before.says == of_server.says && !before.is_stale => seen[index - 1].right,
             _ => checks::is_right(planned, &of_server.says),
         };
         // What has run out may be wrong because the zone cannot be reached, which is nothing that lasts.
-        let right = right.filter(|right| *right || !of_server.exchange.is_stale());
+        let right = right.filter(|right| *right || !of_server.is_stale);
         seen.push(Seen { server: of_server.server().clone(), right, ttl: of_server.exchange.ttl() });
     }
     let zone = view.zone_of(&zone_question_name(planned));
@@ -313,9 +318,11 @@ impl<'v, 'a> Jury<'v, 'a> {
         }
     }
 
-    /// What is at the name as the jury has it.
+    /// What is at the name as the jury has it, now rather than before.
     fn says(&self) -> Option<&'v Says> {
-        self.right.first().or(self.wrong.first()).map(|heard| &heard.says)
+        let is_fresh = |heard: &&&Heard<'_>| !heard.is_stale;
+        let right = self.right.iter().find(is_fresh).or(self.right.first());
+        right.or(self.wrong.first()).map(|heard| &heard.says)
     }
 }
 
@@ -362,7 +369,7 @@ fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (Re
             }
         }
     }
-    judge_right(context, heard, jury.authoritative)
+    judge_right(context, jury, heard)
 }
 
 /// A wildcard gives the right answer at a selector, and any answer would do at any other one: nobody has put the
@@ -379,23 +386,29 @@ fn judge_made_up(
 
 fn judge_right(
     context: &Context<'_>,
+    jury: &Jury<'_, '_>,
     heard: &[Heard<'_>],
-    authoritative: bool,
 ) -> (RecordStatus, Vec<Finding>) {
     let mut findings = checks::inspect_right(context);
     let mut status = RecordStatus::Verified;
-    if findings.iter().any(|finding| finding.severity >= context.severity() && is_breaking(&finding.defect)) {
+    let breaks = |finding: &Finding| finding.severity >= context.severity() && is_breaking(&finding.defect);
+    if findings.iter().any(breaks) {
+        if jury.right.iter().all(|heard| heard.is_stale) {
+            // It is there, or was; what else was wrong with it may have been mended since.
+            findings.retain(|finding| !breaks(finding));
+            findings.push(dns_unanswered::record(context, heard));
+            return (RecordStatus::Unknown, findings);
+        }
         status = RecordStatus::Failed;
     } else if let Expected::Cname { target, dkim_key: Some(_) } = &context.record.expected
-        && let Some(reasons) =
-            not_known(context.view.behind_alias(&context.record.owner, target, RecordType::Txt))
+        && let Some(reasons) = not_known(context, target)
     {
         status = RecordStatus::Unknown;
         findings.push(dns_unanswered::target(context, target, reasons));
     }
     // A resolver that goes by an alias beside the record has nothing old in its cache.
     let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
-    if authoritative && !is_hidden {
+    if jury.authoritative && !is_hidden {
         let stale = heard.iter().filter(|heard| checks::is_right(context.record, &heard.says) == Some(false));
         findings.extend(
             stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, heard.exchange)),
@@ -404,16 +417,20 @@ fn judge_right(
     (status, findings)
 }
 
-/// Why what is behind an alias is not known for certain; nothing where it is.
-fn not_known(behind: Fact) -> Option<Vec<String>> {
-    match behind {
-        Fact::Agreed(Says::Alias { end: ChainEnd::Unseen, .. }) => {
-            Some(vec!["what is behind the next alias was not shown".to_owned()])
+/// Why the key behind our alias is not known for certain; nothing where it is.
+fn not_known(context: &Context<'_>, target: &DomainName) -> Option<Vec<String>> {
+    match context.view.behind_alias(&context.record.owner, target, RecordType::Txt) {
+        Fact::Agreed(Says::Records(_) | Says::Alias { end: ChainEnd::Records, .. }) => None,
+        Fact::Agreed(Says::AliasLoop(_)) => Some(vec!["the aliases behind it go in a circle".to_owned()]),
+        Fact::Agreed(Says::SeveralAliases(_)) => {
+            Some(vec!["there is more than one alias at the name".to_owned()])
         }
-        Fact::Agreed(_) => None,
+        Fact::Agreed(_) => Some(vec!["what is behind the next alias was not shown".to_owned()]),
         Fact::Disagreed(all) => {
             Some(all.iter().map(|(server, _)| format!("{server} says otherwise")).collect())
         }
+        Fact::Stale(_) if context.key_texts().is_some() => None,
+        Fact::Stale(_) => Some(vec![RUN_OUT.to_owned()]),
         Fact::Unknown(reasons) => Some(reasons),
     }
 }
@@ -519,9 +536,15 @@ fn belongs(record: &RecordReport, purpose: Purpose) -> bool {
 }
 
 /// Keys that were found by trying: what is wrong with one says nothing of the one that mail is signed with.
-fn status_of_tried(records: &[RecordReport]) -> CheckStatus {
+fn status_of_tried(records: &[RecordReport], tried: Option<&TriedSelectors>) -> CheckStatus {
     let is_right = |record: &RecordReport| record.is_dkim() && record.status == RecordStatus::Verified;
-    if records.iter().any(is_right) { CheckStatus::Verified } else { CheckStatus::Missing }
+    if records.iter().any(is_right) {
+        CheckStatus::Verified
+    } else if tried.is_some_and(|tried| tried.unanswered > 0) {
+        CheckStatus::Pending
+    } else {
+        CheckStatus::Missing
+    }
 }
 
 fn status_of(records: &[RecordReport], purpose: Purpose) -> CheckStatus {

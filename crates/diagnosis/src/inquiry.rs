@@ -343,9 +343,18 @@ pub fn is_selector(record: &PlannedRecord) -> bool {
 fn needs(view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
     match &record.expected {
         Expected::Cname { .. } => {
+            let of = |name: &DomainName, record_type| Question { name: name.clone(), record_type };
             let record_type = target_type(record);
-            let targets = alias_targets(view, record).into_iter();
-            targets.map(|name| Question { name, record_type }).collect()
+            let mut needs = Vec::new();
+            for target in alias_targets(view, record) {
+                needs.push(of(&target, record_type));
+                if record_type == RecordType::A
+                    && view.behind_alias(&record.owner, &target, record_type).lacks_type()
+                {
+                    needs.push(of(&target, RecordType::Aaaa));
+                }
+            }
+            needs
         }
         Expected::Spf { .. } => spf_tree::open_questions(view, record),
         Expected::Mx { exchange, .. } if view.has_any(&record.owner, RecordType::Mx) => {
@@ -368,14 +377,14 @@ fn alias_targets(view: &View<'_>, record: &PlannedRecord) -> Vec<DomainName> {
     }
 }
 
-fn target_type(record: &PlannedRecord) -> RecordType {
+/// What is looked for behind an alias: addresses where it is for the web, texts where it is for mail.
+pub(crate) fn target_type(record: &PlannedRecord) -> RecordType {
     match &record.expected {
         Expected::Cname { dkim_key: None, .. } if is_for_the_web(record) => RecordType::A,
         _ => RecordType::Txt,
     }
 }
 
-/// Aliases for the web have addresses at their end, those for mail have texts.
 fn is_for_the_web(record: &PlannedRecord) -> bool {
     matches!(record.purpose, model::Purpose::Tracking | model::Purpose::Other)
 }
@@ -487,7 +496,10 @@ impl Wanted<'_> {
     /// Asks a record's name servers, what it needs to be right, and where it may have gone. Whether it is known not
     /// to be there.
     fn at_authorities(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
-        let servers = authorities(view, &zone_question_name(record), self.policy);
+        let mut servers = authorities(view, &zone_question_name(record), self.policy);
+        if !plan.tried_selectors.is_empty() && is_selector(record) {
+            well_known::few_of(&mut servers);
+        }
         let questions = main_questions(record);
         for question in &questions {
             self.all(question, &servers);

@@ -409,6 +409,10 @@ fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Say
         });
         let next = aliases.next().cloned();
         if aliases.any(|other| next.as_ref() != Some(other)) {
+            if let Some(target) = first_target {
+                // They stand somewhere behind the first alias: which one is followed from there is left to chance.
+                return Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen };
+            }
             let all = reply.answer.iter().filter(|record| record.owner == name);
             return Says::SeveralAliases(targets(all.map(|record| record.data.clone()).collect()));
         }

@@ -8,7 +8,7 @@ use crate::{
     checks::{Context, answer_of_fact, spf_records, texts_of},
     observation::Question,
     plan::{Expected, PlannedRecord},
-    view::{Fact, View},
+    view::View,
 };
 use mail::lookup::Answer;
 pub use mail::spf::{
@@ -101,7 +101,7 @@ pub(crate) fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> Spf
 /// What has to be asked to count an SPF record, and the one that it is to become.
 pub fn open_questions(view: &View<'_>, planned: &PlannedRecord) -> Vec<Question> {
     let Expected::Spf { rules } = &planned.expected else { return Vec::new() };
-    let Fact::Agreed(says) = view.fact(&planned.owner, RecordType::Txt) else { return Vec::new() };
+    let Some(says) = view.fact(&planned.owner, RecordType::Txt).says() else { return Vec::new() };
     let records = spf_records(&texts_of(says));
     let mut open = Vec::new();
     if let [record] = records.as_slice() {

@@ -20,10 +20,18 @@ pub struct View<'a> {
     referrals: Vec<&'a Exchange>,
     /// The zones that names were found to be in, since each check asks again.
     zones: RefCell<Vec<(DomainName, Option<DomainName>)>>,
-    /// The name that nobody has made below the last name that one was wanted of.
-    unmade: RefCell<Option<(DomainName, DomainName)>>,
+    /// The name that nobody has made below the last name that one was wanted of, and the sender domain that it was
+    /// wanted for.
+    unmade: RefCell<Option<Unmade>>,
     /// The trees of SPF records, each with whose it is: counted once for all who ask.
     spf: RefCell<Vec<(DomainName, Rc<SpfTree>)>>,
+}
+
+/// A name that nobody has made.
+struct Unmade {
+    domain: DomainName,
+    parent: DomainName,
+    name: DomainName,
 }
 
 /// An exchange and what it says.
@@ -33,6 +41,8 @@ pub struct Heard<'a> {
     pub exchange: &'a Exchange,
     /// What it says.
     pub says: Says,
+    /// Whether it has run out ([`Exchange::is_stale`]).
+    pub is_stale: bool,
 }
 
 /// What is at a name for one type, all perspectives taken together.
@@ -45,11 +55,43 @@ pub enum Fact<'v> {
     Agreed(&'v Says),
     /// The name servers say different things.
     Disagreed(Vec<(&'v Server, &'v Says)>),
+    /// Nobody says anything certain that has not run out (RFC 8767), and what has is the same everywhere. It was
+    /// there; that it still is, or that nothing else is, it does not prove.
+    Stale(&'v Says),
     /// Nobody said anything certain: each server and its reason.
     Unknown(Vec<String>),
 }
 
-impl Heard<'_> {
+impl<'v> Fact<'v> {
+    /// What everyone says who says anything, be it that it has run out.
+    pub fn says(&self) -> Option<&'v Says> {
+        match self {
+            Self::Agreed(says) | Self::Stale(says) => Some(says),
+            Self::Disagreed(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Whether the name is known to exist, or to lead to one that does, without the type.
+    pub fn lacks_type(&self) -> bool {
+        matches!(self, Self::Agreed(Says::NoData(_) | Says::Alias { end: ChainEnd::NoData, .. }))
+    }
+}
+
+impl<'a> Heard<'a> {
+    fn new(exchange: &'a Exchange) -> Self {
+        Self { exchange, says: exchange.says(), is_stale: exchange.is_stale() }
+    }
+
+    /// How much it counts beside what else was heard.
+    fn weight(&self) -> Weight {
+        match self.server() {
+            _ if !self.is_certain() => Weight::Nothing,
+            _ if self.is_stale => Weight::Stale,
+            Server::Resolver { .. } => Weight::Resolver,
+            Server::Authority { .. } => Weight::Authority,
+        }
+    }
+
     /// The server that was asked.
     pub fn server(&self) -> &Server {
         &self.exchange.ask.server
@@ -79,9 +121,9 @@ impl<'a> View<'a> {
             if is_about_delegation(&exchange.ask) {
                 referrals.push(exchange);
             } else if exchange.ask.checking_disabled {
-                unvalidated.push(Heard { exchange, says: exchange.says() });
+                unvalidated.push(Heard::new(exchange));
             } else {
-                heard.push(Heard { exchange, says: exchange.says() });
+                heard.push(Heard::new(exchange));
             }
         }
         referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
@@ -127,18 +169,20 @@ impl<'a> View<'a> {
     /// What is at a name for one type.
     pub fn fact(&self, name: &DomainName, record_type: RecordType) -> Fact<'_> {
         let all = self.heard(name, record_type);
-        let is_authority = |heard: &Heard<'_>| matches!(heard.server(), Server::Authority { .. });
-        let by_authority = all.iter().any(|heard| heard.is_certain() && is_authority(heard));
-        let mut certain =
-            all.iter().filter(|heard| heard.is_certain() && is_authority(heard) == by_authority);
-        let Some(first) = certain.next() else {
+        let most = all.iter().map(Heard::weight).max().unwrap_or(Weight::Nothing);
+        let certain = || all.iter().filter(|heard| heard.weight() == most);
+        let Some(first) = certain().next().filter(|_| most > Weight::Nothing) else {
             return Fact::Unknown(reasons(all));
         };
-        if certain.all(|heard| is_same(&heard.says, &first.says)) {
-            return Fact::Agreed(with_end(all, &first.says));
+        let is_stale = most == Weight::Stale;
+        match certain().all(|heard| is_same(&heard.says, &first.says)) {
+            true if is_stale => Fact::Stale(with_end(all, &first.says, is_stale)),
+            true => Fact::Agreed(with_end(all, &first.says, is_stale)),
+            false if is_stale => Fact::Unknown(reasons(all)),
+            false => Fact::Disagreed(
+                certain().map(|heard| (heard.server(), with_end(all, &heard.says, is_stale))).collect(),
+            ),
         }
-        let certain = all.iter().filter(|heard| heard.is_certain() && is_authority(heard) == by_authority);
-        Fact::Disagreed(certain.map(|heard| (heard.server(), with_end(all, &heard.says))).collect())
     }
 
     /// What is at the target of an alias: by what was asked for there, else by the answers to the same question at
@@ -147,28 +191,36 @@ impl<'a> View<'a> {
         if self.was_asked(target, record_type) {
             return self.fact(target, record_type);
         }
-        let mut ends = self.says(owner, record_type).filter_map(|says| match says {
-            Says::Alias { target: found, at_end, .. } if found == target && !at_end.is_empty() => {
-                Some((says, at_end))
+        for is_stale in [false, true] {
+            let heard = self.heard(owner, record_type).iter().filter(|heard| heard.is_stale == is_stale);
+            let mut ends = heard.filter_map(|heard| match &heard.says {
+                says @ Says::Alias { target: found, at_end, .. } if found == target && !at_end.is_empty() => {
+                    Some((says, at_end))
+                }
+                _ => None,
+            });
+            match ends.next() {
+                Some((_, end)) if !ends.all(|(_, other)| other == end) => break,
+                Some((first, _)) if is_stale => return Fact::Stale(first),
+                Some((first, _)) => return Fact::Agreed(first),
+                None => {}
             }
-            _ => None,
-        });
-        match ends.next() {
-            Some((first, end)) if ends.all(|(_, other)| other == end) => Fact::Agreed(first),
-            _ => Fact::Unknown(Vec::new()),
         }
+        Fact::Unknown(Vec::new())
     }
 
     /// A name below `parent` that nobody has made: selectors share theirs, and it is asked for again and again.
     pub fn unmade_below(&self, domain: &DomainName, parent: &DomainName) -> Option<DomainName> {
-        if let Some((known, unmade)) = &*self.unmade.borrow()
-            && known == parent
+        if let Some(known) = &*self.unmade.borrow()
+            && known.parent == *parent
+            && known.domain == *domain
         {
-            return Some(unmade.clone());
+            return Some(known.name.clone());
         }
-        let unmade = wildcard::below(domain, parent)?;
-        *self.unmade.borrow_mut() = Some((parent.clone(), unmade.clone()));
-        Some(unmade)
+        let name = wildcard::below(domain, parent)?;
+        let unmade = Unmade { domain: domain.clone(), parent: parent.clone(), name: name.clone() };
+        *self.unmade.borrow_mut() = Some(unmade);
+        Some(name)
     }
 
     /// An SPF record at a name with all that it leads to, as far as was asked.
@@ -190,6 +242,7 @@ impl<'a> View<'a> {
         let mut targets: Vec<DomainName> = self
             .says(name, RecordType::Cname)
             .chain(self.says(name, RecordType::Txt))
+            .chain(self.says(name, RecordType::A))
             .filter_map(|says| match says {
                 Says::Alias { target, .. } => Some(target.clone()),
                 _ => None,
@@ -412,6 +465,18 @@ const MAX_ZONES_KEPT: usize = 64;
 /// More SPF records than one plan has; a plan of strangers' making may have any number.
 const MAX_TREES_KEPT: usize = 8;
 
+/// What people are told of an answer that has run out.
+pub const RUN_OUT: &str = "an answer that has run out";
+
+/// What counts more stands further down.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Nothing,
+    Stale,
+    Resolver,
+    Authority,
+}
+
 /// What was heard, by question, then by server, with the place of each question.
 struct ByQuestion<'a> {
     all: Vec<Heard<'a>>,
@@ -501,8 +566,9 @@ fn is_same(one: &Says, other: &Says) -> bool {
     }
 }
 
-/// An alias with as much of its end as anybody showed: a name server stops where its zone ends, a resolver does not.
-fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says) -> &'v Says {
+/// An alias with as much of its end as anybody showed whose answer has run out or not, as this one: a name server
+/// stops where its zone ends, a resolver does not.
+fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says, is_stale: bool) -> &'v Says {
     let Says::Alias { target: wanted, .. } = says else { return says };
     let shows = |says: &Says| match says {
         Says::Alias { target, end, .. } if target == wanted => match end {
@@ -514,7 +580,8 @@ fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says) -> &'v Says {
         },
         _ => 0,
     };
-    let fullest = all.iter().map(|heard| &heard.says).rev().max_by_key(|says| shows(says));
+    let heard = all.iter().filter(|heard| heard.is_stale == is_stale);
+    let fullest = heard.map(|heard| &heard.says).rev().max_by_key(|says| shows(says));
     fullest.filter(|fullest| shows(fullest) > 0).unwrap_or(says)
 }
 
@@ -522,6 +589,7 @@ fn reasons(all: &[Heard<'_>]) -> Vec<String> {
     all.iter()
         .filter_map(|heard| match &heard.says {
             Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", heard.server())),
+            _ if heard.is_stale => Some(format!("{}: {RUN_OUT}", heard.server())),
             _ => None,
         })
         .collect()

@@ -2,13 +2,14 @@
 //!
 //! Selectors cannot be listed from outside (RFC 6376 §3.1), but many mail services use the same for all customers. An
 //! audit without selectors tries those of a list, in its first round and at one resolver; what looks like a key there
-//! is examined like any other record, only that nothing depends on it: it may be left over, and mail may be signed
+//! is examined like any other record, at two of the name servers, only that nothing depends on it: it may be left over, and mail may be signed
 //! with a key that is not on the list. A wildcard answers for all of them alike and is none of them
 //! ([`crate::wildcard`]); a revoked key is one that nobody signs with any more.
 
 use crate::{
-    observation::{Observation, Question, Says},
+    observation::{Observation, Question, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
+    report::RecordReport,
     view::{Heard, View},
     wildcard,
 };
@@ -78,18 +79,30 @@ pub(crate) fn with_found<'p>(plan: &'p Plan, observation: &Observation) -> Cow<'
     Cow::Owned(extended)
 }
 
-/// What came of trying; `None` where nothing was to be tried, or was not.
-pub(crate) fn tried(plan: &Plan, view: &View<'_>) -> Option<TriedSelectors> {
+/// Whom to ask about what was found: one name server may lag behind, and the others cannot add much, while there may
+/// be [`MAX_FOUND`] times all of their addresses to ask.
+pub(crate) fn few_of(servers: &mut Vec<Server>) {
+    servers.dedup_by(|one, before| match (one, before) {
+        (Server::Authority { name, .. }, Server::Authority { name: before, .. }) => name == before,
+        _ => false,
+    });
+    servers.truncate(2);
+}
+
+/// What came of trying, by the records that are reported of what was found; `None` where nothing was to be tried, or was not.
+pub(crate) fn tried(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<TriedSelectors> {
     let asked = |name: &DomainName| view.heard(name, RecordType::Txt);
     let tried: Vec<DomainName> =
         owners(plan).map(|(_, owner)| owner).filter(|owner| !asked(owner).is_empty()).collect();
     let first = tried.first()?;
     let beside = wildcard::beside(&plan.domain, first);
+    let is_reported =
+        |(_, owner): &(&String, DomainName)| records.iter().any(|record| record.planned.owner == *owner);
     Some(TriedSelectors {
         tried: tried.len(),
         unanswered: tried.iter().filter(|name| !asked(name).iter().any(Heard::is_certain)).count(),
         wildcard: beside.is_some_and(|beside| view.has_any(&beside, RecordType::Txt)),
-        found: found(plan, view).into_iter().map(|(selector, _)| selector.clone()).collect(),
+        found: owners(plan).filter(is_reported).map(|(selector, _)| selector.clone()).collect(),
     })
 }
 

@@ -59,7 +59,7 @@ fn label(domain: &DomainName, parent: &DomainName) -> String {
 /// Whether a wildcard answers beside a name as it answers at the name: then the name below has to be asked too.
 pub fn is_covered(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
     // Most often nothing to compare with was asked at all.
-    let Fact::Agreed(here @ (Says::Records(_) | Says::Alias { .. })) = view.fact(name, record_type) else {
+    let Some(here @ (Says::Records(_) | Says::Alias { .. })) = view.fact(name, record_type).says() else {
         return false;
     };
     beside_in(view, domain, name).is_some_and(|beside| is_same(view, here, &beside, record_type))
@@ -72,19 +72,21 @@ pub fn origin(view: &View<'_>, domain: &DomainName, name: &DomainName, record_ty
     }
     let Some(below) = below(domain, name) else { return Origin::Unsure };
     match (view.fact(&below, record_type), view.fact(name, record_type)) {
-        (Fact::Unknown(_), _) => Origin::Unsure,
-        (_, Fact::Agreed(here)) if is_same(view, here, &below, record_type) => Origin::Wildcard,
+        (Fact::Unknown(_) | Fact::Stale(_), _) => Origin::Unsure,
+        (_, Fact::Agreed(here) | Fact::Stale(here)) if is_same(view, here, &below, record_type) => {
+            Origin::Wildcard
+        }
         _ => Origin::Own,
     }
 }
 
 /// Whether the same is said of another name.
 fn is_same(view: &View<'_>, here: &Says, other: &DomainName, record_type: RecordType) -> bool {
-    match (here, view.fact(other, record_type)) {
-        (Says::Records(here), Fact::Agreed(Says::Records(there))) => {
+    match (here, view.fact(other, record_type).says()) {
+        (Says::Records(here), Some(Says::Records(there))) => {
             here == there || (is_address(here) && here.iter().any(|data| there.contains(data)))
         }
-        (Says::Alias { target: here, .. }, Fact::Agreed(Says::Alias { target: there, .. })) => here == there,
+        (Says::Alias { target: here, .. }, Some(Says::Alias { target: there, .. })) => here == there,
         _ => false,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `diagnosis::inquiry` says what to ask, round by round; a round's questions go out at once, its outcomes are kept
 //! in the order of the questions. So the same servers saying the same things make the same observation, whoever
-//! was quicker (but for servers that say more than is kept: which of their answers are left out is up to them).
+//! was quicker. One exception: where they say more in all than [`Policy::max_octets`], what came first is kept, and
+//! what is left out counts as not answered ([`Failure::TooMuch`]), which fails nothing.
 //! Bounded in rounds, in open questions, in octets and in time; a server that answers nothing is given up for the
 //! rest of the observation, so that one dead server costs its timeout about once.
 

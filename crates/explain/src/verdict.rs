@@ -155,10 +155,13 @@ pub fn summary(report: &Report) -> String {
     let parts = parts.join(", ");
     match (report.verdict, parts.is_empty()) {
         (Verdict::Pass, true) if !view::not_checked(report).is_empty() => {
-            let dkim = if report.tried_selectors.is_some() {
-                "no DKIM key was found"
-            } else {
-                "DKIM was not checked"
+            let dkim = match &report.tried_selectors {
+                None => "DKIM was not checked",
+                Some(tried) if tried.unanswered == tried.tried => "DKIM could not be checked",
+                Some(tried) if tried.unanswered > 0 => {
+                    "no DKIM key was found where an answer came, and some selectors gave none"
+                }
+                Some(_) => "no DKIM key was found",
             };
             format!("SPF and DMARC are good; {dkim}")
         }

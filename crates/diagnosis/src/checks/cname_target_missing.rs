@@ -1,10 +1,12 @@
 //! The alias points at nothing
 //!
-//! The CNAME is as it should be, and its target does not exist in DNS.
+//! The CNAME is as it should be, and there is nothing at its target: no such name, or none with what is looked for
+//! there.
 //!
 //! # Why it matters
 //!
-//! Whoever follows the alias finds nothing there, so no key and no signature that can be checked.
+//! Whoever follows the alias finds nothing there: no key, so no signature can be checked, or no address, so no link
+//! opens.
 //!
 //! # What to do
 //!
@@ -19,25 +21,42 @@
 use super::Context;
 use crate::{
     finding::{Defect, Finding, Remedy},
+    inquiry::target_type,
     observation::{ChainEnd, Says},
     plan::Expected,
     view::Fact,
 };
-use model::RecordType;
+use model::{DomainName, Purpose, RecordType, Severity};
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Cname { target, dkim_key } = &context.record.expected else { return None };
     if context.alias() != Some(target) {
         return None;
     }
-    let missing = match context.view.behind_alias(&context.record.owner, target, RecordType::Txt) {
-        Fact::Agreed(Says::NxDomain(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. }) => true,
-        Fact::Agreed(Says::NoData(_) | Says::Alias { end: ChainEnd::NoData, .. }) => dkim_key.is_some(),
-        _ => false,
+    let record_type = target_type(context.record);
+    let behind = |record_type| context.view.behind_alias(&context.record.owner, target, record_type);
+    let fact = behind(record_type);
+    let missing = match &fact {
+        Fact::Agreed(
+            Says::NxDomain(_) | Says::AliasLoop(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. },
+        ) => true,
+        fact if !fact.lacks_type() => false,
+        _ if record_type == RecordType::A => behind(RecordType::Aaaa).lacks_type(),
+        _ => dkim_key.is_some(),
+    };
+    let severity = match context.record.purpose {
+        // Some prove by an alias to a name that need not exist that a domain is theirs.
+        Purpose::Other | Purpose::Tracking if is_no_host(&context.record.owner) => return None,
+        Purpose::Other => context.severity().min(Severity::Warning),
+        _ => context.severity(),
     };
     if !missing {
         return None;
     }
     let defect = Defect::CnameTargetMissing { name: context.record.owner.clone(), target: target.clone() };
-    Some(context.finding(defect, context.severity(), Remedy::AskOperator))
+    Some(context.finding(defect, severity, Remedy::AskOperator))
+}
+
+fn is_no_host(name: &DomainName) -> bool {
+    name.labels().any(|label| label.starts_with('_'))
 }

@@ -22,7 +22,7 @@ use super::Context;
 use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{ChainEnd, Says},
-    view::Heard,
+    view::{Heard, RUN_OUT},
 };
 use model::{DomainName, RecordType, Severity};
 
@@ -45,7 +45,7 @@ pub fn reasons(heard: &[Heard<'_>]) -> Vec<String> {
             Says::Alias { target, end: ChainEnd::Unseen, .. } => {
                 Some(format!("{}: an alias for {target}, and nothing of its end", heard.server()))
             }
-            _ if heard.exchange.is_stale() => Some(format!("{}: an answer that has run out", heard.server())),
+            _ if heard.is_stale => Some(format!("{}: {RUN_OUT}", heard.server())),
             _ => None,
         })
         .collect()

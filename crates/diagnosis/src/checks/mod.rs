@@ -97,7 +97,7 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     repair,
     spf_tree::SpfTree,
-    view::{Fact, View},
+    view::{Fact, RUN_OUT, View},
 };
 use mail::{
     dkim::{KeyRecord, KeyState},
@@ -358,12 +358,20 @@ impl<'a> Context<'a> {
             Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
                 match self.view.behind_alias(&self.record.owner, target, RecordType::Txt) {
                     Fact::Agreed(says) => Some(texts_of(says)),
-                    _ => None,
+                    // That another key was there says nothing of the one that is there now.
+                    Fact::Stale(says) => Some(texts_of(says)).filter(|texts| self.has_expected_key(texts)),
+                    Fact::Disagreed(_) | Fact::Unknown(_) => None,
                 }
             }
             _ => None,
         });
         texts.as_deref()
+    }
+
+    fn has_expected_key(&self, texts: &[String]) -> bool {
+        let is_expected =
+            |key: &KeyRecord| self.expected_key().is_some_and(|wanted| key.is_public_key(wanted));
+        matches!(texts, [text] if parse_key(text).is_ok_and(|key| is_expected(&key)))
     }
 
     /// The one DKIM record that a receiver would see, or why verifiers discard it.
@@ -534,6 +542,7 @@ pub fn answer_of_fact(fact: Fact<'_>) -> Answer {
             let positive = all.into_iter().map(|(_, says)| says).find(|says| !records_of(says).is_empty());
             positive.map_or_else(|| Answer::TempError("the servers disagree".to_owned()), answer_of)
         }
+        Fact::Stale(_) => Answer::TempError(RUN_OUT.to_owned()),
         Fact::Unknown(reasons) => Answer::TempError(reasons.join("; ")),
     }
 }

@@ -48,7 +48,8 @@ pub fn stands_at(context: &Context<'_>, view: &View<'_>, name: &DomainName) -> b
     match view.fact(name, context.record.expected.record_type()) {
         Fact::Agreed(says) => stands(says),
         Fact::Disagreed(all) => all.iter().any(|(_, says)| stands(says)),
-        Fact::Unknown(_) => false,
+        // It may have been moved since.
+        Fact::Stale(_) | Fact::Unknown(_) => false,
     }
 }
 

@@ -127,6 +127,16 @@ fn selectors_are_tried_all_at_once_and_no_wildcard_is_taken_for_a_key() {
     assert_eq!(tried("selectors_found").0.found, ["google", "k1"]);
     let wildcard = tried("selectors_wildcard").0;
     assert_eq!((wildcard.wildcard, wildcard.found), (true, vec!["zoho".to_owned()]));
+    assert_eq!(tried("selectors_remembered").0.found, ["s1"], "what only a cache remembers is not found");
+    let report = scenario::load("selectors_unanswered").report();
+    assert_eq!(
+        report.dkim_status,
+        model::CheckStatus::Pending,
+        "where nothing answers nothing is known to be missing"
+    );
+    // What strangers may ask for of one domain.
+    let asked = observe_by(&scenario::load("selectors_many_found"), Look::Thorough).0.exchanges.len();
+    assert!(asked < 200, "{asked} questions for keys by which nothing is judged");
     let report = scenario::load("selectors_leftover").report();
     assert!(report.findings.iter().all(|finding| finding.severity < model::Severity::Error));
     assert_eq!(report.dkim_status, model::CheckStatus::Missing, "a leftover is not what mail is signed with");

@@ -38,7 +38,7 @@ fn what(defect: &Defect, findings: &[&Finding]) -> Option<String> {
             format!("{} was added behind the targets of these aliases", value(zone.as_str()))
         }
         Defect::CnameTargetUrl { .. } => "these aliases point at web addresses".to_owned(),
-        Defect::CnameTargetMissing { .. } => "the targets of these aliases do not exist".to_owned(),
+        Defect::CnameTargetMissing { .. } => "there is nothing at the targets of these aliases".to_owned(),
         Defect::CnameProxied { .. } => {
             "these names answer with addresses in place of their aliases: a proxy is on".to_owned()
         }

@@ -50,7 +50,7 @@ pub fn title(finding: &Finding) -> String {
             format!("{} has a CNAME and, beside it, {}", n(name), list(beside))
         }
         Defect::CnameTargetMissing { name, target } => {
-            format!("{} points at {}, which does not exist", n(name), n(target))
+            format!("{} points at {}, where there is nothing", n(name), n(target))
         }
         Defect::TxtQuotesPasted { name, .. } => {
             format!("The TXT value at {} has quotation marks inside of it", n(name))
