@@ -5,8 +5,12 @@ use crate::{
     extract::Json,
     problem::{Problem, ProblemDocument},
 };
-use app::{App, checks::CheckRequest, diagnosis::inquiry::AddressFamily};
-use axum::extract::State;
+use app::{
+    App,
+    checks::{CheckRequest, Checked},
+    diagnosis::inquiry::AddressFamily,
+};
+use axum::extract::{FromRequest, Request, State};
 use explain::render;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -80,7 +84,8 @@ enum OneFamily {
     post, path = "/checks", tag = "checks", request_body = CheckAnyRequest,
     responses(
         (status = 200, description = "The report.", body = Object),
-        (status = 429, description = "This key asked for more checks than it may in a minute. Code: `RATE_LIMITED`.",
+        (status = 429, description = "This key asked for more checks than it may in a minute; those that were \
+            refused count. Code: `RATE_LIMITED`.",
             body = ProblemDocument, content_type = "application/problem+json",
             headers(("Retry-After" = u32, description = "Seconds until it may ask again"))),
     )
@@ -88,8 +93,10 @@ enum OneFamily {
 async fn check_any_domain(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Json(request): Json<CheckAnyRequest, LIMIT>,
+    request: Request,
 ) -> Result<axum::Json<Value>, Problem> {
+    let counted = app.count_check(&caller)?;
+    let Json(request) = Json::<CheckAnyRequest, LIMIT>::from_request(request, &()).await?;
     let request = CheckRequest {
         domain: request.domain,
         selectors: request.selectors,
@@ -105,6 +112,6 @@ async fn check_any_domain(
             Some(OneFamily::Ipv6) => AddressFamily::Ipv6,
         },
     };
-    let checked = app.admit_check(&caller, &request)?.run().await?;
-    Ok(axum::Json(render::report_file(&checked.report, &checked.plan, &checked.observation)))
+    let file = |checked: Checked| render::report_file(&checked.report, &checked.plan, &checked.observation);
+    Ok(axum::Json(app.start_check(counted, &request, file)?.finished().await?))
 }

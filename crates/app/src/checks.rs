@@ -1,45 +1,28 @@
 //! Checks of any domain, added or not: for the API's `/checks` and the public page.
 //!
-//! Strangers choose what is asked here, so everything is bounded: how often a client may come ([`RateLimiter`]), how
-//! many checks run and how many wait, how many questions one puts and how long it takes. Name servers at addresses
-//! that are not public are never asked (but in development); names that cannot be in the public DNS are refused,
-//! since a resolver of the operator's network might know them. Nothing is stored, and nothing of what is stored is
-//! looked at: a domain that was added here is checked like any other.
+//! Strangers choose what is asked here, so everything is bounded: how often a client may come, how many checks run and
+//! how many wait ([`crate::check_gate`]), how many questions one puts and how long it takes. Name servers at addresses
+//! that are not public are never asked (but in development), and nothing is asked of names that cannot be in the
+//! public DNS, whatever led there ([`dns::Client::for_public_names`]), since a resolver of the operator's network might
+//! know them. Nothing is stored, and nothing of what is stored is looked at: a domain that was added here is checked
+//! like any other.
 
 use crate::{
     App,
-    access::{Caller, Scope},
+    check_gate::{CountedCheck, RunningCheck},
     error::{Error, FieldError, Result},
-    rate::RateLimiter,
 };
 use diagnosis::{
-    Observation, Plan, Profile, Report, Variables,
+    Observation, Plan, PlannedRecord, Profile, Report, Variables,
     inquiry::{AddressFamily, Policy, is_public},
     plan,
     profile::ProfileError,
 };
-use model::{ApiKeyId, DomainName, OrgId};
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use model::DomainName;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long one check may take.
 const DEADLINE: Duration = Duration::from_secs(8);
-
-/// How many run at the same time.
-const RUNNING: usize = 8;
-
-/// How many more may wait for their turn.
-const WAITING: usize = 24;
-
-/// How long one waits at most.
-const PATIENCE: Duration = Duration::from_secs(8);
-
-/// When to come back where all places are taken, in seconds.
-const RETRY_AFTER: u32 = 5;
 
 /// How many questions one check puts at most: a stranger's request must not become a flood for another stranger.
 const MOST_ASKS: usize = 300;
@@ -76,13 +59,6 @@ pub struct CheckRequest {
     pub family: AddressFamily,
 }
 
-/// Who wants a check, for counting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
-    Key(OrgId, Option<ApiKeyId>),
-    Address(IpAddr),
-}
-
 /// A plan, what DNS said about it, and the report that was made of both.
 #[derive(Debug)]
 pub struct Checked {
@@ -94,54 +70,37 @@ pub struct Checked {
     pub report: Report,
 }
 
-/// The places and counts of all checks.
-pub(crate) struct Gate {
-    clients: RateLimiter<Client>,
-    places: Arc<Semaphore>,
-    running: Semaphore,
-}
-
-impl Gate {
-    pub(crate) fn new(per_minute: u32) -> Self {
-        Self {
-            clients: RateLimiter::new(per_minute),
-            places: Arc::new(Semaphore::new(RUNNING + WAITING)),
-            running: Semaphore::new(RUNNING),
-        }
-    }
-}
-
-/// A check that has its place and did not begin yet. Dropping it, or its run, gives the place free.
-pub struct AdmittedCheck {
-    app: Arc<App>,
-    plan: Plan,
-    family: AddressFamily,
-    _place: OwnedSemaphorePermit,
-}
-
 impl App {
-    /// Lets a check of a caller's in, or says why not.
-    pub fn admit_check(self: &Arc<Self>, caller: &Caller, request: &CheckRequest) -> Result<AdmittedCheck> {
-        caller.require(Scope::ReadDomains)?;
-        self.admit(Client::Key(caller.org_id, caller.key_id), request)
-    }
-
-    /// Lets a check of a visitor's in, who is known by the address only, or says why not.
-    pub fn admit_visitor_check(
+    /// Starts a check, and makes something of what comes of it.
+    ///
+    /// # Errors
+    /// `Busy` where all places are taken, `Invalid` with all that is wrong with the request.
+    #[expect(clippy::needless_pass_by_value, reason = "what was counted once is good for one check")]
+    pub fn start_check<T: Send + 'static>(
         self: &Arc<Self>,
-        address: IpAddr,
+        counted: CountedCheck,
         request: &CheckRequest,
-    ) -> Result<AdmittedCheck> {
-        self.admit(Client::Address(network(address)), request)
+        make: impl FnOnce(Checked) -> T + Send + 'static,
+    ) -> Result<RunningCheck<T>> {
+        let place = self.free_checks.enter(&counted)?;
+        let plan = self.plan_check(request)?;
+        let domain = plan.domain.clone();
+        let checking = Arc::clone(self).check_any(plan, request.family);
+        Ok(RunningCheck::start(domain, place, async move { make(checking.await) }))
     }
 
-    fn admit(self: &Arc<Self>, client: Client, request: &CheckRequest) -> Result<AdmittedCheck> {
-        let plan = self.plan_check(request)?;
-        let place = Arc::clone(&self.free_checks.places).try_acquire_owned().map_err(|_| busy())?;
-        self.free_checks.clients.admit(client, self.clock.now()).map_err(|retry_after| {
-            Error::RateLimited { what: "checks", allowed: self.settings.checks_per_minute, retry_after }
-        })?;
-        Ok(AdmittedCheck { app: Arc::clone(self), plan, family: request.family, _place: place })
+    /// Asks, and makes the report. Bounded in time: what did not answer by then is unknown in the report.
+    async fn check_any(self: Arc<Self>, plan: Plan, family: AddressFamily) -> Checked {
+        let policy = &self.settings.check_policy;
+        let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), family, ..policy.clone() };
+        let dns = if policy.private_addresses { self.dns.clone() } else { self.dns.for_public_names() };
+        let started_at = self.clock.now();
+        let clock = self.clock.clone();
+        let observation = dns::observe(&dns, &plan, &policy, move || clock.now(), DEADLINE).await;
+        let mut report = diagnosis::diagnose(&plan, &observation, self.clock.now());
+        report.started_at = Some(started_at);
+        metrics::counter!("countersign_free_checks_total", "verdict" => report.verdict.as_str()).increment(1);
+        Checked { plan, observation, report }
     }
 
     /// What such a check looks for. All that is wrong with the request is told here.
@@ -214,23 +173,42 @@ impl App {
                     .map(|plan| self.settings.of_platform(plan))
                     .map_err(|error| Error::field("variables", error.to_string()))
             }
-            (None, Some(template)) => from_template(&domain, template, request).map_err(|(field, error)| {
-                let message = match error {
-                    ProfileError::HostRequired => {
-                        format!("the template is for subdomains only; check one, such as news.{domain}")
-                    }
-                    error => error.to_string(),
-                };
-                Error::field(field, message)
-            }),
+            (None, Some(template)) => {
+                let plan = from_template(&domain, template, request).map_err(|(field, error)| {
+                    let message = match error {
+                        ProfileError::HostRequired => {
+                            format!("the template is for subdomains only; check one, such as news.{domain}")
+                        }
+                        error => error.to_string(),
+                    };
+                    Error::field(field, message)
+                })?;
+                self.in_public(plan)
+            }
+        }
+    }
+
+    /// A template may name any host. It is told at once where no question will be put.
+    fn in_public(&self, plan: Plan) -> Result<Plan> {
+        let outside = |record: &&PlannedRecord| !dns::is_public_name(&record.owner);
+        match plan.records.iter().find(outside) {
+            Some(record) if !self.settings.check_policy.private_addresses => {
+                let message = format!("has a record at {}, which is not in the public DNS", record.owner);
+                Err(Error::field("template", message))
+            }
+            _ => Ok(plan),
         }
     }
 
     fn checkable(&self, text: &str) -> Result<DomainName> {
         let domain =
             DomainName::parse_typed(text).map_err(|error| Error::field("domain", error.to_string()))?;
-        if !self.settings.check_policy.private_addresses && !domain.has_known_suffix() {
-            let message = format!("{domain} is under no public suffix, so it is not in the public DNS");
+        if !self.settings.check_policy.private_addresses && !dns::is_public_name(&domain) {
+            let message = if domain.has_known_suffix() {
+                format!("{domain} is for private networks, so it is not in the public DNS")
+            } else {
+                format!("{domain} is under no public suffix, so it is not in the public DNS")
+            };
             return Err(Error::field("domain", message));
         }
         Ok(domain)
@@ -255,48 +233,6 @@ fn from_template(
         ProfileError::HostRequired => ("domain", error),
         error => ("template", error),
     })
-}
-
-impl AdmittedCheck {
-    /// The domain that is checked.
-    pub fn domain(&self) -> &DomainName {
-        &self.plan.domain
-    }
-
-    /// Asks, and makes the report. Bounded in time: what did not answer by then is unknown in the report.
-    ///
-    /// # Errors
-    /// `Busy` when its turn did not come in time.
-    pub async fn run(self) -> Result<Checked> {
-        let Self { app, plan, family, _place } = self;
-        let turn = tokio::time::timeout(PATIENCE, app.free_checks.running.acquire()).await;
-        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        let policy = &app.settings.check_policy;
-        let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), family, ..policy.clone() };
-        let started_at = app.clock.now();
-        let clock = app.clock.clone();
-        let observation = dns::observe(&app.dns, &plan, &policy, move || clock.now(), DEADLINE).await;
-        let mut report = diagnosis::diagnose(&plan, &observation, app.clock.now());
-        report.started_at = Some(started_at);
-        metrics::counter!("countersign_free_checks_total", "verdict" => report.verdict.as_str()).increment(1);
-        Ok(Checked { plan, observation, report })
-    }
-}
-
-fn busy() -> Error {
-    metrics::counter!("countersign_free_checks_refused_total").increment(1);
-    Error::Busy { what: "checks", retry_after: RETRY_AFTER }
-}
-
-/// Who has one address of an IPv6 network has all of its /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
-            || IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-            IpAddr::V4,
-        ),
-    }
 }
 
 fn check_selectors(domain: &DomainName, selectors: &[String]) -> Result<()> {
@@ -330,14 +266,6 @@ fn clip(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ipv6_client_is_its_network() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
-    }
 
     #[test]
     fn selectors_are_labels_and_few() {

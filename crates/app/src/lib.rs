@@ -5,6 +5,7 @@
 //! ([`domain_state`], [`delivery_state`]); time and randomness come in through [`ports`].
 
 pub mod access;
+pub mod check_gate;
 pub mod checks;
 mod deliver;
 pub mod delivery_state;
@@ -56,7 +57,7 @@ pub struct App {
     /// Names this process in leases.
     pub(crate) node: String,
     pub(crate) check_turns: Turns,
-    pub(crate) free_checks: checks::Gate,
+    pub(crate) free_checks: check_gate::Gate,
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
@@ -107,7 +108,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let node = format!("node-{}", parts.random.token(12));
         Self {
-            free_checks: checks::Gate::new(parts.settings.checks_per_minute),
+            free_checks: check_gate::Gate::new(parts.settings.checks_per_minute),
             settings: parts.settings,
             store: parts.store,
             dns: parts.dns,

@@ -31,29 +31,35 @@ struct Counts<K> {
     others: u32,
 }
 
-impl<K: Hash + Eq> RateLimiter<K> {
+impl<K: Hash + Eq + Clone> RateLimiter<K> {
     /// Allows so many requests of one client in a minute.
     pub fn new(allowed: u32) -> Self {
         let counts = Counts { window: 0, clients: HashMap::new(), others: 0 };
         Self { allowed, counts: Mutex::new(counts) }
     }
 
-    /// Counts a request. Where the client had too many, nothing is counted, and the error is the number of seconds
-    /// after which it may ask again.
-    pub fn admit(&self, client: K, now: Timestamp) -> Result<(), u32> {
+    /// Counts a request under each of these names of its client, such as an address and its network; with each comes
+    /// how many times what one client may is allowed under it. Where one of them had too many, nothing is counted and
+    /// no name is kept, and the error is the number of seconds after which it may ask again.
+    pub fn admit(&self, client: &[(K, u32)], now: Timestamp) -> Result<(), u32> {
         let window = now.as_second().div_euclid(WINDOW);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.window != window {
             *counts = Counts { window, clients: HashMap::new(), others: 0 };
         }
-        let is_counted_apart = counts.clients.len() < MOST_CLIENTS || counts.clients.contains_key(&client);
-        let Counts { clients, others, .. } = &mut *counts;
-        let count = if is_counted_apart { clients.entry(client).or_default() } else { others };
-        if *count >= self.allowed {
+        let has_room = |(name, times): &(K, u32)| {
+            let of_others = if counts.clients.len() < MOST_CLIENTS { 0 } else { counts.others };
+            *counts.clients.get(name).unwrap_or(&of_others) < self.allowed.saturating_mul(*times)
+        };
+        if !client.iter().all(has_room) {
             let ends = Timestamp::from_second((window + 1) * WINDOW).unwrap_or(now);
             return Err(seconds_until(ends, now));
         }
-        *count += 1;
+        let Counts { clients, others, .. } = &mut *counts;
+        for (name, _) in client {
+            let is_counted_apart = clients.len() < MOST_CLIENTS || clients.contains_key(name);
+            *(if is_counted_apart { clients.entry(name.clone()).or_default() } else { &mut *others }) += 1;
+        }
         Ok(())
     }
 }
@@ -69,27 +75,45 @@ mod tests {
     #[test]
     fn each_client_has_its_own_count_until_the_minute_ends() {
         let limiter = RateLimiter::new(2);
-        assert_eq!(limiter.admit("a", at(0)), Ok(()));
-        assert_eq!(limiter.admit("a", at(50)), Ok(()));
-        assert_eq!(limiter.admit("a", at(50)), Err(10));
-        assert_eq!(limiter.admit("b", at(59)), Ok(()));
-        assert_eq!(limiter.admit("a", at(59)), Err(1));
-        assert_eq!(limiter.admit("a", at(60)), Ok(()));
+        assert_eq!(limiter.admit(&[("a", 1)], at(0)), Ok(()));
+        assert_eq!(limiter.admit(&[("a", 1)], at(50)), Ok(()));
+        assert_eq!(limiter.admit(&[("a", 1)], at(50)), Err(10));
+        assert_eq!(limiter.admit(&[("b", 1)], at(59)), Ok(()));
+        assert_eq!(limiter.admit(&[("a", 1)], at(59)), Err(1));
+        assert_eq!(limiter.admit(&[("a", 1)], at(60)), Ok(()));
         // A clock that is set back begins a window too.
-        assert_eq!(limiter.admit("a", at(-300)), Ok(()));
+        assert_eq!(limiter.admit(&[("a", 1)], at(-300)), Ok(()));
+    }
+
+    #[test]
+    fn a_network_has_more_than_one_client_and_not_all_there_is() {
+        let limiter = RateLimiter::new(2);
+        let ask = |client: &'static str| limiter.admit(&[(client, 1), ("net", 2)], at(0));
+        assert_eq!([ask("a"), ask("a"), ask("b")], [Ok(()); 3]);
+        // Its own refusals do not use up what its neighbours may.
+        assert_eq!([ask("a"), ask("a"), ask("b")], [Err(60), Err(60), Ok(())]);
+        for client in ["c", "d", "e"] {
+            assert_eq!(ask(client), Err(60));
+        }
+        assert_eq!(
+            limiter.counts.lock().unwrap().clients.len(),
+            3,
+            "who was refused with the network takes no room"
+        );
+        assert_eq!(limiter.admit(&[("c", 1), ("other net", 2)], at(0)), Ok(()));
     }
 
     #[test]
     fn memory_is_bounded_whoever_comes() {
         let limiter = RateLimiter::new(1);
         for client in 0..MOST_CLIENTS {
-            assert_eq!(limiter.admit(client, at(0)), Ok(()));
+            assert_eq!(limiter.admit(&[(client, 1)], at(0)), Ok(()));
         }
-        assert_eq!(limiter.admit(MOST_CLIENTS, at(0)), Ok(()), "the first of the others");
-        assert_eq!(limiter.admit(MOST_CLIENTS + 1, at(0)), Err(60));
-        assert_eq!(limiter.admit(5, at(0)), Err(60));
+        assert_eq!(limiter.admit(&[(MOST_CLIENTS, 1)], at(0)), Ok(()), "the first of the others");
+        assert_eq!(limiter.admit(&[(MOST_CLIENTS + 1, 1)], at(0)), Err(60));
+        assert_eq!(limiter.admit(&[(5, 1)], at(0)), Err(60));
         assert_eq!(limiter.counts.lock().unwrap().clients.len(), MOST_CLIENTS);
-        assert_eq!(limiter.admit(MOST_CLIENTS + 1, at(60)), Ok(()));
+        assert_eq!(limiter.admit(&[(MOST_CLIENTS + 1, 1)], at(60)), Ok(()));
         assert_eq!(limiter.counts.lock().unwrap().clients.len(), 1);
     }
 }

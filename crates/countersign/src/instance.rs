@@ -3,6 +3,7 @@
 use crate::{
     config::{Config, ConfigError, parse_key},
     hex, operations,
+    public_listener::{self, Bounds},
 };
 use app::{
     App, Parts, Settings, Transport,
@@ -19,7 +20,7 @@ use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConf
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -194,8 +195,10 @@ impl Instance {
             .merge(web::router(Arc::clone(&app), owner));
         running.spawn(serve(http_listener, router, cancel.clone()));
         if let Some(listener) = public_listener {
-            let router = web::public_router(Arc::clone(&app), config.trusted_proxies.clone());
-            running.spawn(serve(listener, router, cancel.clone()));
+            let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+            let router = web::public_router(Arc::clone(&app), &proxies);
+            let bounds = Bounds { proxies, ..Bounds::default() };
+            running.spawn(public_listener::serve(listener, router, bounds, cancel.clone()));
         }
         Ok(Self {
             http,

@@ -8,6 +8,7 @@ pub mod config;
 mod hex;
 pub mod instance;
 mod operations;
+mod public_listener;
 pub mod report_file;
 
 pub use config::{Config, Overrides};

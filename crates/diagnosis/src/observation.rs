@@ -203,6 +203,8 @@ pub enum Failure {
     TruncatedWithoutTcp(String),
     /// The address is private or otherwise not to be asked.
     Forbidden,
+    /// The name cannot be in the public DNS, and is not asked for where strangers choose what is.
+    NotPublic,
     /// It was answered, with more than is kept of one domain.
     TooMuch,
 }
@@ -215,6 +217,7 @@ impl std::fmt::Display for Failure {
             Self::Malformed(why) => write!(f, "damaged answer ({why})"),
             Self::TruncatedWithoutTcp(why) => write!(f, "answer too long for UDP, and TCP failed ({why})"),
             Self::Forbidden => f.write_str("its address is private and is not asked"),
+            Self::NotPublic => f.write_str("the name is not in the public DNS and is not asked for"),
             Self::TooMuch => f.write_str("the answers are more than is kept of one domain"),
         }
     }

@@ -12,7 +12,8 @@ use crate::{
 };
 use app::{
     Error,
-    checks::{AdmittedCheck, CheckRequest, Checked},
+    check_gate::{CountedCheck, RunningCheck},
+    checks::{CheckRequest, Checked},
     diagnosis::Variables,
 };
 use askama::Template;
@@ -41,6 +42,9 @@ const CUT: &str = "<!-- the report -->";
 
 /// What the form may have, in bytes: a template as large as the API takes, in the encoding of forms.
 pub(crate) const FORM_LIMIT: usize = 960 * 1024;
+
+/// How long the command that does the same may be, in octets.
+const MOST_COMMAND: usize = 4_000;
 
 /// The fields that have a place for what is wrong with them.
 const FIELDS: [&str; 5] = ["domain", "selectors", "profile", "template", "variables"];
@@ -93,6 +97,26 @@ impl CheckForm {
         })
     }
 
+    /// The form as the page has it again, and the names of the fields that are too long for that: a page is not to be
+    /// several times as long as what was sent for it.
+    fn cut(mut self) -> (Self, Vec<&'static str>) {
+        let fields = [
+            ("domain", &mut self.domain, 320),
+            ("selectors", &mut self.selectors, 700),
+            ("profile", &mut self.profile, 100),
+            ("template", &mut self.template, 8_000),
+            ("variables", &mut self.variables, 4_000),
+        ];
+        let mut left_out = Vec::new();
+        for (name, text, most) in fields {
+            if text.len() > most {
+                text.clear();
+                left_out.push(name);
+            }
+        }
+        (self, left_out)
+    }
+
     /// Whether more is asked for than any valid records.
     fn asks_for_records(&self) -> bool {
         [&self.profile, &self.template, &self.variables].into_iter().any(|text| !text.trim().is_empty())
@@ -114,6 +138,8 @@ struct CheckPage {
     form: CheckForm,
     profiles: Vec<ProfileChoice>,
     errors: FormErrors,
+    /// The fields that are too long to be repeated.
+    left_out: Vec<&'static str>,
     /// What belongs to no field: too many checks, for now.
     refusal: Option<String>,
     /// The check that is under way, as the command that does the same.
@@ -122,14 +148,23 @@ struct CheckPage {
 
 struct Running {
     domain: DomainName,
-    command: String,
+    /// None where it is too long to be copied.
+    command: Option<String>,
 }
 
 impl CheckPage {
     fn new(pages: &Pages, form: CheckForm) -> Self {
         let shell = Shell::of(pages, Section::Check, "Check a domain");
         let profiles = profiles(pages, &form.profile);
-        Self { shell, form, profiles, errors: FormErrors::default(), refusal: None, running: None }
+        Self {
+            shell,
+            form,
+            profiles,
+            errors: FormErrors::default(),
+            left_out: Vec::new(),
+            refusal: None,
+            running: None,
+        }
     }
 
     fn other_errors(&self) -> Option<String> {
@@ -138,7 +173,9 @@ impl CheckPage {
 
     /// Whether the part of the form for a service's records is unfolded.
     fn is_unfolded(&self) -> bool {
-        self.form.asks_for_records() || FIELDS[2..].iter().any(|field| self.errors.of_field(field).is_some())
+        self.form.asks_for_records()
+            || !self.left_out.is_empty()
+            || FIELDS[2..].iter().any(|field| self.errors.of_field(field).is_some())
     }
 }
 
@@ -167,9 +204,12 @@ pub(crate) async fn show(
 ) -> Answer {
     let Query(form) = query?;
     if form.domain.trim().is_empty() && !form.asks_for_records() || !is_wanted(&headers) {
-        return Ok(unlisted(html_with(StatusCode::OK, &CheckPage::new(&pages, form))?));
+        let (form, left_out) = form.cut();
+        let page = CheckPage { left_out, ..CheckPage::new(&pages, form) };
+        return Ok(unlisted(html_with(StatusCode::OK, &page)?));
     }
-    check(&pages, form, visitor(&pages, address, &headers))
+    let visitor = visitor(&pages, address, &headers);
+    check(&pages, form, pages.app.count_visitor_check(visitor))
 }
 
 /// The check of a form whose template is too long for an address.
@@ -179,18 +219,22 @@ pub(crate) async fn post(
     headers: HeaderMap,
     form: Result<Form<CheckForm>, FormRejection>,
 ) -> Answer {
+    // Counted before anything is said of the form.
+    let counted = pages.app.count_visitor_check(visitor(&pages, address, &headers));
     let Form(form) = form.map_err(Failure::from)?;
-    check(&pages, form, visitor(&pages, address, &headers))
+    check(&pages, form, counted)
 }
 
-fn check(pages: &Pages, form: CheckForm, visitor: IpAddr) -> Answer {
-    let mut page = CheckPage::new(pages, form);
-    let admitted = page.form.request().and_then(|request| pages.app.admit_visitor_check(visitor, &request));
-    match admitted {
-        Ok(check) => {
-            let domain = check.domain().clone();
-            let command = command(&domain, &page.form);
-            page.running = Some(Running { domain, command });
+fn check(pages: &Pages, form: CheckForm, counted: Result<CountedCheck, Error>) -> Answer {
+    let started = counted
+        .and_then(|counted| pages.app.start_check(counted, &form.request()?, |checked| result(&checked)));
+    let started = started.map(|check| (command(check.domain(), &form), check));
+    let (form, left_out) = form.cut();
+    let mut page = CheckPage { left_out, ..CheckPage::new(pages, form) };
+    match started {
+        Ok((command, check)) => {
+            let command = (command.len() <= MOST_COMMAND).then_some(command);
+            page.running = Some(Running { domain: check.domain().clone(), command });
             Ok(unlisted(streamed(&page.render()?, check)))
         }
         Err(error) => Ok(unlisted(refused(page, error)?)),
@@ -237,17 +281,17 @@ fn visitor(
 }
 
 fn forwarded_for(proxies: &[IpAddr], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let fields: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|field| field.to_str().ok()).collect();
-    let said = fields.iter().rev().flat_map(|field| field.rsplit(','));
+    // Whatever is in the field, what stands right of it counts.
+    let fields = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    let said = fields.iter().rev().flat_map(|field| field.rsplit(|&octet| octet == b','));
     let mut visitor = peer;
-    for text in said {
+    for octets in said {
         if !proxies.contains(&visitor) {
             break;
         }
-        match text.trim().parse::<IpAddr>() {
-            Ok(address) => visitor = address.to_canonical(),
-            Err(_) => break,
+        match std::str::from_utf8(octets.trim_ascii()).map(str::parse::<IpAddr>) {
+            Ok(Ok(address)) => visitor = address.to_canonical(),
+            _ => break,
         }
     }
     visitor
@@ -282,27 +326,25 @@ fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// The page up to the report at once, and the rest when the check is done.
-fn streamed(page: &str, check: AdmittedCheck) -> Response {
+fn streamed(page: &str, check: RunningCheck<String>) -> Response {
     let (head, tail) = page.split_once(CUT).unwrap_or((page, ""));
     let (head, tail) = (head.to_owned(), tail.to_owned());
-    let rest = stream::once(async move { result(check.run().await) + &tail });
+    let rest =
+        stream::once(async move { check.finished().await.unwrap_or_else(|error| too_late(&error)) + &tail });
     let parts = stream::iter([head]).chain(rest).map(Ok::<_, Infallible>);
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], Body::from_stream(parts)).into_response()
 }
 
-fn result(checked: Result<Checked, Error>) -> String {
-    match checked {
-        Ok(Checked { report, .. }) => {
-            let fragment = render::html_fragment(&report, &RenderOptions::new(report.checked_at));
-            format!("<div class=\"result card\">\n{fragment}</div>\n")
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a check of the page did not run");
-            "<p class=\"result error\" role=\"alert\">Too many checks are under way, and this one’s turn did not come. \
-             Try again in a few seconds.</p>\n"
-                .to_owned()
-        }
-    }
+fn result(Checked { report, .. }: &Checked) -> String {
+    let fragment = render::html_fragment(report, &RenderOptions::new(report.checked_at));
+    format!("<div class=\"result card\">\n{fragment}</div>\n")
+}
+
+fn too_late(error: &Error) -> String {
+    tracing::warn!(%error, "a check of the page did not run");
+    "<p class=\"result error\" role=\"alert\">Too many checks are under way, and this one’s turn did not come. \
+     Try again in a few seconds.</p>\n"
+        .to_owned()
 }
 
 /// Search engines have no business here: each address would be a check.
@@ -355,7 +397,7 @@ mod tests {
         let of = |peer: &str, fields: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for field in fields {
-                headers.append("x-forwarded-for", HeaderValue::from_static(field));
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(field.as_bytes()).unwrap());
             }
             forwarded_for(&proxies, address(peer), &headers).to_string()
         };
@@ -364,6 +406,7 @@ mod tests {
         assert_eq!(of("10.0.0.1", &["203.0.113.9, 198.51.100.7"]), "198.51.100.7", "left of it is hearsay");
         assert_eq!(of("10.0.0.1", &["203.0.113.9", "198.51.100.7, 10.0.0.2"]), "198.51.100.7");
         assert_eq!(of("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(of("10.0.0.1", &["caf\u{e9}, 198.51.100.7"]), "198.51.100.7", "octets of no text");
         assert_eq!(of("10.0.0.1", &[]), "10.0.0.1");
     }
 
@@ -398,8 +441,15 @@ mod tests {
         };
         let errors = FormErrors::of(Error::field("domain", "is <u>no</u> domain")).unwrap();
         let profiles = Vec::new();
-        let page =
-            CheckPage { shell: Shell::sample("Check"), form, profiles, errors, refusal: None, running: None };
+        let page = CheckPage {
+            shell: Shell::sample("Check"),
+            form,
+            profiles,
+            errors,
+            left_out: Vec::new(),
+            refusal: None,
+            running: None,
+        };
         let html = page.render().unwrap();
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("id=\"domain-error\""));
         assert!(!html.contains("<b>") && !html.contains("<i>") && !html.contains("<u>"));

@@ -89,9 +89,10 @@ pub fn router(app: Arc<App>, viewer: Caller) -> Router {
 /// The pages for everybody: the check of any domain and the manual of findings. No API, no dashboard, no metrics.
 ///
 /// A visitor is known by the address of the connection, or by what one of `proxies` says of it in `X-Forwarded-For`.
-pub fn public_router(app: Arc<App>, proxies: Vec<IpAddr>) -> Router {
+pub fn public_router(app: Arc<App>, proxies: &[IpAddr]) -> Router {
     let index = Router::new().route("/", get(async || Redirect::to("/check")));
-    guarded(index, Pages { app, public: true, proxies: proxies.into() })
+    let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
+    guarded(index, Pages { app, public: true, proxies })
 }
 
 /// These routes and the pages that show nothing of what is stored here, the guard in front of all.

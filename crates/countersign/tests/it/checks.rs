@@ -112,8 +112,9 @@ async fn the_answer_is_the_command_s() {
 
 #[tokio::test]
 async fn what_cannot_be_checked_is_refused_with_its_field() {
-    let platform = Platform::start().await;
-    let api = &platform.api;
+    let folder = Folder::new();
+    let instance = Instance::start(&Config { checks_per_minute: 1_000, ..config(&folder) }).await.unwrap();
+    let api = &Api::new(instance.http, &instance.api_key);
     let many: Vec<String> = (0..11).map(|number| format!("s{number}")).collect();
     let variables: serde_json::Map<String, Value> =
         (0..51).map(|number| (format!("v{number}"), json!("x"))).collect();
@@ -174,7 +175,7 @@ async fn what_cannot_be_checked_is_refused_with_its_field() {
     let huge = json!({"domain": "acme.test", "template": {"records": [], "x": "a".repeat(400_000)}});
     let (status, _) = api.refused("/checks", &huge).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-    platform.stop().await;
+    instance.stop().await;
 }
 
 #[tokio::test]

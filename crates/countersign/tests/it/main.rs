@@ -10,6 +10,7 @@ mod check;
 mod check_bulk;
 mod check_over_the_wire;
 mod check_senders;
+mod check_strangers;
 mod check_watch;
 mod checks;
 mod command_line;

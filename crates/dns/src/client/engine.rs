@@ -16,7 +16,10 @@ use super::{
     port::{Link, Port},
     random::Random,
 };
-use crate::wire::{DecodeError, Query, Response};
+use crate::{
+    public::is_public_name,
+    wire::{DecodeError, Query, Response},
+};
 use diagnosis::{
     inquiry::is_public,
     observation::{Ask, Failure, Outcome, Rcode, Reply, Server},
@@ -278,8 +281,8 @@ impl Engine {
         for (index, ask) in asks.iter().enumerate() {
             if is_late {
                 self.record(key, index, Outcome::Failure(Failure::Timeout));
-            } else if self.is_forbidden(key, ask) {
-                self.record(key, index, Outcome::Failure(Failure::Forbidden));
+            } else if let Some(failure) = self.forbidden(key, ask) {
+                self.record(key, index, Outcome::Failure(failure));
             } else {
                 self.enqueue(key, index, ask.server.address());
             }
@@ -287,11 +290,15 @@ impl Engine {
         self.finish_if_done(key);
     }
 
-    fn is_forbidden(&self, round: usize, ask: &Ask) -> bool {
+    fn forbidden(&self, round: usize, ask: &Ask) -> Option<Failure> {
+        let round = &self.rounds[round].round;
+        if round.public_names && !is_public_name(&ask.question.name) {
+            return Some(Failure::NotPublic);
+        }
         match &ask.server {
-            Server::Resolver { .. } => false,
+            Server::Resolver { .. } => None,
             Server::Authority { address, .. } => {
-                !self.rounds[round].round.private_addresses && !is_public(address.ip())
+                (!round.private_addresses && !is_public(address.ip())).then_some(Failure::Forbidden)
             }
         }
     }

@@ -37,6 +37,7 @@ mod port;
 mod random;
 mod tcp;
 
+use crate::public::as_in_public;
 use diagnosis::{
     inquiry::Policy,
     observation::{Ask, Failure, Outcome},
@@ -123,6 +124,8 @@ pub(crate) struct Round {
     asks: Arc<Vec<Ask>>,
     /// Whether name servers at private addresses are asked.
     private_addresses: bool,
+    /// Whether names are asked for only that can be in the public DNS.
+    public_names: bool,
     clock: Clock,
     silent: Silent,
     /// When questions that are still open count as timed out.
@@ -146,6 +149,7 @@ pub(crate) struct Finished {
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    public_names: bool,
 }
 
 #[derive(Debug)]
@@ -182,7 +186,14 @@ impl Client {
     pub fn new(options: ClientOptions) -> Self {
         let shared =
             Shared { options, tokens: AtomicU64::new(0), sent: Arc::default(), engine: Mutex::new(None) };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), public_names: false }
+    }
+
+    /// The same client for what strangers have asked: of names that cannot be in the public DNS
+    /// ([`crate::is_public_name`]) nothing is asked ([`Failure::NotPublic`]), and nothing is told, whatever led there.
+    #[must_use]
+    pub fn for_public_names(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), public_names: true }
     }
 
     /// How many packets were sent over UDP so far, repeated ones too.
@@ -227,6 +238,7 @@ impl Client {
             token,
             asks: Arc::clone(&asks),
             private_addresses,
+            public_names: self.public_names,
             clock: Arc::clone(&clock),
             silent,
             ends,
@@ -255,7 +267,15 @@ impl Client {
             answer.await
         };
         stop.armed = false;
-        finished.unwrap_or_else(|_| nothing(stopped()))
+        let mut finished = finished.unwrap_or_else(|_| nothing(stopped()));
+        if self.public_names {
+            for (ask, (_, outcome)) in asks.iter().zip(&mut finished.outcomes) {
+                if let Outcome::Reply(reply) = outcome {
+                    as_in_public(ask.question.record_type, reply);
+                }
+            }
+        }
+        finished
     }
 
     /// The way to the task, which is started where there is none, or where its runtime has ended.

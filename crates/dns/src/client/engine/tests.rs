@@ -17,7 +17,20 @@ fn round(asks: Vec<Ask>, ends: Option<Instant>) -> (Round, oneshot::Receiver<Fin
     let silent = Vec::new();
     let room = usize::MAX;
     let asks = Arc::new(asks);
-    (Round { token: 1, asks, private_addresses: true, clock, silent, ends, room, reply }, finished)
+    (
+        Round {
+            token: 1,
+            asks,
+            private_addresses: true,
+            public_names: false,
+            clock,
+            silent,
+            ends,
+            room,
+            reply,
+        },
+        finished,
+    )
 }
 
 fn engine() -> Engine {
