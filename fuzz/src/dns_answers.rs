@@ -6,7 +6,7 @@
 
 use super::input::{Input, name};
 use diagnosis::{
-    Expected, Observation, Plan, Profile, Variables, diagnose, diagnose_judged,
+    Expected, Observation, Plan, Profile, Variables, diagnose, diagnose_known,
     inquiry::{Inquiry, Policy, is_public},
     observation::{Ask, Exchange, Failure, Outcome, Rcode, Reply, Server},
     plan,
@@ -82,13 +82,13 @@ pub fn run(data: &[u8]) {
             let outcome = outcome(&mut input, &ask);
             let exchange = Exchange { ask, at, outcome };
             let _ = (exchange.says(), exchange.ttl());
-            observation.exchanges.push(exchange);
+            observation.exchanges.push(exchange.into());
         }
         assert!(observation.exchanges.len() <= MAX_ASKS);
     }
     observation.cut_short = inquiry.is_cut_short(&observation);
     let report = diagnose(plan, &observation, at);
-    let on_the_way = diagnose_judged(plan, &observation, inquiry.into_judged(), at);
+    let on_the_way = diagnose_known(plan, &observation, inquiry.into_known(&observation), at);
     assert_eq!(report, on_the_way, "judged on the way, another report");
     assert_eq!(report, diagnose(plan, &observation, at), "the same observation, another report");
     assert_eq!(report.records.len(), plan.records.len());

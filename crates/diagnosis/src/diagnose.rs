@@ -7,7 +7,7 @@
 use crate::{
     checks::{self, Context, dns_unanswered, inquiry_cut_short, name_servers_disagree},
     finding::{Defect, Finding, Remedy},
-    inquiry::{domain_connect_question, is_selector, main_types, target_type, zone_question_name},
+    inquiry::{Known, domain_connect_question, is_selector, main_types, target_type, zone_question_name},
     mail_policy,
     observation::{ChainEnd, Observation, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
@@ -36,19 +36,14 @@ impl Judged {
 
 /// Compares a plan with an observation. `now` only stamps the report.
 pub fn diagnose(plan: &Plan, observation: &Observation, now: Timestamp) -> Report {
-    diagnose_judged(plan, observation, None, now)
+    diagnose_known(plan, observation, Known::of(observation), now)
 }
 
-/// The same where an inquiry has judged the records on its way ([`crate::inquiry::Inquiry::into_judged`]).
-pub fn diagnose_judged(
-    plan: &Plan,
-    observation: &Observation,
-    judged: Option<Vec<Judged>>,
-    now: Timestamp,
-) -> Report {
+/// The same where an inquiry has found out a part of it on its way ([`crate::inquiry::Inquiry::into_known`]).
+pub fn diagnose_known(plan: &Plan, observation: &Observation, known: Known, now: Timestamp) -> Report {
     let with_found = well_known::with_found(plan, observation);
     let plan = &*with_found;
-    let view = View::new(observation);
+    let Known { view, judged } = known;
     let judged = judged
         .filter(|judged| judged.len() == plan.records.len())
         .unwrap_or_else(|| plan.records.iter().map(|planned| judge_record(plan, planned, &view)).collect());
@@ -127,7 +122,7 @@ pub fn diagnose_judged(
 /// anything is known of the domain at all.
 fn add_domain_findings(
     plan: &Plan,
-    view: &View<'_>,
+    view: &View,
     records: &[RecordReport],
     findings: &mut Vec<Finding>,
 ) -> bool {
@@ -170,19 +165,19 @@ fn add_domain_findings(
 }
 
 /// Whether a record is right beyond doubt by what is known so far.
-pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> bool {
+pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View) -> bool {
     judge_record(plan, planned, view).is_verified()
 }
 
 /// What was heard for a record: for the first of its questions that was put.
-pub(crate) fn heard_of<'v, 'a>(planned: &PlannedRecord, view: &'v View<'a>) -> &'v [Heard<'a>] {
+pub(crate) fn heard_of<'v>(planned: &PlannedRecord, view: &'v View) -> &'v [Heard] {
     // Resolvers asked first are asked for an alias by what is behind it.
     let types = main_types(planned).chain(std::iter::once(target_type(planned)));
     let mut heard = types.map(|record_type| view.heard(&planned.owner, record_type));
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
-pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>) -> Judged {
+pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View) -> Judged {
     let heard = heard_of(planned, view);
     let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
     for (index, of_server) in heard.iter().enumerate() {
@@ -231,22 +226,22 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View<'_>
 }
 
 /// What is known where nobody can say whether the record is right: an alias whose end is not shown, else nothing.
-fn undecided(heard: &[Heard<'_>]) -> Says {
+fn undecided(heard: &[Heard]) -> Says {
     let known = heard.iter().find(|heard| heard.is_certain()).map(|heard| heard.says.clone());
     known.unwrap_or_else(|| Says::Nothing(dns_unanswered::reasons(heard).join("; ")))
 }
 
 /// Whose answers decide about a record: the name servers that the zone is delegated to; where those say nothing,
 /// any name server; where none does, the resolvers.
-struct Jury<'v, 'a> {
+struct Jury<'v> {
     /// Those of the jury that have the record.
-    right: Vec<&'v Heard<'a>>,
+    right: Vec<&'v Heard>,
     /// Those that certainly have not.
-    wrong: Vec<&'v Heard<'a>>,
+    wrong: Vec<&'v Heard>,
     /// Name servers that the zone itself names and the zone above does not: some resolvers ask them, too.
-    beside_right: Vec<&'v Heard<'a>>,
+    beside_right: Vec<&'v Heard>,
     /// Those of them that have not got the record.
-    beside_wrong: Vec<&'v Heard<'a>>,
+    beside_wrong: Vec<&'v Heard>,
     /// Whether name servers decide.
     authoritative: bool,
     /// Whether a name server that would decide gave no answer.
@@ -254,20 +249,20 @@ struct Jury<'v, 'a> {
     /// How many resolvers say anything certain.
     resolvers: usize,
     /// Those that have the record.
-    resolvers_right: Vec<&'v Heard<'a>>,
+    resolvers_right: Vec<&'v Heard>,
     /// Whether any resolver was asked.
     resolvers_asked: bool,
 }
 
-impl<'v, 'a> Jury<'v, 'a> {
-    fn new(heard: &'v [Heard<'a>], seen: &[Seen], zone: Option<&DomainName>, view: &View<'_>) -> Self {
+impl<'v> Jury<'v> {
+    fn new(heard: &'v [Heard], seen: &[Seen], zone: Option<&DomainName>, view: &View) -> Self {
         let delegated = zone.and_then(|zone| view.delegated_to(zone));
-        let is_delegated = |heard: &Heard<'_>| match (heard.server(), &delegated) {
+        let is_delegated = |heard: &Heard| match (heard.server(), &delegated) {
             (Server::Authority { name, .. }, Some(delegated)) => delegated.contains(name),
             _ => false,
         };
         let certain = || heard.iter().zip(seen).filter_map(|(heard, seen)| Some((heard, seen.right?)));
-        let by_name_server = |heard: &Heard<'_>| matches!(heard.server(), Server::Authority { .. });
+        let by_name_server = |heard: &Heard| matches!(heard.server(), Server::Authority { .. });
         let any_delegated = certain().any(|(heard, _)| is_delegated(heard));
         let any_resolver = certain().any(|(heard, _)| !by_name_server(heard));
         // Servers that the zone is not delegated to may be an old host's: where those that it is delegated to are
@@ -275,11 +270,11 @@ impl<'v, 'a> Jury<'v, 'a> {
         let others_may_decide = delegated.is_none() || !any_resolver;
         let authoritative =
             any_delegated || (others_may_decide && certain().any(|(heard, _)| by_name_server(heard)));
-        let decides = |heard: &Heard<'_>| match (any_delegated, authoritative) {
+        let decides = |heard: &Heard| match (any_delegated, authoritative) {
             (true, _) => is_delegated(heard),
             (false, authoritative) => by_name_server(heard) == authoritative,
         };
-        let of = |decides: &dyn Fn(&Heard<'_>) -> bool, wanted: bool| {
+        let of = |decides: &dyn Fn(&Heard) -> bool, wanted: bool| {
             certain()
                 .filter(|(heard, right)| *right == wanted && decides(heard))
                 .map(|(heard, _)| heard)
@@ -291,15 +286,14 @@ impl<'v, 'a> Jury<'v, 'a> {
             }
             _ => Vec::new(),
         };
-        let is_beside = |heard: &Heard<'_>| match heard.server() {
+        let is_beside = |heard: &Heard| match heard.server() {
             Server::Authority { name, .. } => {
                 any_delegated && !is_delegated(heard) && named_by_zone.contains(name)
             }
             Server::Resolver { .. } => false,
         };
-        let resolvers: Vec<(&Heard<'a>, bool)> =
-            certain().filter(|(heard, _)| !by_name_server(heard)).collect();
-        let is_asked_in_vain = |(heard, seen): (&Heard<'_>, &Seen)| {
+        let resolvers: Vec<(&Heard, bool)> = certain().filter(|(heard, _)| !by_name_server(heard)).collect();
+        let is_asked_in_vain = |(heard, seen): (&Heard, &Seen)| {
             seen.right.is_none()
                 && by_name_server(heard)
                 && (delegated.is_none() || is_delegated(heard))
@@ -320,13 +314,13 @@ impl<'v, 'a> Jury<'v, 'a> {
 
     /// What is at the name as the jury has it, now rather than before.
     fn says(&self) -> Option<&'v Says> {
-        let is_fresh = |heard: &&&Heard<'_>| !heard.is_stale;
+        let is_fresh = |heard: &&&Heard| !heard.is_stale;
         let right = self.right.iter().find(is_fresh).or(self.right.first());
         right.or(self.wrong.first()).map(|heard| &heard.says)
     }
 }
 
-fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
+fn judge(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Finding>) {
     if jury.says().is_none() {
         return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     }
@@ -347,7 +341,7 @@ fn judge(context: &Context<'_>, jury: &Jury<'_, '_>, heard: &[Heard<'_>]) -> (Re
         }
         return judge_wrong(context, heard);
     }
-    let wrong: Vec<&Heard<'_>> = jury.wrong.iter().chain(&jury.beside_wrong).copied().collect();
+    let wrong: Vec<&Heard> = jury.wrong.iter().chain(&jury.beside_wrong).copied().collect();
     if !wrong.is_empty() {
         return (RecordStatus::Pending, vec![name_servers_disagree::record(context, &jury.right, &wrong)]);
     }
@@ -384,11 +378,7 @@ fn judge_made_up(
     (status, vec![finding])
 }
 
-fn judge_right(
-    context: &Context<'_>,
-    jury: &Jury<'_, '_>,
-    heard: &[Heard<'_>],
-) -> (RecordStatus, Vec<Finding>) {
+fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Finding>) {
     let mut findings = checks::inspect_right(context);
     let mut status = RecordStatus::Verified;
     let breaks = |finding: &Finding| finding.severity >= context.severity() && is_breaking(&finding.defect);
@@ -411,7 +401,7 @@ fn judge_right(
     if jury.authoritative && !is_hidden {
         let stale = heard.iter().filter(|heard| checks::is_right(context.record, &heard.says) == Some(false));
         findings.extend(
-            stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, heard.exchange)),
+            stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, &heard.exchange)),
         );
     }
     (status, findings)
@@ -435,7 +425,7 @@ fn not_known(context: &Context<'_>, target: &DomainName) -> Option<Vec<String>> 
     }
 }
 
-fn judge_wrong(context: &Context<'_>, heard: &[Heard<'_>]) -> (RecordStatus, Vec<Finding>) {
+fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Finding>) {
     if matches!(context.record.expected, Expected::Dmarc { .. }) {
         let mut inherited: Vec<Finding> = checks::inspect_right(context)
             .into_iter()
@@ -489,12 +479,12 @@ fn behind_alias(context: &Context<'_>) -> bool {
 }
 
 /// The name servers that the zone is delegated to; where that is not known, those that it names itself.
-fn listed_servers(view: &View<'_>, zone: &DomainName) -> Vec<DomainName> {
+fn listed_servers(view: &View, zone: &DomainName) -> Vec<DomainName> {
     view.delegated_to(zone).unwrap_or_else(|| view.name_servers(zone))
 }
 
 /// The first TXT record at `_domainconnect`, where it is one that a provider could be found by.
-fn domain_connect(view: &View<'_>, zone: &DomainName) -> Option<String> {
+fn domain_connect(view: &View, zone: &DomainName) -> Option<String> {
     let question = domain_connect_question(zone)?;
     let Fact::Agreed(says) = view.fact(&question.name, question.record_type) else { return None };
     checks::texts_of(says).into_iter().map(|text| text.trim().to_owned()).find(|text| {

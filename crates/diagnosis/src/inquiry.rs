@@ -146,6 +146,12 @@ pub struct Inquiry<'p> {
     only_resolvers: bool,
     /// Each record, as far as the resolvers' answers go.
     stages: Vec<Stage>,
+    /// What resolvers said, as long as a record is judged by them alone.
+    by_resolvers: View,
+    /// What everyone said, once more than resolvers are asked.
+    by_all: View,
+    /// How many exchanges are in it.
+    taken_by_all: usize,
 }
 
 /// How far a record is with [`Look::ResolversFirst`].
@@ -168,7 +174,17 @@ impl<'p> Inquiry<'p> {
             Look::ResolversFirst => Stage::Open,
         };
         let stages = plan.records.iter().map(|_| stage()).collect();
-        Self { plan, policy, done: Asked::default(), taken: 0, only_resolvers: true, stages }
+        Self {
+            plan,
+            policy,
+            done: Asked::default(),
+            taken: 0,
+            only_resolvers: true,
+            stages,
+            by_resolvers: View::default(),
+            by_all: View::default(),
+            taken_by_all: 0,
+        }
     }
 
     /// The asks that are not answered yet and can be put now. Empty when the inquiry is over. The observation holds
@@ -190,9 +206,10 @@ impl<'p> Inquiry<'p> {
         let mut wanted = Wanted { policy, done: &self.done, order: Asked::default() };
         if self.stages.iter().any(|stage| matches!(stage, Stage::Open | Stage::Answered)) {
             // Apart from what is learned of name servers on the way: that must not end the way half through.
-            let view = View::of_resolvers(observation);
+            self.by_resolvers.add(new.iter().filter(|exchange| view::is_of_resolver(&exchange.ask)));
+            let view = &self.by_resolvers;
             for (record, stage) in plan.records.iter().zip(&mut self.stages) {
-                if matches!(stage, Stage::Open) && wanted.at_resolvers(plan, &view, record) {
+                if matches!(stage, Stage::Open) && wanted.at_resolvers(plan, view, record) {
                     *stage = Stage::Answered;
                 }
             }
@@ -200,7 +217,7 @@ impl<'p> Inquiry<'p> {
             if wanted.order.asks.is_empty() {
                 for (record, stage) in plan.records.iter().zip(&mut self.stages) {
                     if matches!(stage, Stage::Answered) {
-                        let judged = diagnose::judge_record(plan, record, &view);
+                        let judged = diagnose::judge_record(plan, record, view);
                         *stage =
                             if judged.is_verified() { Stage::Right(Box::new(judged)) } else { Stage::Closer };
                     }
@@ -214,7 +231,9 @@ impl<'p> Inquiry<'p> {
             .filter_map(|(index, record)| is_closer(index).then_some(record))
             .collect();
         if !closer.is_empty() {
-            wanted.thoroughly(plan, &View::new(observation), &closer);
+            self.by_all.add(observation.exchanges.get(self.taken_by_all..).unwrap_or_default());
+            self.taken_by_all = observation.exchanges.len();
+            wanted.thoroughly(plan, &self.by_all, &closer);
             if policy.look == Look::Thorough {
                 wanted.try_selectors(plan);
             }
@@ -232,16 +251,41 @@ impl<'p> Inquiry<'p> {
             && !Inquiry::new(self.plan, &unbounded).next(observation).is_empty()
     }
 
-    /// The records as they were judged on the way, where all of them are right and nothing more was asked since:
-    /// then [`crate::diagnose_judged`] need not judge
-    /// them again.
-    pub fn into_judged(self) -> Option<Vec<Judged>> {
+    /// What was found out on the way, for [`crate::diagnose_known`] not to find it out again.
+    pub fn into_known(self, observation: &Observation) -> Known {
         let right = |stage| match stage {
             Stage::Right(judged) => Some(*judged),
             _ => None,
         };
         // What name servers said would count as well.
-        self.only_resolvers.then(|| self.stages.into_iter().map(right).collect())?
+        let is_all = self.only_resolvers && self.taken == observation.exchanges.len();
+        let judged = is_all.then(|| self.stages.into_iter().map(right).collect()).flatten();
+        let view = match &judged {
+            Some(_) => self.by_resolvers,
+            None if self.taken_by_all == observation.exchanges.len() => self.by_all,
+            None => View::new(observation),
+        };
+        Known { view, judged }
+    }
+}
+
+/// What an inquiry has found out on its way.
+pub struct Known {
+    /// All that was heard.
+    pub(crate) view: View,
+    /// The records as they were judged, where all of them are right and nothing more was asked since.
+    pub(crate) judged: Option<Vec<Judged>>,
+}
+
+impl Known {
+    /// What is known where an observation is all there is.
+    pub fn of(observation: &Observation) -> Self {
+        Self { view: View::new(observation), judged: None }
+    }
+
+    /// Whether the records are judged.
+    pub fn is_judged(&self) -> bool {
+        self.judged.is_some()
     }
 }
 
@@ -293,17 +337,17 @@ fn dmarc_walk(plan: &Plan) -> Vec<DomainName> {
 }
 
 /// Every server of the zone that a name is in, as far as addresses are known: by IPv4 and by IPv6 each.
-pub fn authorities(view: &View<'_>, name: &DomainName, policy: &Policy) -> Vec<Server> {
+pub fn authorities(view: &View, name: &DomainName, policy: &Policy) -> Vec<Server> {
     view.zone_of(name).map(|zone| servers_of(view, &zone, policy)).unwrap_or_default()
 }
 
-fn servers_of(view: &View<'_>, zone: &DomainName, policy: &Policy) -> Vec<Server> {
+fn servers_of(view: &View, zone: &DomainName, policy: &Policy) -> Vec<Server> {
     let names = view.name_servers(zone);
     names.iter().take(policy.max_name_servers).flat_map(|name| servers_at(view, zone, name, policy)).collect()
 }
 
 /// A name server at one address of each family, or at two of the only family it has.
-fn servers_at(view: &View<'_>, zone: &DomainName, name: &DomainName, policy: &Policy) -> Vec<Server> {
+fn servers_at(view: &View, zone: &DomainName, name: &DomainName, policy: &Policy) -> Vec<Server> {
     let may_be_asked =
         |address: &IpAddr| (policy.private_addresses || is_public(*address)) && policy.family.has(*address);
     let (mut chosen, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
@@ -322,7 +366,7 @@ fn servers_at(view: &View<'_>, zone: &DomainName, name: &DomainName, policy: &Po
 
 /// The one server to put further questions to: a name server that has answered, else the first resolver. One is
 /// enough to find out where something is not, and keeps the number of questions small.
-fn prober(view: &View<'_>, record: &PlannedRecord, policy: &Policy) -> Option<Server> {
+fn prober(view: &View, record: &PlannedRecord, policy: &Policy) -> Option<Server> {
     let heard = main_questions(record)
         .into_iter()
         .flat_map(|question| view.heard(&question.name, question.record_type).to_vec());
@@ -340,7 +384,7 @@ pub fn is_selector(record: &PlannedRecord) -> bool {
 }
 
 /// What has to be known of other names before a record that is at its place counts as right.
-fn needs(view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
+fn needs(view: &View, record: &PlannedRecord) -> Vec<Question> {
     match &record.expected {
         Expected::Cname { .. } => {
             let of = |name: &DomainName, record_type| Question { name: name.clone(), record_type };
@@ -368,7 +412,7 @@ fn needs(view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
     }
 }
 
-fn alias_targets(view: &View<'_>, record: &PlannedRecord) -> Vec<DomainName> {
+fn alias_targets(view: &View, record: &PlannedRecord) -> Vec<DomainName> {
     match &record.expected {
         Expected::Cname { target, .. } if view.aliases(&record.owner).contains(target) => {
             vec![target.clone()]
@@ -432,7 +476,7 @@ impl Asked {
 
 impl Wanted<'_> {
     /// Asks the resolvers for one record and what it needs to be right. Whether all of that has its answers.
-    fn at_resolvers(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
+    fn at_resolvers(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) -> bool {
         let first = first_question(record);
         if !view.is_answered(&first, self.policy, &[]) {
             self.resolvers(&first);
@@ -461,7 +505,7 @@ impl Wanted<'_> {
     }
 
     /// Asks everyone who can know about these records.
-    fn thoroughly(&mut self, plan: &Plan, view: &View<'_>, records: &[&PlannedRecord]) {
+    fn thoroughly(&mut self, plan: &Plan, view: &View, records: &[&PlannedRecord]) {
         for record in records {
             self.zone(view, &zone_question_name(record));
             for question in main_questions(record) {
@@ -495,7 +539,7 @@ impl Wanted<'_> {
 
     /// Asks a record's name servers, what it needs to be right, and where it may have gone. Whether it is known not
     /// to be there.
-    fn at_authorities(&mut self, plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> bool {
+    fn at_authorities(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) -> bool {
         let mut servers = authorities(view, &zone_question_name(record), self.policy);
         if !plan.tried_selectors.is_empty() && is_selector(record) {
             well_known::few_of(&mut servers);
@@ -533,7 +577,7 @@ impl Wanted<'_> {
 
     /// Looks for a wildcard that answers for the sender domain now and will not any more once a record is at it or
     /// below it.
-    fn wildcards_above(&mut self, plan: &Plan, view: &View<'_>, absent: &PlannedRecord) {
+    fn wildcards_above(&mut self, plan: &Plan, view: &View, absent: &PlannedRecord) {
         let is_apex = view.zone_of(&plan.domain).is_none_or(|zone| zone == plan.domain);
         let (false, Some(prober)) = (is_apex, prober(view, absent, self.policy)) else { return };
         let Some(beside) = wildcard::beside(&plan.domain, &plan.domain) else { return };
@@ -594,7 +638,7 @@ impl Wanted<'_> {
 
     /// Finds the zone of a name, its name servers and their addresses, a round each, and whom the parent delegates
     /// it to.
-    fn zone(&mut self, view: &View<'_>, name: &DomainName) {
+    fn zone(&mut self, view: &View, name: &DomainName) {
         for candidate in view.zone_candidates(name) {
             self.resolvers(&Question { name: candidate, record_type: RecordType::Soa });
         }
@@ -609,7 +653,7 @@ impl Wanted<'_> {
     }
 
     /// Asks the servers of the parent zone for the NS records of a zone.
-    fn delegation(&mut self, view: &View<'_>, question: &Question) {
+    fn delegation(&mut self, view: &View, question: &Question) {
         for candidate in view.parent_candidates(&question.name) {
             self.resolvers(&Question { name: candidate, record_type: RecordType::Soa });
         }
@@ -642,7 +686,7 @@ pub fn domain_connect_question(zone: &DomainName) -> Option<Question> {
 }
 
 /// The name beside a name that nobody has made, and the one below where a wildcard answers the same beside it.
-fn unmade_names(plan: &Plan, view: &View<'_>, name: &DomainName, record_type: RecordType) -> Vec<Question> {
+fn unmade_names(plan: &Plan, view: &View, name: &DomainName, record_type: RecordType) -> Vec<Question> {
     if view.zone_of(name).as_ref() == Some(name) {
         return Vec::new();
     }
@@ -652,13 +696,13 @@ fn unmade_names(plan: &Plan, view: &View<'_>, name: &DomainName, record_type: Re
     names.map(|name| Question { name, record_type }).collect()
 }
 
-fn has_spf_record(view: &View<'_>, owner: &DomainName) -> bool {
+fn has_spf_record(view: &View, owner: &DomainName) -> bool {
     let texts = view.heard(owner, RecordType::Txt).iter().flat_map(|heard| checks::texts_of(&heard.says));
     texts.into_iter().any(|text| mail::spf::is_spf_record(&text))
 }
 
 /// Questions that are only put when a record is not certainly where it should be, or a wildcard may have given it.
-fn probes(plan: &Plan, view: &View<'_>, record: &PlannedRecord) -> Vec<Question> {
+fn probes(plan: &Plan, view: &View, record: &PlannedRecord) -> Vec<Question> {
     let record_type = record.expected.record_type();
     let owner = &record.owner;
     let of = |record_type| Question { name: owner.clone(), record_type };

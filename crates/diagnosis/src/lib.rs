@@ -26,7 +26,7 @@ pub mod view;
 pub mod well_known;
 pub mod wildcard;
 
-pub use diagnose::{Judged, diagnose, diagnose_judged};
+pub use diagnose::{diagnose, diagnose_known};
 pub use finding::{Defect, Finding, Remedy, UnmetRule};
 pub use mail_policy::MailPolicy;
 pub use observation::Observation;

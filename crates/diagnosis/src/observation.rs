@@ -5,7 +5,7 @@
 
 use model::{DomainName, Record, RecordData, RecordType, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 pub use mail::lookup::Question;
 
@@ -227,7 +227,7 @@ impl std::fmt::Display for Failure {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Observation {
     /// Every exchange, in the order of the questions, not of the answers' arrival.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<Arc<Exchange>>,
     /// Set when a bound on questions or rounds cut the inquiry short.
     pub cut_short: bool,
 }
@@ -235,11 +235,11 @@ pub struct Observation {
 impl Observation {
     /// About how much memory its answers take, in octets.
     pub fn octets(&self) -> usize {
-        self.exchanges.iter().map(Exchange::octets).sum()
+        self.exchanges.iter().map(|exchange| exchange.octets()).sum()
     }
 
     /// The outcome of one ask, if it was put already.
-    pub fn outcome(&self, ask: &Ask) -> Option<&Exchange> {
+    pub fn outcome(&self, ask: &Ask) -> Option<&Arc<Exchange>> {
         self.exchanges.iter().find(|exchange| exchange.ask == *ask)
     }
 
@@ -251,6 +251,7 @@ impl Observation {
     ) -> impl Iterator<Item = &'a Exchange> {
         self.exchanges
             .iter()
+            .map(AsRef::as_ref)
             .filter(move |e| e.ask.question.record_type == record_type && e.ask.question.name == *name)
     }
 }

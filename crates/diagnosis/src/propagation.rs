@@ -87,7 +87,7 @@ pub struct Stale {
 const MAX_HELD: usize = 5;
 
 /// What one name's servers and resolvers make of a record. `seen` goes with `heard`, one by one.
-pub fn of(heard: &[Heard<'_>], seen: &[Seen], zone: Option<&DomainName>, view: &View<'_>) -> Propagation {
+pub fn of(heard: &[Heard], seen: &[Seen], zone: Option<&DomainName>, view: &View) -> Propagation {
     let mut propagation = Propagation::default();
     for (heard, seen) in heard.iter().zip(seen) {
         let is_resolver = matches!(seen.server, Server::Resolver { .. });
@@ -119,7 +119,7 @@ pub fn of(heard: &[Heard<'_>], seen: &[Seen], zone: Option<&DomainName>, view: &
     propagation
 }
 
-fn stale(heard: &Heard<'_>) -> Option<Stale> {
+fn stale(heard: &Heard) -> Option<Stale> {
     let seconds = match &heard.says {
         Says::NoData(seconds) | Says::NxDomain(seconds) => *seconds,
         Says::Records(_) | Says::Alias { .. } | Says::AliasLoop(_) | Says::SeveralAliases(_) => {
@@ -150,7 +150,7 @@ fn short(data: &RecordData) -> String {
 }
 
 /// The serial number at each of the zone's servers, where they differ.
-pub fn serials(zone: &DomainName, view: &View<'_>) -> Vec<ZoneSerial> {
+pub fn serials(zone: &DomainName, view: &View) -> Vec<ZoneSerial> {
     let serials: Vec<ZoneSerial> = view
         .heard(zone, RecordType::Soa)
         .iter()

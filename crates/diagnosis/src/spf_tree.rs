@@ -16,7 +16,7 @@ pub use mail::spf::{
 };
 use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
-use std::cell::OnceCell;
+use std::{cell::RefCell, sync::OnceLock};
 
 /// What one term of a record costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +74,18 @@ pub struct SpfTree {
     pub node: SpfNode,
     /// What is still to be asked.
     pub open: Vec<Question>,
+    /// All that it depends on.
+    asked: Vec<Question>,
     /// Mechanisms that were looked for in it, and whether they take effect.
-    passes: OnceCell<(String, bool)>,
+    passes: OnceLock<(String, bool)>,
 }
 
 impl SpfTree {
+    /// Whether the answer to a question changes it.
+    pub(crate) fn depends_on(&self, question: &Question) -> bool {
+        self.asked.contains(question)
+    }
+
     /// Whether these mechanisms are in the record and take effect.
     pub(crate) fn passes(&self, rules: &str) -> bool {
         let (known, passes) = self
@@ -89,17 +96,19 @@ impl SpfTree {
 }
 
 /// The tree of a record at a name, as far as the observation goes, and what is still to be asked.
-pub(crate) fn of_record(view: &View<'_>, name: &DomainName, record: &str) -> SpfTree {
+pub(crate) fn of_record(view: &View, name: &DomainName, record: &str) -> SpfTree {
+    let asked = RefCell::new(Vec::new());
     let lookup = |question: &Question| -> Option<Answer> {
+        asked.borrow_mut().push(question.clone());
         let is_asked = view.was_asked(&question.name, question.record_type);
         is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
     };
     let (node, open) = mail::spf::tree(name, record, &lookup);
-    SpfTree { record: record.to_owned(), node, open, passes: OnceCell::new() }
+    SpfTree { record: record.to_owned(), node, open, asked: asked.into_inner(), passes: OnceLock::new() }
 }
 
 /// What has to be asked to count an SPF record, and the one that it is to become.
-pub fn open_questions(view: &View<'_>, planned: &PlannedRecord) -> Vec<Question> {
+pub fn open_questions(view: &View, planned: &PlannedRecord) -> Vec<Question> {
     let Expected::Spf { rules } = &planned.expected else { return Vec::new() };
     let Some(says) = view.fact(&planned.owner, RecordType::Txt).says() else { return Vec::new() };
     let records = spf_records(&texts_of(says));
@@ -145,7 +154,7 @@ pub fn to_drop(tree: &SpfNode, rules: Option<&str>) -> Vec<SpfDrop> {
 
 /// The look-ups after a merge, and what would have to go then.
 pub fn after_merge(
-    view: &View<'_>,
+    view: &View,
     name: &DomainName,
     merged: &str,
     rules: Option<&str>,
@@ -158,7 +167,7 @@ pub fn after_merge(
 /// in which everything is done that was proposed to keep it; `None` where that is not enough, or where ranges cannot
 /// be written in place of a term.
 pub fn publishable(
-    view: &View<'_>,
+    view: &View,
     name: &DomainName,
     merged: String,
     lookups: usize,

@@ -8,23 +8,26 @@ use crate::{
     wildcard,
 };
 use model::{DomainName, RecordData, RecordType};
-use std::{cell::RefCell, net::IpAddr, rc::Rc};
+use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
-pub struct View<'a> {
+///
+/// It grows with the observation ([`View::add`]), so that each answer is read once however many rounds there are.
+#[derive(Default)]
+pub struct View {
     /// Usual exchanges.
-    heard: ByQuestion<'a>,
+    heard: ByQuestion,
     /// What resolvers handed out with validation switched off.
-    unvalidated: ByQuestion<'a>,
+    unvalidated: ByQuestion,
     /// What the servers of a parent zone said about delegations, by question, then by server.
-    referrals: Vec<&'a Exchange>,
+    referrals: Vec<Arc<Exchange>>,
     /// The zones that names were found to be in, since each check asks again.
     zones: RefCell<Vec<(DomainName, Option<DomainName>)>>,
     /// The name that nobody has made below the last name that one was wanted of, and the sender domain that it was
     /// wanted for.
     unmade: RefCell<Option<Unmade>>,
     /// The trees of SPF records, each with whose it is: counted once for all who ask.
-    spf: RefCell<Vec<(DomainName, Rc<SpfTree>)>>,
+    spf: RefCell<Vec<(DomainName, Arc<SpfTree>)>>,
 }
 
 /// A name that nobody has made.
@@ -36,9 +39,9 @@ struct Unmade {
 
 /// An exchange and what it says.
 #[derive(Debug, Clone)]
-pub struct Heard<'a> {
+pub struct Heard {
     /// The exchange.
-    pub exchange: &'a Exchange,
+    pub exchange: Arc<Exchange>,
     /// What it says.
     pub says: Says,
     /// Whether it has run out ([`Exchange::is_stale`]).
@@ -77,9 +80,9 @@ impl<'v> Fact<'v> {
     }
 }
 
-impl<'a> Heard<'a> {
-    fn new(exchange: &'a Exchange) -> Self {
-        Self { exchange, says: exchange.says(), is_stale: exchange.is_stale() }
+impl Heard {
+    fn new(exchange: &Arc<Exchange>) -> Self {
+        Self { exchange: Arc::clone(exchange), says: exchange.says(), is_stale: exchange.is_stale() }
     }
 
     /// How much it counts beside what else was heard.
@@ -103,38 +106,41 @@ impl<'a> Heard<'a> {
     }
 }
 
-impl<'a> View<'a> {
+impl View {
     /// Indexes an observation.
-    pub fn new(observation: &'a Observation) -> Self {
-        Self::of(observation.exchanges.iter())
+    pub fn new(observation: &Observation) -> Self {
+        let mut view = Self::default();
+        view.add(&observation.exchanges);
+        view
     }
 
-    /// Indexes what resolvers said, as if no name server had been asked.
-    pub fn of_resolvers(observation: &'a Observation) -> Self {
-        Self::of(observation.exchanges.iter().filter(|exchange| is_of_resolver(&exchange.ask)))
-    }
-
-    fn of(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
-        let mut heard = Vec::with_capacity(exchanges.size_hint().1.unwrap_or_default());
-        let (mut unvalidated, mut referrals) = (Vec::new(), Vec::new());
+    /// Adds what was heard since. What was made of less is forgotten, where more may change it.
+    pub fn add<'e>(&mut self, exchanges: impl IntoIterator<Item = &'e Arc<Exchange>>) {
+        let exchanges = exchanges.into_iter();
+        let before = self.heard.all.len();
+        self.heard.all.reserve(exchanges.size_hint().0);
+        let mut others = false;
         for exchange in exchanges {
             if is_about_delegation(&exchange.ask) {
-                referrals.push(exchange);
+                self.referrals.push(Arc::clone(exchange));
+                others = true;
             } else if exchange.ask.checking_disabled {
-                unvalidated.push(Heard::new(exchange));
+                self.unvalidated.all.push(Heard::new(exchange));
+                others = true;
             } else {
-                heard.push(Heard::new(exchange));
+                self.heard.all.push(Heard::new(exchange));
             }
         }
-        referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
-        Self {
-            heard: ByQuestion::new(heard),
-            unvalidated: ByQuestion::new(unvalidated),
-            referrals,
-            zones: RefCell::default(),
-            unmade: RefCell::default(),
-            spf: RefCell::default(),
+        if others {
+            self.referrals.sort_by(|a, b| a.ask.cmp(&b.ask));
+            self.unvalidated.sort();
         }
+        let new = self.heard.all.get(before..).unwrap_or_default();
+        self.spf
+            .get_mut()
+            .retain(|(_, tree)| !new.iter().any(|heard| tree.depends_on(&heard.exchange.ask.question)));
+        self.zones.get_mut().clear();
+        self.heard.sort();
     }
 
     /// Whether any name server was asked.
@@ -143,17 +149,17 @@ impl<'a> View<'a> {
     }
 
     /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
-    pub fn all(&self) -> &[Heard<'a>] {
+    pub fn all(&self) -> &[Heard] {
         &self.heard.all
     }
 
     /// All exchanges for a question.
-    pub fn exchanges(&self, name: &DomainName, record_type: RecordType) -> Vec<&'a Exchange> {
-        self.heard(name, record_type).iter().map(|heard| heard.exchange).collect()
+    pub fn exchanges(&self, name: &DomainName, record_type: RecordType) -> Vec<&Exchange> {
+        self.heard(name, record_type).iter().map(|heard| &*heard.exchange).collect()
     }
 
     /// All that was heard for a question.
-    pub fn heard(&self, name: &DomainName, record_type: RecordType) -> &[Heard<'a>] {
+    pub fn heard(&self, name: &DomainName, record_type: RecordType) -> &[Heard] {
         self.heard.of(name, record_type)
     }
 
@@ -224,15 +230,15 @@ impl<'a> View<'a> {
     }
 
     /// An SPF record at a name with all that it leads to, as far as was asked.
-    pub fn spf_tree(&self, name: &DomainName, record: &str) -> Rc<SpfTree> {
+    pub fn spf_tree(&self, name: &DomainName, record: &str) -> Arc<SpfTree> {
         let known = self.spf.borrow().iter().find(|(at, tree)| at == name && tree.record == record).cloned();
         if let Some((_, tree)) = known {
             return tree;
         }
-        let tree = Rc::new(spf_tree::of_record(self, name, record));
+        let tree = Arc::new(spf_tree::of_record(self, name, record));
         let mut trees = self.spf.borrow_mut();
         if trees.len() < MAX_TREES_KEPT {
-            trees.push((name.clone(), Rc::clone(&tree)));
+            trees.push((name.clone(), Arc::clone(&tree)));
         }
         tree
     }
@@ -367,7 +373,7 @@ impl<'a> View<'a> {
 
     /// The name servers that the zone's own servers say it has: one sorted set for each server that told.
     pub fn name_servers_by_zone(&self, zone: &DomainName) -> Vec<(&Server, Vec<DomainName>)> {
-        let by_server = |heard: &'_ Heard<'a>| match (heard.server(), &heard.says) {
+        let by_server = |heard: &Heard| match (heard.server(), &heard.says) {
             (Server::Authority { .. }, Says::Records(records)) => Some(ns_names(records.iter())),
             _ => None,
         };
@@ -440,7 +446,7 @@ impl<'a> View<'a> {
     }
 
     /// The resolvers' answers with validation switched off to a question that they answered SERVFAIL with it.
-    pub fn unvalidated(&self, ask: &Ask) -> Option<&Heard<'a>> {
+    pub fn unvalidated(&self, ask: &Ask) -> Option<&Heard> {
         self.unvalidated
             .of(&ask.question.name, ask.question.record_type)
             .iter()
@@ -478,8 +484,9 @@ enum Weight {
 }
 
 /// What was heard, by question, then by server, with the place of each question.
-struct ByQuestion<'a> {
-    all: Vec<Heard<'a>>,
+#[derive(Default)]
+struct ByQuestion {
+    all: Vec<Heard>,
     /// A digest of each question's name, and where its part of `all` starts.
     questions: Vec<(u64, usize)>,
     /// Whether anybody was asked where a zone begins.
@@ -488,24 +495,23 @@ struct ByQuestion<'a> {
     has_authorities: bool,
 }
 
-impl<'a> ByQuestion<'a> {
-    fn new(mut all: Vec<Heard<'a>>) -> Self {
-        all.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
-        let mut questions = Vec::with_capacity(all.len());
-        for (index, heard) in all.iter().enumerate() {
-            let question = &heard.exchange.ask.question;
-            if index == 0 || all[index - 1].exchange.ask.question != *question {
-                questions.push((digest(&question.name), index));
+impl ByQuestion {
+    /// Puts what was added to `all` in its place.
+    fn sort(&mut self) {
+        self.all.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+        self.questions.clear();
+        for (index, heard) in self.all.iter().enumerate() {
+            let ask = &heard.exchange.ask;
+            if index == 0 || self.all[index - 1].exchange.ask.question != ask.question {
+                self.questions.push((digest(&ask.question.name), index));
             }
+            self.has_soa |= ask.question.record_type == RecordType::Soa;
+            self.has_authorities |= matches!(ask.server, Server::Authority { .. });
         }
-        let has_soa = all.iter().any(|heard| heard.exchange.ask.question.record_type == RecordType::Soa);
-        let has_authorities =
-            all.iter().any(|heard| matches!(heard.exchange.ask.server, Server::Authority { .. }));
-        Self { all, questions, has_soa, has_authorities }
     }
 
     /// Looked up dozens of times a record: digests in a row are compared sooner than names in a tree.
-    fn of(&self, name: &DomainName, record_type: RecordType) -> &[Heard<'a>] {
+    fn of(&self, name: &DomainName, record_type: RecordType) -> &[Heard] {
         if record_type == RecordType::Soa && !self.has_soa {
             return &[];
         }
@@ -544,7 +550,7 @@ fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName
     names
 }
 
-fn records_in(heard: &[Heard<'_>]) -> Vec<RecordData> {
+fn records_in(heard: &[Heard]) -> Vec<RecordData> {
     heard
         .iter()
         .find_map(|heard| match &heard.says {
@@ -568,7 +574,7 @@ fn is_same(one: &Says, other: &Says) -> bool {
 
 /// An alias with as much of its end as anybody showed whose answer has run out or not, as this one: a name server
 /// stops where its zone ends, a resolver does not.
-fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says, is_stale: bool) -> &'v Says {
+fn with_end<'v>(all: &'v [Heard], says: &'v Says, is_stale: bool) -> &'v Says {
     let Says::Alias { target: wanted, .. } = says else { return says };
     let shows = |says: &Says| match says {
         Says::Alias { target, end, .. } if target == wanted => match end {
@@ -585,7 +591,7 @@ fn with_end<'v>(all: &'v [Heard<'_>], says: &'v Says, is_stale: bool) -> &'v Say
     fullest.filter(|fullest| shows(fullest) > 0).unwrap_or(says)
 }
 
-fn reasons(all: &[Heard<'_>]) -> Vec<String> {
+fn reasons(all: &[Heard]) -> Vec<String> {
     all.iter()
         .filter_map(|heard| match &heard.says {
             Says::Nothing(reason) | Says::Lame(reason) => Some(format!("{}: {reason}", heard.server())),

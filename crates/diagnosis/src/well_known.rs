@@ -90,7 +90,7 @@ pub(crate) fn few_of(servers: &mut Vec<Server>) {
 }
 
 /// What came of trying, by the records that are reported of what was found; `None` where nothing was to be tried, or was not.
-pub(crate) fn tried(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<TriedSelectors> {
+pub(crate) fn tried(plan: &Plan, view: &View, records: &[RecordReport]) -> Option<TriedSelectors> {
     let asked = |name: &DomainName| view.heard(name, RecordType::Txt);
     let tried: Vec<DomainName> =
         owners(plan).map(|(_, owner)| owner).filter(|owner| !asked(owner).is_empty()).collect();
@@ -106,7 +106,7 @@ pub(crate) fn tried(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> O
     })
 }
 
-fn found<'p>(plan: &'p Plan, view: &View<'_>) -> Vec<(&'p String, DomainName)> {
+fn found<'p>(plan: &'p Plan, view: &View) -> Vec<(&'p String, DomainName)> {
     let is_found = |(_, owner): &(&String, DomainName)| {
         let heard = view.heard(owner, RecordType::Txt);
         heard.iter().any(|heard| shows_key(&heard.says))

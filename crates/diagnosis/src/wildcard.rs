@@ -33,7 +33,7 @@ pub fn beside(domain: &DomainName, name: &DomainName) -> Option<DomainName> {
 }
 
 /// The same name as [`beside`] makes.
-pub fn beside_in(view: &View<'_>, domain: &DomainName, name: &DomainName) -> Option<DomainName> {
+pub fn beside_in(view: &View, domain: &DomainName, name: &DomainName) -> Option<DomainName> {
     view.unmade_below(domain, &name.parent()?)
 }
 
@@ -57,7 +57,7 @@ fn label(domain: &DomainName, parent: &DomainName) -> String {
 }
 
 /// Whether a wildcard answers beside a name as it answers at the name: then the name below has to be asked too.
-pub fn is_covered(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
+pub fn is_covered(view: &View, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
     // Most often nothing to compare with was asked at all.
     let Some(here @ (Says::Records(_) | Says::Alias { .. })) = view.fact(name, record_type).says() else {
         return false;
@@ -66,7 +66,7 @@ pub fn is_covered(view: &View<'_>, domain: &DomainName, name: &DomainName, recor
 }
 
 /// Where the answer at a name comes from, as far as was asked.
-pub fn origin(view: &View<'_>, domain: &DomainName, name: &DomainName, record_type: RecordType) -> Origin {
+pub fn origin(view: &View, domain: &DomainName, name: &DomainName, record_type: RecordType) -> Origin {
     if !is_covered(view, domain, name, record_type) {
         return Origin::Own;
     }
@@ -81,7 +81,7 @@ pub fn origin(view: &View<'_>, domain: &DomainName, name: &DomainName, record_ty
 }
 
 /// Whether the same is said of another name.
-fn is_same(view: &View<'_>, here: &Says, other: &DomainName, record_type: RecordType) -> bool {
+fn is_same(view: &View, here: &Says, other: &DomainName, record_type: RecordType) -> bool {
     match (here, view.fact(other, record_type).says()) {
         (Says::Records(here), Some(Says::Records(there))) => {
             here == there || (is_address(here) && here.iter().any(|data| there.contains(data)))

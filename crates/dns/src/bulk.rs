@@ -6,7 +6,10 @@
 //! Observations come out in the order in which they are finished, not in that of the input.
 
 use crate::{Client, client::Clock, observe::observe_by, shared::Shared};
-use diagnosis::{Judged, Observation, Plan, Report, inquiry::Policy};
+use diagnosis::{
+    Observation, Plan, Report,
+    inquiry::{Known, Policy},
+};
 use futures_util::{Stream, StreamExt};
 use model::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -32,14 +35,15 @@ pub struct Observed {
     pub plan: Plan,
     /// What was asked and answered.
     pub observation: Observation,
-    /// The records as they were judged on the way.
-    judged: Option<Vec<Judged>>,
+    /// What was found out on the way.
+    known: Option<Known>,
 }
 
 impl Observed {
     /// The report of it: the same as [`diagnosis::diagnose`] makes, without judging twice.
     pub fn diagnose(&mut self, now: Timestamp) -> Report {
-        diagnosis::diagnose_judged(&self.plan, &self.observation, self.judged.take(), now)
+        let known = self.known.take().unwrap_or_else(|| Known::of(&self.observation));
+        diagnosis::diagnose_known(&self.plan, &self.observation, known, now)
     }
 }
 
@@ -61,9 +65,9 @@ pub fn bulk<'a>(
             let (clock, shared) = (Arc::clone(&clock), Arc::clone(&shared));
             async move {
                 let known = Observation::default();
-                let (observation, judged) =
+                let (observation, known) =
                     observe_by(client, &plan, policy, clock, deadline, known, Some(&shared)).await;
-                Observed { plan, observation, judged }
+                Observed { plan, observation, known }
             }
         })
         .buffer_unordered(options.concurrent.max(1))

@@ -9,12 +9,12 @@
 
 use crate::{
     Client,
-    client::{Clock, Silent, within},
+    client::{Clock, Silent, takes_room},
     shared::Shared,
 };
 use diagnosis::{
-    Judged, Observation, Plan,
-    inquiry::{Inquiry, Policy},
+    Observation, Plan,
+    inquiry::{Inquiry, Known, Policy},
     observation::{Ask, Exchange, Failure, Outcome},
 };
 use model::Timestamp;
@@ -51,7 +51,7 @@ pub async fn observe_on(
     observe_by(client, plan, policy, Arc::new(clock), deadline, known, None).await.0
 }
 
-/// The observation, and the records as they were judged on the way where that is known.
+/// The observation, and what was found out on the way where it came to its end.
 pub(crate) async fn observe_by(
     client: &Client,
     plan: &Plan,
@@ -60,7 +60,7 @@ pub(crate) async fn observe_by(
     deadline: Duration,
     known: Observation,
     shared: Option<&Shared>,
-) -> (Observation, Option<Vec<Judged>>) {
+) -> (Observation, Option<Known>) {
     let ends = Instant::now() + deadline;
     let mut silent = Silent::new();
     let mut room = policy.max_octets.saturating_sub(known.octets());
@@ -71,7 +71,8 @@ pub(crate) async fn observe_by(
         let asks = inquiry.next(&observation);
         if asks.is_empty() {
             observation.cut_short = inquiry.is_cut_short(&observation);
-            return (observation, inquiry.into_judged());
+            let known = inquiry.into_known(&observation);
+            return (observation, Some(known));
         }
         if rounds == MAX_ROUNDS || Instant::now() >= ends {
             observation.cut_short = true;
@@ -80,7 +81,7 @@ pub(crate) async fn observe_by(
         rounds += 1;
         let started = Instant::now();
         let count = asks.len();
-        let known: Vec<Option<(Timestamp, Outcome)>> =
+        let known: Vec<Option<Arc<Exchange>>> =
             asks.iter().map(|ask| shared.and_then(|shared| shared.get(plan, ask, started))).collect();
         let (asks, known) = (Arc::new(open_of(&asks, &known)), asks.into_iter().zip(known));
         let finished = client
@@ -100,14 +101,22 @@ pub(crate) async fn observe_by(
         let mut outcomes = finished.outcomes.into_iter();
         let mut is_full = false;
         for (ask, known) in known {
-            let was_known = known.is_some();
-            let known = known.map(|(at, outcome)| (at, within(&mut room, outcome)));
-            let Some((at, outcome)) = known.or_else(|| outcomes.next()) else { break };
-            is_full |= outcome == Outcome::Failure(Failure::TooMuch);
-            let exchange = Exchange { ask, at, outcome };
-            if let Some(shared) = shared.filter(|_| !was_known) {
-                shared.put(plan, &exchange, started);
-            }
+            let exchange = match known {
+                Some(known) if takes_room(&mut room, &known.outcome) => known,
+                Some(known) => {
+                    let outcome = Outcome::Failure(Failure::TooMuch);
+                    Arc::new(Exchange { ask, at: known.at, outcome })
+                }
+                None => {
+                    let Some((at, outcome)) = outcomes.next() else { break };
+                    let exchange = Arc::new(Exchange { ask, at, outcome });
+                    if let Some(shared) = shared {
+                        shared.put(plan, &exchange, started);
+                    }
+                    exchange
+                }
+            };
+            is_full |= exchange.outcome == Outcome::Failure(Failure::TooMuch);
             observation.exchanges.push(exchange);
         }
         if is_full {
@@ -120,11 +129,11 @@ pub(crate) async fn observe_by(
 }
 
 fn has_answered(observation: &Observation, address: SocketAddr) -> bool {
-    let is_reply = |exchange: &&Exchange| matches!(exchange.outcome, Outcome::Reply(_));
+    let is_reply = |exchange: &&Arc<Exchange>| matches!(exchange.outcome, Outcome::Reply(_));
     observation.exchanges.iter().filter(is_reply).any(|exchange| exchange.ask.server.address() == address)
 }
 
 /// The asks whose outcome is not known.
-fn open_of(asks: &[Ask], known: &[Option<(Timestamp, Outcome)>]) -> Vec<Ask> {
+fn open_of(asks: &[Ask], known: &[Option<Arc<Exchange>>]) -> Vec<Ask> {
     asks.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(ask, _)| ask.clone()).collect()
 }

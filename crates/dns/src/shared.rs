@@ -9,10 +9,9 @@ use diagnosis::{
     Plan,
     observation::{Ask, Exchange, Outcome, Rcode},
 };
-use model::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -39,24 +38,23 @@ struct Kept {
 
 struct Answer {
     until: Instant,
-    at: Timestamp,
-    outcome: Outcome,
+    exchange: Arc<Exchange>,
     octets: usize,
 }
 
 impl Shared {
     /// What is known already of a question that other plans ask as well.
-    pub(crate) fn get(&self, plan: &Plan, ask: &Ask, now: Instant) -> Option<(Timestamp, Outcome)> {
+    pub(crate) fn get(&self, plan: &Plan, ask: &Ask, now: Instant) -> Option<Arc<Exchange>> {
         if ask.question.name.is_at_or_below(&plan.domain) {
             return None;
         }
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = kept.answers.get(ask).filter(|answer| answer.until > now)?;
-        Some((answer.at, answer.outcome.clone()))
+        Some(Arc::clone(&answer.exchange))
     }
 
     /// Keeps an answer that other plans may ask for.
-    pub(crate) fn put(&self, plan: &Plan, exchange: &Exchange, now: Instant) {
+    pub(crate) fn put(&self, plan: &Plan, exchange: &Arc<Exchange>, now: Instant) {
         let Outcome::Reply(reply) = &exchange.outcome else { return };
         let ttl = Duration::from_secs(exchange.ttl().into()).min(LONGEST);
         let is_certain = matches!(reply.rcode, Rcode::NoError | Rcode::NxDomain);
@@ -64,7 +62,7 @@ impl Shared {
             return;
         }
         let octets = reply.octets();
-        let answer = Answer { until: now + ttl, at: exchange.at, outcome: exchange.outcome.clone(), octets };
+        let answer = Answer { until: now + ttl, exchange: Arc::clone(exchange), octets };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(&exchange.ask, answer);
     }
 }
@@ -88,31 +86,31 @@ impl Kept {
 mod tests {
     use super::*;
     use diagnosis::observation::{Question, Reply, Server};
-    use model::{DomainName, Record, RecordData, RecordType, TxtData};
+    use model::{DomainName, Record, RecordData, RecordType, Timestamp, TxtData};
 
     fn plan() -> Plan {
         diagnosis::plan::audit(&DomainName::parse("acme.test").unwrap(), &[])
     }
 
     /// An answer with so many octets of text.
-    fn exchange(owner: usize, octets: usize) -> Exchange {
+    fn exchange(owner: usize, octets: usize) -> Arc<Exchange> {
         let name = DomainName::parse(&format!("n{owner}.other.test")).unwrap();
         let data = RecordData::Txt(TxtData::from_text(&"x".repeat(octets)));
         let answer = vec![Record { owner: name.clone(), ttl: 60, data }];
         let question = Question { name, record_type: RecordType::Txt };
         let ask = Ask::new(question, Server::Resolver { address: "192.0.2.53:53".parse().unwrap() });
         let reply = Reply { answer, ..Reply::default() };
-        Exchange { ask, at: Timestamp::UNIX_EPOCH, outcome: Outcome::Reply(reply) }
+        Arc::new(Exchange { ask, at: Timestamp::UNIX_EPOCH, outcome: Outcome::Reply(reply) })
     }
 
     #[test]
     fn long_answers_make_the_oldest_ones_leave() {
         let (shared, plan, now) = (Shared::default(), plan(), Instant::now());
-        let long: Vec<Exchange> = (0..300).map(|owner| exchange(owner, 60_000)).collect();
+        let long: Vec<_> = (0..300).map(|owner| exchange(owner, 60_000)).collect();
         for exchange in &long {
             shared.put(&plan, exchange, now);
         }
-        let is_kept = |exchange: &&Exchange| shared.get(&plan, &exchange.ask, now).is_some();
+        let is_kept = |exchange: &&Arc<Exchange>| shared.get(&plan, &exchange.ask, now).is_some();
         let kept = long.iter().filter(is_kept).count();
         assert!((270..280).contains(&kept), "{kept} of 60 KB are 16 MiB");
         assert!(long[300 - kept..].iter().all(|exchange| is_kept(&exchange)), "the newest are kept");

@@ -2,8 +2,8 @@
 
 use crate::{fake_dns::FakeDns, file::Scenario};
 use diagnosis::{
-    Judged, Observation, Report, diagnose,
-    inquiry::{self, Inquiry},
+    Observation, Report, diagnose,
+    inquiry::{self, Inquiry, Known},
     observation::Exchange,
 };
 use model::Timestamp;
@@ -43,11 +43,11 @@ impl Scenario {
         (observation, rounds)
     }
 
-    /// The same with the records as the inquiry judged them on its way.
+    /// The same with what the inquiry found out on its way.
     ///
     /// # Panics
     /// Where the inquiry does not end.
-    pub fn inquire(&self, policy: &inquiry::Policy) -> (Observation, Option<Vec<Judged>>, usize) {
+    pub fn inquire(&self, policy: &inquiry::Policy) -> (Observation, Known, usize) {
         let (plan, dns) = (self.plan(), FakeDns::new(self));
         let mut observation = Observation::default();
         let mut inquiry = Inquiry::new(&plan, policy);
@@ -55,11 +55,12 @@ impl Scenario {
             let asks = inquiry.next(&observation);
             if asks.is_empty() {
                 observation.cut_short = inquiry.is_cut_short(&observation);
-                return (observation, inquiry.into_judged(), round);
+                let known = inquiry.into_known(&observation);
+                return (observation, known, round);
             }
             for ask in asks {
                 let outcome = dns.answer(&ask);
-                observation.exchanges.push(Exchange { ask, at: now(), outcome });
+                observation.exchanges.push(Exchange { ask, at: now(), outcome }.into());
             }
         }
         panic!("{}: the inquiry does not end", self.name);

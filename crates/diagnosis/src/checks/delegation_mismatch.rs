@@ -27,11 +27,11 @@ use model::{Confidence, DomainName, Severity};
 use super::zones_of;
 
 /// A note as long as the two lists have servers in common; with none in common the zone was moved half way.
-pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+pub fn check(plan: &Plan, view: &View) -> Vec<Finding> {
     zones_of(plan, view).iter().filter_map(|zone| check_zone(zone, view)).collect()
 }
 
-fn check_zone(zone: &DomainName, view: &View<'_>) -> Option<Finding> {
+fn check_zone(zone: &DomainName, view: &View) -> Option<Finding> {
     let parent = view.delegated_to(zone)?;
     let sets = view.name_servers_by_zone(zone);
     let (_, child) = sets.into_iter().find(|(_, names)| *names != parent)?;

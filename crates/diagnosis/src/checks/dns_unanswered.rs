@@ -27,7 +27,7 @@ use crate::{
 use model::{DomainName, RecordType, Severity};
 
 /// A record's own name gave no answer.
-pub fn record(context: &Context<'_>, heard: &[Heard<'_>]) -> Finding {
+pub fn record(context: &Context<'_>, heard: &[Heard]) -> Finding {
     let defect = Defect::DnsUnanswered {
         name: context.record.owner.clone(),
         record_type: context.record.expected.record_type(),
@@ -37,7 +37,7 @@ pub fn record(context: &Context<'_>, heard: &[Heard<'_>]) -> Finding {
 }
 
 /// Each server that said nothing certain, and why.
-pub fn reasons(heard: &[Heard<'_>]) -> Vec<String> {
+pub fn reasons(heard: &[Heard]) -> Vec<String> {
     heard
         .iter()
         .filter_map(|heard| match &heard.says {

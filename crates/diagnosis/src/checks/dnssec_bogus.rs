@@ -28,7 +28,7 @@ use crate::{
 use model::{Confidence, DomainName, Severity};
 
 /// Only suspected where the resolver gives no reason (RFC 8914): it may have failed once and not a second time.
-pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+pub fn check(plan: &Plan, view: &View) -> Vec<Finding> {
     let mut zones: Vec<Bogus> = Vec::new();
     for heard in view.all().iter().filter(|heard| is_refused_for_signatures(heard, view)) {
         let name = &heard.exchange.ask.question.name;
@@ -91,7 +91,7 @@ impl Bogus {
 }
 
 /// Whether a resolver refused an answer that it gives out without validation.
-fn is_refused_for_signatures(heard: &Heard<'_>, view: &View<'_>) -> bool {
+fn is_refused_for_signatures(heard: &Heard, view: &View) -> bool {
     let Outcome::Reply(reply) = &heard.exchange.outcome else { return false };
     let other_reason = reply.extended_error.as_ref().is_some_and(|error| !is_about_signatures(error));
     let question = &heard.exchange.ask.question;
@@ -108,7 +108,7 @@ fn is_refused_for_signatures(heard: &Heard<'_>, view: &View<'_>) -> bool {
 }
 
 /// The resolver's own words, where it gave any.
-fn extended_error<'a>(heard: &Heard<'a>) -> Option<&'a ExtendedError> {
+fn extended_error(heard: &Heard) -> Option<&ExtendedError> {
     match &heard.exchange.outcome {
         Outcome::Reply(reply) => reply.extended_error.as_ref(),
         Outcome::Failure(_) => None,

@@ -26,7 +26,7 @@ use crate::{
 };
 use model::{Confidence, RecordType, Severity, registrable_domain};
 
-pub fn check(plan: &Plan, view: &View<'_>) -> Option<Finding> {
+pub fn check(plan: &Plan, view: &View) -> Option<Finding> {
     if view.zone_of(&plan.domain).is_some() {
         return None;
     }

@@ -31,7 +31,7 @@ use model::{Confidence, DomainName, RecordData, RecordStatus, RecordType, Severi
 
 /// An SPF record counts only where the plan's mail has that name as envelope sender; a domain may well refuse
 /// everybody while its bounce host sends.
-pub fn check(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<Finding> {
+pub fn check(plan: &Plan, view: &View, records: &[RecordReport]) -> Option<Finding> {
     if !plan.is_for_sending() {
         return None;
     }
@@ -72,7 +72,7 @@ pub fn has_planned_mx(plan: &Plan) -> bool {
     plan.records.iter().any(|record| record.owner == plan.domain && is_mx(&record.expected))
 }
 
-fn has_null_mx(view: &View<'_>, domain: &DomainName) -> bool {
+fn has_null_mx(view: &View, domain: &DomainName) -> bool {
     let is_null = |data: &RecordData| matches!(data, RecordData::Mx { exchange, .. } if exchange.is_root());
     matches!(view.fact(domain, RecordType::Mx), Fact::Agreed(Says::Records(records)) if records.iter().any(is_null))
 }

@@ -24,11 +24,11 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+pub fn check(plan: &Plan, view: &View) -> Vec<Finding> {
     zones_of(plan, view).iter().flat_map(|zone| check_zone(zone, view)).collect()
 }
 
-fn check_zone(zone: &DomainName, view: &View<'_>) -> Vec<Finding> {
+fn check_zone(zone: &DomainName, view: &View) -> Vec<Finding> {
     view.glue(zone)
         .into_iter()
         .filter_map(|(host, glue)| {

@@ -106,7 +106,7 @@ use mail::{
     spf::SpfNode,
 };
 use model::{Confidence, DomainName, RecordData, RecordType, Severity};
-use std::{cell::OnceCell, rc::Rc};
+use std::{cell::OnceCell, sync::Arc};
 
 /// One planned record and all that was observed around it.
 pub struct Context<'a> {
@@ -115,7 +115,7 @@ pub struct Context<'a> {
     /// The record.
     pub record: &'a PlannedRecord,
     /// The facts.
-    pub view: &'a View<'a>,
+    pub view: &'a View,
     /// The zone that the record's name is in.
     pub zone: Option<DomainName>,
     /// What is at the name for the record's own type.
@@ -125,7 +125,7 @@ pub struct Context<'a> {
     /// The DMARC record there, read once for all checks.
     dmarc: OnceCell<Option<(String, PolicyRecord)>>,
     /// The SPF record there with all that it includes, counted once for all checks.
-    spf: OnceCell<Option<Rc<SpfTree>>>,
+    spf: OnceCell<Option<Arc<SpfTree>>>,
     /// The texts of the key record, and the key of the only one, read once for all checks.
     key_texts: OnceCell<Option<Vec<String>>>,
     key: OnceCell<Option<Result<KeyRecord, String>>>,
@@ -226,7 +226,7 @@ impl<'a> Context<'a> {
     pub fn new(
         plan: &'a Plan,
         record: &'a PlannedRecord,
-        view: &'a View<'a>,
+        view: &'a View,
         zone: Option<DomainName>,
         here: Says,
     ) -> Self {
@@ -497,7 +497,7 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
 }
 
 /// The zones that the plan's records are in, each once, in the plan's order.
-pub fn zones_of(plan: &Plan, view: &View<'_>) -> Vec<DomainName> {
+pub fn zones_of(plan: &Plan, view: &View) -> Vec<DomainName> {
     let mut zones: Vec<DomainName> = Vec::new();
     let names = plan.records.iter().map(crate::inquiry::zone_question_name);
     for zone in names.chain([plan.domain.clone()]).filter_map(|name| view.zone_of(&name)) {
@@ -509,7 +509,7 @@ pub fn zones_of(plan: &Plan, view: &View<'_>) -> Vec<DomainName> {
 }
 
 /// The DNS answers that a DMARC discovery needs, out of the observation; what was not asked is not in it.
-pub fn dmarc_answers(view: &View<'_>, domain: &DomainName) -> Answers {
+pub fn dmarc_answers(view: &View, domain: &DomainName) -> Answers {
     let mut answers = Answers::new();
     let mut insert = |name: DomainName, record_type: RecordType| {
         if !view.was_asked(&name, record_type) {

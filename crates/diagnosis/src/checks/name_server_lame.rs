@@ -25,7 +25,7 @@ use crate::{
 use model::{Confidence, Severity};
 
 /// Servers that are at fault as a whole: lame, or silent.
-pub fn check(view: &View<'_>) -> Vec<Finding> {
+pub fn check(view: &View) -> Vec<Finding> {
     let mut servers: Vec<&Server> = Vec::new();
     for heard in view.all() {
         if matches!(heard.server(), Server::Authority { .. }) && !servers.contains(&heard.server()) {
@@ -36,7 +36,7 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
     servers.into_iter().filter_map(|server| check_server(server, view)).collect()
 }
 
-fn check_server(server: &Server, view: &View<'_>) -> Option<Finding> {
+fn check_server(server: &Server, view: &View) -> Option<Finding> {
     let Server::Authority { zone, .. } = server else { return None };
     let mut lame = None;
     let mut silent = None;

@@ -25,8 +25,8 @@ use crate::{
 use model::Severity;
 
 /// Some of the servers of one zone have the right record, and some have another or none.
-pub fn record(context: &Context<'_>, right: &[&Heard<'_>], wrong: &[&Heard<'_>]) -> Finding {
-    let servers = |heard: &[&Heard<'_>]| heard.iter().map(|heard| heard.server().clone()).collect::<Vec<_>>();
+pub fn record(context: &Context<'_>, right: &[&Heard], wrong: &[&Heard]) -> Finding {
+    let servers = |heard: &[&Heard]| heard.iter().map(|heard| heard.server().clone()).collect::<Vec<_>>();
     let zone = context.zone.as_ref();
     let defect = Defect::NameServersDisagree {
         name: context.record.owner.clone(),

@@ -37,7 +37,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
 
 /// Whether the planned record stands at another name, its target possibly with the zone appended. What else is there
 /// makes no difference: a key beside the domain's own SPF record has gone there all the same.
-pub fn stands_at(context: &Context<'_>, view: &View<'_>, name: &DomainName) -> bool {
+pub fn stands_at(context: &Context<'_>, view: &View, name: &DomainName) -> bool {
     let is_it = |says: &Says| is_right(context.record, says) == Some(true);
     let stands = |says: &Says| match says {
         Says::Records(records) if records.len() > 1 => {

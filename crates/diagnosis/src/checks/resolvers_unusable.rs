@@ -23,7 +23,7 @@ use crate::{
 };
 use model::{Confidence, Severity};
 
-pub fn check(view: &View<'_>) -> Option<Finding> {
+pub fn check(view: &View) -> Option<Finding> {
     if view.all().is_empty() || view.all().iter().any(crate::view::Heard::is_certain) {
         return None;
     }

@@ -28,7 +28,7 @@ use crate::{
 };
 use model::{Confidence, RecordStatus, RecordType, Severity};
 
-pub fn check(plan: &Plan, view: &View<'_>, records: &[RecordReport]) -> Option<Finding> {
+pub fn check(plan: &Plan, view: &View, records: &[RecordReport]) -> Option<Finding> {
     let will_exist = |record: &&RecordReport| record.planned.owner.is_at_or_below(&plan.domain);
     if !records.iter().filter(will_exist).any(|record| record.status == RecordStatus::Missing) {
         return None;

@@ -30,7 +30,7 @@ use crate::{
 };
 use model::{Confidence, DomainName, Severity};
 
-pub fn check(plan: &Plan, view: &View<'_>) -> Vec<Finding> {
+pub fn check(plan: &Plan, view: &View) -> Vec<Finding> {
     zones_of(plan, view).iter().filter_map(|zone| check_zone(plan, zone, view)).collect()
 }
 
@@ -49,7 +49,7 @@ pub fn explains(not_delegated: &[Finding], plan: &Plan, finding: &Finding) -> bo
     })
 }
 
-fn check_zone(plan: &Plan, zone: &DomainName, view: &View<'_>) -> Option<Finding> {
+fn check_zone(plan: &Plan, zone: &DomainName, view: &View) -> Option<Finding> {
     let delegated = view.delegated_to(zone)?;
     let (mut edited, mut names) = (Vec::new(), Vec::new());
     let in_zone =

@@ -27,12 +27,7 @@ use crate::{
 };
 use model::{Confidence, RecordStatus, Severity};
 
-pub fn check(
-    plan: &Plan,
-    view: &View<'_>,
-    records: &[RecordReport],
-    findings: &[Finding],
-) -> Option<Finding> {
+pub fn check(plan: &Plan, view: &View, records: &[RecordReport], findings: &[Finding]) -> Option<Finding> {
     let is_unanswered = |record: &RecordReport| {
         let of_record = |finding: &&Finding| finding.record.as_ref() == Some(&record.planned.key);
         record.status == RecordStatus::Unknown

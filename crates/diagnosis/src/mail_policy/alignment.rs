@@ -69,7 +69,7 @@ fn identifiers(plan: &Plan) -> (Vec<Proof>, Vec<Proof>) {
 }
 
 /// What has to be asked to compare domains that differ: the way up from each.
-pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
+pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let (spf, dkim) = identifiers(plan);
     spf.into_iter()
         .chain(dkim)
@@ -88,7 +88,7 @@ fn shares_top(one: &DomainName, other: &DomainName) -> bool {
 /// What mail of the plan proves; `None` for an audit, which knows neither envelope nor signer.
 pub fn alignment(
     plan: &Plan,
-    view: &View<'_>,
+    view: &View,
     dmarc: Option<&DmarcReport>,
     records: &[RecordReport],
 ) -> Option<Alignment> {
@@ -118,7 +118,7 @@ pub fn alignment(
 fn is_aligned(
     domain: &DomainName,
     plan: &Plan,
-    view: &View<'_>,
+    view: &View,
     mode: AlignmentMode,
     organizational: Option<&DomainName>,
 ) -> Option<bool> {

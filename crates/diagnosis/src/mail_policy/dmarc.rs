@@ -71,7 +71,7 @@ pub struct ReportDestination {
 }
 
 /// What has to be asked about destinations of reports, once the policy is known.
-pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
+pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let Some(discovery) = discover(plan, view) else { return Vec::new() };
     let Some(found) = &discovery.found else { return Vec::new() };
     destinations(&found.record)
@@ -84,12 +84,12 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
         .collect()
 }
 
-fn discover(plan: &Plan, view: &View<'_>) -> Option<Discovery> {
+fn discover(plan: &Plan, view: &View) -> Option<Discovery> {
     dmarc::discover(&plan.domain, &dmarc_answers(view, &plan.domain)).ok()
 }
 
 /// What DMARC comes to; `None` where nothing was asked about it.
-pub fn report(plan: &Plan, view: &View<'_>) -> Option<DmarcReport> {
+pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
     let own_name = plan.domain.prepend("_dmarc").ok()?;
     if view.exchanges(&own_name, RecordType::Txt).is_empty() {
         return None;
@@ -125,7 +125,7 @@ pub fn report(plan: &Plan, view: &View<'_>) -> Option<DmarcReport> {
     Some(report)
 }
 
-fn fill(report: &mut DmarcReport, discovery: Discovery, view: &View<'_>) {
+fn fill(report: &mut DmarcReport, discovery: Discovery, view: &View) {
     report.unanswered = discovery.temp_error.map(|(question, reason)| format!("{question}: {reason}"));
     if report.unanswered.is_none() {
         report.organizational_domain = Some(discovery.organizational_domain);
@@ -140,7 +140,7 @@ fn fill(report: &mut DmarcReport, discovery: Discovery, view: &View<'_>) {
     set_record(report, &found.record, &found.at, view);
 }
 
-fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, view: &View<'_>) {
+fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, view: &View) {
     let Some(text) = text_at(name, view) else { return };
     let Ok(record) = PolicyRecord::parse(&text) else { return };
     (report.requested, report.requested_by) = (Some(record.policy), Some(PolicyTag::P));
@@ -148,7 +148,7 @@ fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, vi
     set_record(report, &record, domain, view);
 }
 
-fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, view: &View<'_>) {
+fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, view: &View) {
     let subdomains = record.subdomain_policy.unwrap_or(record.policy);
     report.subdomains = Some(subdomains);
     report.nonexistent = Some(record.nonexistent_policy.unwrap_or(subdomains));
@@ -171,7 +171,7 @@ fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, 
     report.at = Some(at.clone());
 }
 
-fn text_at(name: &DomainName, view: &View<'_>) -> Option<String> {
+fn text_at(name: &DomainName, view: &View) -> Option<String> {
     match view.fact(name, RecordType::Txt) {
         Fact::Agreed(says) => {
             let mut records = dmarc_records(&texts_of(says));

@@ -41,7 +41,7 @@ fn climb(host: &DomainName) -> Vec<DomainName> {
 }
 
 /// The CAA questions for each host, all names of the way up at once.
-pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
+pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let mut out: Vec<Question> = Vec::new();
     for name in planned(plan).flat_map(|(_, host)| climb(host)) {
         let question = Question { name, record_type: RecordType::Caa };
@@ -54,12 +54,12 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
 }
 
 /// Each host with what holds for it.
-pub fn hosts(plan: &Plan, view: &View<'_>) -> Vec<HttpsHost> {
+pub fn hosts(plan: &Plan, view: &View) -> Vec<HttpsHost> {
     let authority = plan.certificate_authority.as_deref();
     planned(plan).map(|(key, host)| judge(key, host, authority, view)).collect()
 }
 
-fn judge(key: &str, host: &DomainName, authority: Option<&str>, view: &View<'_>) -> HttpsHost {
+fn judge(key: &str, host: &DomainName, authority: Option<&str>, view: &View) -> HttpsHost {
     let mut out =
         HttpsHost { key: key.to_owned(), host: host.clone(), caa_at: None, caa: Vec::new(), may_issue: None };
     for name in climb(host) {

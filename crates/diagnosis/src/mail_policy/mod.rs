@@ -61,7 +61,7 @@ pub struct MailPolicy {
 }
 
 /// What has to be asked beyond the records themselves.
-pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
+pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let mut out = dmarc::questions(plan, view);
     out.extend(alignment::questions(plan, view));
     out.extend(https::questions(plan, view));
@@ -75,7 +75,7 @@ pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
 /// What the records come to, and what is found in that.
 pub fn examine(
     plan: &Plan,
-    view: &View<'_>,
+    view: &View,
     records: &[RecordReport],
     spf: Vec<SpfReport>,
 ) -> (MailPolicy, Vec<Finding>) {
@@ -102,7 +102,7 @@ pub fn examine(
 }
 
 /// Runs an evaluation over what was observed; the error is what has to be asked first.
-fn lookups<T>(view: &View<'_>, evaluate: impl Fn(&Answers) -> Result<T, Needed>) -> Result<T, Vec<Question>> {
+fn lookups<T>(view: &View, evaluate: impl Fn(&Answers) -> Result<T, Needed>) -> Result<T, Vec<Question>> {
     /// More rounds than a walk and one question behind it can need.
     const MAX_ROUNDS: usize = 20;
     let mut answers = Answers::new();

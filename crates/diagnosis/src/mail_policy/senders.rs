@@ -90,7 +90,7 @@ pub fn reverse_dns(address: IpAddr, answers: &Answers) -> Result<ReverseDns, Nee
 }
 
 /// What has to be asked about the plan's senders.
-pub fn questions(plan: &Plan, view: &View<'_>) -> Vec<Question> {
+pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     addresses(plan)
         .filter_map(|address| lookups(view, |answers: &Answers| reverse_dns(address, answers)).err())
         .flatten()
@@ -102,7 +102,7 @@ fn addresses(plan: &Plan) -> impl Iterator<Item = IpAddr> {
 }
 
 /// The plan's senders.
-pub fn senders(plan: &Plan, view: &View<'_>) -> Vec<SenderHost> {
+pub fn senders(plan: &Plan, view: &View) -> Vec<SenderHost> {
     let judge = |address| {
         let judged = lookups(view, |answers: &Answers| reverse_dns(address, answers));
         let reverse = judged.unwrap_or(ReverseDns::Unknown { reason: "it was not asked for".to_owned() });

@@ -26,7 +26,7 @@ fn report_on(plan: &Plan, scenario: &Scenario) -> Report {
         }
         for ask in asks {
             let outcome = dns.answer(&ask);
-            observation.exchanges.push(Exchange { ask, at: scenario::now(), outcome });
+            observation.exchanges.push(Exchange { ask, at: scenario::now(), outcome }.into());
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use diagnosis::{Observation, Plan, Report, diagnose};
 use scenario::now;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The shuffles that each observation is put through.
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
@@ -37,7 +37,7 @@ fn the_order_of_answers_changes_nothing_in_a_report() {
         let (plan, mut observation) = (scenario.plan(), scenario.observe());
         // Each answer at a time of its own, as they come in.
         for (exchange, tenths) in observation.exchanges.iter_mut().rev().zip(0..) {
-            exchange.at = now() - Duration::from_millis(100 * tenths);
+            Arc::make_mut(exchange).at = now() - Duration::from_millis(100 * tenths);
         }
         let expected = report(&plan, &observation);
         let mut shuffled = observation.clone();

@@ -1,7 +1,7 @@
 //! Every scenario through the whole pure way: plan, inquiry, observation, report.
 
 use diagnosis::{
-    Defect, Observation, Remedy, Report, diagnose, diagnose_judged,
+    Defect, Observation, Remedy, Report, diagnose, diagnose_known,
     inquiry::{self, Look, Policy},
     observation::Exchange,
 };
@@ -25,11 +25,11 @@ fn what_is_judged_on_the_way_is_what_is_judged_anew() {
     let mut judged_on_the_way = 0;
     for scenario in scenario::all() {
         for look in [Look::ResolversFirst, Look::Thorough] {
-            let (observation, judged, _) = scenario.inquire(&Policy { look, ..scenario.policy() });
-            judged_on_the_way += usize::from(judged.is_some());
+            let (observation, known, _) = scenario.inquire(&Policy { look, ..scenario.policy() });
+            judged_on_the_way += usize::from(known.is_judged());
             let plan = scenario.plan();
             assert_eq!(
-                diagnose_judged(&plan, &observation, judged, now()),
+                diagnose_known(&plan, &observation, known, now()),
                 diagnose(&plan, &observation, now()),
                 "{}",
                 scenario.name
@@ -114,7 +114,9 @@ fn selectors_are_tried_all_at_once_and_no_wildcard_is_taken_for_a_key() {
         let scenario = scenario::load(name);
         let (observation, rounds) = observe_by(&scenario, Look::Thorough);
         let report = diagnose(&scenario.plan(), &observation, now());
-        let asked = |exchange: &&Exchange| exchange.ask.question.name.as_str().contains("._domainkey.");
+        let asked = |exchange: &&std::sync::Arc<Exchange>| {
+            exchange.ask.question.name.as_str().contains("._domainkey.")
+        };
         (report.tried_selectors.unwrap(), observation.exchanges.iter().filter(asked).count(), rounds)
     };
     let (none, asked, rounds) = tried("selectors_none_found");
@@ -318,7 +320,8 @@ mod hostile {
                     );
                 }
                 let reply = answer(&ask.question.name, ask.question.record_type);
-                observation.exchanges.push(Exchange { ask, at: now(), outcome: Outcome::Reply(reply) });
+                let outcome = Outcome::Reply(reply);
+                observation.exchanges.push(Exchange { ask, at: now(), outcome }.into());
             }
         }
         assert!(observation.exchanges.len() < 200, "{} questions", observation.exchanges.len());

@@ -93,7 +93,7 @@ struct Asked {
 
 impl Asked {
     fn add(&mut self, plan: &Plan, observation: &Observation) {
-        for Exchange { ask, .. } in &observation.exchanges {
+        for ask in observation.exchanges.iter().map(|exchange| &exchange.ask) {
             let question = &ask.question;
             let key = (question.name.to_string(), question.record_type.code(), ask.server.address());
             // What many ask for was asked once, and known to the others.

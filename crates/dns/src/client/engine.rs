@@ -145,14 +145,16 @@ enum Event {
 
 /// The outcome, where there is room to keep it. Once there is none, there is no more for smaller ones either: the
 /// inquiry ends.
-pub(crate) fn within(room: &mut usize, outcome: Outcome) -> Outcome {
-    let Outcome::Reply(reply) = &outcome else { return outcome };
-    if let Some(left) = room.checked_sub(reply.octets()) {
-        *room = left;
-        return outcome;
-    }
-    *room = 0;
-    Outcome::Failure(Failure::TooMuch)
+fn within(room: &mut usize, outcome: Outcome) -> Outcome {
+    if takes_room(room, &outcome) { outcome } else { Outcome::Failure(Failure::TooMuch) }
+}
+
+/// Takes an outcome's octets of the room, all of it where they do not fit. Whether they fit.
+pub(crate) fn takes_room(room: &mut usize, outcome: &Outcome) -> bool {
+    let Outcome::Reply(reply) = outcome else { return true };
+    let left = room.checked_sub(reply.octets());
+    *room = left.unwrap_or(0);
+    left.is_some()
 }
 
 /// A TCP exchange that has ended: the question, its stamp, and what came.

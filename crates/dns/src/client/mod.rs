@@ -43,7 +43,7 @@ use diagnosis::{
     observation::{Ask, Failure, Outcome},
 };
 use engine::Engine;
-pub(crate) use engine::within;
+pub(crate) use engine::takes_room;
 use model::Timestamp;
 use std::{
     net::SocketAddr,

@@ -187,7 +187,7 @@ async fn huge_answers_end_an_inquiry_before_they_fill_the_memory() {
     assert!(observation.cut_short);
     assert!(observation.octets() <= 300_000, "{}", observation.octets());
     let is_full = |exchange: &&Exchange| exchange.outcome == Outcome::Failure(Failure::TooMuch);
-    assert!(observation.exchanges.iter().any(|exchange| is_full(&exchange)));
+    assert!(observation.exchanges.iter().any(|exchange| is_full(&&**exchange)));
     let report = diagnosis::diagnose(&plan(), &observation, Timestamp::UNIX_EPOCH);
     assert!(report.findings.iter().any(|finding| finding.code() == "inquiry_cut_short"), "{report:?}");
     // With room for it, nothing is left out, and the usual bound is that room.

@@ -161,7 +161,7 @@ fn differences(scenario: &Scenario, network: &Network, observation: &Observation
             in_memory.says()
         )
     };
-    observation.exchanges.iter().filter(differs).map(line).collect()
+    observation.exchanges.iter().map(AsRef::as_ref).filter(differs).map(line).collect()
 }
 
 /// Whether what unbound says is left to chance, or to our patience: which of two servers that differ it asked, which

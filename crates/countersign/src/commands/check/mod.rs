@@ -146,7 +146,11 @@ fn note_family(family: AddressFamily, report: &Report, observation: &Observation
         AddressFamily::Ipv4 => "IPv4",
         AddressFamily::Ipv6 => "IPv6",
     };
-    if let Some(zone) = report.zone.as_ref().filter(|_| !observation.exchanges.iter().any(is_name_server)) {
+    if let Some(zone) = report
+        .zone
+        .as_ref()
+        .filter(|_| !observation.exchanges.iter().any(|exchange| is_name_server(exchange)))
+    {
         let note = format!(
             "note: no name server of {zone} has an {family} address that can be asked; only resolvers were"
         );

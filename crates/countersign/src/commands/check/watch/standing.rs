@@ -5,7 +5,7 @@ use diagnosis::{
     observation::{Exchange, Outcome, Rcode, Server},
 };
 use model::{RecordStatus, RecordType, Timestamp};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How many servers of a kind have a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -228,7 +228,7 @@ const RESOLVER_AGAIN: Duration = Duration::from_secs(30);
 /// resolvers said just now. `patience` is the shortest time between two looks.
 pub fn still_known(observation: &Observation, now: Timestamp, patience: Duration) -> Observation {
     let again = RESOLVER_AGAIN.min(patience * 10);
-    let is_known = |exchange: &&Exchange| {
+    let is_known = |exchange: &&Arc<Exchange>| {
         let Outcome::Reply(reply) = &exchange.outcome else { return false };
         let Ok(age) = Duration::try_from(now.duration_since(exchange.at)) else { return false };
         let tells_servers = matches!(
