@@ -7,7 +7,7 @@ use crate::{
 use diagnosis::{
     Observation, Plan,
     inquiry::{self, Look, Policy},
-    observation::{Exchange, Server},
+    observation::Server,
 };
 use dns::{BulkOptions, Client, ClientOptions, wire::Query};
 use futures_util::{StreamExt, stream};
