@@ -18,7 +18,9 @@ use crate::{
     well_known::{self, TriedSelectors},
     wildcard::{self, Origin},
 };
-use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict};
+use model::{
+    CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
+};
 
 /// One record of a plan, judged by an observation.
 pub struct Judged {
@@ -184,7 +186,7 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View) ->
         // Servers mostly say the same: it is judged once.
         let right = match index.checked_sub(1).and_then(|before| heard.get(before)) {
             Some(before) if before.says == of_server.says && !before.is_stale => seen[index - 1].right,
-            _ => checks::is_right(planned, &of_server.says),
+            _ => checks::is_right_in(view, planned, &of_server.says),
         };
         // What has run out may be wrong because the zone cannot be reached, which is nothing that lasts.
         let right = right.filter(|right| *right || !of_server.is_stale);
@@ -399,7 +401,10 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
     // A resolver that goes by an alias beside the record has nothing old in its cache.
     let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
     if jury.authoritative && !is_hidden {
-        let stale = heard.iter().filter(|heard| checks::is_right(context.record, &heard.says) == Some(false));
+        let is_wrong = |heard: &&Heard<'_>| {
+            checks::is_right_in(context.view, context.record, &heard.says) == Some(false)
+        };
+        let stale = heard.iter().filter(is_wrong);
         findings.extend(
             stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, &heard.exchange)),
         );
@@ -433,7 +438,7 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
             .collect();
         if !inherited.is_empty() {
             // A policy applies, and not the one that somebody meant to publish here.
-            let near_miss = checks::dmarc_invalid::check(context);
+            let near_miss = checks::dmarc_invalid::check(context).or_else(|| checks::alias_in_vain(context));
             inherited.extend(near_miss.map(|finding| Finding { severity: Severity::Warning, ..finding }));
             return (RecordStatus::Verified, inherited);
         }
@@ -441,6 +446,14 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
     let Some(finding) = checks::explain_wrong(context) else {
         return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     };
+    if let Defect::SpfMechanismAbsent { .. } = &finding.defect
+        && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.node.unanswered())
+    {
+        // It may be in there.
+        let unanswered = dns_unanswered::target(context, name, vec![reason.to_owned()]);
+        let suspected = Finding { confidence: Confidence::Suspected, ..finding };
+        return (RecordStatus::Unknown, vec![suspected, unanswered]);
+    }
     let nothing_there = matches!(
         finding.defect,
         Defect::RecordMissing { .. }

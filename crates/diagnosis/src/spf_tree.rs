@@ -86,12 +86,11 @@ impl SpfTree {
         self.asked.contains(question)
     }
 
-    /// Whether these mechanisms are in the record and take effect.
+    /// Whether these mechanisms take effect: they are in the record, or in one that it includes.
     pub(crate) fn passes(&self, rules: &str) -> bool {
-        let (known, passes) = self
-            .passes
-            .get_or_init(|| (rules.to_owned(), mail::spf::contains_effective(&self.record, rules)));
-        if known == rules { *passes } else { mail::spf::contains_effective(&self.record, rules) }
+        let find = || mail::spf::contains_effective(&self.record, rules) || self.node.lets_pass(rules);
+        let (known, passes) = self.passes.get_or_init(|| (rules.to_owned(), find()));
+        if known == rules { *passes } else { find() }
     }
 }
 

@@ -16,7 +16,7 @@
 
 use super::{Context, dmarc_answers, dmarc_records};
 use crate::{
-    finding::{Defect, Finding},
+    finding::{Defect, Finding, Remedy},
     plan::Expected,
 };
 use model::{DomainName, Severity};
@@ -24,7 +24,9 @@ use model::{DomainName, Severity};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (from, policy) = inherited(context)?;
     let defect = Defect::DmarcInherited { name: context.record.owner.clone(), from, policy };
-    Some(context.finding(defect, Severity::Info, context.add()))
+    // Nothing can be added beside an alias.
+    let remedy = if context.alias().is_some() { Remedy::Nothing } else { context.add() };
+    Some(context.finding(defect, Severity::Info, remedy))
 }
 
 /// Where the applying policy was found and what it is, when that is not the domain itself.

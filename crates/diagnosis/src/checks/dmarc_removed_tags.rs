@@ -34,5 +34,13 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         record: record.to_owned(),
         tags: parsed.removed_tags.clone(),
     };
-    Some(context.finding(defect, Severity::Warning, remedy))
+    // Many records still say what holds anyhow.
+    let severity = if is_for_a_share(record) { Severity::Warning } else { Severity::Info };
+    Some(context.finding(defect, severity, remedy))
+}
+
+/// Whether the policy was meant for a share of the mail only.
+fn is_for_a_share(record: &str) -> bool {
+    let mut tags = record.split(';').filter_map(|tag| tag.split_once('='));
+    tags.any(|(name, value)| name.trim().eq_ignore_ascii_case("pct") && value.trim() != "100")
 }

@@ -216,6 +216,15 @@ pub fn explain_wrong(context: &Context<'_>) -> Option<Finding> {
     WRONG.iter().find_map(|check| check(context))
 }
 
+/// Says that an alias stands at the record's name and leads to nothing of its kind, where nothing has to be in its place.
+pub fn alias_in_vain(context: &Context<'_>) -> Option<Finding> {
+    let values = vec![context.alias()?.to_string()];
+    let finding = alias_target_missing::check(context).or_else(|| record_wrong_type::check(context))?;
+    let name = context.record.owner.clone();
+    let remedy = Remedy::Remove { name, record_types: vec![RecordType::Cname], values };
+    Some(Finding { remedy, ..finding })
+}
+
 /// Says what is wrong with a record that is there.
 pub fn inspect_right(context: &Context<'_>) -> Vec<Finding> {
     RIGHT.iter().filter_map(|check| check(context)).collect()
@@ -493,6 +502,16 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
         }
         Expected::Address { data } => records_of(says).contains(data),
         Expected::Exact { data } => records_of(says).iter().any(|found| model::same_data(found, data)),
+    })
+}
+
+/// The same with what else was observed: our part of an SPF record may be in one that it includes.
+pub fn is_right_in(view: &View, record: &PlannedRecord, says: &Says) -> Option<bool> {
+    let right = is_right(record, says)?;
+    let (false, Expected::Spf { rules: Some(rules) }) = (right, &record.expected) else { return Some(right) };
+    Some(match spf_records(&texts_of(says)).as_slice() {
+        [one] => view.spf_tree(&record.owner, one).node.lets_pass(rules),
+        _ => false,
     })
 }
 

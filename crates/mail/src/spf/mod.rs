@@ -10,6 +10,7 @@ mod explanation;
 mod join;
 mod macros;
 mod merge;
+mod nested;
 mod record;
 mod slim;
 mod tree;
