@@ -171,11 +171,18 @@ pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View) -> 
     judge_record(plan, planned, view).is_verified()
 }
 
-/// What was heard for a record: for the first of its questions that was put.
+/// What was heard for a record: for the first of its questions that was put; for an alias the first that was answered.
 pub(crate) fn heard_of<'v>(planned: &PlannedRecord, view: &'v View) -> &'v [Heard] {
     // Resolvers asked first are asked for an alias by what is behind it.
     let types = main_types(planned).chain(std::iter::once(target_type(planned)));
     let mut heard = types.map(|record_type| view.heard(&planned.owner, record_type));
+    if let Expected::Cname { .. } = planned.expected {
+        // An alias shows in the answers to each of them, and some servers fail when asked for the alias itself.
+        let says_something = |heard: &&[Heard]| heard.iter().any(Heard::is_certain);
+        if let Some(heard) = heard.clone().find(says_something) {
+            return heard;
+        }
+    }
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
@@ -401,7 +408,7 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
     // A resolver that goes by an alias beside the record has nothing old in its cache.
     let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
     if jury.authoritative && !is_hidden {
-        let is_wrong = |heard: &&Heard<'_>| {
+        let is_wrong = |heard: &&Heard| {
             checks::is_right_in(context.view, context.record, &heard.says) == Some(false)
         };
         let stale = heard.iter().filter(is_wrong);

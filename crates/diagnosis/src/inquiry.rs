@@ -300,7 +300,7 @@ pub fn main_questions(record: &PlannedRecord) -> Vec<Question> {
 }
 
 /// Their types: the record's own one first, and the one beside it.
-pub fn main_types(record: &PlannedRecord) -> impl Iterator<Item = RecordType> {
+pub fn main_types(record: &PlannedRecord) -> impl Iterator<Item = RecordType> + Clone {
     let own = record.expected.record_type();
     let beside = match &record.expected {
         // It shows a key that was pasted as TXT, a record beside the alias, and the key at its end.
