@@ -408,9 +408,8 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
     // A resolver that goes by an alias beside the record has nothing old in its cache.
     let is_hidden = findings.iter().any(|finding| matches!(finding.defect, Defect::CnameConflict { .. }));
     if jury.authoritative && !is_hidden {
-        let is_wrong = |heard: &&Heard| {
-            checks::is_right_in(context.view, context.record, &heard.says) == Some(false)
-        };
+        let is_wrong =
+            |heard: &&Heard| checks::is_right_in(context.view, context.record, &heard.says) == Some(false);
         let stale = heard.iter().filter(is_wrong);
         findings.extend(
             stale.filter_map(|heard| checks::resolver_cache_stale::check(context.record, &heard.exchange)),
