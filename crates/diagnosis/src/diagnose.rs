@@ -453,7 +453,7 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
         return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
     };
     if let Defect::SpfMechanismAbsent { .. } = &finding.defect
-        && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.node.unanswered())
+        && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.tree.node.unanswered())
     {
         // It may be in there.
         let unanswered = dns_unanswered::target(context, name, vec![reason.to_owned()]);

@@ -10,10 +10,10 @@ use crate::{
     plan::{Expected, PlannedRecord},
     view::View,
 };
-use mail::lookup::Answer;
 pub use mail::spf::{
     MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfDrop, SpfDropReason, SpfNode, SpfNodeProblem, SpfNodeTerm,
 };
+use mail::{lookup::Answer, spf::Tree};
 use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, sync::OnceLock};
@@ -70,10 +70,8 @@ pub fn merge_one(current: &str, rules: &str) -> String {
 pub struct SpfTree {
     /// The record.
     pub record: String,
-    /// What it leads to.
-    pub node: SpfNode,
-    /// What is still to be asked.
-    pub open: Vec<Question>,
+    /// What it leads to, and what is still to be asked.
+    pub tree: Tree,
     /// All that it depends on.
     asked: Vec<Question>,
     /// Mechanisms that were looked for in it, and whether they take effect.
@@ -88,7 +86,8 @@ impl SpfTree {
 
     /// Whether these mechanisms take effect: they are in the record, or in one that it includes.
     pub(crate) fn passes(&self, rules: &str) -> bool {
-        let find = || mail::spf::contains_effective(&self.record, rules) || self.node.lets_pass(rules);
+        let in_text = || mail::spf::contains_effective(&self.record, rules);
+        let find = || self.tree.passes(rules).unwrap_or_else(in_text) || self.tree.node.lets_pass(rules);
         let (known, passes) = self.passes.get_or_init(|| (rules.to_owned(), find()));
         if known == rules { *passes } else { find() }
     }
@@ -102,8 +101,8 @@ pub(crate) fn of_record(view: &View, name: &DomainName, record: &str) -> SpfTree
         let is_asked = view.was_asked(&question.name, question.record_type);
         is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
     };
-    let (node, open) = mail::spf::tree(name, record, &lookup);
-    SpfTree { record: record.to_owned(), node, open, asked: asked.into_inner(), passes: OnceLock::new() }
+    let tree = mail::spf::tree(name, record, &lookup);
+    SpfTree { record: record.to_owned(), tree, asked: asked.into_inner(), passes: OnceLock::new() }
 }
 
 /// What has to be asked to count an SPF record, and the one that it is to become.
@@ -114,13 +113,13 @@ pub fn open_questions(view: &View, planned: &PlannedRecord) -> Vec<Question> {
     let mut open = Vec::new();
     if let [record] = records.as_slice() {
         let tree = view.spf_tree(&planned.owner, record);
-        open.clone_from(&tree.open);
+        open.clone_from(&tree.tree.open);
         if tree.passes(rules.as_deref().unwrap_or_default()) {
             return open;
         }
     }
     if let Some(record) = merged(&records, rules.as_deref()) {
-        for question in &view.spf_tree(&planned.owner, &record).open {
+        for question in &view.spf_tree(&planned.owner, &record).tree.open {
             if !open.contains(question) {
                 open.push(question.clone());
             }
@@ -159,7 +158,7 @@ pub fn after_merge(
     rules: Option<&str>,
 ) -> (usize, Vec<SpfDrop>) {
     let tree = view.spf_tree(name, merged);
-    (tree.node.lookups, to_drop(&tree.node, rules))
+    (tree.tree.node.lookups, to_drop(&tree.tree.node, rules))
 }
 
 /// What of a merged record can be published: the record itself where it keeps the limit of look-ups, else the one
@@ -190,7 +189,7 @@ pub fn publishable(
         words.splice(at..=at, ranges);
     }
     let slim = words.join(" ");
-    (of_record(view, name, &slim).node.lookups <= MAX_LOOKUPS).then_some(slim)
+    (of_record(view, name, &slim).tree.node.lookups <= MAX_LOOKUPS).then_some(slim)
 }
 
 /// The report of one planned SPF record; `None` where there is no single record.
@@ -200,7 +199,7 @@ pub fn report(context: &Context<'_>, current: &[String]) -> Option<SpfReport> {
     let tree = context.spf_tree()?;
     let is_in_it = tree.passes(rules.as_deref().unwrap_or_default());
     let merged = if is_in_it { None } else { merged(current, rules.as_deref()) };
-    let tree = tree.node.clone();
+    let tree = tree.tree.node.clone();
     let after = merged.map(|merged| after_merge(view, &planned.owner, &merged, rules.as_deref()));
     let (lookups_after_merge, to_drop) = match after {
         Some((lookups, drops)) => (Some(lookups), drops),

@@ -81,6 +81,7 @@ impl Query<'_> {
     /// Puts the octets of the message in the place of what is in the buffer.
     pub fn encode_into(&self, packet: &mut Vec<u8>) -> Result<(), EncodeError> {
         packet.clear();
+        packet.reserve(HEADER + self.question.name.as_str().len() + 6 + OPT_LENGTH);
         packet.extend_from_slice(&self.id.to_be_bytes());
         packet.push(u8::from(self.recursion_desired));
         packet.push(u8::from(self.checking_disabled) << 4);

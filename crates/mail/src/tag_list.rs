@@ -25,7 +25,7 @@ const MAX_TAGS: usize = 64;
 
 /// Splits a list. Names keep their case, for tag names are case-sensitive (RFC 6376 §3.2).
 pub(crate) fn parse(text: &str) -> Result<Vec<Tag<'_>>, TagListError> {
-    let mut tags: Vec<Tag<'_>> = Vec::new();
+    let mut tags: Vec<Tag<'_>> = Vec::with_capacity(4);
     let specs = text.split(';');
     for spec in specs {
         let spec = spec.trim_matches(is_fws);

@@ -255,7 +255,7 @@ impl<'a> Context<'a> {
 
     /// The SPF record at the name and its tree, where an SPF record is planned and there is exactly one.
     pub fn spf(&self) -> Option<(&str, &SpfNode)> {
-        self.spf_tree().map(|tree| (tree.record.as_str(), &tree.node))
+        self.spf_tree().map(|tree| (tree.record.as_str(), &tree.tree.node))
     }
 
     /// The same with what was found out about it.
@@ -510,7 +510,7 @@ pub fn is_right_in(view: &View, record: &PlannedRecord, says: &Says) -> Option<b
     let right = is_right(record, says)?;
     let (false, Expected::Spf { rules: Some(rules) }) = (right, &record.expected) else { return Some(right) };
     Some(match spf_records(&texts_of(says)).as_slice() {
-        [one] => view.spf_tree(&record.owner, one).node.lets_pass(rules),
+        [one] => view.spf_tree(&record.owner, one).tree.node.lets_pass(rules),
         _ => false,
     })
 }

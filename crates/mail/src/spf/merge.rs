@@ -61,7 +61,7 @@ pub(super) fn passes(record: &SpfRecord, rules: &str) -> bool {
 }
 
 /// Whether every rule is among the directives before any `all`, its first copy with the qualifier pass.
-fn take_effect<'a>(directives: impl Iterator<Item = &'a Directive> + Clone, rules: &str) -> bool {
+pub(super) fn take_effect<'a>(directives: impl Iterator<Item = &'a Directive> + Clone, rules: &str) -> bool {
     /// Few are compared sooner than hashed.
     const FEW: usize = 16;
     let rules = own_rules(rules);

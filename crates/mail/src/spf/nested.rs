@@ -48,13 +48,13 @@ impl SpfNode {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tree;
+    use super::super::{Tree, tree};
     use crate::lookup::Answer;
     use model::{DomainName, RecordData, TxtData};
 
     fn lets_pass(zone: &[(&str, &str)]) -> bool {
         let root = DomainName::parse("acme.test").unwrap();
-        let (node, _) = tree(&root, zone[0].1, &|question| {
+        let Tree { node, .. } = tree(&root, zone[0].1, &|question| {
             let found = zone.iter().find(|(name, _)| *name == question.name.as_str());
             Some(found.map_or(Answer::NxDomain, |(_, text)| {
                 Answer::Records(vec![RecordData::Txt(TxtData::from_text(text))])

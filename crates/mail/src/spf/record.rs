@@ -139,7 +139,7 @@ impl SpfRecord {
         if !is_spf_record(text) {
             return Err(SpfSyntaxError::NoVersion);
         }
-        let mut terms: Vec<Term> = Vec::new();
+        let mut terms: Vec<Term> = Vec::with_capacity(3);
         for text in text[6..].split(' ').filter(|term| !term.is_empty()) {
             let kind =
                 parse_term(text).map_err(|reason| SpfSyntaxError::Term { term: clip(text), reason })?;

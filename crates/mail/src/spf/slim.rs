@@ -270,12 +270,13 @@ mod tests {
 
     fn drops(record: &str, zone: &[(&str, &str)]) -> Vec<(String, SpfDropReason)> {
         let name = |text: &str| DomainName::parse(text).unwrap();
-        let (root, _) = super::super::tree(&name("acme.test"), record, &|question| {
-            let text = zone.iter().find(|(owner, _)| name(owner) == question.name).map(|(_, text)| *text);
-            Some(text.map_or(Answer::NxDomain, |text| {
-                Answer::Records(vec![RecordData::Txt(TxtData::from_text(text))])
-            }))
-        });
+        let super::super::Tree { node: root, .. } =
+            super::super::tree(&name("acme.test"), record, &|question| {
+                let text = zone.iter().find(|(owner, _)| name(owner) == question.name).map(|(_, text)| *text);
+                Some(text.map_or(Answer::NxDomain, |text| {
+                    Answer::Records(vec![RecordData::Txt(TxtData::from_text(text))])
+                }))
+            });
         let out = what_to_drop(&root, 10, &|term| term == "include:ours.test");
         let after = root.lookups - out.iter().map(|drop| drop.lookups).sum::<usize>();
         assert!(after <= 10, "{after} are left of {}", root.lookups);

@@ -146,13 +146,32 @@ fn is_redirect(text: &str) -> bool {
     text.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("redirect="))
 }
 
+/// What [`tree`] makes of a record.
+#[derive(Debug)]
+pub struct Tree {
+    /// The record with all that it includes.
+    pub node: SpfNode,
+    /// The questions whose answers would tell more.
+    pub open: Vec<Question>,
+    /// The record's own terms, where it was read whole.
+    terms: Option<Vec<Term>>,
+}
+
+impl Tree {
+    /// Whether senders pass by these mechanisms, as [`super::contains_effective`] has it of the record's text; `None`
+    /// where the record was not read whole.
+    pub fn passes(&self, rules: &str) -> Option<bool> {
+        let directives = self.terms.as_ref()?.iter().filter_map(|term| match &term.kind {
+            TermKind::Directive(directive) => Some(directive),
+            _ => None,
+        });
+        Some(super::merge::take_effect(directives, rules))
+    }
+}
+
 /// The tree of a record, and the questions whose answers would tell more. `lookup` gives an answer where there is
 /// one; the record itself is given and not asked for.
-pub fn tree(
-    domain: &DomainName,
-    record: &str,
-    lookup: &dyn Fn(&Question) -> Option<Answer>,
-) -> (SpfNode, Vec<Question>) {
+pub fn tree(domain: &DomainName, record: &str, lookup: &dyn Fn(&Question) -> Option<Answer>) -> Tree {
     let mut walk = Walk { works: Vec::with_capacity(4), open: Vec::new(), lookup };
     walk.works.push(Work::of_record(domain.clone(), None, record));
     let mut index = 0;
@@ -160,8 +179,9 @@ pub fn tree(
         walk.expand(index);
         index += 1;
     }
-    let Walk { works, open, .. } = walk;
-    (assemble(works, domain), open)
+    let Walk { mut works, open, .. } = walk;
+    let terms = works.first_mut().and_then(|root| root.is_whole.then(|| std::mem::take(&mut root.parsed)));
+    Tree { node: assemble(works, domain), open, terms }
 }
 
 /// One record, its terms and where each of them leads.
@@ -170,6 +190,8 @@ struct Work {
     /// The record that led here.
     parent: Option<usize>,
     parsed: Vec<Term>,
+    /// Whether these are all its terms.
+    is_whole: bool,
     /// Term → work.
     children: Vec<(usize, usize)>,
 }
@@ -193,7 +215,7 @@ impl Work {
             problem: Some(problem),
             terms: Vec::new(),
         };
-        Self { node, parent, parsed: Vec::new(), children: Vec::new() }
+        Self { node, parent, parsed: Vec::new(), is_whole: false, children: Vec::new() }
     }
 
     fn of_record(domain: DomainName, parent: Option<usize>, text: &str) -> Self {
@@ -207,7 +229,8 @@ impl Work {
                 let mut work = Self::of_problem(domain, parent, SpfNodeProblem::Loop);
                 work.node.problem = None;
                 work.node.record = Some(shortened(text));
-                work.node.complete = record.terms.len() <= MAX_TERMS;
+                work.is_whole = record.terms.len() <= MAX_TERMS;
+                work.node.complete = work.is_whole;
                 work.parsed = record.terms;
                 work.parsed.truncate(MAX_TERMS);
                 work
@@ -275,6 +298,7 @@ impl Walk<'_> {
             self.works[index].node.terms.push(shown);
         }
         self.works[index].node.passes_all = passes_all(&parsed);
+        self.works[index].parsed = parsed;
     }
 
     fn count(
@@ -439,7 +463,7 @@ mod tests {
         let record = zone[0].1;
         let mut known = crate::lookup::Answers::new();
         for round in 0..20 {
-            let (node, open) = tree(&root, record, &|question| known.get(question).ok().cloned());
+            let Tree { node, open, .. } = tree(&root, record, &|question| known.get(question).ok().cloned());
             if open.is_empty() {
                 return (node, round);
             }
@@ -547,11 +571,11 @@ mod tests {
         let wide: Vec<String> = (0..200).map(|n| format!("include:i{n}.test")).collect();
         let record = format!("v=spf1 {} -all", wide.join(" "));
         let answer = RecordData::Txt(TxtData::from_text(&record));
-        let (root, open) =
+        let Tree { node: root, open, .. } =
             tree(&name("acme.test"), &record, &|_| Some(Answer::Records(vec![answer.clone()])));
         assert!(open.is_empty() && !root.complete);
         assert_eq!(root.terms.len(), MAX_TERMS);
-        let (_, open) = tree(&name("acme.test"), &record, &|_| None);
+        let Tree { open, .. } = tree(&name("acme.test"), &record, &|_| None);
         assert!(open.len() < MAX_NODES);
     }
 

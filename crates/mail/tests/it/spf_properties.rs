@@ -130,7 +130,7 @@ proptest! {
         if is_past_limit(&after) || is_past_limit(&before) {
             // One look-up more may be one too many: then the tree of the merged record says so.
             let lookup = |question: &Question| Some(answer(question, seed));
-            let (tree, _) = spf::tree(&name("a.example"), &record, &lookup);
+            let spf::Tree { node: tree, .. } = spf::tree(&name("a.example"), &record, &lookup);
             prop_assert!(is_past_limit(&before) || tree.lookups > spf::MAX_LOOKUPS, "{:?} {:?}", tree, after);
         } else {
             prop_assert_eq!(before.result, after.result, "{} -> {}: {:?}, {:?}", existing, record, before, after);
