@@ -93,7 +93,7 @@ impl App {
     async fn check_any(self: Arc<Self>, plan: Plan, family: AddressFamily) -> Checked {
         let policy = &self.settings.check_policy;
         let policy = Policy { max_asks: policy.max_asks.min(MOST_ASKS), family, ..policy.clone() };
-        let dns = if policy.private_addresses { self.dns.clone() } else { self.dns.for_public_names() };
+        let dns = self.dns_for(&policy);
         let started_at = self.clock.now();
         let clock = self.clock.clone();
         let observation = dns::observe(&dns, &plan, &policy, move || clock.now(), DEADLINE).await;

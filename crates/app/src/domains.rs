@@ -331,8 +331,9 @@ impl App {
         let claimed_at = self.clock.now();
         let plan = self.plan_of(&domain).await?;
         let clock = self.clock.clone();
-        let observation =
-            dns::observe(&self.dns, &plan, &self.settings.policy, move || clock.now(), CHECK_DEADLINE).await;
+        let policy = &self.settings.policy;
+        let dns = self.dns_for(policy);
+        let observation = dns::observe(&dns, &plan, policy, move || clock.now(), CHECK_DEADLINE).await;
         let now = self.clock.now();
         let mut report = diagnosis::diagnose(&plan, &observation, now);
         report.started_at = Some(claimed_at);

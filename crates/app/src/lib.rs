@@ -32,6 +32,7 @@ pub use settings::{Settings, Transport};
 pub use {diagnosis, mail, store};
 
 use arc_swap::ArcSwap;
+use diagnosis::inquiry::Policy;
 use dns::authority::ZoneSet;
 use jiff::Timestamp;
 use model::{DomainId, OrgId};
@@ -133,6 +134,12 @@ impl App {
         self.running.close();
         self.running.wait().await;
         self.store.close().await;
+    }
+
+    /// The DNS client for what is asked by this policy. Where private addresses are none of its business, the names of
+    /// the operator's network are not either.
+    pub(crate) fn dns_for(&self, policy: &Policy) -> dns::Client {
+        if policy.private_addresses { self.dns.clone() } else { self.dns.for_public_names() }
     }
 
     /// The settings in force.

@@ -152,7 +152,8 @@ impl App {
             if answers.len() + needed.0.len() > MAX_LOOKUPS {
                 break;
             }
-            let found = self.dns.resolve_needed(&self.settings.policy.resolvers, &needed.0).await;
+            let policy = &self.settings.policy;
+            let found = self.dns_for(policy).resolve_needed(&policy.resolvers, &needed.0).await;
             answers.extend(found);
         }
         let reason = format!("judging it takes more than {MAX_LOOKUPS} DNS look-ups");

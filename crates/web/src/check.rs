@@ -14,7 +14,7 @@ use app::{
     Error,
     check_gate::{CountedCheck, RunningCheck},
     checks::{CheckRequest, Checked},
-    diagnosis::Variables,
+    diagnosis::{Variables, inquiry::AddressFamily},
 };
 use askama::Template;
 use axum::{
@@ -27,7 +27,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use explain::render::{self, RenderOptions};
+use explain::{
+    render::{self, RenderOptions},
+    shown,
+};
 use futures_util::{StreamExt, stream};
 use model::DomainName;
 use serde::Deserialize;
@@ -47,7 +50,12 @@ pub(crate) const FORM_LIMIT: usize = 960 * 1024;
 const MOST_COMMAND: usize = 4_000;
 
 /// The fields that have a place for what is wrong with them.
-const FIELDS: [&str; 5] = ["domain", "selectors", "profile", "template", "variables"];
+const FIELDS: [&str; 8] =
+    ["domain", "selectors", "profile", "template", "variables", "senders", "certificate_authority", "family"];
+
+/// Those of the part for a service's records, and of the part for the rest.
+const OF_RECORDS: &[&str] = &["profile", "template", "variables"];
+const MORE: &[&str] = &["senders", "certificate_authority", "family"];
 
 /// The form.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -62,12 +70,34 @@ pub(crate) struct CheckForm {
     template: String,
     /// `name=value`, one a line.
     variables: String,
+    /// Addresses of servers that send, with commas or spaces between them.
+    senders: String,
+    /// A certificate authority, as CAA records name it.
+    certificate_authority: String,
+    /// `ipv4` or `ipv6`; empty for both.
+    family: String,
 }
 
 impl CheckForm {
     fn selectors(&self) -> Vec<String> {
-        let is_between = |c: char| c == ',' || c == ';' || c.is_whitespace();
-        self.selectors.split(is_between).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+        parted(&self.selectors).map(str::to_owned).collect()
+    }
+
+    fn senders(&self) -> Result<Vec<IpAddr>, Error> {
+        let parse = |(index, text): (usize, &str)| {
+            let message = || format!("{} is no IP address", shown::value(text));
+            text.parse().map_err(|_| Error::field(format!("senders[{index}]"), message()))
+        };
+        parted(&self.senders).enumerate().map(parse).collect()
+    }
+
+    fn family(&self) -> Result<AddressFamily, Error> {
+        match self.family.as_str() {
+            "" => Ok(AddressFamily::Any),
+            "ipv4" => Ok(AddressFamily::Ipv4),
+            "ipv6" => Ok(AddressFamily::Ipv6),
+            _ => Err(Error::field("family", "is ipv4, ipv6, or empty for both")),
+        }
     }
 
     fn variables(&self) -> Result<Variables, Error> {
@@ -93,7 +123,9 @@ impl CheckForm {
             template: given(&self.template),
             groups: Vec::new(),
             variables: self.variables()?,
-            ..CheckRequest::default()
+            senders: self.senders()?,
+            certificate_authority: given(&self.certificate_authority),
+            family: self.family()?,
         })
     }
 
@@ -106,6 +138,9 @@ impl CheckForm {
             ("profile", &mut self.profile, 100),
             ("template", &mut self.template, 8_000),
             ("variables", &mut self.variables, 4_000),
+            ("senders", &mut self.senders, 700),
+            ("certificate_authority", &mut self.certificate_authority, 300),
+            ("family", &mut self.family, 10),
         ];
         let mut left_out = Vec::new();
         for (name, text, most) in fields {
@@ -121,6 +156,11 @@ impl CheckForm {
     fn asks_for_records(&self) -> bool {
         [&self.profile, &self.template, &self.variables].into_iter().any(|text| !text.trim().is_empty())
     }
+}
+
+/// The parts of what people enter into one field.
+fn parted(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c == ';' || c.is_whitespace()).filter(|part| !part.is_empty())
 }
 
 /// A profile that can be chosen.
@@ -173,9 +213,19 @@ impl CheckPage {
 
     /// Whether the part of the form for a service's records is unfolded.
     fn is_unfolded(&self) -> bool {
-        self.form.asks_for_records()
-            || !self.left_out.is_empty()
-            || FIELDS[2..].iter().any(|field| self.errors.of_field(field).is_some())
+        self.form.asks_for_records() || self.is_about(OF_RECORDS)
+    }
+
+    /// Whether the part of the form for the rest is unfolded.
+    fn is_more_unfolded(&self) -> bool {
+        let CheckForm { senders, certificate_authority, family, .. } = &self.form;
+        [senders, certificate_authority, family].into_iter().any(|text| !text.trim().is_empty())
+            || self.is_about(MORE)
+    }
+
+    /// Whether something is to be said of one of these fields.
+    fn is_about(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|field| self.left_out.contains(field) || self.errors.of_field(field).is_some())
     }
 }
 
@@ -256,6 +306,17 @@ fn command(domain: &DomainName, form: &CheckForm) -> String {
     }
     for (name, value) in form.variables().unwrap_or_default() {
         let _ = write!(command, " --var {}", quoted(&format!("{name}={value}")));
+    }
+    for sender in form.senders().unwrap_or_default() {
+        let _ = write!(command, " --sender {sender}");
+    }
+    if !form.certificate_authority.trim().is_empty() {
+        let _ = write!(command, " --certificate-authority {}", quoted(form.certificate_authority.trim()));
+    }
+    match form.family() {
+        Ok(AddressFamily::Ipv4) => command.push_str(" --ipv4"),
+        Ok(AddressFamily::Ipv6) => command.push_str(" --ipv6"),
+        _ => {}
     }
     command
 }
@@ -381,12 +442,16 @@ mod tests {
         let form = CheckForm {
             profile: "two-txt".into(),
             variables: "key1=a; rm 'x'\u{1b}[31m".into(),
+            senders: "9.9.9.9, 2620:fe::9".into(),
+            certificate_authority: "ca.example; x".into(),
+            family: "ipv6".into(),
             ..CheckForm::default()
         };
         let domain = DomainName::parse("a.example").unwrap();
         assert_eq!(
             command(&domain, &form),
-            "countersign check a.example --profile two-txt --var 'key1=a; rm '\\''x'\\''[31m'"
+            "countersign check a.example --profile two-txt --var 'key1=a; rm '\\''x'\\''[31m' --sender 9.9.9.9 \
+             --sender 2620:fe::9 --certificate-authority 'ca.example; x' --ipv6"
         );
     }
 

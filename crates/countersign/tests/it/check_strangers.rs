@@ -231,3 +231,41 @@ async fn a_proxy_is_trusted_however_its_address_is_written() {
     }
     instance.stop().await;
 }
+
+#[tokio::test]
+async fn the_page_takes_what_the_command_takes() {
+    let platform = Platform::start().await;
+    let zone = platform.api.zone("acme.test").await;
+    platform.api.publish(&zone, "@", "TXT", "v=spf1 ip4:192.0.2.1 -all", None).await;
+    let page = platform.instance.public_http.unwrap();
+    let domain = ("domain", "acme.test");
+    // No name server is at an IPv6 address, and the server that sends has no name.
+    let more = [domain, ("senders", "192.0.2.1; 2001:db8::1"), ("family", "ipv6")];
+    let (status, html) = visit(page, &more).await;
+    assert_eq!(status, StatusCode::OK);
+    for part in
+        ["--sender 192.0.2.1 --sender 2001:db8::1 --ipv6", "sender_ptr_missing", "selected>by IPv6 only"]
+    {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    // A host of links, for which somebody has to be able to issue.
+    let links = template(&json!([
+        {"type": "CNAME", "host": "links", "pointsTo": "links.mailer.test", "ttl": 60, "groupId": "tracking"},
+    ]))
+    .to_string();
+    let authority = ("certificate_authority", "my-ca.example");
+    let (status, html) = visit(page, &[domain, ("template", &links), authority]).await;
+    assert_eq!(status, StatusCode::OK, "{html}");
+    assert!(html.contains("--template FILE --certificate-authority my-ca.example"), "{html}");
+    for (field, value, error) in [
+        ("senders", "192.0.2.1, <mail>", "senders-error"),
+        ("certificate_authority", "a b", "certificate_authority-error"),
+        ("certificate_authority", "my-ca.example", "certificate_authority-error"),
+        ("family", "ipx", "family-error"),
+    ] {
+        let (status, html) = visit(page, &[domain, (field, value)]).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        assert!(html.contains(&format!("id=\"{error}\"")), "{field}: {html}");
+    }
+    platform.stop().await;
+}
