@@ -1,7 +1,7 @@
 //! The part of a domain's page that changes by itself: status, what is wrong, the DNS host and the records.
 
 use crate::{
-    finding::Problems,
+    finding::{Problems, StepView},
     pill::{self, Pill, Tone},
     record::{self, RecordRow},
     when::When,
@@ -223,8 +223,8 @@ fn host_view(view: &DomainView, host: &'static Host) -> HostView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::diagnosis::{Defect, Finding, Profile, Remedy, Report, plan::plan};
-    use model::{CheckStatus, Confidence, DomainId, OrgId, Severity};
+    use app::diagnosis::{Defect, Expected, Finding, Profile, Remedy, Report, plan::plan};
+    use model::{CheckStatus, Confidence, DomainId, OrgId, RecordType, Severity};
 
     fn view(status: DomainStatus) -> DomainView {
         let name = DomainName::parse("mail.acme.test").unwrap();
@@ -339,6 +339,48 @@ mod tests {
         assert!(!html.contains(['\x1b', '\u{202e}']));
         assert!(html.contains("Replace with"));
         assert!(html.len() < 100_000, "{}", html.len());
+    }
+
+    #[test]
+    fn the_same_mistake_made_with_several_records_is_one_thing_to_do() {
+        let mut view = view(DomainStatus::Pending);
+        let found = DomainName::parse("old.example.net").unwrap();
+        let aliases = view.report.records.iter().filter_map(|record| match &record.planned.expected {
+            Expected::Cname { target, .. } => Some((record.planned.clone(), target.clone())),
+            _ => None,
+        });
+        let findings = aliases.map(|(planned, expected)| Finding {
+            remedy: Remedy::Replace {
+                name: planned.owner.clone(),
+                record_type: RecordType::Cname,
+                current: vec![found.to_string()],
+                value: expected.to_string(),
+                preference: None,
+            },
+            defect: Defect::CnameWrongTarget { name: planned.owner, expected, found: found.clone() },
+            severity: Severity::Error,
+            confidence: Confidence::Confirmed,
+            record: Some(planned.key),
+        });
+        view.report.findings = findings.collect();
+        let keys: Vec<String> = view.report.findings.iter().filter_map(|f| f.record.clone()).collect();
+        assert!(keys.len() >= 3, "{keys:?}");
+        let html = render(&view, &Playground::Off);
+        assert_eq!(html.matches("these aliases point somewhere else").count(), 1, "{html}");
+        assert_eq!(html.matches("<details class=\"card problem\"").count(), 1, "{html}");
+        assert_eq!(html.matches("<table class=\"to-enter\">").count(), 1, "{html}");
+        for key in &keys {
+            assert!(
+                html.contains(&format!("<a href=\"#record-{key}\">{key} in the table</a>")),
+                "{key}: {html}"
+            );
+        }
+        let copied = html.matches("id=\"copy-cname_wrong_target-").count();
+        assert_eq!(copied, keys.len(), "each value can be copied: {html}");
+        // One alone is told as one.
+        view.report.findings.truncate(1);
+        let html = render(&view, &Playground::Off);
+        assert!(html.contains("The record in the table") && !html.contains("to-enter"), "{html}");
     }
 
     #[test]

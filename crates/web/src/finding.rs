@@ -2,7 +2,12 @@
 
 use crate::pill::{Pill, Tone};
 use app::diagnosis::{Finding, Report};
-use explain::{Step, view::Group};
+use explain::{
+    Step,
+    paste::Paste,
+    render::{self, Item, Part, RenderOptions, Table},
+    view::Group,
+};
 use jiff::Timestamp;
 use model::Confidence;
 
@@ -16,13 +21,17 @@ pub(crate) struct Field {
     pub current: bool,
 }
 
-/// One step: a sentence, or the fields of a record.
-pub(crate) struct StepView {
-    pub text: Option<String>,
-    pub fields: Vec<Field>,
+/// One step.
+pub(crate) enum StepView {
+    /// A sentence.
+    Text(String),
+    /// The fields of a record.
+    Fields(Vec<Field>),
+    /// Several records, the value last.
+    Table(Table),
 }
 
-/// A finding as it is shown.
+/// A finding, or the same mistake made with several records, as it is shown.
 pub(crate) struct Problem {
     /// The same for as long as the finding is there, so that what was opened stays open.
     pub id: String,
@@ -30,11 +39,11 @@ pub(crate) struct Problem {
     pub group: Pill,
     pub title: String,
     pub suspected: bool,
-    pub why: &'static str,
+    pub why: Option<&'static str>,
     pub steps: Vec<StepView>,
     pub docs: String,
-    /// The row of the records table that it is about.
-    pub record: Option<String>,
+    /// The rows of the records table that it is about.
+    pub records: Vec<String>,
 }
 
 /// The findings, worst first: those that say more than "nothing is there yet", and those that say just that.
@@ -51,18 +60,30 @@ const NOT_THERE_YET: [&str; 3] = ["record_missing", "spf_missing", "dmarc_missin
 impl Problems {
     pub fn of(report: &Report, now: Timestamp) -> Self {
         let mut problems = Self { special: Vec::new(), missing: Vec::new(), notes: Vec::new() };
-        for (index, finding) in report.findings.iter().enumerate() {
+        let id = |finding: &Finding| {
             let is_same = |other: &&Finding| other.code() == finding.code() && other.record == finding.record;
-            let number = report.findings[..index].iter().filter(is_same).count();
+            let before = report.findings.iter().take_while(|other| !std::ptr::eq(*other, finding));
             let record = finding.record.as_deref().unwrap_or("domain");
-            let id = format!("{}-{record}-{number}", finding.code());
-            let problem = problem(id, finding, report, now);
+            format!("{}-{record}-{}", finding.code(), before.filter(is_same).count())
+        };
+        for (findings, item) in render::things_to_do(report, &RenderOptions::new(now)) {
+            let is_missing = |finding: &&&Finding| NOT_THERE_YET.contains(&finding.code());
+            let (missing, special): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(is_missing);
+            let alone = |finding: &Finding| problem(id(finding), finding, report, now);
+            problems.missing.extend(missing.into_iter().map(alone));
+            match special.as_slice() {
+                [] => {}
+                [one] => problems.special.push(alone(one)),
+                [first, ..] => problems.special.push(several(id(first), &special, item)),
+            }
+        }
+        for finding in &report.findings {
             let place = match Group::of(finding) {
+                Group::Pending => &mut problems.special,
                 Group::Note => &mut problems.notes,
-                _ if NOT_THERE_YET.contains(&finding.code()) => &mut problems.missing,
-                _ => &mut problems.special,
+                _ => continue,
             };
-            place.push(problem);
+            place.push(problem(id(finding), finding, report, now));
         }
         problems
     }
@@ -73,40 +94,66 @@ fn problem(id: String, finding: &Finding, report: &Report, now: Timestamp) -> Pr
     Problem {
         id,
         code: finding.code(),
-        group: match Group::of(finding) {
-            Group::Fix => Pill::new(Tone::Bad, "Fix"),
-            Group::Improve => Pill::new(Tone::Warn, "Improve"),
-            Group::Unknown => Pill::new(Tone::Muted, "Could not check"),
-            Group::Pending => Pill::new(Tone::Muted, "On its way"),
-            Group::Note => Pill::new(Tone::Muted, "Note"),
-        },
+        group: pill(Group::of(finding)),
         title: explain::title(finding),
         suspected: finding.confidence == Confidence::Suspected,
-        why: explain::why(finding.code()),
+        why: Some(explain::why(finding.code())),
         steps: guide.into_iter().map(step).collect(),
         docs: explain::catalogue::docs(finding.code()),
-        record: finding.record.clone(),
+        records: finding.record.iter().cloned().collect(),
+    }
+}
+
+fn several(id: String, findings: &[&Finding], item: Item) -> Problem {
+    Problem {
+        id,
+        code: item.code,
+        group: pill(item.group),
+        title: item.title,
+        suspected: item.suspected,
+        why: item.why,
+        steps: item.parts.into_iter().map(part).collect(),
+        docs: explain::catalogue::docs(item.code),
+        records: findings.iter().filter_map(|finding| finding.record.clone()).collect(),
+    }
+}
+
+fn pill(group: Group) -> Pill {
+    match group {
+        Group::Fix => Pill::new(Tone::Bad, "Fix"),
+        Group::Improve => Pill::new(Tone::Warn, "Improve"),
+        Group::Unknown => Pill::new(Tone::Muted, "Could not check"),
+        Group::Pending => Pill::new(Tone::Muted, "On its way"),
+        Group::Note => Pill::new(Tone::Muted, "Note"),
     }
 }
 
 fn step(step: Step) -> StepView {
     match step {
-        Step::Say(text) => StepView { text: Some(text), fields: Vec::new() },
-        Step::Point(_) => StepView { text: Some(step.to_string()), fields: Vec::new() },
-        Step::Record(paste) => {
-            let plain = [paste.record_type.to_string(), paste.ttl.to_string()];
-            let priority = paste.priority.map(|priority| priority.to_string());
-            let fields = paste
-                .fields()
-                .into_iter()
-                .map(|(label, value)| {
-                    let current = label == "Current";
-                    let short =
-                        plain.contains(&value) || priority.as_ref() == Some(&value) || value.starts_with('(');
-                    Field { label: label.to_owned(), copy: !current && !short, current, value }
-                })
-                .collect();
-            StepView { text: None, fields }
-        }
+        Step::Record(paste) => record(&paste),
+        said => StepView::Text(said.to_string()),
     }
+}
+
+fn part(part: Part) -> StepView {
+    match part {
+        Part::Say(text) => StepView::Text(text),
+        Part::Record(paste) => record(&paste),
+        Part::Table(table) => StepView::Table(table),
+    }
+}
+
+fn record(paste: &Paste) -> StepView {
+    let plain = [paste.record_type.to_string(), paste.ttl.to_string()];
+    let priority = paste.priority.map(|priority| priority.to_string());
+    let fields = paste
+        .fields()
+        .into_iter()
+        .map(|(label, value)| {
+            let current = label == "Current";
+            let short = plain.contains(&value) || priority.as_ref() == Some(&value) || value.starts_with('(');
+            Field { label: label.to_owned(), copy: !current && !short, current, value }
+        })
+        .collect();
+    StepView::Fields(fields)
 }

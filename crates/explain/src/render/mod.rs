@@ -16,6 +16,7 @@ pub use brief::{Brief, BriefFinding, brief};
 pub use html::html_fragment;
 pub use json::{json, report_file};
 pub use markdown::markdown;
+pub use outline::{Item, Part, Table, things_to_do};
 pub use text::{line, text};
 
 use crate::hosts::Host;

@@ -45,29 +45,40 @@ pub(super) struct Outline {
 }
 
 /// One thing to do.
-pub(super) struct Item {
+pub struct Item {
+    /// What kind of thing.
     pub group: Group,
+    /// The code of its findings.
     pub code: &'static str,
+    /// What was seen, in one line.
     pub title: String,
+    /// Whether it is a guess.
     pub suspected: bool,
     /// Why it matters; `None` where an item before it has said so.
     pub why: Option<&'static str>,
+    /// The sections it rests on.
     pub references: &'static [&'static str],
+    /// What to do, in order.
     pub parts: Vec<Part>,
 }
 
 /// A sentence or what is to be entered.
 #[derive(PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
+    /// A sentence.
     Say(String),
+    /// A record to enter.
     Record(Box<Paste>),
+    /// Several records.
     Table(Table),
 }
 
 /// Several records to enter, in columns; the value comes last, for it is the long one.
 #[derive(PartialEq, Eq)]
-pub(super) struct Table {
+pub struct Table {
+    /// What is in each column.
     pub head: Vec<String>,
+    /// A row for each record, each with as many cells as there are columns.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -96,15 +107,37 @@ impl Item {
     }
 }
 
+/// The findings of a report that somebody has to do something about, as the report tells them: those that are the same
+/// mistake made with several records together, with the item that tells it, and each other one alone.
+pub fn things_to_do<'a>(report: &'a Report, options: &RenderOptions<'_>) -> Vec<(Vec<&'a Finding>, Item)> {
+    let clusters = verdict::clusters(&todo(report), report);
+    clusters
+        .into_iter()
+        .map(|cluster| {
+            let item = item(&cluster, report, options);
+            (cluster, item)
+        })
+        .collect()
+}
+
+/// In the order of the report, the worst first.
+fn todo(report: &Report) -> Vec<&Finding> {
+    let is_to_do = |finding: &&Finding| {
+        matches!(Group::of(finding), Group::Fix | Group::Improve | Group::Unknown)
+            && !verdict::is_echo(finding, report)
+    };
+    let mut todo: Vec<&Finding> = report.findings.iter().filter(is_to_do).collect();
+    // Stable: within a group the report's order stays.
+    todo.sort_by_key(|finding| Group::of(finding));
+    todo
+}
+
 pub(super) fn outline(report: &Report, options: &RenderOptions<'_>) -> Outline {
     let findings = |wanted: &dyn Fn(Group) -> bool| -> Vec<&Finding> {
         let wanted = |finding: &&Finding| wanted(Group::of(finding)) && !verdict::is_echo(finding, report);
         report.findings.iter().filter(wanted).collect()
     };
-    let mut todo = findings(&|group| matches!(group, Group::Fix | Group::Improve | Group::Unknown));
-    // Stable: within a group the report's order stays.
-    todo.sort_by_key(|finding| Group::of(finding));
-    let mut items = items(&todo, report, options);
+    let mut items: Vec<Item> = things_to_do(report, options).into_iter().map(|(_, item)| item).collect();
     let left_out = items.len().saturating_sub(MOST_ITEMS);
     items.truncate(MOST_ITEMS);
     say_once(&mut items);
@@ -128,15 +161,11 @@ pub(super) fn headline(report: &Report) -> String {
     format!("{}: {}", shown::value(&report.domain.to_unicode()), verdict::summary(report))
 }
 
-fn items(findings: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Vec<Item> {
-    let clusters = verdict::clusters(findings, report);
-    clusters
-        .iter()
-        .map(|cluster| match cluster.as_slice() {
-            [one] => single(one, report, options),
-            several => together(several, report, options),
-        })
-        .collect()
+fn item(cluster: &[&Finding], report: &Report, options: &RenderOptions<'_>) -> Item {
+    match cluster {
+        [one] => single(one, report, options),
+        several => together(several, report, options),
+    }
 }
 
 pub(super) fn single(finding: &Finding, report: &Report, options: &RenderOptions<'_>) -> Item {
