@@ -450,7 +450,9 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
         }
     }
     let Some(finding) = checks::explain_wrong(context) else {
-        return (RecordStatus::Unknown, vec![dns_unanswered::record(context, heard)]);
+        let above = dns_unanswered::policy_above(context);
+        let finding = above.unwrap_or_else(|| dns_unanswered::record(context, heard));
+        return (RecordStatus::Unknown, vec![finding]);
     };
     if let Defect::SpfMechanismAbsent { .. } = &finding.defect
         && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.tree.node.unanswered())

@@ -518,6 +518,13 @@ impl Wanted<'_> {
                 self.resolvers(&Question { name, record_type: RecordType::Txt });
             }
         }
+        for record in records {
+            if matches!(record.expected, Expected::Dmarc { .. })
+                && !view.has_any(&record.owner, RecordType::Txt)
+            {
+                self.policies_above(plan, view, record);
+            }
+        }
         let mut absent = None;
         for record in records {
             if self.at_authorities(plan, view, record) {
@@ -534,6 +541,20 @@ impl Wanted<'_> {
         }
         for question in mail_policy::questions(plan, view) {
             self.resolvers(&question);
+        }
+    }
+
+    /// Asks the name servers themselves where resolvers know of no policy further up: a cache may not know it yet.
+    fn policies_above(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) {
+        let Some(zone) = view.zone_of(&plan.domain) else { return };
+        let may_hold_it = |name: &DomainName| *name != record.owner && name.is_at_or_below(&zone);
+        for name in dmarc_walk(plan).into_iter().filter(may_hold_it) {
+            let question = Question { name, record_type: RecordType::Txt };
+            let heard = view.heard(&question.name, question.record_type);
+            if heard.iter().any(|heard| heard.says.is_negative()) {
+                self.zone(view, &question.name);
+                self.all(&question, &authorities(view, &question.name, self.policy));
+            }
         }
     }
 
@@ -738,6 +759,11 @@ fn probes(plan: &Plan, view: &View, record: &PlannedRecord) -> Vec<Question> {
     if let Some(zone) = view.zone_of(&zone_question_name(record)) {
         for (slip, name) in slip::slips(&plan.domain, owner, &zone) {
             if slip::is_telling(record, &plan.domain, slip) {
+                if name != zone && view.has_any(&name, record_type) {
+                    // A wildcard may have given it.
+                    let beside = wildcard::beside_in(view, &plan.domain, &name);
+                    questions.extend(beside.map(|name| Question { name, record_type }));
+                }
                 questions.push(Question { name, record_type });
             }
         }

@@ -22,6 +22,7 @@ use super::Context;
 use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{ChainEnd, Says},
+    plan::Expected,
     view::{Heard, RUN_OUT},
 };
 use model::{DomainName, RecordType, Severity};
@@ -50,6 +51,20 @@ pub fn reasons(heard: &[Heard]) -> Vec<String> {
         })
         .collect()
 }
+
+/// A name further up that may hold the DMARC policy gave no answer.
+pub fn policy_above(context: &Context<'_>) -> Option<Finding> {
+    let Expected::Dmarc { .. } = context.record.expected else { return None };
+    let names = context.plan.domain.ancestors().skip(1).filter_map(|name| name.prepend("_dmarc").ok());
+    names.take(MOST_ABOVE).find_map(|name| {
+        let heard = context.view.heard(&name, RecordType::Txt);
+        let is_open = !heard.is_empty() && !heard.iter().any(Heard::is_certain);
+        is_open.then(|| target(context, &name, reasons(heard)))
+    })
+}
+
+/// As many names as the longest walk has, and more.
+const MOST_ABOVE: usize = 127;
 
 /// What a record leads to gave no answer.
 pub fn target(context: &Context<'_>, target: &DomainName, reasons: Vec<String>) -> Finding {

@@ -20,6 +20,7 @@ use crate::{
     finding::{Defect, Finding, Remedy},
     observation::Says,
     view::{Fact, View},
+    wildcard,
 };
 use model::DomainName;
 
@@ -45,12 +46,15 @@ pub fn stands_at(context: &Context<'_>, view: &View, name: &DomainName) -> bool 
         }
         says => is_it(says),
     };
-    match view.fact(name, context.record.expected.record_type()) {
+    let record_type = context.record.expected.record_type();
+    let is_there = match view.fact(name, record_type) {
         Fact::Agreed(says) => stands(says),
         Fact::Disagreed(all) => all.iter().any(|(_, says)| stands(says)),
         // It may have been moved since.
         Fact::Stale(_) | Fact::Unknown(_) => false,
-    }
+    };
+    // What a wildcard gives has gone nowhere.
+    is_there && !wildcard::is_covered(view, &context.plan.domain, name, record_type)
 }
 
 /// The remedy of moving the record to its place.
