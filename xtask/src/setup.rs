@@ -78,6 +78,11 @@ pub fn run(root: &Path) {
             state: obtain(|| process::find(program.name), || apt.install(program.package, program.service)),
         })
         .collect();
+    parts.push(Part {
+        name: "postgres",
+        used_for: "the tests of the store on PostgreSQL",
+        state: obtain(postgres, || apt.install("postgresql", Some("postgresql"))),
+    });
     let venv = tools(root).join("venv");
     parts.push(Part {
         name: "dkimverify",
@@ -116,6 +121,14 @@ pub fn spf_suite(root: &Path) -> Result<PathBuf, String> {
         State::Found(path) | State::Installed(path) => Ok(path),
         State::Missing(reason) => Err(reason),
     }
+}
+
+/// The PostgreSQL server, which Debian keeps apart for each version.
+fn postgres() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let mut servers: Vec<PathBuf> = versions.map(|version| version.path().join("bin/postgres")).collect();
+    servers.sort();
+    servers.into_iter().rfind(|server| server.is_file())
 }
 
 /// Looks, installs if need be, and looks again.

@@ -159,14 +159,10 @@ impl App {
 
     /// The first organisation, made at the first start. Says whether it was made now.
     pub async fn first_organisation(&self, name: &str) -> Result<(OrgId, bool)> {
-        if let Some(org) = self.store.first_organisation().await? {
-            return Ok((org.id, false));
-        }
         let now = self.clock.now();
-        let id = self.random.org_id(now);
-        let organisation = store::Organisation { id, name: name.to_owned(), created_at: now };
-        self.store.create_organisation(&organisation, &[]).await?;
-        Ok((id, true))
+        let new = store::Organisation { id: self.random.org_id(now), name: name.to_owned(), created_at: now };
+        let (first, is_new) = self.store.first_organisation_or(&new).await?;
+        Ok((first.id, is_new))
     }
 
     pub(crate) fn event(

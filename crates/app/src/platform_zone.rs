@@ -26,8 +26,8 @@ impl App {
     pub async fn serve_zones(&self) -> Result<()> {
         // One builder at a time, so that an older state never replaces a newer one.
         let _turn = self.zone_turn.lock().await;
-        let generation = self.store.dns_generation().await?;
-        let keys = self.store.published_keys().await?;
+        self.store.number_key_changes().await?;
+        let (generation, keys) = self.store.published_keys().await?;
         let mut zones = vec![platform_zone(&self.settings, &keys, generation).map_err(internal)?];
         let mut typed = Vec::new();
         if self.settings.playground {

@@ -31,6 +31,9 @@ pub struct Config {
     pub smtp: SocketAddr,
     /// The folder of the database and the master key.
     pub data: PathBuf,
+    /// The PostgreSQL database, `postgres://user:password@host/name?sslmode=verify-full`; empty for a SQLite file in the
+    /// data folder. `DATABASE_URL` in the environment sets it too.
+    pub database_url: String,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: String,
     /// The addresses that mail leaves from; they make up the SPF include, and the reverse DNS of those that are public
@@ -78,6 +81,7 @@ impl Default for Config {
             dns: loopback(5300),
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
+            database_url: String::new(),
             platform_zone: "send.countersign.test".to_owned(),
             sender_addresses: vec![IpAddr::from([127, 0, 0, 1])],
             certificate_authority: String::new(),
@@ -125,6 +129,10 @@ pub struct Overrides {
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// PostgreSQL database instead of a SQLite file; others on this machine see flags, so give a password in the environment
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
     /// Zone that our DNS server serves the keys in [default: send.countersign.test]
     #[arg(long, value_name = "ZONE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +181,7 @@ impl Config {
         config.master_key()?;
         config.public_http()?;
         config.check_resolvers()?;
+        config.postgres()?;
         if config.warmup_daily_limit == 0 {
             let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
             return Err(ConfigError::Value { key: "warmup_daily_limit", value: "0".to_owned(), problem });
@@ -230,6 +239,25 @@ impl Config {
         self.check_resolvers.iter().map(parse).collect()
     }
 
+    /// The address of the PostgreSQL database, if there is one.
+    pub fn postgres(&self) -> Result<Option<&str>, ConfigError> {
+        let url = self.database_url.as_str();
+        if url.is_empty() {
+            return Ok(None);
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Some(url));
+        }
+        // The address may have a password in it.
+        Err(ConfigError::Value {
+            key: "database_url",
+            value: "…".to_owned(),
+            problem:
+                "it does not begin with postgres://; leave it empty for a SQLite file in the data folder"
+                    .to_owned(),
+        })
+    }
+
     /// The master key of the configuration, if one is there.
     pub fn master_key(&self) -> Result<Option<[u8; 32]>, ConfigError> {
         if self.master_key.is_empty() {
@@ -250,7 +278,8 @@ impl Config {
         let mut out = String::new();
         for (key, value) in value.as_object().into_iter().flatten() {
             let source = figment.find_metadata(key).map_or("default", |metadata| source_name(&metadata.name));
-            let shown = if key == "master_key" && !config.master_key.is_empty() {
+            let is_secret = ["master_key", "database_url"].contains(&key.as_str());
+            let shown = if is_secret && value.as_str().is_some_and(|text| !text.is_empty()) {
                 "\"(set, not shown)\"".to_owned()
             } else {
                 value.to_string()
@@ -281,6 +310,7 @@ const FLAGS: &str = "flag";
 fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
+        .merge(Env::raw().only(&["DATABASE_URL"]))
         .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config"]))
         .merge(NamedFlags(overrides))
 }
@@ -368,6 +398,26 @@ mod tests {
             jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[]");
             jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "nowhere");
             assert!(load().unwrap_err().to_string().contains("public_http"));
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
+    fn the_database_is_chosen_by_its_address_and_its_password_is_not_shown() {
+        figment::Jail::expect_with(|jail| {
+            let none = Overrides::default();
+            jail.set_env("DATABASE_URL", "postgres://u:hush@db.example/one");
+            let config = Config::load(&none).unwrap();
+            assert_eq!(config.postgres().unwrap(), Some("postgres://u:hush@db.example/one"));
+            let shown = Config::describe(&none).unwrap();
+            assert!(!shown.contains("hush"), "{shown}");
+            assert!(shown.contains("database_url = \"(set, not shown)\""), "{shown}");
+            jail.set_env("COUNTERSIGN_DATABASE_URL", "mysql://u:hush@db.example/two");
+            let error = Config::load(&none).unwrap_err().to_string();
+            assert!(error.contains("database_url") && !error.contains("hush"), "{error}");
+            let flag = Overrides { database_url: Some(String::new()), ..Overrides::default() };
+            assert_eq!(Config::load(&flag).unwrap().postgres().unwrap(), None);
             Ok(())
         });
     }

@@ -84,12 +84,12 @@ pub enum StartError {
     #[error(
         "the master key is not the one that the secrets in {0} were sealed with; put the old key back (file master.key in the data folder, or COUNTERSIGN_MASTER_KEY)"
     )]
-    WrongMasterKey(PathBuf),
+    WrongMasterKey(String),
     /// The database.
-    #[error("the database {path} cannot be opened: {source}")]
+    #[error("the database {database} cannot be opened: {source}")]
     Store {
         /// Which.
-        path: PathBuf,
+        database: String,
         /// Why.
         source: store::StoreError,
     },
@@ -133,16 +133,7 @@ impl Instance {
         let lock = lock_folder(folder)?;
         let random = Random::system();
         let vault = open_vault(config, &random)?;
-        let path = folder.join("countersign.sqlite");
-        let store = Store::open(&path, StoreOptions::default())
-            .await
-            .map_err(|source| StartError::Store { path: path.clone(), source })?;
-        check_vault(&vault, &store, &random, &path).await?;
-        // The folder's lock proves that nobody else works on this database.
-        store
-            .release_all_leases()
-            .await
-            .map_err(|source| StartError::Store { path: path.clone(), source })?;
+        let store = open_store(config, &vault, &random).await?;
 
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
         let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones)).await.map_err(
@@ -358,10 +349,35 @@ fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
     Vault::new(&key).map_err(|error| StartError::Other(error.to_string()))
 }
 
+/// The database of the configuration, whose secrets this vault opens.
+async fn open_store(config: &Config, vault: &Vault, random: &Random) -> Result<Store, StartError> {
+    let path = config.data.join("countersign.sqlite");
+    let postgres = config.postgres()?;
+    // The address has a password in it, and is in the configuration for who wants to see it.
+    let database = postgres.map_or_else(|| path.display().to_string(), |_| "of database_url".to_owned());
+    let failed = |source| StartError::Store { database: database.clone(), source };
+    let store = match postgres {
+        Some(url) => Store::connect(url, StoreOptions::default()).await,
+        None => Store::open(&path, StoreOptions::default()).await,
+    };
+    let store = store.map_err(failed)?;
+    check_vault(vault, &store, random, &database).await?;
+    // The folder's lock proves that nobody else works on a file in it. Leases of other nodes end by themselves.
+    if !store.is_shared() {
+        store.release_all_leases().await.map_err(failed)?;
+    }
+    Ok(store)
+}
+
 /// A secret sealed at the first start: it opens only with the same master key.
-async fn check_vault(vault: &Vault, store: &Store, random: &Random, path: &Path) -> Result<(), StartError> {
+async fn check_vault(
+    vault: &Vault,
+    store: &Store,
+    random: &Random,
+    database: &str,
+) -> Result<(), StartError> {
     const SETTING: &str = "master_key_check";
-    let failed = |source| StartError::Store { path: path.to_owned(), source };
+    let failed = |source| StartError::Store { database: database.to_owned(), source };
     let sealed = vault
         .seal(SETTING, SETTING.as_bytes(), random)
         .map_err(|error| StartError::Other(error.to_string()))?;
@@ -369,7 +385,7 @@ async fn check_vault(vault: &Vault, store: &Store, random: &Random, path: &Path)
     let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
     match vault.open(SETTING, &hex::decode(&stored).unwrap_or_default()) {
         Ok(_) => Ok(()),
-        Err(_) => Err(StartError::WrongMasterKey(path.to_owned())),
+        Err(_) => Err(StartError::WrongMasterKey(database.to_owned())),
     }
 }
 

@@ -56,6 +56,13 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+macro_rules! columns {
+    () => {
+        "id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at, \
+         last_used_at, revoked_at"
+    };
+}
+
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
     let allowed: Option<String> = row.opt("allowed_domain_ids")?;
     Ok(ApiKey {
@@ -99,13 +106,18 @@ impl Store {
 
     /// The key whose secret has this hash, unless it was revoked.
     pub async fn find_api_key_by_hash(&self, secret_hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        let query = sql("SELECT * FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL");
+        let query = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL"
+        ));
         self.read_first(query.blob(secret_hash)).await?.as_ref().map(api_key).transpose()
     }
 
     /// All keys of the organisation, newest first, revoked ones too.
     pub async fn list_api_keys(&self, org_id: OrgId) -> Result<Vec<ApiKey>, StoreError> {
-        let query = sql("SELECT * FROM api_keys WHERE org_id = $1 ORDER BY id DESC").bind(&org_id);
+        let query = sql(concat!("SELECT ", columns!(), " FROM api_keys WHERE org_id = $1 ORDER BY id DESC"))
+            .bind(&org_id);
         self.read_all(query).await?.iter().map(api_key).collect()
     }
 
@@ -136,6 +148,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         let found = sql("SELECT revoked_at FROM api_keys WHERE org_id = $1 AND id = $2")
+            .on_postgres("SELECT revoked_at FROM api_keys WHERE org_id = $1 AND id = $2 FOR UPDATE")
             .bind(&org_id)
             .bind(&id)
             .first(&mut tx)

@@ -3,7 +3,7 @@
 use crate::{
     Domain, Health, NewEvent, Store, StoreError,
     database::{Row, Tx, sql},
-    domains::domain,
+    domains::{columns, domain},
     events::insert_events,
 };
 use model::{CheckStatus, DomainId, DomainStatus, Timestamp};
@@ -79,13 +79,16 @@ fn stored_check(row: &Row) -> Result<StoredCheck, StoreError> {
 
 /// Applies the outcome if the domain still has the version that was checked.
 async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, StoreError> {
-    let updated = sql("UPDATE domains SET status = $3, spf_status = $4, dkim_status = $5, dmarc_status = $6,
+    let updated = sql(concat!(
+        "UPDATE domains SET status = $3, spf_status = $4, dkim_status = $5, dmarc_status = $6,
              return_path_status = $7, health = $8, verified_at = $9, fails_at = $10, last_checked_at = $11,
              next_check_at = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN $11 ELSE $13 END,
              consecutive_failures = $14, report = $15,
              warmup_started_at = COALESCE(warmup_started_at, $16), lease_owner = NULL, lease_until = NULL,
              version = version + 1
-         WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING *")
+         WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING ",
+        columns!()
+    ))
     .bind(&check.domain_id)
     .bind(&check.version)
     .bind(&check.status)
@@ -166,7 +169,9 @@ impl Store {
         domain_id: DomainId,
         limit: u32,
     ) -> Result<Vec<StoredCheck>, StoreError> {
-        let query = sql("SELECT * FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2");
+        let query = sql(
+            "SELECT domain_id, version, checked_at, observation, report FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2",
+        );
         self.read_all(query.bind(&domain_id).bind(&limit)).await?.iter().map(stored_check).collect()
     }
 }

@@ -34,6 +34,19 @@ async fn the_writer_syncs_every_commit_and_readers_cannot_write() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// A prepared statement with a `*` fails on PostgreSQL once another node's migration has added a column.
+#[test]
+fn statements_name_their_columns() {
+    let sources = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in std::fs::read_dir(sources).unwrap().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for words in ["SELECT", "RETURNING"] {
+            let star = format!("{words} *");
+            assert!(!text.contains(&star), "{star} in {}", entry.path().display());
+        }
+    }
+}
+
 #[tokio::test]
 async fn frequent_statements_use_their_index_and_sort_nothing() {
     let (store, folder) = open("plans").await;

@@ -1,7 +1,9 @@
 //! The thin layer over the driver: statements with bound values, rows, transactions, pools.
 //!
-//! Every other file of this crate speaks only [`Sql`], [`Row`] and [`Tx`], so that a second database is one more
-//! variant of the two enums here. Statements are `&'static str` with `$N` placeholders.
+//! Every other file of this crate speaks only [`Sql`], [`Row`] and [`Tx`], and knows of two databases only where
+//! one text cannot serve both ([`Sql::on_postgres`], [`Tx::turn`]). Statements are `&'static str` with `$N`
+//! placeholders. They name their columns: a connection that keeps prepared statements refuses a `*` whose columns
+//! another node's migration has changed.
 //!
 //! The driver's own transaction type is not used: when SQLite rolls back by itself (full disk, I/O error) the
 //! driver's count of open transactions stays at one, and its connection refuses every later `BEGIN`
@@ -10,12 +12,14 @@
 
 use crate::{
     StoreError,
+    postgres::{self, Held},
     value::{Raw, Stored, Value, from_json},
 };
 use serde::de::DeserializeOwned;
 use sqlx::{
-    Row as _, Sqlite, SqliteConnection, SqlitePool,
+    AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
         SqliteSynchronous,
@@ -26,17 +30,19 @@ use std::{path::Path, time::Duration};
 /// How the database is opened.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// How long a write waits for other connections, of this process or another one, before it is `Busy`.
+    /// SQLite: how long a write waits for other connections, of this process or another one, before it is `Busy`.
     pub busy_timeout: Duration,
-    /// How many connections read at the same time.
+    /// SQLite: how many connections read at the same time.
     pub readers: u32,
-    /// The size that the database may have, in pages of 4096 bytes; for tests of a full disk.
+    /// PostgreSQL: how many connections there are at the most.
+    pub connections: u32,
+    /// SQLite: the size that the database may have, in pages of 4096 bytes; for tests of a full disk.
     pub max_page_count: Option<u32>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(2), readers: 4, max_page_count: None }
+        Self { busy_timeout: Duration::from_secs(2), readers: 4, connections: 12, max_page_count: None }
     }
 }
 
@@ -44,6 +50,7 @@ impl Default for StoreOptions {
 #[derive(Debug, Clone)]
 pub(crate) enum Pools {
     Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
 }
 
 impl Pools {
@@ -81,32 +88,50 @@ impl Pools {
         Ok(Self::Sqlite { writer, readers })
     }
 
-    /// Begins a transaction that may write. There is one at a time; nobody sees its work before `commit`, and
-    /// dropping it undoes everything.
+    /// Connects to a PostgreSQL database.
+    pub(crate) async fn connect_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        postgres::connect(url, options).await.map(Self::Postgres)
+    }
+
+    /// Begins a transaction that may write. Nobody sees its work before `commit`, and dropping it undoes everything.
+    /// On SQLite there is one at a time. On PostgreSQL there are many, and each statement sees what was committed
+    /// before it began (READ COMMITTED): what a transaction reads and then relies on, it must lock.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        let Self::Sqlite { writer, .. } = self;
-        // IMMEDIATE: a transaction that reads first and writes then would be refused without waiting when
-        // another connection wrote in between.
-        begin(writer, "BEGIN IMMEDIATE").await
+        match self {
+            // IMMEDIATE: a transaction that reads first and writes then would be refused without waiting when
+            // another connection wrote in between.
+            Self::Sqlite { writer, .. } => begin(writer, "BEGIN IMMEDIATE").await,
+            Self::Postgres(pool) => Held::begin(pool, "BEGIN").await.map(Tx::Postgres),
+        }
     }
 
     /// Begins a transaction that sees one state of the database for all its reads.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
-        let Self::Sqlite { readers, .. } = self;
-        begin(readers, "BEGIN").await
+        match self {
+            Self::Sqlite { readers, .. } => begin(readers, "BEGIN").await,
+            Self::Postgres(pool) => {
+                Held::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
+            }
+        }
     }
 
     /// A connection for one read.
     pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
-        let Self::Sqlite { readers, .. } = self;
-        Ok(Tx::Sqlite(readers.acquire().await?))
+        match self {
+            Self::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.acquire().await?)),
+            Self::Postgres(pool) => Held::from_pool(pool).await.map(Tx::Postgres),
+        }
     }
 
     /// Waits for running work and closes every connection.
     pub(crate) async fn close(&self) {
-        let Self::Sqlite { writer, readers } = self;
-        readers.close().await;
-        writer.close().await;
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
@@ -139,18 +164,55 @@ async fn roll_back(connection: &mut SqliteConnection) -> bool {
 /// A connection inside a transaction, or for one read.
 pub(crate) enum Tx {
     Sqlite(PoolConnection<Sqlite>),
+    Postgres(Held),
+}
+
+/// What only one transaction does at a time. The numbers are locks that all nodes on one database share;
+/// `0x6373_0001` is for migrations.
+#[derive(Clone, Copy)]
+pub(crate) enum Turn {
+    TrimSandbox = 0x6373_0002,
+    CountZones = 0x6373_0003,
 }
 
 impl Tx {
-    /// Makes the work durable. When this returns `Ok`, it survives a crash and a power loss.
-    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        sql("COMMIT").run(&mut self).await.map(drop)
+    /// Waits until no other transaction has this turn, and keeps it until the end. On SQLite every transaction that
+    /// writes is alone already.
+    pub(crate) async fn turn(&mut self, turn: Turn) -> Result<(), StoreError> {
+        if let Self::Postgres(_) = self {
+            sql("SELECT pg_advisory_xact_lock($1)").bind(&(turn as i64)).run(self).await?;
+        }
+        Ok(())
     }
 
-    /// Runs a file of statements.
+    /// Waits until no other process migrates, however long that takes, and is the one that does until the end.
+    pub(crate) async fn turn_to_migrate(&mut self) -> Result<(), StoreError> {
+        if let Self::Postgres(held) = self {
+            let lock = "SELECT pg_advisory_xact_lock(1668481025)";
+            held.run_long(async |connection| sqlx::raw_sql(lock).execute(connection).await).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the work durable. When this returns `Ok`, it survives a crash and a power loss.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        match &mut self {
+            Self::Sqlite(_) => sql("COMMIT").run(&mut self).await.map(drop),
+            Self::Postgres(held) => held.commit().await,
+        }
+    }
+
+    /// Runs a migration: a file of statements that is the same for both databases.
     pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), StoreError> {
-        let Self::Sqlite(connection) = self;
-        sqlx::raw_sql(script).execute(&mut **connection).await?;
+        match self {
+            Self::Sqlite(connection) => {
+                sqlx::raw_sql(script).execute(&mut **connection).await?;
+            }
+            Self::Postgres(held) => {
+                let script = AssertSqlSafe(postgres::dialect(script));
+                held.run_long(async |connection| sqlx::raw_sql(script).execute(connection).await).await?;
+            }
+        }
         Ok(())
     }
 }
@@ -158,15 +220,22 @@ impl Tx {
 /// A statement with its values.
 pub(crate) struct Sql {
     text: &'static str,
+    postgres: Option<&'static str>,
     values: Vec<Value>,
 }
 
 /// Begins a statement; the values follow in the order of the placeholders.
 pub(crate) fn sql(text: &'static str) -> Sql {
-    Sql { text, values: Vec::new() }
+    Sql { text, postgres: None, values: Vec::new() }
 }
 
 impl Sql {
+    /// Another text for PostgreSQL with the same placeholders, where one text cannot serve both: claims and locks.
+    pub(crate) fn on_postgres(mut self, text: &'static str) -> Self {
+        self.postgres = Some(text);
+        self
+    }
+
     pub(crate) fn bind<T: Stored>(mut self, value: &T) -> Self {
         self.values.push(T::Raw::value(Some(value.to_raw())));
         self
@@ -178,7 +247,7 @@ impl Sql {
     }
 
     pub(crate) fn text(mut self, value: &str) -> Self {
-        self.values.push(Value::Text(Some(value.to_owned())));
+        self.values.push(Value::text(Some(value.to_owned())));
         self
     }
 
@@ -195,17 +264,42 @@ impl Sql {
         })
     }
 
+    fn for_postgres(self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+        let query = sqlx::query(self.postgres.unwrap_or(self.text));
+        self.values.into_iter().fold(query, |query, value| match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Blob(value) => query.bind(value),
+        })
+    }
+
     /// All rows.
     pub(crate) async fn all(self, tx: &mut Tx) -> Result<Vec<Row>, StoreError> {
-        let Tx::Sqlite(connection) = tx;
-        let rows = self.sqlite().fetch_all(&mut **connection).await?;
-        Ok(rows.into_iter().map(Row::Sqlite).collect())
+        match tx {
+            Tx::Sqlite(connection) => {
+                let rows = self.sqlite().fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Tx::Postgres(held) => {
+                let query = self.for_postgres();
+                let rows = held.run(async |connection| query.fetch_all(connection).await).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
     }
 
     /// The first row, if there is one.
     pub(crate) async fn first(self, tx: &mut Tx) -> Result<Option<Row>, StoreError> {
-        let Tx::Sqlite(connection) = tx;
-        Ok(self.sqlite().fetch_optional(&mut **connection).await?.map(Row::Sqlite))
+        match tx {
+            Tx::Sqlite(connection) => {
+                Ok(self.sqlite().fetch_optional(&mut **connection).await?.map(Row::Sqlite))
+            }
+            Tx::Postgres(held) => {
+                let query = self.for_postgres();
+                let row = held.run(async |connection| query.fetch_optional(connection).await).await?;
+                Ok(row.map(Row::Postgres))
+            }
+        }
     }
 
     /// The number in the column `n` of the only row.
@@ -215,8 +309,14 @@ impl Sql {
 
     /// Runs it; how many rows it changed.
     pub(crate) async fn run(self, tx: &mut Tx) -> Result<u64, StoreError> {
-        let Tx::Sqlite(connection) = tx;
-        Ok(self.sqlite().execute(&mut **connection).await?.rows_affected())
+        match tx {
+            Tx::Sqlite(connection) => Ok(self.sqlite().execute(&mut **connection).await?.rows_affected()),
+            Tx::Postgres(held) => {
+                let query = self.for_postgres();
+                let done = held.run(async |connection| query.execute(connection).await).await?;
+                Ok(done.rows_affected())
+            }
+        }
     }
 
     /// Runs it; it must have changed a row.
@@ -231,6 +331,7 @@ impl Sql {
 /// One row of an answer.
 pub(crate) enum Row {
     Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
 impl Row {
@@ -241,8 +342,11 @@ impl Row {
 
     /// A column that may be NULL.
     pub(crate) fn opt<T: Stored>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
-        let Self::Sqlite(row) = self;
-        match row.try_get::<Option<T::Raw>, _>(column)? {
+        let raw = match self {
+            Self::Sqlite(row) => row.try_get::<Option<T::Raw>, _>(column)?,
+            Self::Postgres(row) => row.try_get::<Option<T::Raw>, _>(column)?,
+        };
+        match raw {
             None => Ok(None),
             Some(raw) => T::from_raw(raw)
                 .map(Some)

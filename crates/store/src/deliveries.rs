@@ -171,12 +171,18 @@ pub(crate) async fn insert_deliveries(
 }
 
 pub(crate) async fn deliveries_of(id: MessageId, tx: &mut Tx) -> Result<Vec<Delivery>, StoreError> {
-    let query = sql("SELECT * FROM deliveries WHERE message_id = $1 ORDER BY recipient").bind(&id);
+    let query = sql(
+        "SELECT message_id, recipient, return_path, state, attempts, next_attempt_at, last_code, last_reply,
+             delivered_at, updated_at
+         FROM deliveries WHERE message_id = $1 ORDER BY recipient",
+    )
+    .bind(&id);
     query.all(tx).await?.iter().map(delivery).collect()
 }
 
 pub(crate) async fn attempts_of(id: MessageId, tx: &mut Tx) -> Result<Vec<Attempt>, StoreError> {
-    let query = sql("SELECT * FROM delivery_attempts WHERE message_id = $1 ORDER BY at, recipient, attempt");
+    let query = sql("SELECT recipient, attempt, at, code, reply, remote FROM delivery_attempts
+         WHERE message_id = $1 ORDER BY at, recipient, attempt");
     query.bind(&id).all(tx).await?.iter().map(attempt).collect()
 }
 
@@ -187,6 +193,16 @@ pub(crate) const CLAIM: &str = "UPDATE deliveries SET lease_owner = $1, lease_un
          WHERE state IN ('queued', 'deferred') AND next_attempt_at <= $3
              AND (lease_until IS NULL OR lease_until <= $3)
          ORDER BY next_attempt_at LIMIT $4)
+     RETURNING message_id, recipient, return_path, attempts, next_attempt_at";
+
+/// The rows that are locked first, each claimer going around those of the others, are the ones that are claimed.
+const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
+         SELECT message_id AS due_id, recipient AS due_to FROM deliveries
+         WHERE state IN ('queued', 'deferred') AND next_attempt_at <= $3
+             AND (lease_until IS NULL OR lease_until <= $3)
+         ORDER BY next_attempt_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+     UPDATE deliveries SET lease_owner = $1, lease_until = $2 FROM due
+     WHERE message_id = due_id AND recipient = due_to
      RETURNING message_id, recipient, return_path, attempts, next_attempt_at";
 
 pub(crate) const NEXT_FREE: &str = "SELECT next_attempt_at AS due FROM deliveries
@@ -231,7 +247,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let mut tx = self.pools.write().await?;
-        let claim = sql(CLAIM).text(owner).bind(&lease_until).bind(&now).bind(&limit);
+        let claim = sql(CLAIM).on_postgres(CLAIM_ON_POSTGRES);
+        let claim = claim.text(owner).bind(&lease_until).bind(&now).bind(&limit);
         let mut messages: HashMap<MessageId, Shared> = HashMap::new();
         let mut claimed = Vec::new();
         for row in claim.all(&mut tx).await? {

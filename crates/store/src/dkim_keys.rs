@@ -6,9 +6,14 @@
 use crate::{
     Hidden, Store, StoreError,
     database::{Row, Tx, sql},
+    error::Unique,
     value::words,
 };
 use model::{DomainId, KeyId, Timestamp};
+
+const SELECTOR: Unique = Unique { sqlite: "dkim_keys.selector", postgres: "dkim_keys_selector_key" };
+
+const GENERATION: &str = "SELECT value AS n FROM generations WHERE name = 'dns'";
 
 words! {
     /// What a key is for now.
@@ -115,11 +120,21 @@ pub(crate) async fn insert_keys(
         .bind(&key.created_at)
         .run(tx)
         .await
-        .map_err(|error| error.or_conflict("dkim_keys.selector", StoreError::SelectorTaken))?;
+        .map_err(|error| error.or_conflict(SELECTOR, StoreError::SelectorTaken))?;
         stored.push(key);
     }
     Ok(stored)
 }
+
+const TAKE: &str = "DELETE FROM dkim_key_pool
+     WHERE id IN (SELECT id FROM dkim_key_pool ORDER BY created_at, id LIMIT $1)
+     RETURNING id, public_key, private_key, created_at";
+
+/// Those who take keys at the same time go around each other's.
+const TAKE_ON_POSTGRES: &str = "WITH oldest AS MATERIALIZED (
+         SELECT id AS taken FROM dkim_key_pool ORDER BY created_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+     DELETE FROM dkim_key_pool USING oldest WHERE id = taken
+     RETURNING id, public_key, private_key, created_at";
 
 /// Takes the oldest keys out of the pool, one for each selector; the first will sign, the others stand by.
 pub(crate) async fn take_from_pool(
@@ -127,35 +142,49 @@ pub(crate) async fn take_from_pool(
     tx: &mut Tx,
 ) -> Result<Vec<NewDkimKey>, StoreError> {
     let wanted = u32::try_from(selectors.len()).map_err(|_| StoreError::PoolEmpty)?;
-    let oldest = sql("SELECT * FROM dkim_key_pool ORDER BY created_at, id LIMIT $1");
-    let rows = oldest.bind(&wanted).all(tx).await?;
-    if rows.len() < selectors.len() {
+    let taken = sql(TAKE).on_postgres(TAKE_ON_POSTGRES).bind(&wanted).all(tx).await?;
+    if taken.len() < selectors.len() {
         return Err(StoreError::PoolEmpty);
     }
-    let mut keys = Vec::with_capacity(rows.len());
-    for (row, selector) in rows.iter().zip(selectors) {
-        let id: KeyId = row.get("id")?;
-        sql("DELETE FROM dkim_key_pool WHERE id = $1").bind(&id).run_on("key in the pool", tx).await?;
+    let mut keys = Vec::with_capacity(taken.len());
+    for row in taken {
         keys.push(NewDkimKey {
-            id,
-            selector,
+            id: row.get("id")?,
+            selector: String::new(),
             public_key: row.get("public_key")?,
             private_key: row.get("private_key")?,
-            state: if keys.is_empty() { KeyState::Active } else { KeyState::Standby },
+            state: KeyState::Standby,
             created_at: row.get("created_at")?,
         });
+    }
+    // In no order of its own.
+    keys.sort_by_key(|key| (key.created_at, key.id));
+    for (position, (key, selector)) in keys.iter_mut().zip(selectors).enumerate() {
+        key.selector = selector;
+        if position == 0 {
+            key.state = KeyState::Active;
+        }
     }
     Ok(keys)
 }
 
 /// Takes the keys of a deleted domain out of use and their selectors free for a new one.
 pub(crate) async fn retire_keys(domain_id: DomainId, tx: &mut Tx) -> Result<(), StoreError> {
-    sql("UPDATE dkim_keys SET selector = selector || '~' || id, state = 'retired' WHERE domain_id = $1")
-        .bind(&domain_id)
-        .run(tx)
-        .await
-        .map(drop)
+    sql("UPDATE dkim_keys SET selector = selector || '~' || id, state = 'retired',
+             dns_generation = NULL
+         WHERE domain_id = $1")
+    .bind(&domain_id)
+    .run(tx)
+    .await
+    .map(drop)
 }
+
+/// Every row that waits to be numbered counts as one change; whoever has the row of the generation numbers them all.
+const COUNT_CHANGES: &str = "UPDATE generations SET value = value + 1 WHERE name = 'dns'
+     AND EXISTS (SELECT 1 FROM dkim_keys WHERE dns_generation IS NULL)";
+
+const NUMBER_CHANGES: &str = "UPDATE dkim_keys
+     SET dns_generation = (SELECT value FROM generations WHERE name = 'dns') WHERE dns_generation IS NULL";
 
 pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
     sql("UPDATE generations SET value = value + 1 WHERE name = 'dns'").run_on("DNS generation", tx).await
@@ -164,16 +193,39 @@ pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
 impl Store {
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
-        let query = sql("SELECT * FROM dkim_keys WHERE domain_id = $1 ORDER BY position").bind(&domain_id);
+        let query =
+            sql("SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
+             FROM dkim_keys WHERE domain_id = $1 ORDER BY position")
+            .bind(&domain_id);
         self.read_all(query).await?.iter().map(dkim_key).collect()
     }
 
-    /// Selector and public key of every key that DNS must serve.
-    pub async fn published_keys(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let query =
-            sql("SELECT selector, public_key FROM dkim_keys WHERE state <> 'retired' ORDER BY selector");
-        let rows = self.read_all(query).await?;
-        rows.iter().map(|row| Ok((row.get("selector")?, row.get("public_key")?))).collect()
+    /// Gives a new DNS generation to the keys that were added and retired since the last one, if there are any.
+    ///
+    /// Not done where keys change: all those transactions, of all nodes, would wait for one row until each is on disk.
+    pub async fn number_key_changes(&self) -> Result<(), StoreError> {
+        let changed = sql("SELECT id FROM dkim_keys WHERE dns_generation IS NULL LIMIT 1");
+        if self.read_first(changed).await?.is_none() {
+            return Ok(());
+        }
+        let mut tx = self.pools.write().await?;
+        if sql(COUNT_CHANGES).run(&mut tx).await? > 0 {
+            sql(NUMBER_CHANGES).run(&mut tx).await?;
+        }
+        tx.commit().await
+    }
+
+    /// What DNS serves of keys: the generation, and selector and public key of every key that it has. The same
+    /// generation has the same keys on every node.
+    pub async fn published_keys(&self) -> Result<(u64, Vec<(String, String)>), StoreError> {
+        let mut tx = self.pools.snapshot().await?;
+        let generation = sql(GENERATION).number(&mut tx).await?;
+        let rows = sql("SELECT selector, public_key FROM dkim_keys
+             WHERE state <> 'retired' AND dns_generation IS NOT NULL ORDER BY selector")
+        .all(&mut tx)
+        .await?;
+        let keys = rows.iter().map(|row| Ok((row.get("selector")?, row.get("public_key")?)));
+        Ok((generation, keys.collect::<Result<_, StoreError>>()?))
     }
 
     /// Adds a key to the pool.
@@ -194,9 +246,8 @@ impl Store {
         sql("SELECT COUNT(*) AS n FROM dkim_key_pool").number(&mut self.pools.read().await?).await
     }
 
-    /// A number that grows with every change of what DNS serves: domains added and deleted, playground edits.
+    /// A number that grows with every change of what DNS serves: keys that were numbered, playground edits.
     pub async fn dns_generation(&self) -> Result<u64, StoreError> {
-        let query = sql("SELECT value AS n FROM generations WHERE name = 'dns'");
-        query.number(&mut self.pools.read().await?).await
+        sql(GENERATION).number(&mut self.pools.read().await?).await
     }
 }

@@ -3,11 +3,14 @@
 use crate::{
     DkimKey, NewDkimKey, NewEvent, Store, StoreError,
     database::{Row, Tx, sql},
-    dkim_keys::{bump_dns_generation, insert_keys, retire_keys, take_from_pool},
+    dkim_keys::{insert_keys, retire_keys, take_from_pool},
+    error::Unique,
     events::{before, insert_events},
     value::{contains, escape, words},
 };
 use model::{CheckStatus, DomainId, DomainName, DomainStatus, OrgId, TenantId, Timestamp};
+
+const NAME: Unique = Unique { sqlite: "domains.org_id, domains.name", postgres: "domains_name" };
 
 words! {
     /// Whether a verified domain shows problems that do not stop it yet.
@@ -138,6 +141,17 @@ pub struct DomainFilter {
     pub name_contains: Option<String>,
 }
 
+macro_rules! columns {
+    () => {
+        "id, org_id, tenant_id, name, profile, variables, capabilities, status, spf_status, dkim_status, \
+         dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
+         last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
+         version, report, warmup_started_at, warmup_days, region, fallback_region"
+    };
+}
+
+pub(crate) use columns;
+
 pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
     Ok(Domain {
         id: row.get("id")?,
@@ -173,12 +187,12 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
 }
 
 async fn insert_domain(new: &NewDomain, tx: &mut Tx) -> Result<Domain, StoreError> {
-    let row = sql("INSERT INTO domains (id, org_id, tenant_id, name, profile, variables, capabilities, status,
+    let row = sql(concat!("INSERT INTO domains (id, org_id, tenant_id, name, profile, variables, capabilities, status,
              spf_status, dkim_status, dmarc_status, return_path_status, health, approval_status, created_at,
              fails_at, next_check_at, warmup_started_at, warmup_days, region, fallback_region)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', 'pending', 'pending', 'pending', 'pending', 'ok', $8, $9,
              $10, $11, $12, $13, $14, $15)
-         RETURNING *")
+         RETURNING ", columns!()))
     .bind(&new.id)
     .bind(&new.org_id)
     .bind_opt(new.tenant_id.as_ref())
@@ -196,23 +210,43 @@ async fn insert_domain(new: &NewDomain, tx: &mut Tx) -> Result<Domain, StoreErro
     .bind_opt(new.fallback_region.as_ref())
     .first(tx)
     .await
-    .map_err(|error| error.or_conflict("domains.org_id, domains.name", StoreError::DomainAlreadyAdded))?;
+    .map_err(|error| error.or_conflict(NAME, StoreError::DomainAlreadyAdded))?;
     domain(&row.ok_or(StoreError::NotFound("domain"))?)
 }
 
-pub(crate) const LIST: &str = "SELECT * FROM domains
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM domains
      WHERE org_id = $1 AND deleted_at IS NULL AND id < $2
          AND (CAST($3 AS TEXT) IS NULL OR status = $3) AND name LIKE $4 ESCAPE '\\'
-     ORDER BY id DESC LIMIT $5";
+     ORDER BY id DESC LIMIT $5"
+);
 
 /// One statement, so that no two claimers get the same row.
-pub(crate) const CLAIM: &str = "UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0
+pub(crate) const CLAIM: &str = concat!(
+    "UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0
      WHERE id IN (
          SELECT id FROM domains
          WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at <= $3
              AND (lease_until IS NULL OR lease_until <= $3)
          ORDER BY next_check_at LIMIT $4)
-     RETURNING *";
+     RETURNING ",
+    columns!()
+);
+
+/// The rows that are locked first, each claimer going around those of the others, are the ones that are claimed.
+/// No stronger lock: messages of the domain that are being accepted must not keep it from being checked.
+const CLAIM_ON_POSTGRES: &str = concat!(
+    "WITH due AS MATERIALIZED (
+         SELECT id AS due_id FROM domains
+         WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at <= $3
+             AND (lease_until IS NULL OR lease_until <= $3)
+         ORDER BY next_check_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+     UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0 FROM due WHERE id = due_id
+     RETURNING ",
+    columns!()
+);
 
 pub(crate) const NEXT_FREE: &str = "SELECT next_check_at AS due FROM domains
      WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at IS NOT NULL AND lease_until IS NULL
@@ -240,7 +274,6 @@ impl Store {
             KeySource::Given(keys) => keys,
         };
         let keys = insert_keys(new.id, keys, &mut tx).await?;
-        bump_dns_generation(&mut tx).await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await?;
         Ok((domain, keys))
@@ -248,7 +281,11 @@ impl Store {
 
     /// One living domain of the organisation.
     pub async fn get_domain(&self, org_id: OrgId, id: DomainId) -> Result<Domain, StoreError> {
-        let query = sql("SELECT * FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL");
+        let query = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL"
+        ));
         let row = self.read_first(query.bind(&id).bind(&org_id)).await?;
         domain(&row.ok_or(StoreError::NotFound("domain"))?)
     }
@@ -259,7 +296,11 @@ impl Store {
         org_id: OrgId,
         name: &DomainName,
     ) -> Result<Option<Domain>, StoreError> {
-        let query = sql("SELECT * FROM domains WHERE org_id = $1 AND name = $2 AND deleted_at IS NULL");
+        let query = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM domains WHERE org_id = $1 AND name = $2 AND deleted_at IS NULL"
+        ));
         self.read_first(query.bind(&org_id).bind(name)).await?.as_ref().map(domain).transpose()
     }
 
@@ -301,6 +342,15 @@ impl Store {
         events: &[NewEvent],
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
+        // Waits for messages that are being accepted, and they for this; see `accept_message`.
+        sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+            .on_postgres(
+                "SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL FOR UPDATE",
+            )
+            .bind(&id)
+            .bind(&org_id)
+            .first(&mut tx)
+            .await?;
         sql("UPDATE domains SET deleted_at = $3, next_check_at = NULL, lease_owner = NULL, lease_until = NULL,
                  version = version + 1
              WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
@@ -310,7 +360,6 @@ impl Store {
         .run_on("domain", &mut tx)
         .await?;
         retire_keys(id, &mut tx).await?;
-        bump_dns_generation(&mut tx).await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await
     }
@@ -326,16 +375,18 @@ impl Store {
         events: &[NewEvent],
     ) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
-        let row =
-            sql("UPDATE domains SET status = $3, next_check_at = $4, lease_owner = NULL, lease_until = NULL,
+        let row = sql(concat!(
+            "UPDATE domains SET status = $3, next_check_at = $4, lease_owner = NULL, lease_until = NULL,
                  version = version + 1
-             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING *")
-            .bind(&id)
-            .bind(&org_id)
-            .bind(&status)
-            .bind_opt(next_check_at.as_ref())
-            .first(&mut tx)
-            .await?;
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING ",
+            columns!()
+        ))
+        .bind(&id)
+        .bind(&org_id)
+        .bind(&status)
+        .bind_opt(next_check_at.as_ref())
+        .first(&mut tx)
+        .await?;
         let changed = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
         insert_events(events, &mut tx).await?;
         tx.commit().await?;
@@ -371,7 +422,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Domain>, StoreError> {
         let mut tx = self.pools.write().await?;
-        let claim = sql(CLAIM).text(owner).bind(&lease_until).bind(&now).bind(&limit);
+        let claim = sql(CLAIM).on_postgres(CLAIM_ON_POSTGRES);
+        let claim = claim.text(owner).bind(&lease_until).bind(&now).bind(&limit);
         let rows = claim.all(&mut tx).await?;
         let mut claimed = rows.iter().map(domain).collect::<Result<Vec<_>, _>>()?;
         tx.commit().await?;

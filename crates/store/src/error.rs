@@ -1,5 +1,6 @@
 //! What can go wrong in the store, sorted by what the caller can do about it.
 
+use crate::postgres;
 use sqlx::error::DatabaseError as _;
 use std::io::ErrorKind;
 
@@ -38,15 +39,23 @@ pub enum StoreError {
         /// How many were accepted today.
         accepted: u64,
     },
-    /// Another connection holds the database longer than the busy timeout. Try again later.
+    /// Another connection holds the database for too long, or it does not answer. Try again later.
     #[error("the database is locked by another process or busy; try again in a moment")]
     Busy,
+    /// There is no connection to the PostgreSQL server. Try again later.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(#[source] std::io::Error),
     /// No space for the write. What was stored before is intact.
     #[error("the disk of the database is full; free some space")]
     Full,
     /// The database holds something that no version of this program wrote.
     #[error("the database holds something unreadable: {0}; restore a backup")]
     Corrupt(String),
+    /// The PostgreSQL database was made with an encoding that cannot hold every text.
+    #[error(
+        "the database has the encoding {0}; make one with UTF8 (createdb --encoding=UTF8 --template=template0)"
+    )]
+    Encoding(String),
     /// A newer version of the program has used this database.
     #[error(
         "the database has schema version {found} and this program knows up to {known}; start the newer program again"
@@ -65,32 +74,50 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may work later without any change by the caller.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Busy | Self::Full)
+        matches!(self, Self::Busy | Self::Full | Self::Unreachable(_))
     }
 
-    /// Turns the violation of the unique index over `columns` (as SQLite names them in its message) into `conflict`.
-    pub(crate) fn or_conflict(self, columns: &str, conflict: Self) -> Self {
+    /// Turns the violation of a unique index into `conflict`.
+    pub(crate) fn or_conflict(self, index: Unique, conflict: Self) -> Self {
         match &self {
-            Self::Database(sqlx::Error::Database(source))
-                if source.is_unique_violation() && source.message().contains(columns) =>
-            {
-                conflict
-            }
+            Self::Database(sqlx::Error::Database(source)) if index.is_violated(source.as_ref()) => conflict,
             _ => self,
         }
     }
 }
 
+/// A unique index, as each database names it in its error.
+#[derive(Clone, Copy)]
+pub(crate) struct Unique {
+    /// The columns.
+    pub(crate) sqlite: &'static str,
+    /// The constraint or index.
+    pub(crate) postgres: &'static str,
+}
+
+impl Unique {
+    fn is_violated(self, error: &dyn sqlx::error::DatabaseError) -> bool {
+        error.is_unique_violation()
+            && match error.constraint() {
+                Some(name) => name == self.postgres,
+                None => error.message().contains(self.sqlite),
+            }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::Io(io) if io.kind() == ErrorKind::StorageFull => Self::Full,
-            sqlx::Error::Database(source) => match sqlite_code(source.as_ref()) {
-                Some(code) => classify(code, source.message()).unwrap_or(Self::Database(error)),
-                None => Self::Database(error),
-            },
-            _ => Self::Database(error),
+            sqlx::Error::Database(source) => {
+                let kind = match sqlite_code(source.as_ref()) {
+                    Some(code) => classify(code, source.message()),
+                    None => source.code().and_then(|code| postgres::classify(&code, source.message())),
+                };
+                kind.unwrap_or(Self::Database(sqlx::Error::Database(source)))
+            }
+            error => Self::Database(error),
         }
     }
 }

@@ -53,9 +53,11 @@ fn event(row: &Row) -> Result<Event, StoreError> {
     })
 }
 
-pub(crate) const LIST: &str = "SELECT * FROM events WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+pub(crate) const LIST: &str = "SELECT id, org_id, event_type, subject, data, created_at FROM events
+     WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 pub(crate) const LIST_FOR_SUBJECT: &str =
-    "SELECT * FROM events WHERE org_id = $1 AND subject = $2 ORDER BY id DESC LIMIT $3";
+    "SELECT id, org_id, event_type, subject, data, created_at FROM events
+     WHERE org_id = $1 AND subject = $2 ORDER BY id DESC LIMIT $3";
 
 impl Store {
     /// The organisation's events, newest first, from behind `after`.

@@ -2,10 +2,15 @@
 //!
 //! One file per noun, one method per use. Every method that changes something is one transaction, takes the time
 //! and new ids as arguments, and takes the events that tell about the change, so that state and event are stored
-//! together or not at all. When such a method returns `Ok`, its work is on disk (`synchronous=FULL`): a process that
-//! dies or loses power afterwards has it, so a 202 or a 250 may be sent.
+//! together or not at all. When such a method returns `Ok`, its work is on disk (`synchronous=FULL` on SQLite,
+//! `synchronous_commit=on` on PostgreSQL): a process that dies or loses power afterwards has it, so a 202 or a 250 may
+//! be sent.
 //!
-//! Work is claimed by lease: a claim is one statement, so two claimers never get the same row, and a claim whose
+//! There are two databases behind the same methods: a SQLite file, which has one writer, and PostgreSQL, which many
+//! nodes write to. One conformance suite runs on both.
+//!
+//! Work is claimed by lease: a claim is one statement, so two claimers never get the same row (on PostgreSQL they go
+//! around each other's), and a claim whose
 //! owner died comes free when its lease ends. Reads go to connections of their own and never wait for a write.
 //!
 //! What it does not do: decide anything (statuses come in as arguments), encrypt (private keys come in encrypted),
@@ -26,6 +31,7 @@ mod messages;
 mod migrate;
 mod organisations;
 mod playground;
+mod postgres;
 mod sandbox;
 mod settings;
 mod value;
@@ -62,6 +68,22 @@ impl Store {
         let pools = Pools::open_sqlite(path, &options).await?;
         migrate::migrate(&pools).await?;
         Ok(Self { pools })
+    }
+
+    /// Connects to a PostgreSQL database, `postgres://user:password@host/name?sslmode=verify-full`, and brings its
+    /// schema up to date. Several nodes may work on it at once.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Encoding`, `SchemaTooNew`, or what the server says against the address (`Database`).
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let pools = Pools::connect_postgres(url, &options).await?;
+        migrate::migrate(&pools).await?;
+        Ok(Self { pools })
+    }
+
+    /// Whether nodes on other machines may work on the same database.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
     }
 
     /// Waits for running work and closes the connections. Not needed for durability.

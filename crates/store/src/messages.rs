@@ -87,7 +87,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let addresses: Vec<&EmailAddress> = recipients.iter().map(|delivery| &delivery.recipient).collect();
         let mut tx = self.pools.write().await?;
+        // KEY SHARE: only deleting waits for this, no check of the domain does.
         sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+            .on_postgres(
+                "SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL FOR KEY SHARE",
+            )
             .bind(&message.domain_id)
             .bind(&message.org_id)
             .first(&mut tx)

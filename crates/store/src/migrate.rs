@@ -15,20 +15,21 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "start", script: include_str!("../migrations/0001_start.sql") },
     Migration { version: 2, name: "warmup", script: include_str!("../migrations/0002_warmup.sql") },
+    Migration { version: 3, name: "key_numbers", script: include_str!("../migrations/0003_key_numbers.sql") },
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
-/// Applies what is missing. Another process that does the same at the same time waits in `BEGIN IMMEDIATE`.
+const BOOK: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)";
+
+/// Applies what is missing. Another process that does the same at the same time waits for its turn.
 pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
-    let mut tx = pools.write().await?;
-    sql("CREATE TABLE IF NOT EXISTS schema_migrations (
-            version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)")
-    .run(&mut tx)
-    .await?;
+    let mut tx = begin(pools).await?;
+    tx.run_script(BOOK).await?;
     tx.commit().await?;
     for migration in MIGRATIONS {
-        let mut tx = pools.write().await?;
+        let mut tx = begin(pools).await?;
         if !is_applied(migration, &mut tx).await? {
             tx.run_script(migration.script).await?;
             sql("INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)")
@@ -41,6 +42,12 @@ pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+async fn begin(pools: &Pools) -> Result<Tx, StoreError> {
+    let mut tx = pools.write().await?;
+    tx.turn_to_migrate().await?;
+    Ok(tx)
 }
 
 async fn is_applied(migration: &Migration, tx: &mut Tx) -> Result<bool, StoreError> {

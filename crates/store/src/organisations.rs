@@ -2,7 +2,7 @@
 
 use crate::{
     NewEvent, Store, StoreError,
-    database::{Row, sql},
+    database::{Row, Tx, sql},
     events::insert_events,
 };
 use model::{OrgId, Timestamp};
@@ -22,6 +22,21 @@ fn organisation(row: &Row) -> Result<Organisation, StoreError> {
     Ok(Organisation { id: row.get("id")?, name: row.get("name")?, created_at: row.get("created_at")? })
 }
 
+/// The one that a setting names; in a database from before there was that setting, the oldest.
+const FIRST: &str = "SELECT id, name, created_at FROM organisations
+     WHERE id = COALESCE((SELECT value FROM settings WHERE key = 'first_organisation'),
+                         (SELECT MIN(id) FROM organisations))";
+
+async fn insert(organisation: &Organisation, tx: &mut Tx) -> Result<(), StoreError> {
+    sql("INSERT INTO organisations (id, name, created_at) VALUES ($1, $2, $3)")
+        .bind(&organisation.id)
+        .bind(&organisation.name)
+        .bind(&organisation.created_at)
+        .run(tx)
+        .await
+        .map(drop)
+}
+
 impl Store {
     /// Adds an organisation.
     pub async fn create_organisation(
@@ -30,25 +45,45 @@ impl Store {
         events: &[NewEvent],
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("INSERT INTO organisations (id, name, created_at) VALUES ($1, $2, $3)")
-            .bind(&organisation.id)
-            .bind(&organisation.name)
-            .bind(&organisation.created_at)
-            .run(&mut tx)
-            .await?;
+        insert(organisation, &mut tx).await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await
     }
 
-    /// The oldest organisation, if there is any.
+    /// The organisation that the installation began with, if there is any.
     pub async fn first_organisation(&self) -> Result<Option<Organisation>, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM organisations ORDER BY id LIMIT 1")).await?;
-        row.as_ref().map(organisation).transpose()
+        self.read_first(sql(FIRST)).await?.as_ref().map(organisation).transpose()
+    }
+
+    /// The organisation that the installation began with, or this one when there is none yet; whether it was made
+    /// now. Of several nodes that do this at once, all get the same one.
+    pub async fn first_organisation_or(
+        &self,
+        new: &Organisation,
+    ) -> Result<(Organisation, bool), StoreError> {
+        if let Some(found) = self.first_organisation().await? {
+            return Ok((found, false));
+        }
+        let mut tx = self.pools.write().await?;
+        let is_first = sql("INSERT INTO settings (key, value) VALUES ('first_organisation', $1)
+             ON CONFLICT (key) DO NOTHING")
+        .bind(&new.id)
+        .run(&mut tx)
+        .await?;
+        if is_first > 0 {
+            insert(new, &mut tx).await?;
+        }
+        let row = sql(FIRST).first(&mut tx).await?;
+        let first = organisation(&row.ok_or(StoreError::NotFound("organisation"))?)?;
+        tx.commit().await?;
+        Ok((first, is_first > 0))
     }
 
     /// One organisation.
     pub async fn get_organisation(&self, id: OrgId) -> Result<Organisation, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM organisations WHERE id = $1").bind(&id)).await?;
+        let row = self
+            .read_first(sql("SELECT id, name, created_at FROM organisations WHERE id = $1").bind(&id))
+            .await?;
         organisation(&row.ok_or(StoreError::NotFound("organisation"))?)
     }
 }

@@ -5,10 +5,13 @@
 
 use crate::{
     Store, StoreError,
-    database::{Row, Tx, sql},
+    database::{Row, Turn, Tx, sql},
     dkim_keys::bump_dns_generation,
+    error::Unique,
 };
 use model::{DomainName, RecordId, RecordType, Timestamp, ZoneId};
+
+const APEX: Unique = Unique { sqlite: "playground_zones.apex", postgres: "playground_zones_apex_key" };
 
 const MAX_ZONES: u64 = 1_000;
 const MAX_RECORDS: u64 = 1_000;
@@ -92,6 +95,12 @@ fn zone(row: &Row) -> Result<PlaygroundZone, StoreError> {
     })
 }
 
+macro_rules! columns {
+    () => {
+        "id, zone_id, host, record_type, value, ttl, priority, proxied, created_at, updated_at"
+    };
+}
+
 fn record(row: &Row) -> Result<PlaygroundRecord, StoreError> {
     Ok(PlaygroundRecord {
         id: row.get("id")?,
@@ -158,6 +167,7 @@ impl Store {
     /// `ZoneAlreadyExists`, `LimitReached`.
     pub async fn create_zone(&self, new: &NewPlaygroundZone) -> Result<PlaygroundZone, StoreError> {
         let mut tx = self.pools.write().await?;
+        tx.turn(Turn::CountZones).await?;
         let zones: u64 = sql("SELECT COUNT(*) AS n FROM playground_zones").number(&mut tx).await?;
         if zones >= MAX_ZONES {
             return Err(StoreError::LimitReached { what: "playground zones", limit: MAX_ZONES });
@@ -169,7 +179,7 @@ impl Store {
             .bind(&new.created_at)
             .run(&mut tx)
             .await
-            .map_err(|error| error.or_conflict("playground_zones.apex", StoreError::ZoneAlreadyExists))?;
+            .map_err(|error| error.or_conflict(APEX, StoreError::ZoneAlreadyExists))?;
         bump_dns_generation(&mut tx).await?;
         tx.commit().await?;
         let (id, apex, serial, created_at) = (new.id, new.apex.clone(), new.serial, new.created_at);
@@ -178,19 +188,31 @@ impl Store {
 
     /// One zone.
     pub async fn get_zone(&self, id: ZoneId) -> Result<PlaygroundZone, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM playground_zones WHERE id = $1").bind(&id)).await?;
+        let row = self
+            .read_first(
+                sql("SELECT id, apex, serial, created_at FROM playground_zones WHERE id = $1").bind(&id),
+            )
+            .await?;
         zone(&row.ok_or(StoreError::NotFound("zone"))?)
     }
 
     /// The zone with this apex.
     pub async fn get_zone_by_apex(&self, apex: &DomainName) -> Result<Option<PlaygroundZone>, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM playground_zones WHERE apex = $1").bind(apex)).await?;
+        let row = self
+            .read_first(
+                sql("SELECT id, apex, serial, created_at FROM playground_zones WHERE apex = $1").bind(apex),
+            )
+            .await?;
         row.as_ref().map(zone).transpose()
     }
 
     /// All zones, by name.
     pub async fn list_zones(&self) -> Result<Vec<PlaygroundZone>, StoreError> {
-        self.read_all(sql("SELECT * FROM playground_zones ORDER BY apex")).await?.iter().map(zone).collect()
+        self.read_all(sql("SELECT id, apex, serial, created_at FROM playground_zones ORDER BY apex"))
+            .await?
+            .iter()
+            .map(zone)
+            .collect()
     }
 
     /// Deletes a zone with its records.
@@ -203,7 +225,9 @@ impl Store {
 
     /// The records of a zone, oldest first.
     pub async fn records_of_zone(&self, zone_id: ZoneId) -> Result<Vec<PlaygroundRecord>, StoreError> {
-        let query = sql("SELECT * FROM playground_records WHERE zone_id = $1 ORDER BY id").bind(&zone_id);
+        let query =
+            sql(concat!("SELECT ", columns!(), " FROM playground_records WHERE zone_id = $1 ORDER BY id"))
+                .bind(&zone_id);
         self.read_all(query).await?.iter().map(record).collect()
     }
 
@@ -212,8 +236,11 @@ impl Store {
         &self,
     ) -> Result<Vec<(PlaygroundZone, Vec<PlaygroundRecord>)>, StoreError> {
         let mut tx = self.pools.snapshot().await?;
-        let zones = sql("SELECT * FROM playground_zones ORDER BY id").all(&mut tx).await?;
-        let rows = sql("SELECT * FROM playground_records ORDER BY zone_id, id").all(&mut tx).await?;
+        let zones =
+            sql("SELECT id, apex, serial, created_at FROM playground_zones ORDER BY id").all(&mut tx).await?;
+        let rows = sql(concat!("SELECT ", columns!(), " FROM playground_records ORDER BY zone_id, id"))
+            .all(&mut tx)
+            .await?;
         let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?.into_iter().peekable();
         let mut all = Vec::with_capacity(zones.len());
         for zone in zones.iter().map(zone) {
@@ -257,7 +284,11 @@ impl Store {
 
     /// One record, of whichever zone.
     pub async fn get_record(&self, id: RecordId) -> Result<PlaygroundRecord, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM playground_records WHERE id = $1").bind(&id)).await?;
+        let row = self
+            .read_first(
+                sql(concat!("SELECT ", columns!(), " FROM playground_records WHERE id = $1")).bind(&id),
+            )
+            .await?;
         record(&row.ok_or(StoreError::NotFound("record"))?)
     }
 
@@ -269,9 +300,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<PlaygroundRecord, StoreError> {
         let mut tx = self.pools.write().await?;
-        let row = sql("UPDATE playground_records SET host = $3, record_type = $4, value = $5, ttl = $6,
+        let row = sql(concat!(
+            "UPDATE playground_records SET host = $3, record_type = $4, value = $5, ttl = $6,
                  priority = $7, proxied = $8, updated_at = $9
-             WHERE id = $1 AND zone_id = $2 RETURNING *")
+             WHERE id = $1 AND zone_id = $2 RETURNING ",
+            columns!()
+        ))
         .bind(&new.id)
         .bind(&zone_id)
         .bind(&new.host)

@@ -2,7 +2,7 @@
 
 use crate::{
     Hidden, Store, StoreError,
-    database::{Row, Tx, sql},
+    database::{Row, Turn, Tx, sql},
     events::before,
     value::{contains, to_json},
 };
@@ -82,6 +82,13 @@ pub struct SandboxMessage {
     pub raw: Hidden,
 }
 
+macro_rules! columns {
+    () => {
+        "id, received_at, client_ip, helo, mail_from, recipients, tls, size, header_from, subject, \
+         authentication, authenticated_at, attempts"
+    };
+}
+
 fn summary(row: &Row) -> Result<SandboxSummary, StoreError> {
     Ok(SandboxSummary {
         id: row.get("id")?,
@@ -105,6 +112,7 @@ fn message(row: &Row) -> Result<SandboxMessage, StoreError> {
 }
 
 async fn trim(limits: SandboxLimits, tx: &mut Tx) -> Result<(), StoreError> {
+    tx.turn(Turn::TrimSandbox).await?;
     sql("DELETE FROM sandbox_messages WHERE id NOT IN (
              SELECT id FROM sandbox_messages ORDER BY id DESC LIMIT $1)")
     .bind(&limits.messages.max(1))
@@ -120,13 +128,19 @@ async fn trim(limits: SandboxLimits, tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(crate) const UNAUTHENTICATED: &str = "SELECT * FROM sandbox_messages
-     WHERE authentication IS NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2";
+pub(crate) const UNAUTHENTICATED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", raw FROM sandbox_messages
+     WHERE authentication IS NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2"
+);
 
-pub(crate) const LIST: &str = "SELECT id, received_at, client_ip, helo, mail_from, recipients, tls, size,
-         header_from, subject, authentication, authenticated_at, attempts
-     FROM sandbox_messages
-     WHERE id < $1 AND lower(recipients) LIKE $2 ESCAPE '\\' ORDER BY id DESC LIMIT $3";
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sandbox_messages
+     WHERE id < $1 AND lower(recipients) LIKE $2 ESCAPE '\\' ORDER BY id DESC LIMIT $3"
+);
 
 impl Store {
     /// Stores a message durably, so that a 250 may be sent, and drops the oldest ones beyond the limits.
@@ -232,7 +246,11 @@ impl Store {
 
     /// One message with its text.
     pub async fn get_sandbox_message(&self, id: SandboxMessageId) -> Result<SandboxMessage, StoreError> {
-        let row = self.read_first(sql("SELECT * FROM sandbox_messages WHERE id = $1").bind(&id)).await?;
+        let row = self
+            .read_first(
+                sql(concat!("SELECT ", columns!(), ", raw FROM sandbox_messages WHERE id = $1")).bind(&id),
+            )
+            .await?;
         message(&row.ok_or(StoreError::NotFound("message"))?)
     }
 

@@ -1,4 +1,4 @@
-//! How the types of the project lie in columns: TEXT, BIGINT or BLOB, the same on every database.
+//! How the types of the project lie in columns: TEXT, BIGINT or BLOB (BYTEA).
 
 use crate::{Hidden, StoreError};
 use model::{
@@ -14,17 +14,27 @@ pub(crate) enum Value {
     Blob(Option<Vec<u8>>),
 }
 
+impl Value {
+    /// Text from strangers (a subject, a reply) may have U+0000, which PostgreSQL takes in no text.
+    pub(crate) fn text(value: Option<String>) -> Self {
+        Self::Text(value.map(|text| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }))
+    }
+}
+
 /// What a column holds.
 pub(crate) trait Raw: Sized + Send + Unpin + 'static
 where
-    for<'r> Self: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    for<'r> Self: sqlx::Decode<'r, sqlx::Sqlite>
+        + sqlx::Type<sqlx::Sqlite>
+        + sqlx::Decode<'r, sqlx::Postgres>
+        + sqlx::Type<sqlx::Postgres>,
 {
     fn value(value: Option<Self>) -> Value;
 }
 
 impl Raw for String {
     fn value(value: Option<Self>) -> Value {
-        Value::Text(value)
+        Value::text(value)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Domain, NewEvent, Store, StoreError,
     database::{Tx, sql},
-    domains::domain,
+    domains::{columns, domain},
     events::insert_events,
 };
 use model::{DomainId, OrgId};
@@ -58,8 +58,11 @@ impl Store {
         events: &[NewEvent],
     ) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
-        let row = sql("UPDATE domains SET warmup_days = $3, version = version + 1
-             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING *")
+        let row = sql(concat!(
+            "UPDATE domains SET warmup_days = $3, version = version + 1
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING ",
+            columns!()
+        ))
         .bind(&id)
         .bind(&org_id)
         .bind(&days)

@@ -40,6 +40,7 @@ fn print(text: &str) {
 fn welcome(instance: &Instance, config: &Config) -> String {
     let Instance { http, dns, smtp, api_key, .. } = instance;
     let data = config.data.display();
+    let database = if config.database_url.is_empty() { "" } else { ", and a PostgreSQL database" };
     let public = instance.public_http.map_or_else(String::new, |address| {
         format!("\n  Public page    http://{address}/check   for visitors: nothing else is at this address")
     });
@@ -52,7 +53,7 @@ Countersign is running, on this machine only.
   DNS            {dns} (UDP and TCP)   zones: {zone}, and the playground's
   Sandbox inbox  {smtp} (SMTP)   to read: http://{http}/sandbox
   API key        {api_key}
-  State          {data}
+  State          {data}{database}
 
 Or see the whole job run by itself:  {program} tour
 

@@ -22,6 +22,9 @@ mod independent_verifier;
 mod main_job;
 mod operations;
 mod pages;
+mod postgres;
+#[path = "../../../store/tests/it/postgres_server.rs"]
+mod postgres_server;
 mod smtp_in;
 mod support;
 mod warmup;

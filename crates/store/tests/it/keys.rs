@@ -1,9 +1,9 @@
 //! API keys, the key pool, settings, events, organisations, health.
 
 use crate::seed::{
-    api_key_id, at, domain, domain_id, event, new_domain, new_message, organisation, pool_key, to,
+    api_key_id, at, domain, domain_id, event, new_domain, new_key, new_message, organisation, pool_key, to,
 };
-use store::{Hidden, KeySource, NewApiKey, Store, StoreError};
+use store::{Hidden, KeySource, NewApiKey, Organisation, Store, StoreError};
 
 fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
     NewApiKey {
@@ -95,6 +95,60 @@ pub async fn the_pool_gives_its_oldest_keys(store: &Store) {
     let (_, taken) = store.create_domain(&new, KeySource::Pool { selectors }, &[]).await.unwrap();
     assert_eq!(taken.iter().map(|key| key.id).collect::<Vec<_>>(), [keys[1].id, keys[2].id]);
     assert_eq!(store.count_pool_keys().await.unwrap(), 1);
+}
+
+pub async fn key_changes_are_numbered_apart(store: &Store) {
+    let org = organisation(store).await;
+    let published = async || {
+        let (generation, keys) = store.published_keys().await.unwrap();
+        (generation, keys.into_iter().map(|(selector, _)| selector).collect::<Vec<_>>())
+    };
+    let (first, none) = published().await;
+    assert!(none.is_empty());
+    let new = new_domain(org, "example.com");
+    let keys = KeySource::Given(vec![new_key("s1"), new_key("s2")]);
+    store.create_domain(&new, keys, &[]).await.unwrap();
+    assert_eq!(published().await, (first, vec![]), "the same generation has the same keys");
+    for _ in 0..2 {
+        store.number_key_changes().await.unwrap();
+        assert_eq!(published().await, (first + 1, vec!["s1".to_owned(), "s2".to_owned()]));
+    }
+    let other = new_domain(org, "example.org");
+    store.create_domain(&other, KeySource::Given(vec![new_key("s3")]), &[]).await.unwrap();
+    store.delete_domain(org, new.id, at(5), &[]).await.unwrap();
+    store.number_key_changes().await.unwrap();
+    assert_eq!(published().await, (first + 2, vec!["s3".to_owned()]));
+    assert_eq!(store.dns_generation().await.unwrap(), first + 2);
+}
+
+pub async fn text_with_nul_is_kept(store: &Store) {
+    let org = organisation(store).await;
+    let domain = domain(store, org, "example.com").await;
+    let mut message = new_message(&domain);
+    message.subject = "a\0b".into();
+    store.accept_message(&message, &[to("r@example.net")], &[]).await.unwrap();
+    assert_eq!(store.get_message(org, message.id).await.unwrap().0.subject, "a\u{fffd}b");
+}
+
+pub async fn the_first_organisation_is_one(store: &Store) {
+    let starts: Vec<_> = (0..4)
+        .map(|n| {
+            let store = store.clone();
+            let new =
+                Organisation { id: crate::seed::org_id(), name: format!("node {n}"), created_at: at(n) };
+            tokio::spawn(async move { store.first_organisation_or(&new).await.unwrap() })
+        })
+        .collect();
+    let mut made = Vec::new();
+    for start in starts {
+        made.push(start.await.unwrap());
+    }
+    assert_eq!(made.iter().filter(|(_, is_new)| *is_new).count(), 1);
+    assert!(made.iter().all(|(first, _)| *first == made[0].0));
+    // A node whose clock is behind makes another one, with an id before all.
+    let late = Organisation { id: model::OrgId::from_parts(1, 1), name: "late".into(), created_at: at(0) };
+    store.create_organisation(&late, &[]).await.unwrap();
+    assert_eq!(store.first_organisation().await.unwrap().unwrap(), made[0].0);
 }
 
 pub async fn events_page_and_expire(store: &Store) {

@@ -1,5 +1,9 @@
 //! The conformance suite of the store: functions that take a `&Store` and know nothing of the database behind it,
-//! run on SQLite, and a few tests of what only a file on a disk can do (`sqlite.rs`).
+//! run on SQLite and on PostgreSQL, and a few tests of what only a file on a disk (`sqlite.rs`) and what only a
+//! server with many clients (`postgres.rs`) can do.
+//!
+//! On SQLite each function is a test. On PostgreSQL they are one test, since a server takes longer to start than all
+//! of them take to run; each has a database of its own.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,25 +16,53 @@ mod domains;
 mod keys;
 mod messages;
 mod playground;
+mod postgres;
+mod postgres_server;
+mod races;
 mod sandbox;
 mod seed;
 mod sqlite;
 mod warmup;
 
 macro_rules! conformance {
-    ($($module:ident: $($name:ident),*;)*) => {$(
-        mod $module {
-            mod on_sqlite {
-                $(
-                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                    async fn $name() {
-                        let database = crate::seed::Database::new().await;
-                        crate::$module::$name(&database.store).await;
-                    }
-                )*
+    ($($module:ident: $($name:ident),*;)*) => {
+        $(
+            mod $module {
+                mod on_sqlite {
+                    $(
+                        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                        async fn $name() {
+                            let database = crate::seed::Database::new().await;
+                            crate::$module::$name(&database.store).await;
+                        }
+                    )*
+                }
             }
+        )*
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            let Some(server) = crate::postgres_server::Server::start_or_skip("store::conformance::on_postgres")
+            else {
+                return;
+            };
+            let mut failed = Vec::new();
+            $($(
+                let name = concat!(stringify!($module), "_", stringify!($name));
+                // PostgreSQL cuts names at 63 bytes.
+                let url = server.database(&name[..name.len().min(63)]);
+                let case = tokio::spawn(async move {
+                    let store = store::Store::connect(&url, store::StoreOptions::default()).await.unwrap();
+                    crate::$module::$name(&store).await;
+                    store.close().await;
+                });
+                if case.await.is_err() {
+                    failed.push(name);
+                }
+            )*)*
+            assert!(failed.is_empty(), "on PostgreSQL: {failed:?}");
         }
-    )*};
+    };
 }
 
 mod conformance {
@@ -50,7 +82,9 @@ mod conformance {
         sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;
         playground: every_edit_moves_serial_and_generation, zones_and_records_are_limited,
             zones_come_with_their_records;
-        keys: api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
+        keys: key_changes_are_numbered_apart, text_with_nul_is_kept, the_first_organisation_is_one,
+            api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
+        races: keys_of_the_pool_are_given_once, messages_and_deleting_wait_for_each_other, the_inbox_stays_bounded;
     }
 }

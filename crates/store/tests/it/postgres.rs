@@ -1,0 +1,168 @@
+//! What only a server with many clients can do: be started on by several nodes at once, hold rows that one node has
+//! locked, cut a connection, be gone.
+
+use crate::{
+    postgres_server::Server,
+    seed::{at, domain, new_message, organisation, to},
+};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use store::{Store, StoreError, StoreOptions};
+
+async fn connect(url: &str) -> Store {
+    Store::connect(url, StoreOptions::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_many_clients() {
+    let Some(server) = Server::start_or_skip("store::postgres::a_server_with_many_clients") else { return };
+    several_nodes_start_at_once(&server.database("start")).await;
+    a_locked_row_holds_up_nobody_else(&server.database("locked")).await;
+    a_message_being_accepted_keeps_no_check_away(&server.database("check")).await;
+    a_cut_connection_is_temporary(&server.database("cut")).await;
+    a_cancelled_call_leaves_no_open_transaction(&server.database("cancel")).await;
+    a_newer_or_edited_schema_is_refused(&server.database("schema")).await;
+    wrong_databases_are_named(&server).await;
+    let url = server.database("gone");
+    let store = connect(&url).await;
+    drop(server);
+    let gone = store.ping_write(at(1)).await.unwrap_err();
+    assert!(gone.is_temporary(), "{gone:?}");
+    let gone = Store::connect(&url, StoreOptions::default()).await.unwrap_err();
+    assert!(matches!(gone, StoreError::Unreachable(_)), "{gone:?}");
+}
+
+async fn several_nodes_start_at_once(url: &str) {
+    let starts: Vec<_> = (0..6)
+        .map(|_| {
+            let url = url.to_owned();
+            tokio::spawn(async move { connect(&url).await })
+        })
+        .collect();
+    for start in starts {
+        let store = start.await.unwrap();
+        assert!(store.is_shared());
+        store.ping_write(at(1)).await.unwrap();
+        store.close().await;
+    }
+}
+
+/// Another node's transaction that has locked a due domain and a due delivery, and stands still.
+async fn a_locked_row_holds_up_nobody_else(url: &str) {
+    let store = connect(url).await;
+    let org = organisation(&store).await;
+    let locked = domain(&store, org, "one.example").await;
+    let free = domain(&store, org, "two.example").await;
+    let message = new_message(&free);
+    store.accept_message(&message, &[to("a@example.net"), to("b@example.net")], &[]).await.unwrap();
+    let mut frozen = PgConnection::connect(url).await.unwrap();
+    frozen.execute("BEGIN").await.unwrap();
+    frozen.execute("SELECT 1 FROM domains WHERE name = 'one.example' FOR UPDATE").await.unwrap();
+    frozen.execute("SELECT 1 FROM deliveries WHERE recipient = 'a@example.net' FOR UPDATE").await.unwrap();
+
+    let domains = store.claim_due_domains(at(1), "n", at(100), 9).await.unwrap();
+    assert_eq!(domains.iter().map(|domain| domain.id).collect::<Vec<_>>(), [free.id]);
+    let deliveries = store.claim_deliveries(at(1), "n", at(100), 9).await.unwrap();
+    assert_eq!(deliveries.len(), 1);
+    // A write to the row itself waits, for a bounded time.
+    let blocked = store.poke_domain(locked.id, at(2)).await;
+    assert!(matches!(blocked, Err(StoreError::Busy)), "{blocked:?}");
+    frozen.execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.claim_due_domains(at(1), "n", at(100), 9).await.unwrap()[0].id, locked.id);
+    frozen.close().await.unwrap();
+    store.close().await;
+}
+
+async fn a_message_being_accepted_keeps_no_check_away(url: &str) {
+    let store = connect(url).await;
+    let org = organisation(&store).await;
+    domain(&store, org, "example.com").await;
+    let mut accepting = PgConnection::connect(url).await.unwrap();
+    accepting.execute("BEGIN").await.unwrap();
+    accepting.execute("SELECT 1 FROM domains FOR KEY SHARE").await.unwrap();
+    assert_eq!(store.claim_due_domains(at(1), "n", at(100), 9).await.unwrap().len(), 1);
+    accepting.close().await.unwrap();
+    store.close().await;
+}
+
+async fn a_cut_connection_is_temporary(url: &str) {
+    let options = StoreOptions { connections: 2, ..StoreOptions::default() };
+    let store = Store::connect(url, options).await.unwrap();
+    let org = organisation(&store).await;
+    let mut operator = PgConnection::connect(url).await.unwrap();
+    for _ in 0..5 {
+        operator
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE application_name = 'countersign' AND datname = current_database()",
+            )
+            .await
+            .unwrap();
+        // What is idle in the pool is tried before it is given out.
+        store.ping_write(at(1)).await.unwrap();
+        assert_eq!(store.first_organisation().await.unwrap().unwrap().id, org);
+    }
+    operator.close().await.unwrap();
+    store.close().await;
+}
+
+async fn a_cancelled_call_leaves_no_open_transaction(url: &str) {
+    let options = StoreOptions { connections: 2, ..StoreOptions::default() };
+    let store = Store::connect(url, options).await.unwrap();
+    let org = organisation(&store).await;
+    for n in 0..60 {
+        let name = format!("n{n}.example.com");
+        tokio::select! {
+            biased;
+            () = async { for _ in 0..n { tokio::task::yield_now().await } } => {}
+            _ = domain(&store, org, &name) => {}
+        }
+        store.ping_write(at(n)).await.unwrap();
+    }
+    let mut operator = PgConnection::connect(url).await.unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_stat_activity
+             WHERE application_name = 'countersign' AND datname = current_database() AND xact_start IS NOT NULL",
+        )
+        .fetch_one(&mut operator)
+        .await
+        .unwrap();
+        if open == 0 {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{open} transactions are still open");
+        tokio::task::yield_now().await;
+    }
+    operator.close().await.unwrap();
+    store.close().await;
+}
+
+async fn a_newer_or_edited_schema_is_refused(url: &str) {
+    connect(url).await.close().await;
+    let mut operator = PgConnection::connect(url).await.unwrap();
+    operator.execute("UPDATE schema_migrations SET checksum = 'edited' WHERE version = 1").await.unwrap();
+    let edited = Store::connect(url, StoreOptions::default()).await;
+    assert!(matches!(edited, Err(StoreError::Corrupt(_))), "{edited:?}");
+    operator.execute("INSERT INTO schema_migrations VALUES (999, 'x', 'y')").await.unwrap();
+    let newer = Store::connect(url, StoreOptions::default()).await;
+    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 3 })), "{newer:?}");
+    operator.close().await.unwrap();
+}
+
+async fn wrong_databases_are_named(server: &Server) {
+    let url = server.database("right");
+    let mut operator = PgConnection::connect(&url).await.unwrap();
+    operator
+        .execute(
+            "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'
+             LOCALE 'C' LOCALE_PROVIDER libc",
+        )
+        .await
+        .unwrap();
+    operator.close().await.unwrap();
+    let latin = Store::connect(&url.replace("/right", "/latin"), StoreOptions::default()).await;
+    assert!(matches!(&latin, Err(StoreError::Encoding(name)) if name == "LATIN1"), "{latin:?}");
+    let none = Store::connect(&url.replace("/right", "/none"), StoreOptions::default()).await.unwrap_err();
+    assert!(none.to_string().contains("\"none\" does not exist"), "{none}");
+}
