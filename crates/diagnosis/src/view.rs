@@ -148,7 +148,8 @@ impl View {
         self.heard.has_authorities
     }
 
-    /// Everything that was heard, resolvers with validation switched off and parents' referrals apart.
+    /// Everything that was heard, resolvers with validation switched off and parents' referrals apart; question by
+    /// question, those in no order that means anything.
     pub fn all(&self) -> &[Heard] {
         &self.heard.all
     }
@@ -263,6 +264,14 @@ impl View {
     pub fn has_any(&self, name: &DomainName, record_type: RecordType) -> bool {
         self.says(name, record_type)
             .any(|says| matches!(says, Says::Records(_) | Says::Alias { .. } | Says::SeveralAliases(_)))
+    }
+
+    /// Whether anyone sees a record of the type, or an alias, at another name.
+    pub fn has_elsewhere(&self, name: &DomainName, record_type: RecordType) -> bool {
+        self.all().iter().any(|heard| {
+            let question = &heard.exchange.ask.question;
+            question.record_type == record_type && heard.says.is_positive() && question.name != *name
+        })
     }
 
     /// The records of a type at a name, of whoever sees any.
@@ -498,7 +507,11 @@ struct ByQuestion {
 impl ByQuestion {
     /// Puts what was added to `all` in its place.
     fn sort(&mut self) {
-        self.all.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+        // Digests are compared sooner than names.
+        self.all.sort_by(|a, b| {
+            let (a, b) = (&a.exchange.ask, &b.exchange.ask);
+            digest(&a.question.name).cmp(&digest(&b.question.name)).then_with(|| a.cmp(b))
+        });
         self.questions.clear();
         for (index, heard) in self.all.iter().enumerate() {
             let ask = &heard.exchange.ask;

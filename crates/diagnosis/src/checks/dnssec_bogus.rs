@@ -30,7 +30,10 @@ use model::{Confidence, DomainName, Severity};
 /// Only suspected where the resolver gives no reason (RFC 8914): it may have failed once and not a second time.
 pub fn check(plan: &Plan, view: &View) -> Vec<Finding> {
     let mut zones: Vec<Bogus> = Vec::new();
-    for heard in view.all().iter().filter(|heard| is_refused_for_signatures(heard, view)) {
+    let mut refused: Vec<&Heard> =
+        view.all().iter().filter(|heard| is_refused_for_signatures(heard, view)).collect();
+    refused.sort_by(|a, b| a.exchange.ask.cmp(&b.exchange.ask));
+    for heard in refused {
         let name = &heard.exchange.ask.question.name;
         let zone = view.zone_of(name).unwrap_or_else(|| name.clone());
         let index = zones.iter().position(|known| known.zone == zone).unwrap_or_else(|| {

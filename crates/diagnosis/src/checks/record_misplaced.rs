@@ -28,6 +28,11 @@ use crate::{
 /// A DMARC policy further up is inherited and an SPF record at the apex is the apex's own: neither is misplaced.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let zone = context.zone.clone()?;
+    let record_type = context.record.expected.record_type();
+    // Most often nothing of the kind was seen anywhere: no names need be made up then.
+    if !context.view.has_elsewhere(&context.record.owner, record_type) {
+        return None;
+    }
     let (slip, found_at) = slips(&context.plan.domain, &context.record.owner, &zone)
         .into_iter()
         .filter(|(slip, _)| is_telling(context.record, &context.plan.domain, *slip))
