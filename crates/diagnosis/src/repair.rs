@@ -41,6 +41,13 @@ fn has_to_go(term: &SpfNodeTerm) -> bool {
 pub fn lets_everyone_pass(term: &SpfNodeTerm) -> bool {
     term.leads_to.as_ref().is_some_and(|node| node.passes_all)
         || (term.text.to_ascii_lowercase().contains("ip4:") && term.text.ends_with("/0"))
+        || is_all_of_ipv6(term)
+}
+
+/// Whether every client of IPv6 passes by this term.
+pub fn is_all_of_ipv6(term: &SpfNodeTerm) -> bool {
+    let text = term.text.strip_prefix('+').unwrap_or(&term.text);
+    text.ends_with("/0") && text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ip6:"))
 }
 
 /// An SPF record that does not parse, with its known slips mended and `all` last; else the terms that nobody can
