@@ -1,14 +1,19 @@
 //! Authentication at the edge: one middleware in front of every route of the API, one extractor behind it.
 //!
-//! The middleware turns `Authorization: Bearer cs_…` (RFC 6750 §2.1) into an [`app::access::Caller`]. What the
-//! caller may do is decided by the use cases. A handler gets the caller by [`Authenticated`]; on a route that was
-//! mounted outside of the middleware that extractor refuses, so a mistake here closes a door and opens none.
+//! The middleware turns `Authorization: Bearer cs_…` (RFC 6750 §2.1) into an [`app::access::Caller`], asks for the scopes
+//! that the OpenAPI document names ([`crate::guard`]), and narrows the caller to the tenant that the request names.
+//! Whose things the caller sees is decided by the use cases. A handler gets the caller by [`Authenticated`]; on a route
+//! that was mounted outside of the middleware that extractor refuses, and one that is not in the document is refused
+//! here, so a mistake closes a door and opens none.
 
-use crate::problem::Problem;
-use app::{App, access::Caller};
+use crate::{
+    guard::Guards,
+    problem::{Code, Problem},
+};
+use app::{App, access::Caller, tenants};
 use axum::{
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,18 +23,62 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub Caller);
 
-/// Lets a request with a valid key pass.
-pub async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let secret = match bearer(request.headers()) {
-        Ok(secret) => secret,
-        Err(problem) => return problem.into_response(),
-    };
-    match app.authenticate(secret).await {
+/// What the middleware has at hand.
+#[derive(Clone)]
+pub struct Door {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// What each operation asks for.
+    pub guards: Arc<Guards>,
+}
+
+/// Lets a request pass whose key may do what is asked.
+pub async fn authenticate(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    // The body is not read, and need not be shared between threads for this.
+    let admitted = door.admit(request.headers(), request.method(), path);
+    match admitted.await {
         Ok(caller) => {
             request.extensions_mut().insert(Authenticated(caller));
             next.run(request).await
         }
-        Err(error) => Problem::from(error).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Door {
+    async fn admit(&self, headers: &HeaderMap, method: &Method, path: &str) -> Result<Caller, Problem> {
+        let caller = self.app.authenticate(bearer(headers)?).await?;
+        let Some(guard) = self.guards.of_operation(path, method) else {
+            tracing::error!(%method, path, "a route is not in the OpenAPI document");
+            return Err(Problem::new(Code::NotFound, "There is nothing here; /docs lists what there is."));
+        };
+        guard.admit(&caller)?;
+        match tenant_reference(headers)? {
+            Some(reference) => Ok(self.app.narrow_to_tenant(caller, reference).await?),
+            None => Ok(caller),
+        }
+    }
+}
+
+/// Lets those pass who run the platform: for routes that are not of the API, such as its metrics.
+pub async fn operator(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let caller = app.authenticate(bearer(headers)?).await?;
+    Ok(app.require_operator(&caller).await?)
+}
+
+/// The tenant that the request is for, by the organisation's own name for it.
+fn tenant_reference(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(tenants::HEADER).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(Problem::field(tenants::HEADER, "is given twice; give one tenant")),
+        (Some(value), None) => {
+            // What is no ASCII is no reference.
+            let text = value.to_str();
+            text.map(Some).map_err(|_| Problem::field(tenants::HEADER, "has characters that are not ASCII"))
+        }
     }
 }
 

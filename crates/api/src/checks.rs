@@ -81,7 +81,8 @@ enum OneFamily {
 /// Without profile and template any valid SPF and DMARC record will do, and DKIM is looked at where `selectors` are
 /// given, or a key is found at a selector that many have (`tried_selectors`).
 #[utoipa::path(
-    post, path = "/checks", tag = "checks", request_body = CheckAnyRequest,
+    post, path = "/checks", tag = "checks",
+    security(("api_key" = ["read:domains"])), request_body = CheckAnyRequest,
     responses(
         (status = 200, description = "The report.", body = Object),
         (status = 429, description = "This key asked for more checks than it may in a minute; those that were \

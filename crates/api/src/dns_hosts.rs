@@ -84,6 +84,7 @@ fn object(host: &'static Host) -> DnsHostObject {
 /// Lists the DNS hosts that are recognised by their name servers.
 #[utoipa::path(
     get, path = "/dns-hosts", tag = "dns-hosts",
+    security(("api_key" = [])),
     responses((status = 200, description = "All DNS hosts.", body = List<DnsHostObject>))
 )]
 async fn list_dns_hosts(_: Authenticated) -> axum::Json<List<DnsHostObject>> {

@@ -9,14 +9,14 @@ use crate::{
     problem::{Problem, ProblemDocument},
     records,
 };
-use app::{App, access::Caller, domains::AddDomain, store::DomainFilter};
+use app::{App, domains::AddDomain, store::DomainFilter};
 use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use explain::render::{self, RenderOptions};
-use model::{DomainId, DomainName, DomainStatus, EmailAddress};
+use model::{DomainId, DomainStatus, EmailAddress, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -57,6 +57,9 @@ struct AddDomainRequest {
     /// How many days its warm-up takes, at most 90; 0 for none, where the domain has a reputation already.
     #[schema(maximum = 90, default = 14)]
     warmup_days: Option<u32>,
+    /// The tenant that it is for; the header `X-Countersign-Tenant-Ref` names it by your own name.
+    #[schema(value_type = Option<String>, example = "tnt_01JD0000000000000000000000")]
+    tenant_id: Option<TenantId>,
 }
 
 impl AddDomainRequest {
@@ -81,7 +84,8 @@ impl AddDomainRequest {
 /// The answer has the records to publish. From then on their DNS is checked by itself, often at first; asking for
 /// `verify` checks at once.
 #[utoipa::path(
-    post, path = "/domains", tag = "domains", request_body = AddDomainRequest,
+    post, path = "/domains", tag = "domains",
+    security(("api_key" = ["write:domains"])), request_body = AddDomainRequest,
     responses(
         (status = 201, description = "The domain was added.", body = DomainObject,
             headers(("Location" = String, description = "The domain's address"))),
@@ -100,12 +104,14 @@ async fn add_domain(
         profile: request.profile.clone(),
         region: request.region.clone(),
         warmup_days: request.warmup_days,
+        tenant_id: request.tenant_id,
     };
     let view = match app.add_domain(&caller, &add).await {
         Ok(view) => view,
         Err(error) => {
             let domain_id = match &error {
-                app::Error::DomainAlreadyAdded(name) => id_of(&app, &caller, name).await,
+                // Only where this key may see it.
+                app::Error::DomainAlreadyAdded(name) => app.domain_id(&caller, name).await.unwrap_or(None),
                 _ => None,
             };
             return Err(Problem::from(error).rename_field("domain", field).with_domain(domain_id));
@@ -114,13 +120,6 @@ async fn add_domain(
     let location = format!("/api/v1/domains/{}", view.domain.id);
     let body = axum::Json(DomainObject::new(&view, app.now()));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
-}
-
-/// The id of the domain that is there already, where this key may see it.
-async fn id_of(app: &App, caller: &Caller, name: &DomainName) -> Option<DomainId> {
-    let filter = DomainFilter { status: None, name_contains: Some(name.to_string()) };
-    let views = app.domains(caller, filter, None, 100).await.ok()?;
-    views.into_iter().find(|view| view.domain.name == *name).map(|view| view.domain.id)
 }
 
 /// Which domains are listed.
@@ -160,7 +159,8 @@ impl ListDomains {
 
 /// Lists domains, newest first.
 #[utoipa::path(
-    get, path = "/domains", tag = "domains", params(ListDomains),
+    get, path = "/domains", tag = "domains",
+    security(("api_key" = ["read:domains"])), params(ListDomains),
     responses((status = 200, description = "A page of domains.", body = List<DomainObject>))
 )]
 async fn list_domains(
@@ -176,7 +176,9 @@ async fn list_domains(
 
 /// A domain with its records and findings.
 #[utoipa::path(
-    get, path = "/domains/{id}", tag = "domains", params(("id" = String, Path, description = "The domain's id")),
+    get, path = "/domains/{id}", tag = "domains",
+    security(("api_key" = ["read:domains"])),
+    params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "The domain.", body = DomainObject))
 )]
 async fn get_domain(
@@ -201,7 +203,8 @@ struct UpdateDomainRequest {
 ///
 /// A warm-up of 0 days ends it at once; one as long as the days that have passed is over.
 #[utoipa::path(
-    patch, path = "/domains/{id}", tag = "domains", request_body = UpdateDomainRequest,
+    patch, path = "/domains/{id}", tag = "domains",
+    security(("api_key" = ["write:domains"])), request_body = UpdateDomainRequest,
     params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "The domain, changed.", body = DomainObject))
 )]
@@ -236,7 +239,9 @@ struct DeletedDomain {
 /// Mail from it is refused from then on. The records at the DNS host are not touched: the answer lists those that can
 /// be removed there. Messages that were sent stay readable.
 #[utoipa::path(
-    delete, path = "/domains/{id}", tag = "domains", params(("id" = String, Path, description = "The domain's id")),
+    delete, path = "/domains/{id}", tag = "domains",
+    security(("api_key" = ["write:domains"])),
+    params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "The domain was deleted.", body = DeletedDomain))
 )]
 async fn delete_domain(
@@ -256,6 +261,7 @@ async fn delete_domain(
 /// check that is asked for never takes a status away.
 #[utoipa::path(
     post, path = "/domains/{id}/verify", tag = "domains",
+    security(("api_key" = ["write:domains"])),
     params(("id" = String, Path, description = "The domain's id")),
     responses(
         (status = 200, description = "The domain, freshly checked.", body = DomainObject),
@@ -300,6 +306,7 @@ struct GetRecords {
 /// The records to publish for a domain.
 #[utoipa::path(
     get, path = "/domains/{id}/records", tag = "domains",
+    security(("api_key" = ["read:domains"])),
     params(("id" = String, Path, description = "The domain's id"), GetRecords),
     responses((status = 200, description = "The records.", content(
         (List<RecordObject> = "application/json"), (String = "text/csv"), (String = "text/plain")
@@ -350,6 +357,7 @@ struct GetReport {
 /// What is right, what is wrong and what to do about it, in the words of the domain's DNS host where that is known.
 #[utoipa::path(
     get, path = "/domains/{id}/report", tag = "domains",
+    security(("api_key" = ["read:domains"])),
     params(("id" = String, Path, description = "The domain's id"), GetReport),
     responses((status = 200, description = "The report.", content(
         (Object = "application/json"), (String = "text/plain"), (String = "text/markdown")
@@ -392,6 +400,7 @@ struct ObservationObject {
 /// The raw answers behind the newest report.
 #[utoipa::path(
     get, path = "/domains/{id}/observation", tag = "domains",
+    security(("api_key" = ["read:domains"])),
     params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "What DNS said.", body = ObservationObject))
 )]
@@ -437,6 +446,7 @@ struct ObstacleObject {
 /// Whether a domain can send, and what stands in the way.
 #[utoipa::path(
     get, path = "/domains/{id}/readiness", tag = "domains",
+    security(("api_key" = ["read:domains"])),
     params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "Its readiness.", body = Readiness))
 )]

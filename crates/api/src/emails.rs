@@ -299,7 +299,8 @@ fn summary(message: Message) -> EmailSummary {
 /// body may have 35 MiB. A domain that is warming up sends so many messages a day; each counts once, whatever the number
 /// of its recipients.
 #[utoipa::path(
-    post, path = "/emails", tag = "emails", request_body = SendEmailRequest,
+    post, path = "/emails", tag = "emails",
+    security(("api_key" = ["send:emails"])), request_body = SendEmailRequest,
     responses(
         (status = 202, description = "The message was accepted.", body = EmailObject,
             headers(("Location" = String, description = "The message's address"))),
@@ -321,8 +322,12 @@ async fn send_email(
 }
 
 /// A message, its recipients and every attempt.
+///
+/// A key with `send:emails` alone sees the messages that it sent itself.
 #[utoipa::path(
-    get, path = "/emails/{id}", tag = "emails", params(("id" = String, Path, description = "The message's id")),
+    get, path = "/emails/{id}", tag = "emails",
+    security(("api_key" = ["read:emails"]), ("api_key" = ["send:emails"])),
+    params(("id" = String, Path, description = "The message's id")),
     responses((status = 200, description = "The message.", body = EmailObject))
 )]
 async fn get_email(
@@ -347,7 +352,8 @@ struct ListEmails {
 
 /// Lists messages, newest first.
 #[utoipa::path(
-    get, path = "/emails", tag = "emails", params(ListEmails),
+    get, path = "/emails", tag = "emails",
+    security(("api_key" = ["read:emails"])), params(ListEmails),
     responses((status = 200, description = "A page of messages.", body = List<EmailSummary>))
 )]
 async fn list_emails(

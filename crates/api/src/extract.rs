@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use http_body_util::LengthLimitError;
-use model::{DomainId, MessageId, RecordId, SandboxMessageId, ZoneId};
+use model::{ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, TenantId, ZoneId};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::{error::Error as _, str::FromStr};
@@ -225,6 +225,8 @@ addressed! {
     SandboxMessageId = "sandbox message",
     ZoneId = "zone",
     RecordId = "record",
+    ApiKeyId = "API key",
+    TenantId = "tenant",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

@@ -1,7 +1,7 @@
 //! The public API: JSON under `/api/v1`, its OpenAPI document, and the reference at `/docs`.
 //!
-//! The way of a request: [`request_id`] names and measures it, a time limit starts, [`auth`] finds out who calls, a
-//! route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
+//! The way of a request: [`request_id`] names and measures it, a time limit starts, [`auth`] finds out who calls and
+//! whether they may ([`guard`]), a route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
 //! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
 
 pub mod auth;
@@ -12,7 +12,9 @@ mod domain_object;
 mod domains;
 mod emails;
 pub mod extract;
+pub mod guard;
 pub mod headers;
+mod keys;
 mod leftovers;
 mod list;
 mod one_or_many;
@@ -23,6 +25,7 @@ mod profiles;
 mod records;
 pub mod request_id;
 mod sandbox;
+mod tenants;
 
 pub use openapi::openapi;
 
@@ -51,6 +54,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(domains::router())
         .merge(checks::router())
         .merge(emails::router())
+        .merge(keys::router())
+        .merge(tenants::router())
         .merge(sandbox::router())
         .merge(playground::router())
         .merge(profiles::router())
@@ -61,13 +66,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 /// The whole crate as a router.
 pub fn router(app: Arc<App>) -> Router {
     let (api, _) = routes().split_for_parts();
-    let document = serde_json::to_vec(&openapi()).unwrap_or_default();
+    let document = openapi();
+    let guards = guard::Guards::of(&serde_json::to_value(&document).unwrap_or_default());
+    let door = auth::Door { app: Arc::clone(&app), guards: Arc::new(guards) };
+    let document = serde_json::to_vec(&document).unwrap_or_default();
     let serve_document = move || {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
     // The layer is around the routes that need a key, and the others come after it.
-    api.route_layer(middleware::from_fn_with_state(Arc::clone(&app), auth::authenticate))
+    api.route_layer(middleware::from_fn_with_state(door, auth::authenticate))
         .route("/api/v1/openapi.json", get(serve_document))
         .route("/api", any(not_found))
         .route("/api/", any(not_found))

@@ -4,8 +4,9 @@ use crate::problem::{Code, MEDIA_TYPE, ProblemDocument};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
-        path::{Operation, ParameterIn, PathItem},
+        Components, Content, Info, License, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+        Response, ResponseBuilder, Type,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         tag::TagBuilder,
     },
@@ -14,15 +15,20 @@ use utoipa::{
 const DESCRIPTION: &str = "\
 Sender domains: their DNS records planned, observed and verified; then mail sent from them, signed.
 
-Every request needs an API key: `Authorization: Bearer cs_…`. Unknown fields and parameters are refused, not ignored. \
+Every request needs an API key: `Authorization: Bearer cs_…`. Each operation names the scopes that it asks of the key; \
+`admin` stands for all of them. A key sees what is its organisation's; one that is bound to a tenant, or a request with the \
+header `X-Countersign-Tenant-Ref`, only what is the tenant's; one with `allowed_domain_ids` only those domains and their \
+messages. Unknown fields and parameters are refused, not ignored. \
 Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` lists them. Lists come in pages, with \
 `next_cursor` as `cursor` of the next one. Times are RFC 3339 in UTC. Words that are called open may get more values: \
 take those that you do not know as you would take none.";
 
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 9] = [
     ("domains", "Sender domains: add, verify, look at, delete."),
     ("checks", "Any domain, looked at once."),
     ("emails", "Send, and see what became of it."),
+    ("keys", "API keys: make, rotate, revoke."),
+    ("tenants", "Your customers, by your own names for them."),
     ("sandbox", "The inbox that takes all mail in place of the world."),
     ("playground", "Zones of a stand-in DNS host; in development only."),
     ("profiles", "Which records can be asked of a domain."),
@@ -81,13 +87,27 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
         "403",
         "Forbidden",
         "The key may not do this.",
-        &[Code::ScopeMissing, Code::DomainNotAllowedForKey, Code::DomainTenantMismatch, Code::DomainDisabled],
+        &[
+            Code::ScopeMissing,
+            Code::DomainNotAllowedForKey,
+            Code::DomainTenantMismatch,
+            Code::DomainDisabled,
+            Code::KeyIsLimited,
+            Code::KeyRightsExceeded,
+        ],
     ),
     (
         "404",
         "NotFound",
         "Nothing there, or this key may not see it.",
-        &[Code::NotFound, Code::DomainNotFound, Code::MessageNotFound, Code::SandboxMessageNotFound],
+        &[
+            Code::NotFound,
+            Code::DomainNotFound,
+            Code::MessageNotFound,
+            Code::SandboxMessageNotFound,
+            Code::KeyNotFound,
+            Code::TenantNotFound,
+        ],
     ),
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
     ("415", "WrongMediaType", "The body is not sent as JSON.", &[Code::UnsupportedMediaType]),
@@ -119,15 +139,36 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
+/// The header that narrows a request to one tenant.
+fn tenant_header() -> Parameter {
+    const TEXT: &str = "Your own name for one of your customers, 1 to 128 printable ASCII characters: only what is this \
+         tenant's is seen and used. What is added is the tenant's, which is made where it is not there yet.";
+    ParameterBuilder::new()
+        .name(app::tenants::HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(TEXT))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)),
+        ))
+        .example(Some(serde_json::json!("cust_12345")))
+        .build()
+}
+
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
+    let about_tenants = ["domains", "emails", "keys", "sandbox", "tenants"];
+    if operation.tags.iter().flatten().any(|tag| about_tenants.contains(&tag.as_str())) {
+        operation.parameters.get_or_insert_default().push(RefOr::T(tenant_header()));
+    }
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: &ParameterIn| {
         parameters
             .iter()
             .any(|parameter| matches!(parameter, RefOr::T(found) if found.parameter_in == *place))
     };
-    let (in_path, in_query) = (has(&ParameterIn::Path), has(&ParameterIn::Query));
+    let in_path = has(&ParameterIn::Path);
+    let in_query = has(&ParameterIn::Query) || has(&ParameterIn::Header);
     let has_body = operation.request_body.is_some();
     for (status, name, ..) in REFUSALS {
         let applies = match *status {
@@ -197,10 +238,18 @@ mod tests {
             "delete /api/v1/playground/records/{id}",
             "get /api/v1/profiles",
             "get /api/v1/dns-hosts",
+            "get /api/v1/keys",
+            "post /api/v1/keys",
+            "get /api/v1/keys/{id}",
+            "delete /api/v1/keys/{id}",
+            "post /api/v1/keys/{id}/rotate",
+            "get /api/v1/tenants",
+            "post /api/v1/tenants",
+            "get /api/v1/tenants/{id}",
         ] {
             assert!(operations.contains(wanted), "{wanted}");
         }
-        assert_eq!(operations.len(), 28, "a new operation belongs into this list: {operations:?}");
+        assert_eq!(operations.len(), 36, "a new operation belongs into this list: {operations:?}");
     }
 
     #[test]

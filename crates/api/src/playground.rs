@@ -173,6 +173,7 @@ fn record_object(record: PlaygroundRecord) -> RecordObject {
 /// Lists the zones.
 #[utoipa::path(
     get, path = "/playground/zones", tag = "playground",
+    security(("api_key" = ["admin"])),
     responses((status = 200, description = "All zones.", body = List<ZoneObject>))
 )]
 async fn list_playground_zones(
@@ -187,7 +188,8 @@ async fn list_playground_zones(
 ///
 /// It is served when the answer comes.
 #[utoipa::path(
-    post, path = "/playground/zones", tag = "playground", request_body = CreateZoneRequest,
+    post, path = "/playground/zones", tag = "playground",
+    security(("api_key" = ["admin"])), request_body = CreateZoneRequest,
     responses(
         (status = 201, description = "The zone was made.", body = ZoneObject,
             headers(("Location" = String, description = "The zone's address"))),
@@ -209,6 +211,7 @@ async fn create_playground_zone(
 /// A zone with its records.
 #[utoipa::path(
     get, path = "/playground/zones/{id}", tag = "playground",
+    security(("api_key" = ["admin"])),
     params(("id" = String, Path, description = "The zone's id")),
     responses((status = 200, description = "The zone.", body = ZoneObject))
 )]
@@ -224,6 +227,7 @@ async fn get_playground_zone(
 /// Deletes a zone with its records.
 #[utoipa::path(
     delete, path = "/playground/zones/{id}", tag = "playground",
+    security(("api_key" = ["admin"])),
     params(("id" = String, Path, description = "The zone's id")),
     responses((status = 200, description = "The zone was deleted.", body = DeletedPlaygroundThing))
 )]
@@ -240,7 +244,8 @@ async fn delete_playground_zone(
 ///
 /// It is served when the answer comes, and the domains in the zone are checked next.
 #[utoipa::path(
-    post, path = "/playground/zones/{id}/records", tag = "playground", request_body = RecordRequest,
+    post, path = "/playground/zones/{id}/records", tag = "playground",
+    security(("api_key" = ["admin"])), request_body = RecordRequest,
     params(("id" = String, Path, description = "The zone's id")),
     responses(
         (status = 201, description = "The record was added.", body = RecordObject),
@@ -260,7 +265,8 @@ async fn create_playground_record(
 
 /// Puts a record in the place of another.
 #[utoipa::path(
-    put, path = "/playground/records/{id}", tag = "playground", request_body = RecordRequest,
+    put, path = "/playground/records/{id}", tag = "playground",
+    security(("api_key" = ["admin"])), request_body = RecordRequest,
     params(("id" = String, Path, description = "The record's id")),
     responses((status = 200, description = "The record was changed.", body = RecordObject))
 )]
@@ -277,6 +283,7 @@ async fn update_playground_record(
 /// Deletes a record.
 #[utoipa::path(
     delete, path = "/playground/records/{id}", tag = "playground",
+    security(("api_key" = ["admin"])),
     params(("id" = String, Path, description = "The record's id")),
     responses((status = 200, description = "The record was deleted.", body = DeletedPlaygroundThing))
 )]
@@ -295,6 +302,7 @@ async fn delete_playground_record(
 /// playground zone, and what is in its way at the same name is replaced.
 #[utoipa::path(
     post, path = "/playground/domains/{id}/publish", tag = "playground",
+    security(("api_key" = ["admin"])),
     params(("id" = String, Path, description = "The domain's id")),
     responses((status = 200, description = "The records that were made.", body = List<RecordObject>))
 )]

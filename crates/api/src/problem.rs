@@ -62,7 +62,20 @@ codes! {
     DomainNotAllowedForKey = "DOMAIN_NOT_ALLOWED_FOR_KEY", FORBIDDEN, "The key is limited to other domains",
         "The API key has allowed_domain_ids and this domain is not among them. Use another key.";
     DomainTenantMismatch = "DOMAIN_TENANT_MISMATCH", FORBIDDEN, "The domain belongs to another tenant",
-        "The API key is bound to one tenant and the domain belongs to another one. Use a key of that tenant.";
+        "The API key is bound to one tenant, or the request names one in X-Countersign-Tenant-Ref, and the domain or the \
+         tenant named elsewhere is another one. Use a key of that tenant.";
+    KeyIsLimited = "KEY_IS_LIMITED", FORBIDDEN, "The key is limited to a part of the organisation",
+        "What was asked concerns the whole organisation, and the API key is bound to a tenant or has \
+         allowed_domain_ids, or the request names a tenant. Use a key without such limits.";
+    KeyRightsExceeded = "KEY_RIGHTS_EXCEEDED", FORBIDDEN, "A key gives no right that it does not have",
+        "The API key that was to be made, rotated or revoked may do more than the one in use: by its scopes, its \
+         tenant, its domains or the time at which it ends. The detail names the first thing; use a key that has it.";
+    KeyNotFound = "KEY_NOT_FOUND", NOT_FOUND, "No such API key",
+        "There is no API key with this id that this key may see. GET /api/v1/keys lists them.";
+    KeyNotActive = "KEY_NOT_ACTIVE", CONFLICT, "The API key works no more",
+        "Only a key that is in force can be rotated, and once. Make a new one with POST /api/v1/keys.";
+    TenantNotFound = "TENANT_NOT_FOUND", NOT_FOUND, "No such tenant",
+        "There is no tenant with this id that this key may see. GET /api/v1/tenants lists them.";
     DomainDisabled = "DOMAIN_DISABLED", FORBIDDEN, "The domain is disabled",
         "An operator has switched the domain off. Nothing is sent from it until it is switched on again.";
     DomainNotFound = "DOMAIN_NOT_FOUND", UNPROCESSABLE_ENTITY, "No such domain",
@@ -281,7 +294,12 @@ impl From<app::Error> for Problem {
             E::DomainHeldElsewhere(_) => new(Code::DomainHeldElsewhere),
             E::SenderDomainUnknown(_) => new(Code::DomainNotFound),
             E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
-            E::DomainTenantMismatch(_) => new(Code::DomainTenantMismatch),
+            E::DomainTenantMismatch(_) | E::TenantMismatch => new(Code::DomainTenantMismatch),
+            E::KeyIsLimited => new(Code::KeyIsLimited),
+            E::KeyRightsExceeded(_) => new(Code::KeyRightsExceeded),
+            E::KeyNotActive(_) => new(Code::KeyNotActive),
+            E::NotFound { noun: "API key", .. } => new(Code::KeyNotFound),
+            E::NotFound { noun: "tenant", .. } => new(Code::TenantNotFound),
             E::DomainPendingVerification { .. } => new(Code::DomainPendingVerification),
             E::WarmupLimitExceeded { warmup, retry_after, .. } => Self {
                 extension: Some(Box::new(Extension::Warmup(warmup.into()))),
@@ -375,8 +393,14 @@ mod tests {
             (Error::NotFound { noun: "message", id: "x".into() }, (404, "MESSAGE_NOT_FOUND")),
             (Error::NotFound { noun: "sandbox message", id: "x".into() }, (404, "SANDBOX_MESSAGE_NOT_FOUND")),
             (Error::NotFound { noun: "zone", id: "x".into() }, (404, "NOT_FOUND")),
-            (Error::DomainNotAllowedForKey(name()), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY")),
-            (Error::DomainTenantMismatch(name()), (403, "DOMAIN_TENANT_MISMATCH")),
+            (Error::DomainNotAllowedForKey("x".into()), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY")),
+            (Error::DomainTenantMismatch("x".into()), (403, "DOMAIN_TENANT_MISMATCH")),
+            (Error::TenantMismatch, (403, "DOMAIN_TENANT_MISMATCH")),
+            (Error::KeyIsLimited, (403, "KEY_IS_LIMITED")),
+            (Error::KeyRightsExceeded("x".into()), (403, "KEY_RIGHTS_EXCEEDED")),
+            (Error::KeyNotActive(model::ApiKeyId::from_parts(0, 0)), (409, "KEY_NOT_ACTIVE")),
+            (Error::NotFound { noun: "API key", id: "x".into() }, (404, "KEY_NOT_FOUND")),
+            (Error::NotFound { noun: "tenant", id: "x".into() }, (404, "TENANT_NOT_FOUND")),
             (
                 Error::DomainPendingVerification { domain: name(), reason: "x".into() },
                 (422, "DOMAIN_PENDING_VERIFICATION"),

@@ -89,6 +89,7 @@ fn record(record: &ProfileRecord) -> ProfileRecordObject {
 /// Lists the profiles.
 #[utoipa::path(
     get, path = "/profiles", tag = "profiles",
+    security(("api_key" = [])),
     responses((status = 200, description = "All profiles.", body = List<ProfileObject>))
 )]
 async fn list_profiles(State(app): State<Arc<App>>, _: Authenticated) -> axum::Json<List<ProfileObject>> {

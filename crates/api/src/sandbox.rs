@@ -243,7 +243,8 @@ struct ListSandboxMessages {
 
 /// Lists the inbox, newest first.
 #[utoipa::path(
-    get, path = "/sandbox/messages", tag = "sandbox", params(ListSandboxMessages),
+    get, path = "/sandbox/messages", tag = "sandbox",
+    security(("api_key" = ["read:emails"])), params(ListSandboxMessages),
     responses((status = 200, description = "A page of messages.", body = List<SandboxMessageObject>))
 )]
 async fn list_sandbox_messages(
@@ -260,6 +261,7 @@ async fn list_sandbox_messages(
 /// A message with its content.
 #[utoipa::path(
     get, path = "/sandbox/messages/{id}", tag = "sandbox",
+    security(("api_key" = ["read:emails"])),
     params(("id" = String, Path, description = "The message's id")),
     responses((status = 200, description = "The message.", body = SandboxMessageObject))
 )]
@@ -275,6 +277,7 @@ async fn get_sandbox_message(
 /// A message's source, as it came.
 #[utoipa::path(
     get, path = "/sandbox/messages/{id}/raw", tag = "sandbox",
+    security(("api_key" = ["read:emails"])),
     params(("id" = String, Path, description = "The message's id")),
     responses((status = 200, description = "The source.", body = String, content_type = "text/plain"))
 )]
@@ -303,6 +306,7 @@ struct ClearedSandbox {
 /// Empties the inbox.
 #[utoipa::path(
     delete, path = "/sandbox/messages", tag = "sandbox",
+    security(("api_key" = ["admin"])),
     responses((status = 200, description = "The inbox is empty.", body = ClearedSandbox))
 )]
 async fn clear_sandbox_messages(

@@ -1,46 +1,19 @@
-//! API keys: what they look like, and what their holder may do.
+//! Who calls, and what they may do: API keys as they are read, and the [`Caller`] that every use case takes.
 //!
 //! A key is `cs_`, 32 characters of randomness (160 bits) and a checksum of 6, so that secret scanners can tell a
-//! key from chance. Only its SHA-256 is stored; a key of that much randomness needs no slow hash.
+//! key from chance. Only its SHA-256 is stored; a key of that much randomness needs no slow hash. Making, rotating and
+//! revoking keys is in [`crate::keys`].
 
+pub use crate::scope::{Scope, ScopeSet};
 use crate::{
     App,
     error::{Error, Result},
 };
 use aws_lc_rs::digest::{SHA256, digest};
-use model::{ApiKeyId, DomainId, DomainName, OrgId, TenantId};
-
-/// What a key may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// See domains, records and reports.
-    ReadDomains,
-    /// Add, verify and delete domains.
-    WriteDomains,
-    /// Send mail.
-    SendEmails,
-    /// See messages and what became of them.
-    ReadEmails,
-    /// Everything that concerns the instance itself, such as the playground and the sandbox inbox.
-    Admin,
-}
-
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 5] =
-        [Self::ReadDomains, Self::WriteDomains, Self::SendEmails, Self::ReadEmails, Self::Admin];
-
-    /// The word in keys and documents.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadDomains => "read:domains",
-            Self::WriteDomains => "write:domains",
-            Self::SendEmails => "send:emails",
-            Self::ReadEmails => "read:emails",
-            Self::Admin => "admin",
-        }
-    }
-}
+use jiff::Timestamp;
+use model::{ApiKeyId, DomainId, OrgId, TenantId};
+use std::sync::Arc;
+use store::Visible;
 
 /// Who calls, and what they may do. Every use case that belongs to an organisation takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,40 +22,67 @@ pub struct Caller {
     pub org_id: OrgId,
     /// The key, where a key was used.
     pub key_id: Option<ApiKeyId>,
-    /// The tenant that the key is bound to.
+    /// The tenant whose things alone are seen and used: the key is bound to it, or the request named it.
     pub tenant_id: Option<TenantId>,
+    /// The reference by which the request named a tenant that is not there yet: nothing is seen, `tenant_id` is the
+    /// id that the tenant gets when something is added for it.
+    pub new_tenant: Option<Arc<str>>,
     /// The scopes; `admin` stands for all of them.
-    pub scopes: Vec<String>,
+    pub scopes: ScopeSet,
     /// `None`: all domains. Empty: none.
-    pub allowed_domain_ids: Option<Vec<DomainId>>,
+    pub allowed_domain_ids: Option<Arc<[DomainId]>>,
+    /// When the key ends; what it makes ends no later.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
     /// Someone who may do everything in the organisation.
     pub fn owner(org_id: OrgId) -> Self {
-        let scopes = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
-        Self { org_id, key_id: None, tenant_id: None, scopes, allowed_domain_ids: None }
+        Self {
+            org_id,
+            key_id: None,
+            tenant_id: None,
+            new_tenant: None,
+            scopes: ScopeSet::all(),
+            allowed_domain_ids: None,
+            expires_at: None,
+        }
     }
 
     /// Refuses a caller without the scope.
     pub fn require(&self, scope: Scope) -> Result<()> {
-        let holds = |wanted: Scope| self.scopes.iter().any(|held| held == wanted.as_str());
-        if holds(scope) || holds(Scope::Admin) { Ok(()) } else { Err(Error::ScopeMissing(scope.as_str())) }
+        if self.scopes.allows(scope) { Ok(()) } else { Err(Error::ScopeMissing(scope.as_str())) }
     }
 
-    /// Refuses a caller whose key is limited to other domains or another tenant.
-    pub fn require_domain(&self, domain: &store::Domain) -> Result<()> {
-        if self.tenant_id.is_some() && self.tenant_id != domain.tenant_id {
-            return Err(Error::DomainTenantMismatch(domain.name.clone()));
+    /// Refuses a caller who is limited to a tenant or to domains: this concerns more than that.
+    pub(crate) fn require_whole_organisation(&self) -> Result<()> {
+        match (self.tenant_id, &self.allowed_domain_ids) {
+            (None, None) => Ok(()),
+            _ => Err(Error::KeyIsLimited),
         }
-        self.require_listed(domain.id, &domain.name)
     }
 
-    fn require_listed(&self, id: DomainId, name: &DomainName) -> Result<()> {
+    /// Refuses a caller whose key is limited to other domains or another tenant. `named` is what the caller called the
+    /// domain: no refusal says more of it.
+    pub(crate) fn require_domain(&self, domain: &store::Domain, named: &dyn ToString) -> Result<()> {
+        if self.tenant_id.is_some() && self.tenant_id != domain.tenant_id {
+            return Err(Error::DomainTenantMismatch(named.to_string()));
+        }
         match &self.allowed_domain_ids {
-            Some(allowed) if !allowed.contains(&id) => Err(Error::DomainNotAllowedForKey(name.clone())),
+            Some(allowed) if !allowed.contains(&domain.id) => {
+                Err(Error::DomainNotAllowedForKey(named.to_string()))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// What is listed and found for this caller.
+    pub fn visible(&self) -> Visible {
+        let of_key = self.allowed_domain_ids.as_ref().map(|_| {
+            // The store has the list of a key. Limited without a key, nothing is listed.
+            self.key_id.unwrap_or(ApiKeyId::from_parts(0, 0))
+        });
+        Visible { org_id: self.org_id, tenant_id: self.tenant_id, of_key }
     }
 }
 
@@ -109,31 +109,23 @@ fn hash(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
 }
 
-impl App {
-    /// Makes a key that may do what `rights` may, and returns its secret, which is never shown again.
-    pub async fn create_api_key(&self, name: &str, rights: &Caller) -> Result<String> {
-        let now = self.clock.now();
-        let start = format!("{PREFIX}{}", self.random.token(RANDOM_LENGTH));
-        let secret = format!("{start}{}", checksum(&start));
-        self.store
-            .insert_api_key(
-                &store::NewApiKey {
-                    id: self.random.api_key_id(now),
-                    org_id: rights.org_id,
-                    name: name.to_owned(),
-                    secret_hash: hash(&secret).into(),
-                    display_prefix: secret[..PREFIX.len() + 6].to_owned(),
-                    scopes: rights.scopes.clone(),
-                    allowed_domain_ids: rights.allowed_domain_ids.clone(),
-                    tenant_id: rights.tenant_id,
-                    created_at: now,
-                },
-                &[],
-            )
-            .await?;
-        Ok(secret)
-    }
+/// A new secret, with what is stored of it.
+pub(crate) struct NewSecret {
+    pub(crate) secret: String,
+    pub(crate) hash: store::Hidden,
+    pub(crate) display_prefix: String,
+}
 
+impl NewSecret {
+    pub(crate) fn make(random: &crate::ports::Random) -> Self {
+        let start = format!("{PREFIX}{}", random.token(RANDOM_LENGTH));
+        let secret = format!("{start}{}", checksum(&start));
+        let display_prefix = secret[..PREFIX.len() + 6].to_owned();
+        Self { hash: hash(&secret).into(), display_prefix, secret }
+    }
+}
+
+impl App {
     /// Who holds this key.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller> {
         if !is_well_formed(secret) {
@@ -145,16 +137,22 @@ impl App {
         let Some(key) = found else {
             return Err(Error::Unauthenticated("this API key is unknown or revoked"));
         };
+        let now = self.clock.now();
+        if key.expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::Unauthenticated("this API key has expired or was rotated; use its successor"));
+        }
         // Only a note for people: a database that cannot be written to is no reason to refuse a read.
-        if let Err(error) = self.store.touch_api_key(key.id, self.clock.now()).await {
+        if let Err(error) = self.store.touch_api_key(key.id, now).await {
             tracing::warn!(%error, "the last use of an API key could not be noted");
         }
         Ok(Caller {
             org_id: key.org_id,
             key_id: Some(key.id),
             tenant_id: key.tenant_id,
-            scopes: key.scopes,
-            allowed_domain_ids: key.allowed_domain_ids,
+            new_tenant: None,
+            scopes: ScopeSet::from_words(&key.scopes),
+            allowed_domain_ids: key.allowed_domain_ids.map(Into::into),
+            expires_at: key.expires_at,
         })
     }
 }
@@ -177,10 +175,18 @@ mod tests {
     #[test]
     fn scopes_are_needed_and_admin_stands_for_all() {
         let mut caller = Caller::owner(OrgId::from_parts(0, 0));
-        caller.scopes = vec!["read:domains".into()];
+        caller.scopes = [Scope::ReadDomains].into_iter().collect();
         assert!(caller.require(Scope::ReadDomains).is_ok());
         assert!(matches!(caller.require(Scope::SendEmails), Err(Error::ScopeMissing("send:emails"))));
-        caller.scopes = vec!["admin".into()];
+        caller.scopes = [Scope::Admin].into_iter().collect();
         assert!(caller.require(Scope::SendEmails).is_ok());
+    }
+
+    #[test]
+    fn who_is_limited_without_a_key_sees_nothing() {
+        let limited =
+            Caller { allowed_domain_ids: Some(Arc::new([])), ..Caller::owner(OrgId::from_parts(0, 0)) };
+        assert_eq!(limited.visible().of_key, Some(ApiKeyId::from_parts(0, 0)));
+        assert!(limited.require_whole_organisation().is_err());
     }
 }

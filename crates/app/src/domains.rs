@@ -9,7 +9,7 @@ use crate::{
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
-use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain};
+use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain, TenantId};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use store::{
@@ -46,6 +46,8 @@ pub struct AddDomain {
     pub region: Option<String>,
     /// How many days its warm-up takes, 0 for none; [`warmup::DEFAULT_DAYS`] without.
     pub warmup_days: Option<u32>,
+    /// The tenant that it is for; the caller's without.
+    pub tenant_id: Option<TenantId>,
 }
 
 /// Why a domain cannot send now.
@@ -135,6 +137,11 @@ impl App {
             return Err(Error::field("region", message));
         }
         let warmup_days = warmup::checked_days(request.warmup_days.unwrap_or(warmup::DEFAULT_DAYS))?;
+        if caller.allowed_domain_ids.is_some() {
+            // A new domain is on no list.
+            return Err(Error::DomainNotAllowedForKey(name.to_string()));
+        }
+        let tenant_id = self.tenant_for_new(caller, request.tenant_id).await?;
         let now = self.clock.now();
         let id = self.random.domain_id(now);
         let variables = self.new_variables(profile);
@@ -143,7 +150,7 @@ impl App {
         let new = NewDomain {
             id,
             org_id: caller.org_id,
-            tenant_id: caller.tenant_id,
+            tenant_id,
             name: name.clone(),
             profile: profile.name.clone(),
             variables: json!(variables).to_string(),
@@ -243,14 +250,38 @@ impl App {
         limit: u32,
     ) -> Result<Vec<DomainView>> {
         caller.require(Scope::ReadDomains)?;
-        let domains = self.store.list_domains(caller.org_id, &filter, after, limit).await?;
-        let mut views = Vec::with_capacity(domains.len());
-        for domain in domains {
-            if caller.require_domain(&domain).is_ok() {
-                views.push(self.domain_view(domain).await?);
-            }
+        let now = self.clock.now();
+        let visible = caller.visible();
+        let listed = self.store.list_domains(&visible, &filter, after, limit, warmup::date_of(now)).await?;
+        let mut parsed = Vec::with_capacity(listed.len());
+        for (domain, sent_today) in listed {
+            let report = report_of(&domain);
+            parsed.push((domain, sent_today, report));
         }
-        Ok(views)
+        // Only the plan of what was never checked is made anew, with its keys: one query for all of them.
+        let unchecked = parsed.iter().filter(|(_, _, report)| report.is_none());
+        let ids: Vec<DomainId> = unchecked.map(|(domain, ..)| domain.id).collect();
+        let keys = self.store.keys_of_domains(&ids).await?;
+        parsed
+            .into_iter()
+            .map(|(domain, sent_today, report)| {
+                let keys = keys.iter().filter(|key| key.domain_id == domain.id);
+                let report = match report {
+                    Some(report) => report,
+                    None => Report::unchecked(&self.plan_with(&domain, keys)?, domain.created_at),
+                };
+                let today = self.warmup_today(&domain, now);
+                let warmup = today.map(|today| Warmup { today, sent_today });
+                view(domain, report, warmup)
+            })
+            .collect()
+    }
+
+    /// The id of the domain of this name, where the caller sees it.
+    pub async fn domain_id(&self, caller: &Caller, name: &DomainName) -> Result<Option<DomainId>> {
+        caller.require(Scope::ReadDomains)?;
+        let found = self.store.get_domain_by_name(caller.org_id, name).await?;
+        Ok(found.filter(|domain| caller.require_domain(domain, name).is_ok()).map(|domain| domain.id))
     }
 
     /// Takes a domain out of the registry. The customer's DNS is not touched, and messages stay readable.
@@ -296,7 +327,7 @@ impl App {
             }
             other => other?,
         };
-        caller.require_domain(&domain)?;
+        caller.require_domain(&domain, &id)?;
         Ok(domain)
     }
 
@@ -423,6 +454,14 @@ impl App {
     /// The plan of a stored domain: its profile with its tokens and keys.
     pub(crate) async fn plan_of(&self, domain: &store::Domain) -> Result<Plan> {
         let keys = self.store.keys_of_domain(domain.id).await?;
+        self.plan_with(domain, keys.iter())
+    }
+
+    fn plan_with<'a>(
+        &self,
+        domain: &store::Domain,
+        keys: impl Iterator<Item = &'a store::DkimKey>,
+    ) -> Result<Plan> {
         let profile = self.settings.profile(&domain.profile).ok_or_else(|| {
             Error::Internal(format!(
                 "the profile \"{}\" of {} is not loaded any more",
@@ -431,7 +470,7 @@ impl App {
         })?;
         let mut variables: Variables =
             serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
-        for (index, key) in keys.iter().enumerate() {
+        for (index, key) in keys.enumerate() {
             variables.insert(format!("key{}", index + 1), key.public_key.clone());
         }
         let plan =
@@ -440,17 +479,12 @@ impl App {
     }
 
     pub(crate) async fn domain_view(&self, domain: store::Domain) -> Result<DomainView> {
-        let variables: Variables =
-            serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
-        let dkim_tokens =
-            (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
-        let stored = domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
-        let report = match stored {
+        let report = match report_of(&domain) {
             Some(report) => report,
             None => Report::unchecked(&self.plan_of(&domain).await?, domain.created_at),
         };
         let warmup = self.warmup_of(&domain).await?;
-        Ok(DomainView { domain, report, dkim_tokens, warmup })
+        view(domain, report, warmup)
     }
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
@@ -466,6 +500,18 @@ impl App {
                 .unwrap_or_else(|_| self.settings.platform_zone.clone()),
         }
     }
+}
+
+/// The newest report, where there is one.
+fn report_of(domain: &store::Domain) -> Option<Report> {
+    domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok())
+}
+
+fn view(domain: store::Domain, report: Report, warmup: Option<Warmup>) -> Result<DomainView> {
+    let variables: Variables =
+        serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
+    let dkim_tokens = (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
+    Ok(DomainView { domain, report, dkim_tokens, warmup })
 }
 
 fn state_of(domain: &store::Domain) -> State {

@@ -101,7 +101,7 @@ impl App {
             return Err(Error::TooLarge { what: "the message", size: raw.len(), limit });
         }
         let host = self.return_path_host(&domain);
-        let token = id.to_string().replace('_', "-").to_ascii_lowercase();
+        let token = return_path_token(id);
         let deliveries: Vec<NewDelivery> = recipients
             .iter()
             .enumerate()
@@ -115,6 +115,7 @@ impl App {
         let event = self.event(caller.org_id, "email.accepted", id.to_string(), &data, now);
         let view = accepted_view(
             id,
+            caller,
             &domain.domain,
             &addresses.from,
             &recipients,
@@ -128,6 +129,7 @@ impl App {
             org_id: caller.org_id,
             domain_id: domain.domain.id,
             tenant_id: domain.domain.tenant_id,
+            key_id: caller.key_id,
             from_address: addresses.from.address.clone(),
             subject: request.subject,
             raw: raw.into(),
@@ -150,7 +152,7 @@ impl App {
         let Some(domain) = self.store.get_domain_by_name(caller.org_id, name).await? else {
             return Err(Error::SenderDomainUnknown(name.clone()));
         };
-        caller.require_domain(&domain)?;
+        caller.require_domain(&domain, name)?;
         let view = self.domain_view(domain).await?;
         let pending = |reason| Error::DomainPendingVerification { domain: name.clone(), reason };
         match view.domain.status {
@@ -173,21 +175,26 @@ impl App {
             && view.report.records.iter().any(RecordReport::was_right_key)
     }
 
-    /// A message of the caller's organisation and what became of it.
+    /// A message that the caller sees, and what became of it. A key that may only send sees what it sent itself.
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView> {
-        if caller.require(Scope::ReadEmails).is_err() {
+        let may_read = caller.require(Scope::ReadEmails);
+        if may_read.is_err() {
             caller.require(Scope::SendEmails)?;
         }
-        match self.store.get_message(caller.org_id, id).await {
-            Ok((message, deliveries, attempts)) => {
-                if caller.tenant_id.is_some() && caller.tenant_id != message.tenant_id {
-                    return Err(Error::NotFound { noun: "message", id: id.to_string() });
-                }
-                Ok(MessageView { message, deliveries, attempts })
-            }
-            Err(StoreError::NotFound(_)) => Err(Error::NotFound { noun: "message", id: id.to_string() }),
-            Err(error) => Err(error.into()),
+        let found = match self.store.get_message(&caller.visible(), id).await {
+            Ok(found) => Some(found),
+            Err(StoreError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let is_own =
+            found.as_ref().is_some_and(|(sent, ..)| sent.key_id.is_some() && sent.key_id == caller.key_id);
+        if !is_own {
+            // Whether there is such a message is not told either.
+            may_read?;
         }
+        let (message, deliveries, attempts) =
+            found.ok_or_else(|| Error::NotFound { noun: "message", id: id.to_string() })?;
+        Ok(MessageView { message, deliveries, attempts })
     }
 
     /// The caller's messages, newest first.
@@ -198,8 +205,20 @@ impl App {
         limit: u32,
     ) -> Result<Vec<store::Message>> {
         caller.require(Scope::ReadEmails)?;
-        Ok(self.store.list_messages(caller.org_id, after, limit).await?)
+        Ok(self.store.list_messages(&caller.visible(), after, limit).await?)
     }
+}
+
+/// How a return path names its message; the recipient's number follows.
+fn return_path_token(id: MessageId) -> String {
+    id.to_string().replace('_', "-").to_ascii_lowercase()
+}
+
+/// The message that a return path of ours names.
+pub(crate) fn message_of_return_path(address: &model::EmailAddress) -> Option<MessageId> {
+    let (token, _recipient) = address.local_part().rsplit_once('-')?;
+    let (prefix, number) = token.split_once('-')?;
+    format!("{}_{}", prefix.to_ascii_lowercase(), number.to_ascii_uppercase()).parse().ok()
 }
 
 /// What happened between the authorisation and the commit: the domain was deleted, or others sent what was left.
@@ -217,6 +236,7 @@ fn not_accepted(error: StoreError, domain: &DomainView, now: jiff::Timestamp) ->
 #[expect(clippy::too_many_arguments, reason = "the parts of the message, each once")]
 fn accepted_view(
     id: MessageId,
+    caller: &Caller,
     domain: &store::Domain,
     from: &Mailbox,
     recipients: &[model::EmailAddress],
@@ -230,6 +250,7 @@ fn accepted_view(
         org_id: domain.org_id,
         domain_id: domain.id,
         tenant_id: domain.tenant_id,
+        key_id: caller.key_id,
         from_address: from.address.clone(),
         recipients: recipients.to_vec(),
         subject: subject.to_owned(),
@@ -315,5 +336,21 @@ impl Addresses {
             }
         }
         recipients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_return_path_leads_back_to_its_message() {
+        let id = MessageId::from_parts(1_750_000_000_000, 7);
+        let address: model::EmailAddress =
+            format!("{}-12@bounce.mail.acme.test", return_path_token(id)).parse().unwrap();
+        assert_eq!(message_of_return_path(&address), Some(id));
+        for other in ["someone@acme.test", "msg-1-0@acme.test", "msg-@acme.test", "a-b-c@acme.test"] {
+            assert_eq!(message_of_return_path(&other.parse().unwrap()), None, "{other}");
+        }
     }
 }

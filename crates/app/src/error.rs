@@ -29,10 +29,24 @@ pub enum Error {
     SenderDomainUnknown(DomainName),
     /// The key is limited to other domains.
     #[error("this API key may not use {0}: its allowed_domain_ids do not list it")]
-    DomainNotAllowedForKey(DomainName),
-    /// The key belongs to another tenant.
-    #[error("{0} belongs to another tenant than this API key")]
-    DomainTenantMismatch(DomainName),
+    DomainNotAllowedForKey(String),
+    /// The domain belongs to another tenant, or to none. It is named as the caller named it.
+    #[error("{0} does not belong to the tenant that this API key or the request is for")]
+    DomainTenantMismatch(String),
+    /// The key is bound to another tenant than the request names.
+    #[error("this API key is bound to another tenant than the request names; leave the tenant out")]
+    TenantMismatch,
+    /// The key is limited to a tenant or to domains, and this concerns more than that.
+    #[error(
+        "this API key or request is limited to a tenant or to domains, and this concerns the whole organisation"
+    )]
+    KeyIsLimited,
+    /// A key would have more rights than whoever makes, rotates or revokes it.
+    #[error("this API key cannot make, rotate or revoke one that has {0}")]
+    KeyRightsExceeded(String),
+    /// The key was revoked, has expired or was rotated before.
+    #[error("{0} is revoked, has expired or was rotated before; make a new key")]
+    KeyNotActive(model::ApiKeyId),
     /// Records are not all seen yet.
     #[error("{domain} is not verified: {reason}")]
     DomainPendingVerification {

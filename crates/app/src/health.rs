@@ -1,13 +1,25 @@
 //! Whether this node can do its work.
 
-use crate::{App, error::Result};
+use crate::{
+    App,
+    access::{Caller, Scope},
+    error::{Error, Result},
+};
 use jiff::Timestamp;
 use model::DomainStatus;
+use std::time::{Duration, Instant};
+
+/// How long an answer about readiness holds. Whoever asks, and however often, causes one write in that time.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// The last answer about readiness, and when it was found. Who asks while it is being found waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(tokio::sync::Mutex<Option<(Instant, Option<String>)>>);
 
 /// Numbers about the work in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gauges {
-    /// Domains by status.
+    /// Domains of all organisations, by status.
     pub domains: Vec<(DomainStatus, u64)>,
     /// Deliveries that are not done.
     pub queued: u64,
@@ -18,27 +30,40 @@ pub struct Gauges {
 }
 
 impl App {
-    /// Whether something can be stored durably now.
-    pub async fn ready(&self) -> Result<()> {
-        Ok(self.store.ping_write(self.clock.now()).await?)
+    /// Whether something can be stored durably now, as it was found in the last second; the error says why not.
+    pub async fn ready(&self) -> std::result::Result<(), String> {
+        let mut last = self.readiness.0.lock().await;
+        let known = last.as_ref().filter(|(at, _)| at.elapsed() < HOLDS).map(|(_, problem)| problem.clone());
+        let problem = if let Some(problem) = known {
+            problem
+        } else {
+            let found = self.store.ping_write(self.clock.now()).await;
+            let problem = found.err().map(|error| Error::from(error).to_string());
+            *last = Some((Instant::now(), problem.clone()));
+            problem
+        };
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// Refuses whoever does not run the platform: they hold a key with `admin` for all of the organisation that the
+    /// instance began with.
+    pub async fn require_operator(&self, caller: &Caller) -> Result<()> {
+        caller.require(Scope::Admin)?;
+        caller.require_whole_organisation()?;
+        match self.store.first_organisation().await? {
+            Some(first) if first.id == caller.org_id => Ok(()),
+            _ => Err(Error::ScopeMissing(Scope::Admin.as_str())),
+        }
     }
 
     /// Numbers about the work in hand.
     pub async fn gauges(&self) -> Result<Gauges> {
         let (queued, oldest_queued) = self.store.queue_depth().await?;
         Ok(Gauges {
-            domains: self.count_all_domains().await?,
+            domains: self.store.count_domains_by_status().await?,
             queued,
             oldest_queued,
             key_pool: self.store.count_pool_keys().await?,
         })
-    }
-
-    /// One organisation is all there is until organisations can be made.
-    async fn count_all_domains(&self) -> Result<Vec<(DomainStatus, u64)>> {
-        match self.store.first_organisation().await? {
-            Some(org) => Ok(self.store.count_domains_by_status(org.id).await?),
-            None => Ok(Vec::new()),
-        }
     }
 }

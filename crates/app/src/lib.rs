@@ -15,13 +15,16 @@ pub mod domains;
 pub mod emails;
 pub mod error;
 pub mod health;
+pub mod keys;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;
 mod rate;
 pub mod sandbox;
+mod scope;
 pub mod settings;
 pub mod tasks;
+pub mod tenants;
 pub mod vault;
 pub mod warmup;
 
@@ -62,6 +65,7 @@ pub struct App {
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
+    pub(crate) readiness: health::Readiness,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -124,6 +128,7 @@ impl App {
             check_slots: Arc::new(Semaphore::new(SLOTS)),
             delivery_slots: Arc::new(Semaphore::new(SLOTS)),
             running: TaskTracker::new(),
+            readiness: health::Readiness::default(),
             wake: Wake::default(),
         }
     }

@@ -119,22 +119,26 @@ fn data_of(
 }
 
 impl App {
-    fn require_playground(&self, caller: &Caller) -> Result<()> {
-        if !self.settings.playground {
-            return Err(Error::NoPlayground);
-        }
-        caller.require(Scope::Admin)
+    /// The playground is the instance's, and so for the organisation that the instance began with.
+    async fn require_playground(&self, caller: &Caller) -> Result<()> {
+        caller.require(Scope::Admin)?;
+        caller.require_whole_organisation()?;
+        let is_first = || async {
+            let first = self.store.first_organisation().await?;
+            Ok::<_, Error>(first.is_some_and(|first| first.id == caller.org_id))
+        };
+        if self.settings.playground && is_first().await? { Ok(()) } else { Err(Error::NoPlayground) }
     }
 
     /// All zones, without records.
     pub async fn playground_zones(&self, caller: &Caller) -> Result<Vec<PlaygroundZone>> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         Ok(self.store.list_zones().await?)
     }
 
     /// A zone with its records.
     pub async fn playground_zone(&self, caller: &Caller, id: ZoneId) -> Result<ZoneView> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let zone = self.store.get_zone(id).await.map_err(|error| not_found(error, "zone", &id))?;
         let records = self.store.records_of_zone(id).await?;
         Ok(ZoneView { zone, records })
@@ -142,7 +146,7 @@ impl App {
 
     /// Makes a zone.
     pub async fn create_playground_zone(&self, caller: &Caller, apex: &str) -> Result<PlaygroundZone> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let apex = DomainName::parse(apex).map_err(|error| Error::field("apex", error.to_string()))?;
         let platform = &self.settings.platform_zone;
         let own = DomainName::parse(PLAYGROUND_HOST).is_ok_and(|host| apex.is_at_or_below(&host));
@@ -175,7 +179,7 @@ impl App {
 
     /// Deletes a zone with all that is in it.
     pub async fn delete_playground_zone(&self, caller: &Caller, id: ZoneId) -> Result<()> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let zone = self.store.get_zone(id).await.map_err(|error| not_found(error, "zone", &id))?;
         self.store.delete_zone(id).await?;
         self.zone_changed(&zone.apex).await
@@ -188,7 +192,7 @@ impl App {
         zone_id: ZoneId,
         typed: &TypedRecord,
     ) -> Result<PlaygroundRecord> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let zone = self.store.get_zone(zone_id).await.map_err(|error| not_found(error, "zone", &zone_id))?;
         let now = self.clock.now();
         let new = checked(typed, self.random.record_id(now), &zone)?;
@@ -204,7 +208,7 @@ impl App {
         id: RecordId,
         typed: &TypedRecord,
     ) -> Result<PlaygroundRecord> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let old = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
         let zone = self.store.get_zone(old.zone_id).await?;
         let new = checked(typed, id, &zone)?;
@@ -216,7 +220,7 @@ impl App {
 
     /// Deletes a record.
     pub async fn delete_playground_record(&self, caller: &Caller, id: RecordId) -> Result<()> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let record = self.store.get_record(id).await.map_err(|error| not_found(error, "record", &id))?;
         let zone = self.store.get_zone(record.zone_id).await?;
         self.store.delete_record(zone.id, id).await.map_err(|error| not_found(error, "record", &id))?;
@@ -230,7 +234,7 @@ impl App {
         caller: &Caller,
         id: DomainId,
     ) -> Result<Vec<PlaygroundRecord>> {
-        self.require_playground(caller)?;
+        self.require_playground(caller).await?;
         let view = self.verify_domain(caller, id).await?;
         let zones = self.store.all_zones_with_records().await?;
         let mut made = Vec::new();

@@ -3,7 +3,8 @@
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
-    ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, ZoneId,
+    ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, TenantId,
+    ZoneId,
 };
 use std::sync::Arc;
 
@@ -89,6 +90,7 @@ new_ids! {
     org_id: OrgId,
     api_key_id: ApiKeyId,
     key_id: KeyId,
+    tenant_id: TenantId,
     message_id: MessageId,
     event_id: EventId,
     sandbox_message_id: SandboxMessageId,

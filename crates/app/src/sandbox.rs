@@ -3,6 +3,7 @@
 use crate::{
     App,
     access::{Caller, Scope},
+    emails::message_of_return_path,
     error::{Error, Result},
 };
 use jiff::SignedDuration;
@@ -14,7 +15,7 @@ use mail::{
     message::{Summary, summary},
     spf::SpfResult,
 };
-use model::{EmailAddress, SandboxMessageId};
+use model::{DomainId, EmailAddress, OrgId, SandboxMessageId, TenantId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
 use std::{sync::Arc, time::Duration};
 use store::{NewSandboxMessage, StoreError};
@@ -60,8 +61,16 @@ impl Inbox for SandboxInbox {
         let now = app.clock.now();
         let id = app.random.sandbox_message_id(now);
         let read = summary(&message.raw);
+        let Some((org_id, tenant_id, domain_id)) =
+            app.owner_of_received(message.mail_from.as_ref()).await.map_err(|error| not_stored(&error))?
+        else {
+            return Err(Refusal::temporary("4.3.2", "nobody has an inbox here yet; try again later"));
+        };
         let new = NewSandboxMessage {
             id,
+            org_id,
+            tenant_id,
+            domain_id,
             received_at: now,
             client_ip: message.client.ip().to_string(),
             helo: message.helo,
@@ -78,16 +87,31 @@ impl Inbox for SandboxInbox {
                 app.wake.authenticate.notify_one();
                 Ok(id.to_string())
             }
-            Err(error) => {
-                tracing::warn!(%error, "a message could not be stored; its sender was told to try again");
-                Err(Refusal::temporary("4.3.1", "the message could not be stored; try again later")
-                    .with_code(452))
-            }
+            Err(error) => Err(not_stored(&error.into())),
         }
     }
 }
 
+fn not_stored(error: &Error) -> Refusal {
+    tracing::warn!(%error, "a message could not be stored; its sender was told to try again");
+    Refusal::temporary("4.3.1", "the message could not be stored; try again later").with_code(452)
+}
+
 impl App {
+    /// Whose inbox a message comes into: that of whoever sent it, which its return path tells. What comes from
+    /// elsewhere goes to the organisation that the instance began with, and to none of its tenants.
+    async fn owner_of_received(
+        &self,
+        mail_from: Option<&EmailAddress>,
+    ) -> Result<Option<(OrgId, Option<TenantId>, Option<DomainId>)>> {
+        if let Some(sent) = mail_from.and_then(message_of_return_path)
+            && let Some((org, tenant, domain)) = self.store.owner_of_message(sent).await?
+        {
+            return Ok(Some((org, tenant, Some(domain))));
+        }
+        Ok(self.store.first_organisation().await?.map(|first| (first.id, None, None)))
+    }
+
     /// Judges the messages that were not judged yet, a few at a time. Returns how many got their verdict.
     pub async fn authenticate_received(&self) -> Result<usize> {
         let messages = self.store.unauthenticated_sandbox_messages(self.clock.now(), AT_ONCE).await?;
@@ -169,13 +193,13 @@ impl App {
         recipient: Option<&str>,
     ) -> Result<Vec<store::SandboxSummary>> {
         caller.require(Scope::ReadEmails)?;
-        Ok(self.store.list_sandbox_messages(after, limit, recipient).await?)
+        Ok(self.store.list_sandbox_messages(&caller.visible(), after, limit, recipient).await?)
     }
 
     /// One message with its source and verdict.
     pub async fn sandbox_message(&self, caller: &Caller, id: SandboxMessageId) -> Result<SandboxView> {
         caller.require(Scope::ReadEmails)?;
-        let message = match self.store.get_sandbox_message(id).await {
+        let message = match self.store.get_sandbox_message(&caller.visible(), id).await {
             Err(StoreError::NotFound(_)) => {
                 return Err(Error::NotFound { noun: "sandbox message", id: id.to_string() });
             }
@@ -186,10 +210,10 @@ impl App {
         Ok(SandboxView { message, summary, authentication })
     }
 
-    /// Empties the inbox. Returns how many messages it had.
+    /// Empties the caller's inbox. Returns how many messages it had.
     pub async fn clear_sandbox(&self, caller: &Caller) -> Result<u64> {
         caller.require(Scope::Admin)?;
-        Ok(self.store.delete_all_sandbox_messages().await?)
+        Ok(self.store.delete_sandbox_messages(&caller.visible()).await?)
     }
 }
 

@@ -81,7 +81,7 @@ pub fn today(started_at: Option<Timestamp>, days: u32, limit: u64, now: Timestam
 }
 
 /// The date in UTC, in days since 1970-01-01.
-fn date_of(time: Timestamp) -> i64 {
+pub(crate) fn date_of(time: Timestamp) -> i64 {
     time.as_second().div_euclid(DAY_SECONDS)
 }
 
@@ -104,15 +104,17 @@ pub(crate) fn checked_days(days: u32) -> Result<u32> {
 impl App {
     /// What a domain's warm-up allows today, and how much of it is used.
     pub(crate) async fn warmup_of(&self, domain: &store::Domain) -> Result<Option<Warmup>> {
-        let (days, limit) = (domain.warmup_days.unwrap_or(0), self.settings.warmup_daily_limit);
-        let Some(today) = today(domain.warmup_started_at, days, limit, self.clock.now()) else {
-            return Ok(None);
-        };
+        let Some(today) = self.warmup_today(domain, self.clock.now()) else { return Ok(None) };
         let sent_today = match domain.warmup_started_at {
             Some(_) => self.store.messages_on_day(domain.id, today.date).await?,
             None => 0,
         };
         Ok(Some(Warmup { today, sent_today }))
+    }
+
+    pub(crate) fn warmup_today(&self, domain: &store::Domain, now: Timestamp) -> Option<Today> {
+        let (days, limit) = (domain.warmup_days.unwrap_or(0), self.settings.warmup_daily_limit);
+        today(domain.warmup_started_at, days, limit, now)
     }
 
     /// Sets how many days a domain's warm-up takes, counted from the day on which it was first verified. 0 ends it.

@@ -1,10 +1,11 @@
-//! `/healthz`, `/readyz`, `/metrics`: for those who run the platform.
+//! `/healthz`, `/readyz`, `/metrics`: for those who run the platform. The first two tell one word to anybody, the
+//! last one wants a key with `admin` of the organisation that the instance began with.
 
 use app::App;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
@@ -45,7 +46,7 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The process can do its work: something can be stored.
+/// The process can do its work: something can be stored. An answer holds for a second, whoever asks.
 async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     match app.ready().await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
@@ -53,7 +54,11 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     }
 }
 
-async fn render_metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+/// Numbers for Prometheus, about all organisations: for those who run the platform, with a key.
+async fn render_metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
+    if let Err(problem) = api::auth::operator(&app, &headers).await {
+        return problem.into_response();
+    }
     let Some(recorder) = recorder() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "metrics are off\n".to_owned()).into_response();
     };

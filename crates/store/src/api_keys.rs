@@ -1,10 +1,11 @@
 //! API keys. Of the secret only a hash is stored.
 
 use crate::{
-    Hidden, NewEvent, Store, StoreError,
-    database::{Row, sql},
-    events::insert_events,
+    Hidden, NewEvent, Store, StoreError, Visible,
+    database::{Row, Tx, sql},
+    events::{before, insert_events},
     value::{from_json, to_json},
+    visible::Texts,
 };
 use model::{ApiKeyId, DomainId, OrgId, TenantId, Timestamp};
 
@@ -29,6 +30,10 @@ pub struct NewApiKey {
     pub tenant_id: Option<TenantId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The key that made it, when one did.
+    pub created_by: Option<ApiKeyId>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A stored key.
@@ -50,17 +55,27 @@ pub struct ApiKey {
     pub tenant_id: Option<TenantId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The key that made it, when one did.
+    pub created_by: Option<ApiKeyId>,
     /// When it was last used, to about a minute.
     pub last_used_at: Option<Timestamp>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// The key that was made to take its place.
+    pub replaced_by: Option<ApiKeyId>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-macro_rules! columns {
-    () => {
-        "id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at, \
-         last_used_at, revoked_at"
-    };
+/// How one key takes the place of another.
+#[derive(Debug)]
+pub struct Successor<'a> {
+    /// The new key.
+    pub key: &'a NewApiKey,
+    /// The key whose place it takes.
+    pub old: ApiKeyId,
+    /// From when on the old one is refused, unless it ends earlier.
+    pub old_ends_at: Timestamp,
 }
 
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
@@ -74,51 +89,151 @@ fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
         allowed_domain_ids: allowed.map(|text| from_json("allowed_domain_ids", &text)).transpose()?,
         tenant_id: row.opt("tenant_id")?,
         created_at: row.get("created_at")?,
+        created_by: row.opt("created_by")?,
         last_used_at: row.opt("last_used_at")?,
+        expires_at: row.opt("expires_at")?,
+        replaced_by: row.opt("replaced_by")?,
         revoked_at: row.opt("revoked_at")?,
     })
 }
 
-impl Store {
-    /// Adds a key.
-    pub async fn insert_api_key(&self, key: &NewApiKey, events: &[NewEvent]) -> Result<(), StoreError> {
-        let allowed = key.allowed_domain_ids.as_ref().map(to_json).transpose()?;
-        let mut tx = self.pools.write().await?;
-        sql(
-            "INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, allowed_domain_ids,
-                 tenant_id, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+async fn insert(key: &NewApiKey, tx: &mut Tx) -> Result<(), StoreError> {
+    let allowed = key.allowed_domain_ids.as_ref().map(to_json).transpose()?;
+    sql("INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, allowed_domain_ids,
+             tenant_id, created_at, created_by, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+    .bind(&key.id)
+    .bind(&key.org_id)
+    .bind(&key.name)
+    .bind(&key.secret_hash)
+    .bind(&key.display_prefix)
+    .bind(&to_json(&key.scopes)?)
+    .bind_opt(allowed.as_ref())
+    .bind_opt(key.tenant_id.as_ref())
+    .bind(&key.created_at)
+    .bind_opt(key.created_by.as_ref())
+    .bind_opt(key.expires_at.as_ref())
+    .run(tx)
+    .await?;
+    for domain in key.allowed_domain_ids.iter().flatten() {
+        sql("INSERT INTO api_key_domains (key_id, domain_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(&key.id)
+            .bind(domain)
+            .run(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Refuses more living keys than there may be.
+async fn check_limit(org_id: OrgId, now: Timestamp, limit: u64, tx: &mut Tx) -> Result<(), StoreError> {
+    let living = sql("SELECT COUNT(*) AS n FROM api_keys
+         WHERE org_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)");
+    if living.bind(&org_id).bind(&now).number::<u64>(tx).await? >= limit {
+        return Err(StoreError::LimitReached { what: "API keys", limit });
+    }
+    Ok(())
+}
+
+macro_rules! columns {
+    ($($rest:literal)*) => {
+        concat!(
+            "SELECT id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at, created_by,
+                 last_used_at, expires_at, replaced_by, revoked_at FROM api_keys ",
+            $($rest),*
         )
-        .bind(&key.id)
-        .bind(&key.org_id)
-        .bind(&key.name)
-        .bind(&key.secret_hash)
-        .bind(&key.display_prefix)
-        .bind(&to_json(&key.scopes)?)
-        .bind_opt(allowed.as_ref())
-        .bind_opt(key.tenant_id.as_ref())
-        .bind(&key.created_at)
-        .run(&mut tx)
-        .await?;
+    };
+}
+
+/// A key that is limited to domains sees the keys that are limited to some of them.
+macro_rules! texts {
+    ($condition:literal, $first:literal, $second:literal, $end:literal) => {
+        Texts {
+            whole: columns!("WHERE org_id = $1 AND " $condition $end),
+            tenant: columns!("WHERE org_id = $1 AND " $condition " AND tenant_id = " $first $end),
+            listed: columns!(
+                "WHERE org_id = $1 AND " $condition " AND allowed_domain_ids IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM api_key_domains AS theirs WHERE theirs.key_id = api_keys.id AND theirs.domain_id
+                         NOT IN (SELECT domain_id FROM api_key_domains WHERE key_id = " $first "))" $end
+            ),
+            both: columns!(
+                "WHERE org_id = $1 AND " $condition " AND tenant_id = " $first
+                " AND allowed_domain_ids IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM api_key_domains AS theirs WHERE theirs.key_id = api_keys.id AND theirs.domain_id
+                         NOT IN (SELECT domain_id FROM api_key_domains WHERE key_id = " $second "))" $end
+            ),
+        }
+    };
+}
+pub(crate) const LIST: Texts = texts!("id < $2", "$4", "$5", " ORDER BY id DESC LIMIT $3");
+const ONE: Texts = texts!("id = $2", "$3", "$4", "");
+
+impl Store {
+    /// Adds a key, unless the organisation has `limit` of them that are neither revoked nor over.
+    pub async fn insert_api_key(
+        &self,
+        key: &NewApiKey,
+        limit: u64,
+        events: &[NewEvent],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        check_limit(key.org_id, key.created_at, limit, &mut tx).await?;
+        insert(key, &mut tx).await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await
     }
 
-    /// The key whose secret has this hash, unless it was revoked.
+    /// Adds a key in the place of another one, which ends then; all or nothing.
+    ///
+    /// # Errors
+    /// `StaleVersion` when the old one was revoked or replaced meanwhile.
+    pub async fn replace_api_key(
+        &self,
+        successor: Successor<'_>,
+        events: &[NewEvent],
+    ) -> Result<(), StoreError> {
+        let Successor { key, old, old_ends_at } = successor;
+        let mut tx = self.pools.write().await?;
+        insert(key, &mut tx).await?;
+        let ended = sql("UPDATE api_keys SET replaced_by = $3,
+                 expires_at = CASE WHEN expires_at < $4 THEN expires_at ELSE $4 END
+             WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL AND replaced_by IS NULL")
+        .bind(&key.org_id)
+        .bind(&old)
+        .bind(&key.id)
+        .bind(&old_ends_at)
+        .run(&mut tx)
+        .await?;
+        if ended == 0 {
+            return Err(StoreError::StaleVersion);
+        }
+        insert_events(events, &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// The key whose secret has this hash, unless it was revoked. It may be over.
     pub async fn find_api_key_by_hash(&self, secret_hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        let query = sql(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL"
-        ));
+        let query = sql(columns!("WHERE secret_hash = $1 AND revoked_at IS NULL"));
         self.read_first(query.blob(secret_hash)).await?.as_ref().map(api_key).transpose()
     }
 
-    /// All keys of the organisation, newest first, revoked ones too.
-    pub async fn list_api_keys(&self, org_id: OrgId) -> Result<Vec<ApiKey>, StoreError> {
-        let query = sql(concat!("SELECT ", columns!(), " FROM api_keys WHERE org_id = $1 ORDER BY id DESC"))
-            .bind(&org_id);
-        self.read_all(query).await?.iter().map(api_key).collect()
+    /// One key that is visible, a revoked one too.
+    pub async fn get_api_key(&self, visible: &Visible, id: ApiKeyId) -> Result<ApiKey, StoreError> {
+        let query = visible.sql(&ONE).bind(&visible.org_id).bind(&id);
+        let row = self.read_first(visible.bind(query)).await?;
+        api_key(&row.ok_or(StoreError::NotFound("API key"))?)
+    }
+
+    /// The keys that are visible, newest first, from behind `after`, revoked ones too.
+    pub async fn list_api_keys(
+        &self,
+        visible: &Visible,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        let page =
+            visible.sql(&LIST).bind(&visible.org_id).text(&before(after, ApiKeyId::PREFIX)).bind(&limit);
+        self.read_all(visible.bind(page)).await?.iter().map(api_key).collect()
     }
 
     /// Notes that the key was used. Writes at most once a minute, so that a busy key costs nothing.

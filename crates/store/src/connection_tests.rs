@@ -1,7 +1,10 @@
 //! What the outside cannot see: frequent statements must find their rows through an index, whatever the size of the
 //! table, and the writing connection must sync every commit.
 
-use crate::{Store, StoreOptions, database::sql, deliveries, domains, events, messages, sandbox};
+use crate::{
+    Store, StoreOptions, api_keys, database::sql, deliveries, dkim_keys, domains, events, messages, sandbox,
+    tenants,
+};
 use std::path::PathBuf;
 
 async fn plan(store: &Store, statement: &'static str) -> String {
@@ -54,12 +57,18 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (domains::CLAIM, "domains_due"),
         (domains::NEXT_FREE, "domains_due"),
         (domains::NEXT_LEASED, "domains_leased"),
-        (domains::LIST, "domains_list"),
+        (domains::LIST.whole, "domains_list"),
+        (domains::LIST.tenant, "domains_list_tenant"),
+        (dkim_keys::OF_TWENTY, "dkim_keys_of_domain"),
         (deliveries::CLAIM, "deliveries_due"),
         (deliveries::NEXT_FREE, "deliveries_due"),
         (deliveries::NEXT_LEASED, "deliveries_leased"),
         (deliveries::DEPTH, "deliveries_open"),
-        (messages::LIST, "messages_list"),
+        (messages::LIST.whole, "messages_list"),
+        (messages::LIST.tenant, "messages_list_tenant"),
+        (sandbox::LIST.whole, "sandbox_messages_list"),
+        (api_keys::LIST.whole, "api_keys_list"),
+        (tenants::LIST.whole, "tenants_list"),
         (events::LIST, "events_list"),
         (events::LIST_FOR_SUBJECT, "events_of_subject"),
         (sandbox::UNAUTHENTICATED, "sandbox_messages_due"),

@@ -1,12 +1,13 @@
 //! Sender domains: adding, listing, deleting, and claiming those that are due for a check.
 
 use crate::{
-    DkimKey, NewDkimKey, NewEvent, Store, StoreError,
+    DkimKey, NewDkimKey, NewEvent, Store, StoreError, Visible,
     database::{Row, Tx, sql},
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
     error::Unique,
     events::{before, insert_events},
     value::{contains, escape, words},
+    visible::{Texts, texts},
 };
 use model::{CheckStatus, DomainId, DomainName, DomainStatus, OrgId, TenantId, Timestamp};
 
@@ -214,14 +215,22 @@ async fn insert_domain(new: &NewDomain, tx: &mut Tx) -> Result<Domain, StoreErro
     domain(&row.ok_or(StoreError::NotFound("domain"))?)
 }
 
-pub(crate) const LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM domains
-     WHERE org_id = $1 AND deleted_at IS NULL AND id < $2
-         AND (CAST($3 AS TEXT) IS NULL OR status = $3) AND name LIKE $4 ESCAPE '\\'
-     ORDER BY id DESC LIMIT $5"
-);
+macro_rules! list {
+    ($($and:literal)*) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT accepted FROM warmup_days AS counted
+                     WHERE counted.domain_id = domains.id AND counted.day = $6) AS sent_on_day
+             FROM domains
+             WHERE org_id = $1 AND deleted_at IS NULL AND id < $2
+                 AND (CAST($3 AS TEXT) IS NULL OR status = $3) AND name LIKE $4 ESCAPE '\\'",
+            $($and,)*
+            " ORDER BY id DESC LIMIT $5"
+        )
+    };
+}
+pub(crate) const LIST: Texts = texts!(list, "id", "$7", "$8");
 
 /// One statement, so that no two claimers get the same row.
 pub(crate) const CLAIM: &str = concat!(
@@ -304,32 +313,34 @@ impl Store {
         self.read_first(query.bind(&org_id).bind(name)).await?.as_ref().map(domain).transpose()
     }
 
-    /// The organisation's living domains, newest first, from behind `after`.
+    /// The living domains that are visible, newest first, from behind `after`, each with the number of messages that it
+    /// was accepted to send on `day` (days since 1970-01-01, UTC) while warming up.
     pub async fn list_domains(
         &self,
-        org_id: OrgId,
+        visible: &Visible,
         filter: &DomainFilter,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<Domain>, StoreError> {
+        day: i64,
+    ) -> Result<Vec<(Domain, u64)>, StoreError> {
         let name = filter.name_contains.as_ref().map(|text| text.to_lowercase());
-        let page = sql(LIST)
-            .bind(&org_id)
+        let page = visible
+            .sql(&LIST)
+            .bind(&visible.org_id)
             .text(&before(after, DomainId::PREFIX))
             .bind_opt(filter.status.as_ref())
             .text(&contains(name.as_deref()))
-            .bind(&limit);
-        self.read_all(page).await?.iter().map(domain).collect()
+            .bind(&limit)
+            .bind(&day);
+        let rows = self.read_all(visible.bind(page)).await?;
+        rows.iter().map(|row| Ok((domain(row)?, row.opt("sent_on_day")?.unwrap_or(0)))).collect()
     }
 
-    /// How many living domains of the organisation stand where; statuses without any are left out.
-    pub async fn count_domains_by_status(
-        &self,
-        org_id: OrgId,
-    ) -> Result<Vec<(DomainStatus, u64)>, StoreError> {
+    /// How many living domains of all organisations stand where; statuses without any are left out.
+    pub async fn count_domains_by_status(&self) -> Result<Vec<(DomainStatus, u64)>, StoreError> {
         let query = sql("SELECT status, COUNT(*) AS n FROM domains
-             WHERE org_id = $1 AND deleted_at IS NULL GROUP BY status ORDER BY status");
-        let rows = self.read_all(query.bind(&org_id)).await?;
+             WHERE deleted_at IS NULL GROUP BY status ORDER BY status");
+        let rows = self.read_all(query).await?;
         rows.iter().map(|row| Ok((row.get("status")?, row.get("n")?))).collect()
     }
 

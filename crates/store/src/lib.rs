@@ -34,10 +34,12 @@ mod playground;
 mod postgres;
 mod sandbox;
 mod settings;
+mod tenants;
 mod value;
+mod visible;
 mod warmup;
 
-pub use api_keys::{ApiKey, NewApiKey};
+pub use api_keys::{ApiKey, NewApiKey, Successor};
 pub use checks::{CheckRecord, StoredCheck};
 pub use database::StoreOptions;
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, DeliveryState, NewDelivery};
@@ -49,6 +51,8 @@ pub use messages::{Message, NewMessage};
 pub use organisations::Organisation;
 pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
+pub use tenants::Tenant;
+pub use visible::Visible;
 pub use warmup::DailyCap;
 
 use database::{Pools, Row, Sql};

@@ -1,14 +1,15 @@
 //! Accepted messages. Their deliveries are in `deliveries.rs`.
 
 use crate::{
-    Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError,
+    Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError, Visible,
     database::{Row, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
     events::{before, insert_events},
     value::to_json,
+    visible::{Texts, texts},
     warmup::count_message,
 };
-use model::{DomainId, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
+use model::{ApiKeyId, DomainId, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
 
 /// A message to accept.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct NewMessage {
     pub domain_id: DomainId,
     /// The tenant, when the organisation has tenants.
     pub tenant_id: Option<TenantId>,
+    /// The API key that sent it, when one did.
+    pub key_id: Option<ApiKeyId>,
     /// The author's address.
     pub from_address: EmailAddress,
     /// The subject.
@@ -44,6 +47,8 @@ pub struct Message {
     pub domain_id: DomainId,
     /// The tenant, when the organisation has tenants.
     pub tenant_id: Option<TenantId>,
+    /// The API key that sent it, when one did.
+    pub key_id: Option<ApiKeyId>,
     /// The author's address.
     pub from_address: EmailAddress,
     /// To whom it goes, in the order given.
@@ -62,6 +67,7 @@ fn message(row: &Row) -> Result<Message, StoreError> {
         org_id: row.get("org_id")?,
         domain_id: row.get("domain_id")?,
         tenant_id: row.opt("tenant_id")?,
+        key_id: row.opt("key_id")?,
         from_address: row.get("from_address")?,
         recipients: row.json("recipients")?,
         subject: row.get("subject")?,
@@ -70,9 +76,24 @@ fn message(row: &Row) -> Result<Message, StoreError> {
     })
 }
 
-pub(crate) const LIST: &str =
-    "SELECT id, org_id, domain_id, tenant_id, from_address, recipients, subject, size, created_at FROM messages
-     WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+macro_rules! select {
+    ($condition:literal, $($and:literal)*) => {
+        concat!(
+            "SELECT id, org_id, domain_id, tenant_id, key_id, from_address, recipients, subject, size, created_at
+             FROM messages WHERE org_id = $1 AND ",
+            $condition,
+            $($and),*
+        )
+    };
+}
+macro_rules! list {
+    ($($and:literal)*) => { select!("id < $2", $($and)* " ORDER BY id DESC LIMIT $3") };
+}
+macro_rules! one {
+    ($($and:literal)*) => { select!("id = $2", $($and)*) };
+}
+pub(crate) const LIST: Texts = texts!(list, "domain_id", "$4", "$5");
+const ONE: Texts = texts!(one, "domain_id", "$3", "$4");
 
 impl Store {
     /// Accepts a message with one delivery for each recipient; a recipient given twice gets it once.
@@ -101,14 +122,15 @@ impl Store {
             count_message(message.domain_id, cap, &mut tx).await?;
         }
         sql(
-            "INSERT INTO messages (id, org_id, domain_id, tenant_id, from_address, recipients, subject, size,
+            "INSERT INTO messages (id, org_id, domain_id, tenant_id, key_id, from_address, recipients, subject, size,
                  created_at, raw)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&message.id)
         .bind(&message.org_id)
         .bind(&message.domain_id)
         .bind_opt(message.tenant_id.as_ref())
+        .bind_opt(message.key_id.as_ref())
         .bind(&message.from_address)
         .bind(&to_json(&addresses)?)
         .bind(&message.subject)
@@ -125,18 +147,12 @@ impl Store {
     /// A message with its deliveries and their attempts, oldest attempt first.
     pub async fn get_message(
         &self,
-        org_id: OrgId,
+        visible: &Visible,
         id: MessageId,
     ) -> Result<(Message, Vec<Delivery>, Vec<Attempt>), StoreError> {
         let mut tx = self.pools.snapshot().await?;
-        let row = sql(
-            "SELECT id, org_id, domain_id, tenant_id, from_address, recipients, subject, size, created_at
-             FROM messages WHERE id = $1 AND org_id = $2",
-        )
-        .bind(&id)
-        .bind(&org_id)
-        .first(&mut tx)
-        .await?;
+        let query = visible.sql(&ONE).bind(&visible.org_id).bind(&id);
+        let row = visible.bind(query).first(&mut tx).await?;
         let message = message(&row.ok_or(StoreError::NotFound("message"))?)?;
         Ok((message, deliveries_of(id, &mut tx).await?, attempts_of(id, &mut tx).await?))
     }
@@ -147,14 +163,25 @@ impl Store {
         self.read_first(query).await?.ok_or(StoreError::NotFound("message"))?.get("raw")
     }
 
-    /// The organisation's messages, newest first, from behind `after`.
+    /// Whose a message is: organisation, tenant and domain.
+    pub async fn owner_of_message(
+        &self,
+        id: MessageId,
+    ) -> Result<Option<(OrgId, Option<TenantId>, DomainId)>, StoreError> {
+        let query = sql("SELECT org_id, tenant_id, domain_id FROM messages WHERE id = $1").bind(&id);
+        let row = self.read_first(query).await?;
+        row.map(|row| Ok((row.get("org_id")?, row.opt("tenant_id")?, row.get("domain_id")?))).transpose()
+    }
+
+    /// The messages that are visible, newest first, from behind `after`.
     pub async fn list_messages(
         &self,
-        org_id: OrgId,
+        visible: &Visible,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        let page = sql(LIST).bind(&org_id).text(&before(after, MessageId::PREFIX)).bind(&limit);
-        self.read_all(page).await?.iter().map(message).collect()
+        let page =
+            visible.sql(&LIST).bind(&visible.org_id).text(&before(after, MessageId::PREFIX)).bind(&limit);
+        self.read_all(visible.bind(page)).await?.iter().map(message).collect()
     }
 }

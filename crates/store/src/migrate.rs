@@ -16,6 +16,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "start", script: include_str!("../migrations/0001_start.sql") },
     Migration { version: 2, name: "warmup", script: include_str!("../migrations/0002_warmup.sql") },
     Migration { version: 3, name: "key_numbers", script: include_str!("../migrations/0003_key_numbers.sql") },
+    Migration {
+        version: 4,
+        name: "tenants_and_keys",
+        script: include_str!("../migrations/0004_tenants_and_keys.sql"),
+    },
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

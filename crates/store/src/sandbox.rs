@@ -1,18 +1,25 @@
 //! The sandbox inbox: mail that was sent to the built-in listener. Strangers may fill it, so it is bounded.
 
 use crate::{
-    Hidden, Store, StoreError,
+    Hidden, Store, StoreError, Visible,
     database::{Row, Turn, Tx, sql},
     events::before,
     value::{contains, to_json},
+    visible::{Texts, texts},
 };
-use model::{SandboxMessageId, Timestamp};
+use model::{DomainId, OrgId, SandboxMessageId, TenantId, Timestamp};
 
 /// A message as it came in.
 #[derive(Debug, Clone)]
 pub struct NewSandboxMessage {
     /// Its id; ids sort by time.
     pub id: SandboxMessageId,
+    /// Whose message.
+    pub org_id: OrgId,
+    /// The tenant whose domain sent it, when it is one's.
+    pub tenant_id: Option<TenantId>,
+    /// The domain that sent it, when it is one of ours.
+    pub domain_id: Option<DomainId>,
     /// When it came.
     pub received_at: Timestamp,
     /// From where.
@@ -135,12 +142,36 @@ pub(crate) const UNAUTHENTICATED: &str = concat!(
      WHERE authentication IS NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2"
 );
 
-pub(crate) const LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM sandbox_messages
-     WHERE id < $1 AND lower(recipients) LIKE $2 ESCAPE '\\' ORDER BY id DESC LIMIT $3"
-);
+macro_rules! select {
+    ($further:literal, $condition:literal, $($and:literal)*) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            $further,
+            " FROM sandbox_messages WHERE org_id = $1 AND ",
+            $condition,
+            $($and),*
+        )
+    };
+}
+macro_rules! list {
+    ($($and:literal)*) => {
+        select!(
+            "",
+            "id < $2 AND lower(recipients) LIKE $3 ESCAPE '\\'",
+            $($and)* " ORDER BY id DESC LIMIT $4"
+        )
+    };
+}
+macro_rules! one {
+    ($($and:literal)*) => { select!(", raw", "id = $2", $($and)*) };
+}
+macro_rules! delete {
+    ($($and:literal)*) => { concat!("DELETE FROM sandbox_messages WHERE org_id = $1", $($and),*) };
+}
+pub(crate) const LIST: Texts = texts!(list, "domain_id", "$5", "$6");
+const ONE: Texts = texts!(one, "domain_id", "$3", "$4");
+const DELETE: Texts = texts!(delete, "domain_id", "$2", "$3");
 
 impl Store {
     /// Stores a message durably, so that a 250 may be sent, and drops the oldest ones beyond the limits.
@@ -158,8 +189,8 @@ impl Store {
         }
         let mut tx = self.pools.write().await?;
         sql("INSERT INTO sandbox_messages (id, received_at, client_ip, helo, mail_from, recipients, tls, size,
-                 header_from, subject, next_attempt_at, raw)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $2, $11)")
+                 header_from, subject, next_attempt_at, raw, org_id, tenant_id, domain_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $2, $11, $12, $13, $14)")
         .bind(&new.id)
         .bind(&new.received_at)
         .bind(&new.client_ip)
@@ -171,6 +202,9 @@ impl Store {
         .bind(&new.header_from)
         .bind(&new.subject)
         .bind(&new.raw)
+        .bind(&new.org_id)
+        .bind_opt(new.tenant_id.as_ref())
+        .bind_opt(new.domain_id.as_ref())
         .run(&mut tx)
         .await?;
         trim(limits, &mut tx).await?;
@@ -228,29 +262,33 @@ impl Store {
         tx.commit().await
     }
 
-    /// Messages, newest first, from behind `after`; with `recipient` only those with this envelope recipient, in
+    /// The messages that are visible, newest first, from behind `after`; with `recipient` only those with this envelope recipient, in
     /// any case.
     pub async fn list_sandbox_messages(
         &self,
+        visible: &Visible,
         after: Option<SandboxMessageId>,
         limit: u32,
         recipient: Option<&str>,
     ) -> Result<Vec<SandboxSummary>, StoreError> {
         let recipient = recipient.map(|address| to_json(&address.to_ascii_lowercase())).transpose()?;
-        let page = sql(LIST)
+        let page = visible
+            .sql(&LIST)
+            .bind(&visible.org_id)
             .text(&before(after, SandboxMessageId::PREFIX))
             .text(&contains(recipient.as_deref()))
             .bind(&limit);
-        self.read_all(page).await?.iter().map(summary).collect()
+        self.read_all(visible.bind(page)).await?.iter().map(summary).collect()
     }
 
     /// One message with its text.
-    pub async fn get_sandbox_message(&self, id: SandboxMessageId) -> Result<SandboxMessage, StoreError> {
-        let row = self
-            .read_first(
-                sql(concat!("SELECT ", columns!(), ", raw FROM sandbox_messages WHERE id = $1")).bind(&id),
-            )
-            .await?;
+    pub async fn get_sandbox_message(
+        &self,
+        visible: &Visible,
+        id: SandboxMessageId,
+    ) -> Result<SandboxMessage, StoreError> {
+        let query = visible.sql(&ONE).bind(&visible.org_id).bind(&id);
+        let row = self.read_first(visible.bind(query)).await?;
         message(&row.ok_or(StoreError::NotFound("message"))?)
     }
 
@@ -262,10 +300,10 @@ impl Store {
         tx.commit().await
     }
 
-    /// Empties the inbox; how many messages it had.
-    pub async fn delete_all_sandbox_messages(&self) -> Result<u64, StoreError> {
+    /// Deletes the messages that are visible; how many.
+    pub async fn delete_sandbox_messages(&self, visible: &Visible) -> Result<u64, StoreError> {
         let mut tx = self.pools.write().await?;
-        let deleted = sql("DELETE FROM sandbox_messages").run(&mut tx).await?;
+        let deleted = visible.bind(visible.sql(&DELETE).bind(&visible.org_id)).run(&mut tx).await?;
         tx.commit().await?;
         Ok(deleted)
     }

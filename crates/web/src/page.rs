@@ -170,7 +170,10 @@ fn of_error(error: &Error) -> Notice {
         Error::ScopeMissing(_)
         | Error::Unauthenticated(_)
         | Error::DomainNotAllowedForKey(_)
-        | Error::DomainTenantMismatch(_) => {
+        | Error::DomainTenantMismatch(_)
+        | Error::TenantMismatch
+        | Error::KeyIsLimited
+        | Error::KeyRightsExceeded(_) => {
             (StatusCode::FORBIDDEN, "Not allowed", "Ask who runs this instance for access.")
         }
         _ => (

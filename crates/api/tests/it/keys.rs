@@ -29,7 +29,7 @@ async fn every_operation_of_the_document_is_refused_without_a_valid_key() {
 async fn a_key_may_do_what_its_scopes_say() {
     let platform = Platform::start().await;
     let id = platform.add_domain("mail.acme.test").await;
-    let scopes = vec![Scope::ReadDomains.as_str().to_owned()];
+    let scopes = [Scope::ReadDomains].into_iter().collect();
     let reader = Caller { scopes, ..Caller::owner(platform.org_id) };
     let key = platform.app.create_api_key("reader", &reader).await.unwrap();
     for path in [format!("/api/v1/domains/{id}"), "/api/v1/profiles".to_owned()] {

@@ -29,6 +29,8 @@ use tower::ServiceExt;
 pub struct Platform {
     pub app: Arc<App>,
     pub org_id: OrgId,
+    /// Where the database is.
+    pub path: PathBuf,
     router: Router,
     /// A key that may do everything.
     pub key: String,
@@ -113,7 +115,8 @@ impl Platform {
         reason = "`api` does not import `dns`, and `App` only needs a client of it"
     )]
     pub async fn start_with(settings: Settings) -> Self {
-        let store = Store::open(&database(), StoreOptions::default()).await.unwrap();
+        let path = database();
+        let store = Store::open(&path, StoreOptions::default()).await.unwrap();
         let app = Arc::new(App::new(Parts {
             settings,
             store,
@@ -125,7 +128,7 @@ impl Platform {
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();
         let key = app.create_api_key("all", &Caller::owner(org_id)).await.unwrap();
-        Self { router: router(Arc::clone(&app)), app, org_id, key }
+        Self { router: router(Arc::clone(&app)), app, org_id, path, key }
     }
 
     /// Sends a request as it is.

@@ -1,7 +1,7 @@
 //! Checks of any domain: the API's `/checks` and the public page.
 
 use crate::support::{Api, Folder, Platform, codes, config, problem, text};
-use app::access::Caller;
+use app::access::{Caller, ScopeSet};
 use countersign::{Config, Instance};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -185,7 +185,7 @@ async fn a_key_needs_the_scope_and_has_its_count() {
     let api = Api::new(instance.http, &instance.api_key);
     let org_id = instance.app.authenticate(&instance.api_key).await.unwrap().org_id;
     let key_with = async |scope: &str| {
-        let rights = Caller { scopes: vec![scope.to_owned()], ..Caller::owner(org_id) };
+        let rights = Caller { scopes: ScopeSet::from_words(&[scope]), ..Caller::owner(org_id) };
         Api::new(instance.http, &instance.app.create_api_key("limited", &rights).await.unwrap())
     };
     let body = json!({"domain": "acme.test"});

@@ -1,7 +1,7 @@
 //! Sending, and refusing to send.
 
 use crate::support::{Api, Platform, problem, text};
-use app::access::Caller;
+use app::access::{Caller, ScopeSet};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use model::TenantId;
 use reqwest::{Method, StatusCode};
@@ -150,18 +150,18 @@ async fn limited_keys_send_only_from_their_domains() {
         let key = app.create_api_key("limited", &rights).await.unwrap();
         Api::new(platform.instance.http, &key)
     };
-    let none = key_for(Caller { allowed_domain_ids: Some(Vec::new()), ..Caller::owner(org_id) }).await;
+    let none = key_for(Caller { allowed_domain_ids: Some([].into()), ..Caller::owner(org_id) }).await;
     let (status, problem) = none.refused("/emails", &message()).await;
     assert_eq!((status.as_u16(), text(&problem, "code")), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY"));
     let listed = Caller {
-        allowed_domain_ids: Some(vec![text(&owner, "id").parse().unwrap()]),
+        allowed_domain_ids: Some([text(&owner, "id").parse().unwrap()].into()),
         ..Caller::owner(org_id)
     };
     key_for(listed).await.post("/emails", &message()).await;
     let tenant = Caller { tenant_id: Some(TenantId::from_parts(1, 1)), ..Caller::owner(org_id) };
     let (status, problem) = key_for(tenant).await.refused("/emails", &message()).await;
     assert_eq!((status.as_u16(), text(&problem, "code")), (403, "DOMAIN_TENANT_MISMATCH"));
-    let reader = Caller { scopes: vec!["read:domains".to_owned()], ..Caller::owner(org_id) };
+    let reader = Caller { scopes: ScopeSet::from_words(&["read:domains"]), ..Caller::owner(org_id) };
     let reader = key_for(reader).await;
     let (status, problem) = reader.refused("/emails", &message()).await;
     assert_eq!((status.as_u16(), text(&problem, "code")), (403, "SCOPE_MISSING"));

@@ -12,7 +12,8 @@ async fn health_readiness_and_metrics_answer() {
     assert_eq!(api.plain("/readyz").await.text().await.unwrap(), "ready\n");
     let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
     api.post(&format!("/domains/{}/verify", domain["id"].as_str().unwrap()), &json!({})).await;
-    let metrics = api.plain("/metrics").await.text().await.unwrap();
+    assert_eq!(api.plain("/metrics").await.status().as_u16(), 401, "not for everybody");
+    let metrics = api.with_key("/metrics").await.text().await.unwrap();
     for line in [
         "countersign_domains{status=\"pending\"} 1",
         "countersign_findings_total{code=\"record_missing\"}",

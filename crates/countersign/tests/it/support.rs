@@ -90,6 +90,11 @@ impl Api {
         self.http.get(format!("{}{path}", self.base)).send().await.unwrap()
     }
 
+    /// With the key, below the root.
+    pub async fn with_key(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key).send().await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         good(self.request(Method::GET, path).send().await.unwrap()).await
     }

@@ -100,7 +100,8 @@ pub async fn a_lost_lease_finishes_nothing(store: &Store) {
     };
     let lost = store.finish_delivery(&result, &[]).await;
     assert!(matches!(lost, Err(StoreError::StaleVersion)), "{lost:?}");
-    let (_, deliveries, attempts) = store.get_message(org, message.id).await.unwrap();
+    let (_, deliveries, attempts) =
+        store.get_message(&store::Visible::all_of(org), message.id).await.unwrap();
     assert_eq!((deliveries[0].state, attempts.len()), (DeliveryState::Queued, 0));
     result.owner = "quick".into();
     store.finish_delivery(&result, &[]).await.unwrap();

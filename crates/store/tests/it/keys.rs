@@ -3,7 +3,7 @@
 use crate::seed::{
     api_key_id, at, domain, domain_id, event, new_domain, new_key, new_message, organisation, pool_key, to,
 };
-use store::{Hidden, KeySource, NewApiKey, Organisation, Store, StoreError};
+use store::{Hidden, KeySource, NewApiKey, Organisation, Store, StoreError, Visible};
 
 fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
     NewApiKey {
@@ -16,13 +16,15 @@ fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
         allowed_domain_ids: Some(vec![domain_id()]),
         tenant_id: None,
         created_at: at(0),
+        created_by: None,
+        expires_at: None,
     }
 }
 
 pub async fn api_keys_are_found_until_revoked(store: &Store) {
     let (org, other) = (organisation(store).await, organisation(store).await);
     let new = api_key(org, 1);
-    store.insert_api_key(&new, &[event(org, "api_key.created", &new.id)]).await.unwrap();
+    store.insert_api_key(&new, 10, &[event(org, "api_key.created", &new.id)]).await.unwrap();
     let find = async || store.find_api_key_by_hash(&[1; 32]).await.unwrap();
     let found = find().await.unwrap();
     assert_eq!((found.id, &found.allowed_domain_ids), (new.id, &new.allowed_domain_ids));
@@ -40,7 +42,7 @@ pub async fn api_keys_are_found_until_revoked(store: &Store) {
         store.revoke_api_key(org, new.id, at(9), &[told]).await.unwrap();
     }
     assert_eq!(find().await, None);
-    assert_eq!(store.list_api_keys(org).await.unwrap()[0].revoked_at, Some(at(9)));
+    assert_eq!(store.list_api_keys(&Visible::all_of(org), None, 9).await.unwrap()[0].revoked_at, Some(at(9)));
     assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 2, "revoking twice is one event");
 }
 
@@ -127,7 +129,7 @@ pub async fn text_with_nul_is_kept(store: &Store) {
     let mut message = new_message(&domain);
     message.subject = "a\0b".into();
     store.accept_message(&message, &[to("r@example.net")], &[]).await.unwrap();
-    assert_eq!(store.get_message(org, message.id).await.unwrap().0.subject, "a\u{fffd}b");
+    assert_eq!(store.get_message(&Visible::all_of(org), message.id).await.unwrap().0.subject, "a\u{fffd}b");
 }
 
 pub async fn the_first_organisation_is_one(store: &Store) {

@@ -22,6 +22,7 @@ mod races;
 mod sandbox;
 mod seed;
 mod sqlite;
+mod visible;
 mod warmup;
 
 macro_rules! conformance {
@@ -77,6 +78,9 @@ mod conformance {
             a_lost_lease_finishes_nothing;
         messages: a_message_goes_through_the_queue, nothing_is_accepted_for_a_deleted_domain,
             messages_page_newest_first;
+        visible: lists_are_narrowed_before_they_are_paged, tenants_are_found_or_made_once,
+            keys_see_those_that_are_no_wider, a_key_is_replaced_once_and_counted,
+            keys_of_many_domains_come_at_once;
         warmup: a_message_past_the_cap_is_refused_whole, parallel_messages_never_pass_the_cap,
             days_and_domains_are_counted_apart, the_warm_up_begins_once;
         sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;

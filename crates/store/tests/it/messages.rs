@@ -1,7 +1,7 @@
 //! Messages and the queue.
 
 use crate::seed::{at, domain, event, new_message, organisation, to};
-use store::{DeliveryResult, DeliveryState, Store, StoreError};
+use store::{DeliveryResult, DeliveryState, Store, StoreError, Visible};
 
 pub async fn a_message_goes_through_the_queue(store: &Store) {
     let org = organisation(store).await;
@@ -32,7 +32,7 @@ pub async fn a_message_goes_through_the_queue(store: &Store) {
         };
         store.finish_delivery(&result, &[]).await.unwrap();
     }
-    let (stored, deliveries, attempts) = store.get_message(org, message.id).await.unwrap();
+    let (stored, deliveries, attempts) = store.get_message(&Visible::all_of(org), message.id).await.unwrap();
     assert_eq!((stored.size, stored.recipients.len()), (message.raw.len() as u64, 3));
     assert_eq!((deliveries[0].state, deliveries[0].last_code), (DeliveryState::Deferred, Some(451)));
     assert_eq!((deliveries[1].state, deliveries[1].delivered_at), (DeliveryState::Delivered, Some(at(20))));
@@ -54,7 +54,11 @@ pub async fn nothing_is_accepted_for_a_deleted_domain(store: &Store) {
     let told = event(org, "message.accepted", &domain.id);
     let refused = store.accept_message(&new_message(&domain), &[to("r@example.net")], &[told]).await;
     assert!(matches!(refused, Err(StoreError::NotFound("domain"))), "{refused:?}");
-    assert_eq!(store.list_messages(org, None, 9).await.unwrap().len(), 1, "the older one stays");
+    assert_eq!(
+        store.list_messages(&Visible::all_of(org), None, 9).await.unwrap().len(),
+        1,
+        "the older one stays"
+    );
     assert!(store.list_events(org, None, 9).await.unwrap().is_empty());
 }
 
@@ -68,12 +72,15 @@ pub async fn messages_page_newest_first(store: &Store) {
         store.accept_message(&message, &[to("r@example.net")], &[]).await.unwrap();
     }
     let page = async |after| {
-        let page = store.list_messages(org, after, 2).await.unwrap();
+        let page = store.list_messages(&Visible::all_of(org), after, 2).await.unwrap();
         page.into_iter().map(|message| message.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None).await, ids[..2]);
     assert_eq!(page(Some(ids[1])).await, ids[2..]);
-    assert!(store.list_messages(other, None, 9).await.unwrap().is_empty());
-    assert!(matches!(store.get_message(other, ids[0]).await, Err(StoreError::NotFound("message"))));
+    assert!(store.list_messages(&Visible::all_of(other), None, 9).await.unwrap().is_empty());
+    assert!(matches!(
+        store.get_message(&Visible::all_of(other), ids[0]).await,
+        Err(StoreError::NotFound("message"))
+    ));
     assert!(matches!(store.get_message_raw(other, ids[0]).await, Err(StoreError::NotFound("message"))));
 }

@@ -48,24 +48,28 @@ pub async fn messages_and_deleting_wait_for_each_other(store: &Store) {
             })
             .collect();
         store.delete_domain(org, domain.id, at(1), &[]).await.unwrap();
-        let known = store.list_messages(org, None, 1_000).await.unwrap().len();
+        let known = store.list_messages(&store::Visible::all_of(org), None, 1_000).await.unwrap().len();
         let mut accepted = 0;
         for sender in senders {
             accepted += usize::from(sender.await.unwrap());
         }
         assert!(accepted <= 6);
-        let now = store.list_messages(org, None, 1_000).await.unwrap().len();
+        let now = store.list_messages(&store::Visible::all_of(org), None, 1_000).await.unwrap().len();
         assert_eq!(now, known, "nothing is accepted once the domain is seen to be deleted");
     }
 }
 
 pub async fn the_inbox_stays_bounded(store: &Store) {
+    let org_id = organisation(store).await;
     let limits = SandboxLimits { messages: 5, bytes: 1_000_000 };
     let senders: Vec<_> = (0..30)
         .map(|_| {
             let store = store.clone();
             let message = NewSandboxMessage {
                 id: sandbox_id(),
+                org_id,
+                tenant_id: None,
+                domain_id: None,
                 received_at: at(0),
                 client_ip: "127.0.0.1".into(),
                 helo: "client.example".into(),

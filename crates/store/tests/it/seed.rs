@@ -65,6 +65,7 @@ ids! {
     zone_id -> model::ZoneId;
     record_id -> model::RecordId;
     sandbox_id -> model::SandboxMessageId;
+    tenant_id -> model::TenantId;
 }
 
 pub async fn organisation(store: &Store) -> OrgId {
@@ -140,6 +141,7 @@ pub fn new_message(domain: &Domain) -> NewMessage {
         org_id: domain.org_id,
         domain_id: domain.id,
         tenant_id: None,
+        key_id: None,
         from_address: format!("news@{}", domain.name).parse().unwrap(),
         subject: "Hello".into(),
         raw: Hidden::from(&b"Subject: Hello\r\n\r\nsecret body\r\n"[..]),

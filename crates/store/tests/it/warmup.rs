@@ -23,7 +23,7 @@ pub async fn a_message_past_the_cap_is_refused_whole(store: &Store) {
     let refused = store.accept_message(&late, &[to("r@example.net")], &[told]).await;
     assert!(matches!(refused, Err(StoreError::DailyCapReached { accepted: 2 })), "{refused:?}");
     assert_eq!(store.messages_on_day(domain.id, 7).await.unwrap(), 2, "messages are counted, not recipients");
-    assert_eq!(store.list_messages(org, None, 9).await.unwrap().len(), 2);
+    assert_eq!(store.list_messages(&store::Visible::all_of(org), None, 9).await.unwrap().len(), 2);
     assert!(store.list_events(org, None, 9).await.unwrap().is_empty());
     // A refusal takes nothing: a higher cap lets the next one pass.
     accept(store, &capped(&domain, 7, 3)).await.unwrap();

@@ -1,0 +1,442 @@
+//! Every operation of the OpenAPI document, tried by everybody who is not to get in, and by a key that has just the scope.
+//!
+//! A new operation without a [`Fixture`] fails here.
+
+use crate::platform::{Answer, Platform, settings};
+use app::{
+    access::{Caller, Scope, ScopeSet},
+    store::{NewDelivery, NewMessage, NewSandboxMessage, Organisation, SandboxLimits, Store, StoreOptions},
+};
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use model::{DomainId, MessageId, OrgId, SandboxMessageId, TenantId, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What nobody else may read: names of domain, tenant, key and message.
+const SECRETS: [&str; 4] = ["one.acme.test", "ref-of-ours", "key-of-ours", "subject-of-ours"];
+
+/// What a stranger gets.
+#[derive(Debug, Clone, Copy)]
+enum Expect {
+    /// This status and code, and nothing else about what is there.
+    Refused(u16, &'static str),
+    /// An answer in which nothing of ours is.
+    Hidden,
+    /// An answer: this concerns nobody's things.
+    Open,
+}
+use Expect::{Hidden, Open, Refused};
+
+/// How an operation is tried.
+struct Fixture {
+    path: String,
+    body: Option<Value>,
+    /// Keys of another organisation, of another tenant, without the domain in their list, with an empty list.
+    strangers: [Expect; 4],
+}
+
+/// An organisation with two tenants, and another organisation.
+struct World {
+    platform: Platform,
+    other_org: OrgId,
+    ours: TenantId,
+    theirs: TenantId,
+    domain: DomainId,
+    their_domain: DomainId,
+    fixtures: BTreeMap<String, Fixture>,
+    /// A key with `send:emails` that sent the message.
+    sender: String,
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_750_000_000).unwrap()
+}
+
+impl World {
+    async fn new() -> Self {
+        let platform = Platform::start_with(settings()).await;
+        // What would need verified domains and an SMTP listener is put in past the use cases.
+        let store = Store::open(&platform.path, StoreOptions::default()).await.unwrap();
+        let other_org = OrgId::from_parts(1_750_000_000_001, 1);
+        let other = Organisation { id: other_org, name: "Other".into(), created_at: now() };
+        store.create_organisation(&other, &[]).await.unwrap();
+        let add = async |name: &str, reference: &str| {
+            let body = json!({"domain": name, "profile": "two-txt"}).to_string();
+            let request = Request::post("/api/v1/domains")
+                .header(header::AUTHORIZATION, format!("Bearer {}", platform.key))
+                .header(header::CONTENT_TYPE, "application/json")
+                .header("X-Countersign-Tenant-Ref", reference);
+            let answer = platform.send(request.body(Body::from(body)).unwrap()).await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            let domain = answer.json();
+            let id = |field: &str| domain[field].as_str().unwrap().to_owned();
+            (id("id").parse::<DomainId>().unwrap(), id("tenant_id").parse::<TenantId>().unwrap())
+        };
+        let (domain, ours) = add("one.acme.test", "ref-of-ours").await;
+        let (their_domain, theirs) = add("two.acme.test", "ref-of-theirs").await;
+        let rights =
+            Caller { scopes: [Scope::SendEmails].into_iter().collect(), ..Caller::owner(platform.org_id) };
+        let sender = platform.app.create_api_key("sender", &rights).await.unwrap();
+        let sender_id = platform.app.authenticate(&sender).await.unwrap().key_id;
+        let message = MessageId::from_parts(1_750_000_000_000, 3);
+        let new = NewMessage {
+            id: message,
+            org_id: platform.org_id,
+            domain_id: domain,
+            tenant_id: Some(ours),
+            key_id: sender_id,
+            from_address: "me@one.acme.test".parse().unwrap(),
+            subject: "subject-of-ours".into(),
+            raw: b"x".to_vec().into(),
+            created_at: now(),
+            daily_cap: None,
+        };
+        let delivery = NewDelivery {
+            recipient: "you@there.test".parse().unwrap(),
+            return_path: "x@there.test".into(),
+            next_attempt_at: now(),
+        };
+        store.accept_message(&new, &[delivery], &[]).await.unwrap();
+        let received = SandboxMessageId::from_parts(1_750_000_000_000, 4);
+        let new = NewSandboxMessage {
+            id: received,
+            org_id: platform.org_id,
+            tenant_id: Some(ours),
+            domain_id: Some(domain),
+            received_at: now(),
+            client_ip: "127.0.0.1".into(),
+            helo: "there.test".into(),
+            mail_from: None,
+            recipients: vec!["you@there.test".into()],
+            tls: false,
+            header_from: "me@one.acme.test".into(),
+            subject: "subject-of-ours".into(),
+            raw: b"Subject: subject-of-ours\r\n\r\nHi\r\n".to_vec().into(),
+        };
+        let limits = SandboxLimits { messages: 10, bytes: 10_000 };
+        store.receive_sandbox_message(&new, limits).await.unwrap();
+        let key = json!({"name": "key-of-ours", "scopes": ["write:keys"], "tenant_id": ours.to_string(),
+            "allowed_domain_ids": [domain.to_string()]});
+        let made = async |path: &str, body: &Value| {
+            let answer = platform.call("POST", path, &body.to_string()).await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            answer.json()["id"].as_str().unwrap().to_owned()
+        };
+        let key = made("/api/v1/keys", &key).await;
+        let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
+        let record = json!({"host": "a", "type": "TXT", "value": "x"});
+        let record = made(&format!("/api/v1/playground/zones/{zone}/records"), &record).await;
+        let things = Things { domain, ours, message, received, key, zone, record };
+        let fixtures = things.fixtures();
+        Self { platform, other_org, ours, theirs, domain, their_domain, fixtures, sender }
+    }
+
+    async fn key(&self, rights: Caller) -> String {
+        self.platform.app.create_api_key("one", &rights).await.unwrap()
+    }
+
+    fn rights(&self, scopes: ScopeSet) -> Caller {
+        Caller { scopes, ..Caller::owner(self.platform.org_id) }
+    }
+
+    async fn call(&self, key: &str, operation: &str, tenant: Option<&str>) -> Answer {
+        let fixture = &self.fixtures[operation];
+        let method = operation.split(' ').next().unwrap();
+        let mut request = Request::builder().method(method).uri(&fixture.path);
+        if !key.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(tenant) = tenant {
+            request = request.header("X-Countersign-Tenant-Ref", tenant);
+        }
+        let body = fixture.body.as_ref().map_or(Body::empty(), |body| Body::from(body.to_string()));
+        if fixture.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        self.platform.send(request.body(body).unwrap()).await
+    }
+
+    fn check(&self, operation: &str, who: &str, answer: &Answer, expect: Expect) {
+        let status = answer.status.as_u16();
+        let said = self.fixtures[operation].body.as_ref().map(ToString::to_string).unwrap_or_default();
+        match expect {
+            Refused(wanted, code) => {
+                assert_eq!(status, wanted, "{operation} by {who}: {}", answer.text);
+                answer.assert_problem(wanted, code);
+            }
+            Hidden | Open => assert!(answer.status.is_success(), "{operation} by {who}: {}", answer.text),
+        }
+        if !matches!(expect, Open) {
+            // What the request itself names is no secret to whoever sent it.
+            for secret in SECRETS.iter().filter(|secret| !said.contains(*secret)) {
+                assert!(!answer.text.contains(secret), "{operation} tells {who} {secret}: {}", answer.text);
+            }
+        }
+    }
+}
+
+/// The things of one tenant, and how each operation is put to them.
+struct Things {
+    domain: DomainId,
+    ours: TenantId,
+    message: MessageId,
+    received: SandboxMessageId,
+    key: String,
+    zone: String,
+    record: String,
+}
+
+impl Things {
+    fn fixtures(&self) -> BTreeMap<String, Fixture> {
+        const MISMATCH: Expect = Refused(403, "DOMAIN_TENANT_MISMATCH");
+        const NOT_LISTED: Expect = Refused(403, "DOMAIN_NOT_ALLOWED_FOR_KEY");
+        const LIMITED: Expect = Refused(403, "KEY_IS_LIMITED");
+        const INVALID: Expect = Refused(422, "INVALID_REQUEST");
+        let domain = [Refused(404, "DOMAIN_NOT_FOUND"), MISMATCH, NOT_LISTED, NOT_LISTED];
+        let gone = |code| [Refused(404, code); 4];
+        let whole = [Refused(404, "NOT_FOUND"), LIMITED, LIMITED, LIMITED];
+        let Self { domain: id, ours, message, received, key, zone, record } = self;
+        let new_key =
+            json!({"name": "new", "scopes": ["write:keys"], "allowed_domain_ids": [id.to_string()]});
+        let email =
+            json!({"from": "me@one.acme.test", "to": "you@there.test", "subject": "Hi", "text": "Hi"});
+        let typed = json!({"host": "b", "type": "TXT", "value": "y"});
+        let apex = json!({"apex": "new-zone.test"});
+        let listed = [Hidden; 4];
+        [
+            (
+                "POST /domains",
+                String::new(),
+                Some(json!({"domain": "new.acme.test"})),
+                [Open, Open, NOT_LISTED, NOT_LISTED],
+            ),
+            ("GET /domains", String::new(), None, listed),
+            ("GET /domains/{id}", id.to_string(), None, domain),
+            ("PATCH /domains/{id}", id.to_string(), Some(json!({"warmup_days": 3})), domain),
+            ("DELETE /domains/{id}", id.to_string(), None, domain),
+            ("POST /domains/{id}/verify", id.to_string(), None, domain),
+            ("GET /domains/{id}/records", id.to_string(), None, domain),
+            ("GET /domains/{id}/report", id.to_string(), None, domain),
+            ("GET /domains/{id}/observation", id.to_string(), None, domain),
+            ("GET /domains/{id}/readiness", id.to_string(), None, domain),
+            ("POST /checks", String::new(), Some(json!({"domain": "any.acme.test"})), [Open; 4]),
+            (
+                "POST /emails",
+                String::new(),
+                Some(email),
+                [Refused(422, "DOMAIN_NOT_FOUND"), MISMATCH, NOT_LISTED, NOT_LISTED],
+            ),
+            ("GET /emails", String::new(), None, listed),
+            ("GET /emails/{id}", message.to_string(), None, gone("MESSAGE_NOT_FOUND")),
+            ("GET /sandbox/messages", String::new(), None, listed),
+            ("DELETE /sandbox/messages", String::new(), None, listed),
+            ("GET /sandbox/messages/{id}", received.to_string(), None, gone("SANDBOX_MESSAGE_NOT_FOUND")),
+            ("GET /sandbox/messages/{id}/raw", received.to_string(), None, gone("SANDBOX_MESSAGE_NOT_FOUND")),
+            ("POST /keys", String::new(), Some(new_key), [INVALID; 4]),
+            ("GET /keys", String::new(), None, listed),
+            ("GET /keys/{id}", key.clone(), None, gone("KEY_NOT_FOUND")),
+            ("DELETE /keys/{id}", key.clone(), None, gone("KEY_NOT_FOUND")),
+            (
+                "POST /keys/{id}/rotate",
+                key.clone(),
+                Some(json!({"overlap_seconds": 60})),
+                gone("KEY_NOT_FOUND"),
+            ),
+            ("POST /tenants", String::new(), Some(json!({"ref": "new"})), [Open, LIMITED, LIMITED, LIMITED]),
+            ("GET /tenants", String::new(), None, listed),
+            ("GET /tenants/{id}", ours.to_string(), None, gone("TENANT_NOT_FOUND")),
+            ("GET /playground/zones", String::new(), None, whole),
+            ("POST /playground/zones", String::new(), Some(apex), whole),
+            ("GET /playground/zones/{id}", zone.clone(), None, whole),
+            ("DELETE /playground/zones/{id}", zone.clone(), None, whole),
+            ("POST /playground/zones/{id}/records", zone.clone(), Some(typed.clone()), whole),
+            ("PUT /playground/records/{id}", record.clone(), Some(typed), whole),
+            ("DELETE /playground/records/{id}", record.clone(), None, whole),
+            ("POST /playground/domains/{id}/publish", id.to_string(), None, whole),
+            ("GET /profiles", String::new(), None, [Open; 4]),
+            ("GET /dns-hosts", String::new(), None, [Open; 4]),
+        ]
+        .into_iter()
+        .map(|(operation, id, body, strangers)| {
+            let (method, path) = operation.split_once(' ').unwrap();
+            let name = format!("{method} /api/v1{path}");
+            let path = format!("/api/v1{}", path.replace("{id}", &id));
+            (name, Fixture { path, body, strangers })
+        })
+        .collect()
+    }
+}
+
+/// Every operation of the document with the sets of scopes that it asks for, of which one is enough.
+fn operations() -> Vec<(String, Vec<ScopeSet>)> {
+    let document = serde_json::to_value(api::openapi()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let sets = operation["security"].as_array().unwrap().iter().map(|one| {
+                let words = one["api_key"].as_array().unwrap();
+                words.iter().map(|word| Scope::from_word(word.as_str().unwrap()).unwrap()).collect()
+            });
+            found.push((format!("{} {path}", method.to_uppercase()), sets.collect()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_has_a_fixture_and_no_other_has() {
+    let world = World::new().await;
+    let named: Vec<_> = operations().into_iter().map(|(operation, _)| operation).collect();
+    for operation in &named {
+        assert!(world.fixtures.contains_key(operation), "{operation} is tried by nobody: give it a fixture");
+    }
+    assert_eq!(named.len(), world.fixtures.len());
+}
+
+#[tokio::test]
+async fn every_operation_refuses_strangers() {
+    let world = World::new().await;
+    let app = &world.platform.app;
+    let all = Caller::owner(world.platform.org_id);
+    let revoked = world.key(all.clone()).await;
+    let revoked_id = app.authenticate(&revoked).await.unwrap().key_id.unwrap();
+    let path = format!("/api/v1/keys/{revoked_id}");
+    assert_eq!(world.platform.call("DELETE", &path, "").await.status, 200);
+    let expired = world.key(Caller { expires_at: Some(now()), ..all.clone() }).await;
+    let unknown = format!("cs_{}", "a".repeat(38));
+    let nobody = [
+        ("nobody", ""),
+        ("garbage", "x"),
+        ("unknown", &unknown),
+        ("revoked", &revoked),
+        ("expired", &expired),
+    ];
+    let strangers = [
+        ("a key of another organisation", world.key(Caller::owner(world.other_org)).await),
+        ("a key of another tenant", world.key(Caller { tenant_id: Some(world.theirs), ..all.clone() }).await),
+        (
+            "a key of another domain",
+            world.key(Caller { allowed_domain_ids: Some([world.their_domain].into()), ..all.clone() }).await,
+        ),
+        (
+            "a key with an empty list",
+            world.key(Caller { allowed_domain_ids: Some([].into()), ..all.clone() }).await,
+        ),
+    ];
+    for (operation, sets) in operations() {
+        for (who, key) in nobody {
+            let answer = world.call(key, &operation, None).await;
+            world.check(&operation, who, &answer, Refused(401, "UNAUTHENTICATED"));
+            assert!(answer.header(header::WWW_AUTHENTICATE).starts_with("Bearer"), "{operation}");
+        }
+        // Every scope but those that would do.
+        if sets.iter().all(|set| *set != ScopeSet::default()) {
+            let others = Scope::ALL
+                .iter()
+                .copied()
+                .filter(|scope| *scope != Scope::Admin)
+                .filter(|scope| !sets.iter().any(|set| set.words().contains(&scope.as_str().to_owned())))
+                .collect();
+            let key = world.key(world.rights(others)).await;
+            let answer = world.call(&key, &operation, None).await;
+            world.check(&operation, "a key without the scope", &answer, Refused(403, "SCOPE_MISSING"));
+        }
+        let expected = world.fixtures[&operation].strangers;
+        for ((who, key), expect) in strangers.iter().zip(expected) {
+            let answer = world.call(key, &operation, None).await;
+            world.check(&operation, who, &answer, expect);
+        }
+        // A request that names another tenant, or one that is not there, is like a key of another tenant.
+        for tenant in ["ref-of-theirs", "ref-of-nobody"] {
+            if !matches!(expected[1], Open) {
+                let answer = world.call(&world.platform.key, &operation, Some(tenant)).await;
+                world.check(&operation, tenant, &answer, expected[1]);
+            }
+        }
+    }
+    // All of it is as it was.
+    for (operation, _) in operations() {
+        let fixture = &world.fixtures[&operation];
+        if operation.starts_with("GET ") {
+            let answer = world.platform.get(&fixture.path).await;
+            assert_eq!(answer.status, 200, "{operation}: {}", answer.text);
+            if matches!(fixture.strangers[0], Hidden) {
+                assert!(SECRETS.iter().any(|secret| answer.text.contains(secret)), "{operation} shows ours");
+            }
+        }
+    }
+    let key = world.platform.get(&world.fixtures["GET /api/v1/keys/{id}"].path).await.json();
+    assert_eq!((&key["revoked_at"], &key["replaced_by"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn the_scope_alone_gets_in() {
+    let world = World::new().await;
+    let mut operations = operations();
+    // What is deleted is not there for the others: records before zones, and domains last.
+    operations.sort_by_key(|(operation, _)| {
+        let is_rotation = operation.ends_with("/rotate");
+        let deletes = operation.starts_with("DELETE");
+        (deletes, is_rotation, deletes && operation.ends_with("domains/{id}"), operation.contains("/zones"))
+    });
+    for (operation, sets) in operations {
+        for set in sets {
+            let is_own = operation == "GET /api/v1/emails/{id}" && set.words() == ["send:emails"];
+            let key = if is_own { world.sender.clone() } else { world.key(world.rights(set)).await };
+            let answer = world.call(&key, &operation, None).await;
+            // Mail from a domain that is not verified, and a zone that is not there, are understood and not possible.
+            let is_possible = !matches!(
+                operation.as_str(),
+                "POST /api/v1/emails" | "POST /api/v1/playground/domains/{id}/publish"
+            );
+            let expected = if is_possible { answer.status.is_success() } else { answer.status == 422 };
+            assert!(expected, "{operation} with {:?}: {} {}", set.words(), answer.status, answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
+    let world = World::new().await;
+    let rights = Caller {
+        tenant_id: Some(world.ours),
+        allowed_domain_ids: Some([world.domain].into()),
+        ..Caller::owner(world.platform.org_id)
+    };
+    let key = world.key(rights).await;
+    for (operation, _) in operations().into_iter().filter(|(operation, _)| operation.starts_with("GET ")) {
+        if operation.contains("/playground/") {
+            continue;
+        }
+        let answer = world.call(&key, &operation, Some("ref-of-ours")).await;
+        assert_eq!(answer.status, 200, "{operation}: {}", answer.text);
+        assert!(
+            !answer.text.contains("two.acme.test") && !answer.text.contains("ref-of-theirs"),
+            "{operation}"
+        );
+        if matches!(world.fixtures[&operation].strangers[0], Hidden) {
+            assert!(
+                SECRETS.iter().any(|secret| answer.text.contains(secret)),
+                "{operation}: {}",
+                answer.text
+            );
+        }
+    }
+    let answer = world.call(&key, "GET /api/v1/domains", Some("ref-of-theirs")).await;
+    answer.assert_problem(403, "DOMAIN_TENANT_MISMATCH");
+}
+
+#[tokio::test]
+async fn a_key_that_only_sends_sees_what_it_sent_and_nothing_else() {
+    let world = World::new().await;
+    let path = &world.fixtures["GET /api/v1/emails/{id}"].path;
+    assert_eq!(world.platform.call_with(&world.sender, "GET", path, "").await.status, 200);
+    let other = world.key(world.rights([Scope::SendEmails].into_iter().collect())).await;
+    for path in [path.as_str(), "/api/v1/emails/msg_01JD0000000000000000000000"] {
+        // The same for what is there and what is not.
+        world.platform.call_with(&other, "GET", path, "").await.assert_problem(403, "SCOPE_MISSING");
+    }
+}
