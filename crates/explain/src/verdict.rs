@@ -152,6 +152,15 @@ pub fn summary(report: &Report) -> String {
     part(count(Group::Improve), "thing", "things", "to improve");
     let pending = report.records.iter().filter(|record| is_on_its_way(record)).count();
     part(pending, "record", "records", "on the way");
+    if report.verdict == Verdict::Pass {
+        // What is only recommended leaves the verdict alone; that it is not known is to be told all the same.
+        let unknown = report.records.iter().filter(|record| record.status == RecordStatus::Unknown).count();
+        if unknown > 0 {
+            part(unknown, "record", "records", "not known yet");
+        } else {
+            part(count(Group::Unknown), "question", "questions", "left open");
+        }
+    }
     let parts = parts.join(", ");
     match (report.verdict, parts.is_empty()) {
         (Verdict::Pass, true) if !view::not_checked(report).is_empty() => {

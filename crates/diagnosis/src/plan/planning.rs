@@ -13,8 +13,11 @@ use std::collections::BTreeSet;
 
 /// Applies the profile. All variables without a value are told at once.
 pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError> {
-    let filled: Result<Vec<_>, _> = profile.records.iter().map(|record| fill(record, scope)).collect();
-    let mut filled = filled.map_err(|error| missing(profile, scope).unwrap_or(error))?;
+    // In room for all of them: a list of many domains makes as many plans.
+    let mut filled = Vec::with_capacity(profile.records.len());
+    for record in &profile.records {
+        filled.push(fill(record, scope).map_err(|error| missing(profile, scope).unwrap_or(error))?);
+    }
     conflict::check(&filled, |filled| filled.owner.as_str().into(), |filled| filled.record, true)?;
     join_spf(&mut filled);
     name_exchangers(&mut filled);
