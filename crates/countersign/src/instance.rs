@@ -295,7 +295,13 @@ fn only_loopback(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn lock_folder(folder: &Path) -> Result<File, StartError> {
+/// The SQLite database of a data folder.
+pub(crate) fn sqlite_file(folder: &Path) -> PathBuf {
+    folder.join("countersign.sqlite")
+}
+
+/// Makes the folder where it is not there, and proves that nobody else works in it for as long as the file lives.
+pub(crate) fn lock_folder(folder: &Path) -> Result<File, StartError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| StartError::File { path, source }
@@ -351,7 +357,7 @@ fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
 
 /// The database of the configuration, whose secrets this vault opens.
 async fn open_store(config: &Config, vault: &Vault, random: &Random) -> Result<Store, StartError> {
-    let path = config.data.join("countersign.sqlite");
+    let path = sqlite_file(&config.data);
     let postgres = config.postgres()?;
     // The address has a password in it, and is in the configuration for who wants to see it.
     let database = postgres.map_or_else(|| path.display().to_string(), |_| "of database_url".to_owned());

@@ -3,7 +3,13 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use countersign::{
     Config, Overrides,
-    commands::{self, Exit, check::CheckArgs, explain::ExplainArgs},
+    commands::{
+        self, Exit,
+        backup::{BackupArgs, RestoreArgs},
+        check::CheckArgs,
+        explain::ExplainArgs,
+        migrate_store::MigrateStoreArgs,
+    },
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf, process::ExitCode};
 
@@ -80,6 +86,32 @@ The exit codes are those of check: 0 good, 1 problems, 2 wrong usage or no repor
         after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not."
     )]
     Tour,
+    /// Copy the SQLite database to a file, also while the platform runs
+    #[command(after_help = "\
+Examples:
+  countersign backup --to /backups/countersign-$(date +%F).sqlite
+  countersign backup --data /var/lib/countersign --to copy.sqlite
+
+The copy has everything that was acknowledged before; the platform does not wait for it. The master key is not in it.
+Exit codes: 0 the copy is there and was checked, 2 it is not.")]
+    Backup(BackupArgs),
+    /// Put a copy of the SQLite database into a data folder that has none; the platform must not run there
+    #[command(after_help = "\
+Examples:
+  countersign restore copy.sqlite
+  countersign restore copy.sqlite --data /var/lib/countersign
+
+Exit codes: 0 it is restored, 2 it is not.")]
+    Restore(RestoreArgs),
+    /// Copy everything from the SQLite database to an empty PostgreSQL one; the platform must not run
+    #[command(after_help = "\
+Examples:
+  createdb --encoding=UTF8 --template=template0 countersign
+  DATABASE_URL=postgres://countersign@db.example/countersign countersign migrate-store
+  countersign migrate-store --data /var/lib/countersign --to postgres:///countersign
+
+All or nothing; the SQLite file stays as it is. Exit codes: 0 everything is there, 2 nothing was copied.")]
+    MigrateStore(MigrateStoreArgs),
     /// Print the configuration in force, and where each value comes from
     #[command(after_help = "\
 Examples:
@@ -135,6 +167,9 @@ async fn run(command: Command) -> Exit {
             commands::start_logging(&Config { log: "error".to_owned(), ..Config::default() });
             commands::tour::run().await
         }
+        Command::Backup(arguments) => commands::backup::back_up(&arguments).await,
+        Command::Restore(arguments) => commands::backup::restore(&arguments).await,
+        Command::MigrateStore(arguments) => commands::migrate_store::run(&arguments).await,
         Command::Config { overrides } => match Config::describe(&overrides) {
             Ok(text) => {
                 drop(std::io::stdout().lock().write_all(text.as_bytes()));

@@ -127,6 +127,12 @@ async fn insert(key: &NewApiKey, tx: &mut Tx) -> Result<(), StoreError> {
 
 /// Refuses more living keys than there may be.
 async fn check_limit(org_id: OrgId, now: Timestamp, limit: u64, tx: &mut Tx) -> Result<(), StoreError> {
+    // Whoever adds a key at the same time counts behind this one; on SQLite there is only one who writes.
+    sql("SELECT id FROM organisations WHERE id = $1")
+        .on_postgres("SELECT id FROM organisations WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(&org_id)
+        .first(tx)
+        .await?;
     let living = sql("SELECT COUNT(*) AS n FROM api_keys
          WHERE org_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)");
     if living.bind(&org_id).bind(&now).number::<u64>(tx).await? >= limit {

@@ -137,7 +137,7 @@ impl Pools {
 
 /// The file holds encrypted keys, hashes and mail, so only its owner may read it. SQLite gives the files beside it
 /// the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

@@ -56,6 +56,11 @@ pub enum StoreError {
         "the database has the encoding {0}; make one with UTF8 (createdb --encoding=UTF8 --template=template0)"
     )]
     Encoding(String),
+    /// The database that everything was to be copied to is in use already.
+    #[error(
+        "the database to copy to is not empty; make a new one (createdb --encoding=UTF8 --template=template0)"
+    )]
+    NotEmpty,
     /// A newer version of the program has used this database.
     #[error(
         "the database has schema version {found} and this program knows up to {known}; start the newer program again"

@@ -17,9 +17,11 @@
 //! read a clock, or know what is inside reports, observations and events: these are JSON text here.
 
 mod api_keys;
+mod backup;
 mod checks;
 #[cfg(test)]
 mod connection_tests;
+mod copy;
 mod database;
 mod deliveries;
 mod dkim_keys;
@@ -40,6 +42,7 @@ mod visible;
 mod warmup;
 
 pub use api_keys::{ApiKey, NewApiKey, Successor};
+pub use backup::{back_up, check_backup, restore};
 pub use checks::{CheckRecord, StoredCheck};
 pub use database::StoreOptions;
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, DeliveryState, NewDelivery};

@@ -23,7 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 const BOOK: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)";

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+pub mod backup;
 pub mod check;
 pub mod dev;
 pub mod explain;
 pub mod generate;
 mod input;
+pub mod migrate_store;
 pub mod show;
 pub mod tour;
 

@@ -3,10 +3,10 @@
 
 use crate::{
     postgres_server::Server,
-    seed::{at, domain, new_message, organisation, to},
+    seed::{Database, at, domain, event, new_message, organisation, to},
 };
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use store::{Store, StoreError, StoreOptions};
+use store::{DailyCap, Store, StoreError, StoreOptions, Visible};
 
 async fn connect(url: &str) -> Store {
     Store::connect(url, StoreOptions::default()).await.unwrap()
@@ -22,6 +22,7 @@ async fn a_server_with_many_clients() {
     a_cancelled_call_leaves_no_open_transaction(&server.database("cancel")).await;
     a_newer_or_edited_schema_is_refused(&server.database("schema")).await;
     wrong_databases_are_named(&server).await;
+    everything_moves_from_a_file(&server.database("moved")).await;
     let url = server.database("gone");
     let store = connect(&url).await;
     drop(server);
@@ -148,6 +149,44 @@ async fn a_newer_or_edited_schema_is_refused(url: &str) {
     let newer = Store::connect(url, StoreOptions::default()).await;
     assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 4 })), "{newer:?}");
     operator.close().await.unwrap();
+}
+
+async fn everything_moves_from_a_file(url: &str) {
+    let file = Database::new().await;
+    let from = &file.store;
+    let org = organisation(from).await;
+    let domain = domain(from, org, "example.com").await;
+    let mut message = new_message(&domain);
+    message.subject = "Grüße".into();
+    message.daily_cap = Some(DailyCap { day: 7, messages: 3 });
+    let told = event(org, "message.accepted", &message.id);
+    from.accept_message(&message, &[to("a@example.net"), to("b@example.net")], &[told]).await.unwrap();
+    from.set_setting("token_key", "secret").await.unwrap();
+    from.add_pool_key(&crate::seed::pool_key(at(1))).await.unwrap();
+    from.number_key_changes().await.unwrap();
+
+    let store = connect(url).await;
+    let copied = from.copy_to(&store).await.unwrap();
+    let count = |name: &str| copied.iter().find(|(table, _)| *table == name).unwrap().1;
+    assert_eq!((count("organisations"), count("deliveries"), count("events")), (1, 2, 1));
+    assert_eq!(store.get_domain(org, domain.id).await.unwrap(), domain);
+    assert_eq!(store.keys_of_domain(domain.id).await.unwrap(), from.keys_of_domain(domain.id).await.unwrap());
+    assert_eq!(store.published_keys().await.unwrap(), from.published_keys().await.unwrap());
+    assert_eq!(
+        store.get_message(&Visible::all_of(org), message.id).await.unwrap(),
+        from.get_message(&Visible::all_of(org), message.id).await.unwrap()
+    );
+    assert_eq!(store.messages_on_day(domain.id, 7).await.unwrap(), 1);
+    assert_eq!(store.get_setting("token_key").await.unwrap().as_deref(), Some("secret"));
+    assert_eq!(store.first_organisation().await.unwrap().unwrap().id, org);
+    // The work goes on there.
+    let claimed = store.claim_deliveries(at(1), "n", at(9), 9).await.unwrap();
+    assert_eq!((claimed.len(), &claimed[0].raw), (2, &message.raw));
+    store.ping_write(at(3)).await.unwrap();
+
+    let again = from.copy_to(&store).await;
+    assert!(matches!(again, Err(StoreError::NotEmpty)), "{again:?}");
+    store.close().await;
 }
 
 async fn wrong_databases_are_named(server: &Server) {

@@ -185,3 +185,58 @@ async fn the_log_is_written_ahead_and_the_files_are_private() {
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_has_all_that_was_acknowledged_before_it() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    let domain = domain(&database.store, org, "example.com").await;
+    let (sender, mut acknowledged) = tokio::sync::watch::channel(0_usize);
+    let writer = tokio::spawn({
+        let (store, domain) = (database.store.clone(), domain.clone());
+        async move {
+            for count in 1.. {
+                store.accept_message(&new_message(&domain), &[to("r@example.net")], &[]).await.unwrap();
+                if sender.send(count).is_err() {
+                    return count;
+                }
+            }
+            0
+        }
+    });
+    let mut sizes = Vec::new();
+    for number in 0..3 {
+        acknowledged.changed().await.unwrap();
+        let before = *acknowledged.borrow();
+        let to = database.path.with_file_name(format!("backup-{number}.db"));
+        // As another process would: by the file alone.
+        assert!(store::back_up(&database.path, &to).await.unwrap() > 0);
+        let copy = database.path.with_file_name(format!("restored-{number}.db"));
+        store::restore(&to, &copy).await.unwrap();
+        let copy = Store::open(&copy, StoreOptions::default()).await.unwrap();
+        let kept = copy.list_messages(&store::Visible::all_of(org), None, 1_000_000).await.unwrap().len();
+        assert!(kept >= before, "{before} were acknowledged and {kept} are in the copy");
+        assert_eq!(copy.queue_depth().await.unwrap().0, kept as u64, "of one moment");
+        copy.close().await;
+        sizes.push(kept);
+    }
+    drop(acknowledged);
+    assert!(writer.await.unwrap() >= sizes[2]);
+
+    let twice = store::back_up(&database.path, &database.path.with_file_name("backup-0.db")).await;
+    assert!(twice.unwrap_err().to_string().contains("exists"));
+    let damaged = database.path.with_file_name("damaged.db");
+    let mut bytes = std::fs::read(database.path.with_file_name("backup-1.db")).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..half + 8192].fill(0xff);
+    std::fs::write(&damaged, bytes).unwrap();
+    let refused = store::restore(&damaged, &database.path.with_file_name("never.db")).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    assert!(!database.path.with_file_name("never.db").exists());
+    #[cfg(unix)]
+    for file in ["backup-0.db", "restored-0.db"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = std::fs::metadata(database.path.with_file_name(file)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
+    }
+}
