@@ -2,11 +2,13 @@
 
 use crate::{
     address::address_of,
+    checks,
     inquiry::Policy,
     observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
     spf_tree::{self, SpfTree},
     wildcard,
 };
+use mail::lookup::Needed;
 use model::{DomainName, RecordData, RecordType};
 use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
@@ -26,9 +28,14 @@ pub struct View {
     /// The name that nobody has made below the last name that one was wanted of, and the sender domain that it was
     /// wanted for.
     unmade: RefCell<Option<Unmade>>,
+    /// The DMARC policy that was looked for last, and the domain that it was looked for.
+    dmarc: RefCell<Option<(DomainName, Arc<Discovered>)>>,
     /// The trees of SPF records, each with whose it is: counted once for all who ask.
     spf: RefCell<Vec<(DomainName, Arc<SpfTree>)>>,
 }
+
+/// The DMARC policy that holds for a domain; the error is what has to be asked first.
+pub type Discovered = Result<mail::dmarc::Discovery, Needed>;
 
 /// A name that nobody has made.
 struct Unmade {
@@ -139,6 +146,13 @@ impl View {
         self.spf
             .get_mut()
             .retain(|(_, tree)| !new.iter().any(|heard| tree.depends_on(&heard.exchange.ask.question)));
+        let is_of_dmarc = |question: &Question| {
+            // [`checks::dmarc_answers`]
+            question.record_type == RecordType::Soa || question.name.labels().next() == Some("_dmarc")
+        };
+        if new.iter().any(|heard| is_of_dmarc(&heard.exchange.ask.question)) {
+            *self.dmarc.get_mut() = None;
+        }
         self.zones.get_mut().clear();
         self.heard.sort();
     }
@@ -242,6 +256,18 @@ impl View {
             trees.push((name.clone(), Arc::clone(&tree)));
         }
         tree
+    }
+
+    /// The DMARC policy that holds for a domain, as far as was asked.
+    pub fn dmarc(&self, domain: &DomainName) -> Arc<Discovered> {
+        if let Some((known, discovered)) = &*self.dmarc.borrow()
+            && known == domain
+        {
+            return Arc::clone(discovered);
+        }
+        let discovered = Arc::new(mail::dmarc::discover(domain, &checks::dmarc_answers(self, domain)));
+        *self.dmarc.borrow_mut() = Some((domain.clone(), Arc::clone(&discovered)));
+        discovered
     }
 
     /// Every alias target that anyone sees at a name.

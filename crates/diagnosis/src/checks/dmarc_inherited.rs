@@ -14,7 +14,7 @@
 //!
 //! - RFC 9989 §4.10
 
-use super::{Context, dmarc_answers, dmarc_records};
+use super::{Context, dmarc_records};
 use crate::{
     finding::{Defect, Finding, Remedy},
     plan::Expected,
@@ -36,8 +36,8 @@ pub fn inherited(context: &Context<'_>) -> Option<(DomainName, String)> {
     {
         return None;
     }
-    let answers = dmarc_answers(context.view, &context.plan.domain);
-    let discovery = mail::dmarc::discover(&context.plan.domain, &answers).ok()?;
-    let (found, policy) = (discovery.found?, discovery.applied?);
-    found.inherited.then(|| (found.at, policy.to_string()))
+    let discovered = context.view.dmarc(&context.plan.domain);
+    let Ok(discovery) = &*discovered else { return None };
+    let (found, policy) = (discovery.found.as_ref()?, discovery.applied?);
+    found.inherited.then(|| (found.at.clone(), policy.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use super::lookups;
 use crate::{
-    checks::{dmarc_answers, dmarc_records, texts_of},
+    checks::{dmarc_records, texts_of},
     observation::Question,
     plan::Plan,
     view::{Fact, View},
@@ -72,8 +72,8 @@ pub struct ReportDestination {
 
 /// What has to be asked about destinations of reports, once the policy is known.
 pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
-    let Some(discovery) = discover(plan, view) else { return Vec::new() };
-    let Some(found) = &discovery.found else { return Vec::new() };
+    let discovered = view.dmarc(&plan.domain);
+    let Ok(Discovery { found: Some(found), .. }) = &*discovered else { return Vec::new() };
     destinations(&found.record)
         .into_iter()
         .take(MAX_DESTINATIONS)
@@ -84,17 +84,12 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
         .collect()
 }
 
-fn discover(plan: &Plan, view: &View) -> Option<Discovery> {
-    dmarc::discover(&plan.domain, &dmarc_answers(view, &plan.domain)).ok()
-}
-
 /// What DMARC comes to; `None` where nothing was asked about it.
 pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
     let own_name = plan.domain.prepend("_dmarc").ok()?;
     if view.exchanges(&own_name, RecordType::Txt).is_empty() {
         return None;
     }
-    let answers = dmarc_answers(view, &plan.domain);
     let walked = dmarc::tree_walk_names(&plan.domain)
         .into_iter()
         .filter_map(|name| name.prepend("_dmarc").ok())
@@ -117,7 +112,7 @@ pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
         reports: Vec::new(),
         unanswered: None,
     };
-    match dmarc::discover(&plan.domain, &answers) {
+    match &*view.dmarc(&plan.domain) {
         Ok(discovery) => fill(&mut report, discovery, view),
         // The domain's own record holds, whatever is above it.
         Err(_) => own_only(&mut report, &plan.domain, &own_name, view),
@@ -125,17 +120,18 @@ pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
     Some(report)
 }
 
-fn fill(report: &mut DmarcReport, discovery: Discovery, view: &View) {
-    report.unanswered = discovery.temp_error.map(|(question, reason)| format!("{question}: {reason}"));
+fn fill(report: &mut DmarcReport, discovery: &Discovery, view: &View) {
+    report.unanswered =
+        discovery.temp_error.as_ref().map(|(question, reason)| format!("{question}: {reason}"));
     if report.unanswered.is_none() {
-        report.organizational_domain = Some(discovery.organizational_domain);
+        report.organizational_domain = Some(discovery.organizational_domain.clone());
     }
     report.domain_exists = discovery.author_domain_exists;
     if let Some((policy, tag)) = discovery.requested {
         (report.requested, report.requested_by) = (Some(policy), Some(tag));
     }
     report.applied = discovery.applied;
-    let Some(found) = discovery.found else { return };
+    let Some(found) = &discovery.found else { return };
     report.inherited = found.inherited;
     set_record(report, &found.record, &found.at, view);
 }
