@@ -37,7 +37,13 @@ impl App {
     /// tenant, that is nothing, and what is added makes it.
     pub async fn narrow_to_tenant(&self, caller: Caller, reference: &str) -> Result<Caller> {
         check_reference(HEADER, reference)?;
-        let found = self.store.find_tenant(caller.org_id, reference).await?;
+        let mut found = self.store.find_tenant(caller.org_id, reference).await?;
+        // A key that is limited to domains learns of other tenants than theirs not even that they are there.
+        if let (Some(tenant), Some(_)) = (&found, &caller.allowed_domain_ids)
+            && let Err(Error::NotFound { .. }) = self.tenant(&caller, tenant.id).await
+        {
+            found = None;
+        }
         match (found, caller.tenant_id) {
             (Some(tenant), None) => Ok(Caller { tenant_id: Some(tenant.id), ..caller }),
             (Some(tenant), Some(bound)) if tenant.id == bound => Ok(caller),

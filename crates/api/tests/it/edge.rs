@@ -5,6 +5,7 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
+use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_too() {
@@ -88,4 +89,17 @@ async fn requests_are_read_strictly() {
         answer.assert_problem(422, "INVALID_REQUEST");
         assert_eq!(answer.json()["errors"][0]["field"], field);
     }
+}
+
+#[tokio::test]
+async fn readiness_is_looked_at_once_a_second_whoever_asks() {
+    let platform = Platform::start().await;
+    let start = std::time::Instant::now();
+    // The time goes into what is written, and is asked for nowhere else here.
+    let before = platform.clock_reads.load(Ordering::Relaxed);
+    for _ in 0..100 {
+        platform.app.ready().await.unwrap();
+    }
+    let writes = u64::from(platform.clock_reads.load(Ordering::Relaxed) - before);
+    assert!((1..=1 + start.elapsed().as_secs()).contains(&writes), "{writes}");
 }

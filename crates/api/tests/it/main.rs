@@ -10,3 +10,4 @@ mod guards;
 mod keys;
 mod platform;
 mod playground;
+mod tenants;

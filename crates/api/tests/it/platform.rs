@@ -29,6 +29,8 @@ use tower::ServiceExt;
 pub struct Platform {
     pub app: Arc<App>,
     pub org_id: OrgId,
+    /// How often the time was asked for.
+    pub clock_reads: Arc<AtomicU32>,
     /// Where the database is.
     pub path: PathBuf,
     router: Router,
@@ -116,19 +118,24 @@ impl Platform {
     )]
     pub async fn start_with(settings: Settings) -> Self {
         let path = database();
+        let clock_reads = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&clock_reads);
         let store = Store::open(&path, StoreOptions::default()).await.unwrap();
         let app = Arc::new(App::new(Parts {
             settings,
             store,
             dns: Default::default(),
             vault: Vault::new(&[7; 32]).unwrap(),
-            clock: Clock::new(|| Timestamp::from_second(1_750_000_000).unwrap()),
+            clock: Clock::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Timestamp::from_second(1_750_000_000).unwrap()
+            }),
             random: Random::system(),
             zones: Arc::default(),
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();
         let key = app.create_api_key("all", &Caller::owner(org_id)).await.unwrap();
-        Self { router: router(Arc::clone(&app)), app, org_id, path, key }
+        Self { router: router(Arc::clone(&app)), app, org_id, clock_reads, path, key }
     }
 
     /// Sends a request as it is.

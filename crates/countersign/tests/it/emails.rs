@@ -1,9 +1,7 @@
 //! Sending, and refusing to send.
 
-use crate::support::{Api, Platform, problem, text};
-use app::access::{Caller, ScopeSet};
+use crate::support::{Platform, problem, text};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use model::TenantId;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -137,34 +135,5 @@ async fn bounces_go_to_the_platform_until_the_own_return_path_is_there() {
         (&authentication["spf"]["aligned"], &authentication["dkim"][0]["aligned"]),
         (&json!(false), &json!(true))
     );
-    platform.stop().await;
-}
-
-#[tokio::test]
-async fn limited_keys_send_only_from_their_domains() {
-    let platform = Platform::start().await;
-    let owner = platform.api.verified("mail.acme.test", "acme.test", "two-txt").await;
-    let app = &platform.instance.app;
-    let org_id = app.authenticate(&platform.instance.api_key).await.unwrap().org_id;
-    let key_for = async |rights: Caller| {
-        let key = app.create_api_key("limited", &rights).await.unwrap();
-        Api::new(platform.instance.http, &key)
-    };
-    let none = key_for(Caller { allowed_domain_ids: Some([].into()), ..Caller::owner(org_id) }).await;
-    let (status, problem) = none.refused("/emails", &message()).await;
-    assert_eq!((status.as_u16(), text(&problem, "code")), (403, "DOMAIN_NOT_ALLOWED_FOR_KEY"));
-    let listed = Caller {
-        allowed_domain_ids: Some([text(&owner, "id").parse().unwrap()].into()),
-        ..Caller::owner(org_id)
-    };
-    key_for(listed).await.post("/emails", &message()).await;
-    let tenant = Caller { tenant_id: Some(TenantId::from_parts(1, 1)), ..Caller::owner(org_id) };
-    let (status, problem) = key_for(tenant).await.refused("/emails", &message()).await;
-    assert_eq!((status.as_u16(), text(&problem, "code")), (403, "DOMAIN_TENANT_MISMATCH"));
-    let reader = Caller { scopes: ScopeSet::from_words(&["read:domains"]), ..Caller::owner(org_id) };
-    let reader = key_for(reader).await;
-    let (status, problem) = reader.refused("/emails", &message()).await;
-    assert_eq!((status.as_u16(), text(&problem, "code")), (403, "SCOPE_MISSING"));
-    reader.get("/domains").await;
     platform.stop().await;
 }

@@ -3,7 +3,7 @@
 use crate::seed::{Database, at, domain, event, new_message, organisation, to};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{path::Path, time::Duration};
-use store::{Hidden, Store, StoreError, StoreOptions, Visible};
+use store::{DomainFilter, Hidden, Store, StoreError, StoreOptions, Visible};
 
 async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.unwrap()
@@ -151,6 +151,49 @@ async fn a_domain_verified_before_there_was_a_warm_up_began_it_then() {
     let store = Store::open(&database.path, StoreOptions::default()).await.unwrap();
     assert_eq!(store.get_domain(org, verified.id).await.unwrap().warmup_started_at, Some(at(0)));
     assert_eq!(store.get_domain(org, pending.id).await.unwrap().warmup_started_at, None);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_there_before_there_were_tenants_belongs_to_the_first_organisation() {
+    let database = Database::new().await;
+    let org = organisation(&database.store).await;
+    organisation(&database.store).await;
+    let stored = domain(&database.store, org, "one.example").await;
+    database.store.close().await;
+    let mut connection = connect(&database.path).await;
+    // As the third schema left it.
+    for statement in [
+        "DROP INDEX sandbox_messages_list",
+        "DROP INDEX messages_list_tenant",
+        "DROP INDEX messages_list_domain",
+        "DROP INDEX domains_list_tenant",
+        "DROP TABLE api_key_domains",
+        "DROP TABLE tenants",
+        "ALTER TABLE sandbox_messages DROP COLUMN org_id",
+        "ALTER TABLE sandbox_messages DROP COLUMN tenant_id",
+        "ALTER TABLE sandbox_messages DROP COLUMN domain_id",
+        "ALTER TABLE messages DROP COLUMN key_id",
+        "ALTER TABLE api_keys DROP COLUMN expires_at",
+        "ALTER TABLE api_keys DROP COLUMN created_by",
+        "ALTER TABLE api_keys DROP COLUMN replaced_by",
+        "DELETE FROM schema_migrations WHERE version >= 4",
+        "INSERT INTO sandbox_messages (id, received_at, client_ip, helo, recipients, tls, size, header_from, subject,
+             raw) VALUES ('sbx_01JD0000000000000000000000', 1, 'x', 'x', '[]', 0, 1, 'x', 'x', x'00')",
+        "INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, created_at, allowed_domain_ids)
+             SELECT 'key_01JD0000000000000000000000', org_id, 'x', x'00', 'x', '[]', 1, '[\"' || id || '\"]'
+             FROM domains",
+    ] {
+        run(&mut connection, statement).await;
+    }
+    connection.close().await.unwrap();
+    let store = Store::open(&database.path, StoreOptions::default()).await.unwrap();
+    let inbox = store.list_sandbox_messages(&Visible::all_of(org), None, 9, None).await.unwrap();
+    assert_eq!(inbox.len(), 1);
+    let key = "key_01JD0000000000000000000000".parse().ok();
+    let limited = Visible { of_key: key, ..Visible::all_of(org) };
+    let seen = store.list_domains(&limited, &DomainFilter::default(), None, 9, 0).await.unwrap();
+    assert_eq!(seen.iter().map(|(domain, _)| domain.id).collect::<Vec<_>>(), [stored.id]);
     store.close().await;
 }
 
