@@ -265,9 +265,10 @@ impl Things {
             let (method, path) = operation.split_once(' ').unwrap();
             let name = format!("{method} /api/v1{path}");
             // Where there is no place for an id, what is given is a query.
-            let path = match path.contains("{id}") {
-                true => format!("/api/v1{}", path.replace("{id}", &id)),
-                false => format!("/api/v1{path}{id}"),
+            let path = if path.contains("{id}") {
+                format!("/api/v1{}", path.replace("{id}", &id))
+            } else {
+                format!("/api/v1{path}{id}")
             };
             (name, Fixture { path, body, strangers })
         })

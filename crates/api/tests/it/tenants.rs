@@ -101,3 +101,25 @@ async fn a_key_of_a_tenant_makes_keys_of_the_tenant_only() {
     let keys = call(&platform, theirs, "GET", "/keys", &[], &json!({})).await.json();
     assert_eq!(keys["data"].as_array().unwrap().len(), 2, "its own and the one it made");
 }
+
+#[tokio::test]
+async fn a_limited_key_learns_nothing_of_other_tenants() {
+    let platform = Platform::start().await;
+    let domain = json!({"domain": "a.acme.test"});
+    let ours = call(&platform, &platform.key, "POST", "/domains", &["cust_1"], &domain).await.json();
+    call(&platform, &platform.key, "POST", "/tenants", &[], &json!({"ref": "cust_2"})).await;
+    let rights = json!({"name": "x", "scopes": ["admin"], "allowed_domain_ids": [ours["id"]]});
+    let made = call(&platform, &platform.key, "POST", "/keys", &[], &rights).await.json();
+    let limited = made["secret"].as_str().unwrap();
+    let none = json!({"name": "x", "scopes": ["admin"], "allowed_domain_ids": []});
+    // The one that is there is answered like the one that is not.
+    for tenant in ["cust_2", "cust_9"] {
+        let refused = call(&platform, limited, "POST", "/keys", &[tenant], &none).await;
+        refused.assert_problem(403, "KEY_IS_LIMITED");
+        let list = call(&platform, limited, "GET", "/domains", &[tenant], &json!({})).await.json();
+        assert_eq!(list["data"], json!([]));
+    }
+    assert_eq!(call(&platform, limited, "POST", "/keys", &["cust_1"], &none).await.status, 201);
+    let seen = call(&platform, limited, "GET", "/tenants", &[], &json!({})).await.json();
+    assert_eq!(seen["data"].as_array().unwrap().len(), 1);
+}
