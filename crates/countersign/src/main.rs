@@ -151,11 +151,12 @@ fn refused(error: &clap::Error) -> ExitCode {
     let harmless = std::env::args_os()
         .map(|argument| explain::shown::line(&argument.to_string_lossy(), usize::MAX))
         .collect::<Vec<String>>();
-    match CommandLine::try_parse_from(harmless) {
-        Err(error) => error.exit(),
-        // What was taken out was all that was wrong.
-        Ok(_) => ExitCode::from(fail(&error.render()) as u8),
+    if let Err(error) = CommandLine::try_parse_from(harmless) {
+        error.exit()
     }
+    // What was taken out was all that was wrong.
+    let text = error.render().to_string();
+    ExitCode::from(fail(&text.strip_prefix("error: ").unwrap_or(&text).trim_end()) as u8)
 }
 
 async fn run(command: Command) -> Exit {

@@ -598,6 +598,12 @@ defects! {
         /// The name at the end of the chain, which does not exist.
         missing: DomainName,
     }
+    CnameAtApex = "cname_at_apex" {
+        /// The name, a zone's apex.
+        name: DomainName,
+        /// Where the alias should point.
+        expected: String,
+    }
     MxExchangeMissing = "mx_exchange_missing" {
         /// The name.
         name: DomainName,

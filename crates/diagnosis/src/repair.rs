@@ -101,16 +101,38 @@ fn mended_term(term: &str) -> Option<String> {
 /// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use.
 pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> String {
     let mut tags = parsed.removed_tags.clone();
-    tags.extend(unusable_policies(parsed).map(|tag| tag.name.clone()).filter(|name| name != "p"));
     if is_no_registry(context, parsed) {
         tags.push("psd".to_owned());
     }
-    let value = without_tags(record, &tags);
+    // Without the tag, subdomains would come under p: one that was to be spared would be refused all at once.
+    let others = unusable_policies(parsed).filter(|tag| tag.name != "p");
+    let value = others.fold(without_tags(record, &tags), |value, tag| {
+        with_tag(&value, &tag.name, policy_meant(&tag.value))
+    });
     // A policy that is there and valid is kept: then only sp or np stood in the way.
     if PolicyRecord::parse(&value).is_ok_and(|again| again.policy_defaulted) {
         return with_tag(&value, "p", "none");
     }
     value
+}
+
+/// The policy that a misspelt one was meant to be; where that is not clear none, which is what receivers apply now.
+fn policy_meant(written: &str) -> &'static str {
+    let letters = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        let mut letters: Vec<char> = text.chars().filter(char::is_ascii_alphabetic).collect();
+        letters.sort_unstable();
+        letters.dedup();
+        letters
+    };
+    // Letters that are doubled, lost or in another order.
+    let written = letters(written);
+    let apart = |policy: &&str| {
+        let policy = letters(policy);
+        let lost = policy.iter().filter(|letter| !written.contains(letter)).count();
+        lost + written.iter().filter(|letter| !policy.contains(letter)).count()
+    };
+    ["quarantine", "reject"].into_iter().find(|policy| apart(policy) <= 1).unwrap_or("none")
 }
 
 /// The tags `p`, `sp` and `np` whose value is no policy.
@@ -154,6 +176,22 @@ mod tests {
             ("v=spf1 ip6:2001:db8::1,2001:db8::2 ~all", "v=spf1 ip6:2001:db8::1 ip6:2001:db8::2 ~all"),
         ] {
             assert_eq!(spf_syntax(record).as_deref(), Ok(mended), "{record}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_policy_is_the_one_that_was_meant_or_none() {
+        for (written, meant) in [
+            ("rejct", "reject"),
+            ("Reject!", "reject"),
+            ("quarentine", "quarantine"),
+            ("quarantined", "quarantine"),
+            ("nonee", "none"),
+            ("", "none"),
+            ("foo", "none"),
+            ("rejection", "none"),
+        ] {
+            assert_eq!(policy_meant(written), meant, "{written}");
         }
     }
 

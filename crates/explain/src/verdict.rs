@@ -124,9 +124,12 @@ fn is_same_defect(one: &Defect, other: &Defect) -> bool {
             Defect::CnameTargetZoneAppended { zone: other, .. },
         ) => one == other,
         (
-            Defect::RecordWrongType { expected, found, .. },
-            Defect::RecordWrongType { expected: other_expected, found: other_found, .. },
-        ) => expected == other_expected && found == other_found,
+            Defect::RecordWrongType { name, expected, found, .. },
+            Defect::RecordWrongType {
+                name: other_name, expected: other_expected, found: other_found, ..
+            },
+            // What is in the way of several records at one name goes once.
+        ) => found == other_found && (expected == other_expected || name == other_name),
         (one, other) => one.code() == other.code(),
     }
 }
@@ -319,8 +322,10 @@ fn unknown(report: &Report) -> &'static str {
     let has = |is: &dyn Fn(&Defect) -> bool| report.findings.iter().any(|finding| is(&finding.defect));
     // What was left out because there were too many questions is not what servers left unanswered.
     let is_cut = has(&|defect| matches!(defect, Defect::InquiryCutShort { .. }));
-    if is_cut && !has(&|defect| matches!(defect, Defect::DnsUnanswered { .. })) {
-        return "The check stopped at its limit of questions, before everything was known.";
+    let is_silence =
+        |defect: &Defect| matches!(defect, Defect::DnsUnanswered { .. } | Defect::ResolversUnusable { .. });
+    if is_cut && !has(&is_silence) {
+        return "The check stopped at its limit, before everything was known.";
     }
     match view::setting(report) {
         Setting::Registered => {

@@ -214,7 +214,7 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
         // Nobody was asked: the domain was added a moment ago.
         RecordStatus::Unknown if is_unasked(report) => "It is not checked yet.".to_owned(),
         RecordStatus::Unknown if is_left_out(record, report) => {
-            format!("It was not asked for: the check stopped at its limit of questions. {}", again(report))
+            format!("It was not asked for: the check stopped at its limit. {}", again(report))
         }
         RecordStatus::Unknown => {
             format!("Whether it is there is not known: DNS has not given a clear answer. {}", again(report))

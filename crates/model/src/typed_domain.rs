@@ -15,11 +15,20 @@ pub enum TypedDomainError {
     /// The owner name of a wildcard.
     #[error("{0} is a wildcard; give a domain that mail comes from")]
     Wildcard(DomainName),
+    /// The owner name of a record that stands below a domain, such as `_dmarc.example.com` (RFC 8552).
+    #[error("{name} is the name of a record, and no mail comes from it; did you mean \"{suggestion}\"?")]
+    RecordName {
+        /// What was given.
+        name: DomainName,
+        /// What is behind the last label with an underscore in front.
+        suggestion: DomainName,
+    },
 }
 
 impl DomainName {
     /// Reads a domain, or takes the domain part of an e-mail address: `Mail.Example.COM.`, `jane@example.com`,
-    /// `Jane <jane@example.com>`. A URL is refused with the domain that was probably meant.
+    /// `Jane <jane@example.com>`. A URL and the name of a record (`_dmarc.example.com`) are refused with the domain that
+    /// was probably meant.
     pub fn parse_typed(text: &str) -> Result<Self, TypedDomainError> {
         let text = text.trim();
         let domain = text.rsplit('@').next().unwrap_or_default();
@@ -27,9 +36,17 @@ impl DomainName {
         if domain.is_empty() && text.contains('@') {
             return Err(TypedDomainError::NothingBehindAt(shown(text)));
         }
-        let domain = Self::parse(domain)?;
+        let domain = Self::parse(domain).map_err(|error| meant(domain, error))?;
         if domain.as_str().starts_with('*') {
             return Err(TypedDomainError::Wildcard(domain));
+        }
+        let is_of_a_record = |name: &Self| name.as_str().starts_with('_');
+        // Nothing behind it: a name like `_dmarc` is looked at as it is, and found not to exist.
+        if let Some(suggestion) =
+            domain.ancestors().filter(is_of_a_record).last().and_then(|name| name.parent())
+            && !suggestion.is_root()
+        {
+            return Err(TypedDomainError::RecordName { name: domain, suggestion });
         }
         Ok(domain)
     }
@@ -38,6 +55,22 @@ impl DomainName {
     /// or under a top-level domain younger than the list.
     pub fn has_known_suffix(&self) -> bool {
         psl::List.suffix(self.as_str().as_bytes()).is_some_and(|suffix| suffix.is_known())
+    }
+}
+
+/// What is left of a field of a list, of quotation marks or of an address with a port: the name in it, as a question.
+fn meant(typed: &str, error: DomainNameError) -> DomainNameError {
+    let DomainNameError::BadCharacter { name, character: ':' | ',' | ';' | '"' | '\'' | '\t' } = &error
+    else {
+        return error;
+    };
+    let is_around = |c: char| matches!(c, '"' | '\'') || c.is_whitespace();
+    let first = typed.split([':', ',', ';', '\t']).next().unwrap_or_default().trim_matches(is_around);
+    match DomainName::parse(first) {
+        Ok(meant) if meant.label_count() > 1 => {
+            DomainNameError::LooksLikeUrl { input: name.clone(), suggestion: meant.to_string() }
+        }
+        _ => error,
     }
 }
 
@@ -65,6 +98,7 @@ mod tests {
             ("mailto:jane@example.com", "example.com"),
             ("\"odd@local\"@example.com", "example.com"),
             ("bücher.example", "xn--bcher-kva.example"),
+            ("odd_name.example.com", "odd_name.example.com"),
         ] {
             assert_eq!(DomainName::parse_typed(typed).unwrap().as_str(), meant, "{typed}");
         }
@@ -75,6 +109,14 @@ mod tests {
             ("", "empty"),
             ("192.0.2.1", "IP address"),
             ("two words", "cannot have"),
+            ("_dmarc.Example.com", "did you mean \"example.com\"?"),
+            ("s1._domainkey.mail.example.com.", "did you mean \"mail.example.com\"?"),
+            ("example.com._report._dmarc.example.org", "did you mean \"example.org\"?"),
+            ("www.example.com:443", "did you mean \"www.example.com\"?"),
+            ("example.com,2024-01-01", "did you mean \"example.com\"?"),
+            ("example.com;", "did you mean \"example.com\"?"),
+            ("\"example.com\"", "did you mean \"example.com\"?"),
+            ("one,two words", "cannot have"),
         ] {
             let problem = DomainName::parse_typed(typed).unwrap_err().to_string();
             assert!(problem.contains(words), "{typed}: {problem}");

@@ -57,7 +57,11 @@ impl ShowArgs {
                 format!("{:#}\n", render::report_file(report, &checked.plan, &checked.observation))
             }
             Format::Markdown => render::markdown(report, &options),
-            Format::Html => render::html_fragment(report, &options),
+            Format::Html => {
+                // The page that it is put into has no pages of the findings beside it.
+                options.links = false;
+                render::html_fragment(report, &options)
+            }
         }
     }
 

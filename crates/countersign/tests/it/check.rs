@@ -31,6 +31,8 @@ async fn a_report_is_made_again_from_its_raw_answers() {
             let shown = explain(&stored.out, &["--format", format, "--verbose"]).await;
             assert_eq!(shown.code, Some(code));
             assert!(shown.out.contains(domain), "{shown:?}");
+            // Whoever puts it into a page of their own has no pages of the findings.
+            assert!(!shown.out.contains("/docs/findings"), "{shown:?}");
         }
     }
     let stored = server.countersign(&["check", "bad.test", "--format", "json"], "").await;

@@ -39,6 +39,8 @@ fn mistakes_are_told_with_what_to_do() {
     for (arguments, words) in [
         (vec!["check", "not a domain"], "cannot have"),
         (vec!["check", "https://example.com/x"], "did you mean"),
+        (vec!["check", "_dmarc.example.com"], "did you mean \"example.com\"?"),
+        (vec!["check", "www.example.com:443"], "did you mean \"www.example.com\"?"),
         (vec!["check", "example.com", "--resolver", "nonsense"], "give an IP address"),
         (vec!["check"], "Usage"),
         (vec!["nonsense"], "Usage"),
@@ -53,6 +55,20 @@ fn mistakes_are_told_with_what_to_do() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(text.contains(words), "{arguments:?}: {text}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_one_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("check")
+        .arg(std::ffi::OsStr::from_bytes(b"m\xfcnchen.example"))
+        .output()
+        .unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("UTF-8") && text.matches("error:").count() == 1, "{text}");
 }
 
 /// Bell, the one-character CSI and a mark that reverses the direction: nobody takes these out on the way.

@@ -4,8 +4,8 @@
 //!
 //! # Why it matters
 //!
-//! What was not asked is not known. The bound keeps a zone with endless aliases or name servers from keeping the
-//! checker busy.
+//! What was not asked is not known. Questions, time and octets have a bound, so that no zone and no silent server keeps
+//! the checker busy.
 //!
 //! # What to do
 //!

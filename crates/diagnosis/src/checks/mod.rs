@@ -11,6 +11,7 @@
 mod address_wrong;
 mod alias_target_missing;
 pub mod caa_forbids_issuance;
+mod cname_at_apex;
 pub mod cname_conflict;
 mod cname_proxied;
 mod cname_several;
@@ -136,6 +137,7 @@ type Check = fn(&Context<'_>) -> Option<Finding>;
 
 /// From the precise to the general. The last of each kind always knows something.
 const WRONG: &[Check] = &[
+    cname_at_apex::check,
     cname_several::check,
     cname_conflict::check,
     cname_target_zone_appended::check,

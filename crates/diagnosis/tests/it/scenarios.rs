@@ -192,7 +192,7 @@ fn findings_about_one_record_lead_to_one_value() {
         values
     };
     for (name, value) in [
-        ("dmarc_removed_tags_and_bad_policy", "v=DMARC1; p=reject; rua=mailto:dmarc@mail.acme.test"),
+        ("dmarc_removed_tags_and_bad_policy", "v=DMARC1; p=reject; sp=none; rua=mailto:dmarc@mail.acme.test"),
         ("spf_passes_all_and_self_include", "v=spf1 include:spf.send.example.net ~all"),
         ("spf_invalid_comma", "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 include:spf.send.example.net -all"),
     ] {

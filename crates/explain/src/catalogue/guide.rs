@@ -1,6 +1,10 @@
 //! What to do about a finding, step by step, at one DNS host.
 
-use super::{Place, in_use, observed, place::whole_or_in_words, policy_steps, spf_terms};
+use super::{
+    Place, in_use, observed,
+    place::{is_unfinished, what_is_to_be_filled_in, whole_or_in_words},
+    policy_steps, spf_terms,
+};
 use crate::{
     clock,
     paste::{Action, Point, Step, finish},
@@ -163,6 +167,10 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::DkimPartial { missing, .. } if !missing.is_empty() => {
             vec![say(format!("Set these records right: {}.", list(missing)))]
         }
+        // Whether anything comes in its place is not known.
+        Defect::AliasTargetMissing { .. } if matches!(&finding.remedy, Remedy::Replace { value, .. } if is_unfinished(value)) => {
+            Vec::new()
+        }
         Defect::SpfIncludeBroken { .. } => vec![say(
             "Take that part out of the record, or ask the service it belongs to for the right name.",
         )],
@@ -285,6 +293,9 @@ fn replace(
     };
     if let Some(other) = other_type {
         let open = place.open(name);
+        if is_unfinished(new) {
+            return make_room(place, name, record_type, &other, current, new);
+        }
         let mut steps = vec![point(
             format!("{open}, and delete what is there of type {other}"),
             format!("{open}, and at each of the names below delete what is there of type {other}"),
@@ -323,6 +334,52 @@ fn replace(
     }
     steps.extend(place.edit(&place.paste(name, record_type, new, preference, current), new));
     steps
+}
+
+/// What stands in the way of a record that only the customer can complete. At a selector it may be left over from a
+/// service that signs no more; then nothing comes in its place.
+fn make_room(
+    place: &Place<'_>,
+    name: &DomainName,
+    record_type: RecordType,
+    other: &str,
+    current: &[String],
+    form: &str,
+) -> Vec<Step> {
+    let open = place.open(name);
+    let is_key = form.starts_with("v=DKIM1");
+    let (now, nows) = if is_key {
+        (
+            "If no service signs with this selector any more",
+            "If no service signs with these selectors any more",
+        )
+    } else {
+        ("To make room for the record", "To make room for the records")
+    };
+    let after = |lead: &str| format!("{lead}: {}", uncapital(&open));
+    let mut steps = vec![point(
+        format!("{}, and delete what is there of type {other}", after(now)),
+        format!("{}, and at each of the names below delete what is there of type {other}", after(nows)),
+        None,
+        place.field(name),
+    )];
+    if let [one] = current {
+        steps.push(point("It reads now", "They read now as shown", Some("Now"), shown::current(one)));
+    }
+    steps.push(say(if is_key {
+        "If one does, ask it for the record that belongs there now, and enter that in its place.".to_owned()
+    } else {
+        format!("Then add a {record_type} record there. {}", what_is_to_be_filled_in(form))
+    }));
+    steps
+}
+
+/// A sentence as the end of another one; names keep their capital.
+fn uncapital(text: &str) -> String {
+    ["At ", "In "]
+        .iter()
+        .find_map(|start| text.strip_prefix(start).map(|rest| start.to_lowercase() + rest))
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// Of several records one is right: the others go, and nothing has to be entered.

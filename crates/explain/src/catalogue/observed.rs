@@ -26,6 +26,9 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
         Defect::AliasTargetMissing { name, missing, .. } => {
             format!("{} is an alias, and {} at its end does not exist", n(name), n(missing))
         }
+        Defect::CnameAtApex { name, .. } => {
+            format!("A CNAME is asked for at {}, the top of its zone, and none can be there", n(name))
+        }
         Defect::MxExchangeMissing { name, exchange } => {
             format!("Mail for {} goes to {}, which has no address", n(name), n(exchange))
         }
@@ -99,6 +102,10 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
                 "An alias stands for everything at its name, so it has to go before the record can be there.",
             )]
         }
+        Defect::CnameAtApex { .. } => vec![
+            say("Do not add it, and delete nothing for it: the records that are there keep the zone working."),
+            say("The service has to name a subdomain for the alias, or a record of another type."),
+        ],
         Defect::MxNull { .. } => {
             vec![say("Delete the MX record with the dot: it may not stand beside another one.")]
         }

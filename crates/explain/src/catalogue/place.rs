@@ -167,7 +167,7 @@ impl Place<'_> {
 }
 
 /// What only the customer knows, in words: a placeholder in a value would be pasted with it.
-fn what_is_to_be_filled_in(form: &str) -> &'static str {
+pub(super) fn what_is_to_be_filled_in(form: &str) -> &'static str {
     if form.starts_with("v=DKIM1") {
         "The service that sends your mail gives you the value: it begins with v=DKIM1, and the public key stands in it behind p=."
     } else {

@@ -65,11 +65,9 @@ fn dmarc(defect: &Defect) -> Vec<Step> {
                 shown::line(next, shown::ON_LINE)
             )),
         ],
-        Defect::DmarcPolicyUnusable { .. } => {
-            vec![say(
-                "Write the policy as p=none, p=quarantine or p=reject; sp= and np= take the same words.",
-            )]
-        }
+        Defect::DmarcPolicyUnusable { .. } => vec![say(
+            "Write the policy as p=none, p=quarantine or p=reject; sp= and np= take the same words. It counts from then on: where reports do not show yet that your mail passes, begin with p=none.",
+        )],
         Defect::DmarcTesting { applied, .. } => vec![say(format!(
             "Receivers act as for p={applied} now. When the reports show that all is well, take t=y out."
         ))],

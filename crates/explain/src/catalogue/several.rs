@@ -42,8 +42,17 @@ fn what(defect: &Defect, findings: &[&Finding]) -> Option<String> {
         Defect::CnameProxied { .. } => {
             "these names answer with addresses in place of their aliases: a proxy is on".to_owned()
         }
-        Defect::RecordWrongType { expected, found, .. } => {
-            format!("{found} records are there where {expected} records belong")
+        Defect::RecordWrongType { found, .. } => {
+            let mut belong = Vec::new();
+            for finding in findings {
+                if let Defect::RecordWrongType { expected, .. } = &finding.defect
+                    && !belong.contains(expected)
+                {
+                    belong.push(*expected);
+                }
+            }
+            let belong: Vec<String> = belong.iter().map(ToString::to_string).collect();
+            format!("{found} records are there where {} records belong", belong.join(" and "))
         }
         Defect::WildcardAnswers { found, record_type, .. } => {
             let is_same = |finding: &&Finding| matches!(&finding.defect, Defect::WildcardAnswers { found: other, .. } if other == found);

@@ -122,7 +122,7 @@ fn mail_title(defect: &Defect) -> String {
             format!("The DKIM record at {} has an empty key: it is revoked", n(name))
         }
         Defect::DkimKeyMismatched { name, expected_start, found_start } => format!(
-            "The DKIM key at {} is another one: it starts with {}, ours with {}",
+            "The DKIM key at {} is another one: {} in place of ours, {}",
             n(name),
             value(found_start),
             value(expected_start)

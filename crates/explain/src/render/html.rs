@@ -62,8 +62,13 @@ fn write_rest(out: &mut String, outline: &Outline, options: &RenderOptions<'_>) 
     if !outline.notes.is_empty() {
         out.push_str("<h3>Notes</h3>\n<ul class=\"notes\">\n");
         for note in &outline.notes {
-            let (docs, title) = (catalogue::docs(note.code), html(&note.title));
-            let _ = writeln!(out, "<li data-code=\"{0}\">{title} <a href=\"{docs}\">{0}</a></li>", note.code);
+            let (code, title) = (note.code, html(&note.title));
+            let link = if options.links {
+                format!(" <a href=\"{}\">{code}</a>", catalogue::docs(code))
+            } else {
+                String::new()
+            };
+            let _ = writeln!(out, "<li data-code=\"{code}\">{title}{link}</li>");
         }
         out.push_str("</ul>\n");
     }
@@ -102,12 +107,11 @@ fn write_item(out: &mut String, item: &Item, options: &RenderOptions<'_>) {
     if options.verbose {
         let _ = writeln!(out, "<p class=\"references\">{}</p>", html(&item.references.join(", ")));
     }
-    let _ = writeln!(
-        out,
-        "<p class=\"docs\"><a href=\"{}\">More about <code>{}</code></a></p>\n</li>",
-        catalogue::docs(item.code),
-        item.code
-    );
+    if options.links {
+        let (docs, code) = (catalogue::docs(item.code), item.code);
+        let _ = writeln!(out, "<p class=\"docs\"><a href=\"{docs}\">More about <code>{code}</code></a></p>");
+    }
+    out.push_str("</li>\n");
 }
 
 fn record(out: &mut String, paste: &Paste) {

@@ -35,11 +35,13 @@ pub struct RenderOptions<'a> {
     pub verbose: bool,
     /// The DNS host that somebody chose; `None` for the one that is recognised.
     pub host: Option<&'a Host>,
+    /// Whether HTML links to the pages of the findings: where it is shown, `/docs/findings/` is there.
+    pub links: bool,
 }
 
 impl RenderOptions<'_> {
     /// Plain text of 100 characters a line.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, width: 100, colour: false, verbose: false, host: None }
+        Self { now, width: 100, colour: false, verbose: false, host: None, links: true }
     }
 }

@@ -149,11 +149,19 @@ pub(super) fn outline(report: &Report, options: &RenderOptions<'_>) -> Outline {
         left_out,
         pending: waiting(report, options.now),
         pending_steps: pending_steps(&pending, report, options),
-        fine: keys(with_status(report, RecordStatus::Verified)),
+        fine: fine(report),
         notes: notes(&findings(&|group| group == Group::Note), report, options),
         sections: super::policy::sections(report, options.verbose),
         facts: facts(report, options),
     }
+}
+
+/// The keys of the records that are right and have nothing to do about them.
+fn fine(report: &Report) -> Vec<String> {
+    let todo = todo(report);
+    let is_to_do =
+        |record: &&RecordReport| todo.iter().any(|one| one.record.as_ref() == Some(&record.planned.key));
+    keys(with_status(report, RecordStatus::Verified).filter(|record| !is_to_do(record)))
 }
 
 /// "mail.acme.test: 2 things to fix".

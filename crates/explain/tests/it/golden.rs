@@ -484,10 +484,7 @@ fn what_was_not_asked_is_not_told_as_unanswered() {
     report.questions_asked = 300;
     let defect = Defect::InquiryCutShort { asked: 300 };
     report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Warning, None));
-    assert_eq!(
-        explain::meaning(&report),
-        "The check stopped at its limit of questions, before everything was known."
-    );
+    assert_eq!(explain::meaning(&report), "The check stopped at its limit, before everything was known.");
     assert!(state(&report).starts_with("It was not asked for: the check stopped"), "{}", state(&report));
     // Asked, and not answered.
     let defect =

@@ -9,7 +9,7 @@ mod output;
 mod progress;
 mod tally;
 
-use super::{CheckArgs, policy, wanted::Wanted};
+use super::{CheckArgs, ManyArgs, policy, wanted::Wanted};
 use crate::{commands::Exit, instance::system_time};
 use diagnosis::{Plan, inquiry::Look};
 use dns::Observed;
@@ -95,12 +95,12 @@ pub async fn run(arguments: &CheckArgs, list: &Path) -> Result<Exit, String> {
             .unwrap_or(Ok(()))
             .map_err(|error| format!("{}: {error}", crate::commands::show::path(list)))?;
     }
-    run.summarise(arguments, list, before, started.elapsed(), ended);
+    if ended != Ended::Interrupted && run.tally.total() == 0 {
+        return Err(format!("{}: the list names no domain", crate::commands::show::path(list)));
+    }
+    run.summarise(arguments, before, started.elapsed(), ended);
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
-        _ if run.tally.total() == 0 => {
-            return Err(format!("{} names no domain", crate::commands::show::path(list)));
-        }
         _ => run.tally.exit(),
     })
 }
@@ -261,7 +261,7 @@ impl Run {
         self.output.write(&text)
     }
 
-    fn summarise(&self, arguments: &CheckArgs, list: &Path, before: u64, took: Duration, ended: Ended) {
+    fn summarise(&self, arguments: &CheckArgs, before: u64, took: Duration, ended: Ended) {
         let mut text = String::new();
         let mut push = |line: String| {
             text.push_str(&line);
@@ -280,22 +280,20 @@ impl Run {
             push(findings);
         }
         if ended == Ended::Interrupted {
-            push(how_to_go_on(arguments, list));
+            push(how_to_go_on(arguments).to_owned());
         }
         drop(writeln!(io::stderr(), "{}", crate::commands::show::harmless(&text)));
     }
 }
 
-fn how_to_go_on(arguments: &CheckArgs, list: &Path) -> String {
-    match &arguments.many.output {
-        Some(output) => format!(
-            "Stopped before the end. To go on: countersign check --from-file {} --output {} --resume",
-            crate::commands::show::path(list),
-            crate::commands::show::path(output)
-        ),
-        None => {
-            "Stopped before the end. With --output FILE a list can be gone on with: add --resume.".to_owned()
+/// Every other flag has to be the same: what is looked for, and who is asked.
+fn how_to_go_on(arguments: &CheckArgs) -> &'static str {
+    match &arguments.many {
+        ManyArgs { output: None, .. } => {
+            "Stopped before the end. With --output FILE a list can be gone on with: add --resume."
         }
+        ManyArgs { resume: true, .. } => "Stopped before the end. To go on, run the same command again.",
+        ManyArgs { .. } => "Stopped before the end. To go on, run the same command with --resume added.",
     }
 }
 
