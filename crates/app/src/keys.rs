@@ -302,7 +302,9 @@ fn checked_scopes(words: &[String]) -> Result<ScopeSet> {
     if errors.is_empty() { Ok(ScopeSet::from_words(words)) } else { Err(Error::Invalid(errors)) }
 }
 
+/// The key as it reads back: times are stored in milliseconds.
 fn as_stored(new: NewApiKey) -> ApiKey {
+    let millis = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
     ApiKey {
         id: new.id,
         org_id: new.org_id,
@@ -311,10 +313,10 @@ fn as_stored(new: NewApiKey) -> ApiKey {
         scopes: new.scopes,
         allowed_domain_ids: new.allowed_domain_ids,
         tenant_id: new.tenant_id,
-        created_at: new.created_at,
+        created_at: millis(new.created_at),
         created_by: new.created_by,
         last_used_at: None,
-        expires_at: new.expires_at,
+        expires_at: new.expires_at.map(millis),
         replaced_by: None,
         revoked_at: None,
     }

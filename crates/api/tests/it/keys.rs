@@ -83,13 +83,16 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 #[tokio::test]
 async fn a_key_is_made_used_and_revoked_at_once() {
     let platform = Platform::start().await;
-    let made = make(&platform, &platform.key, json!({"name": " billing ", "scopes": ["read:domains"]})).await;
+    let wanted =
+        json!({"name": " billing ", "scopes": ["read:domains"], "expires_at": "2027-01-01T00:00:00.123456Z"});
+    let made = make(&platform, &platform.key, wanted).await;
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
     assert_eq!((text(&made, "name"), &made["scopes"]), ("billing", &json!(["read:domains"])));
     assert!(secret.starts_with(text(&made, "prefix")));
     assert_eq!(platform.call_with(secret, "GET", "/api/v1/domains", "").await.status, 200);
     let path = format!("/api/v1/keys/{id}");
     let seen = platform.get(&path).await;
+    assert_eq!(seen.json()["expires_at"], made["expires_at"], "the same at every look");
     assert!(!seen.text.contains(secret) && !platform.get("/api/v1/keys").await.text.contains(secret));
     assert!(seen.json()["last_used_at"].is_string());
     for _ in 0..2 {
