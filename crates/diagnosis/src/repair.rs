@@ -3,6 +3,7 @@
 
 use crate::checks::Context;
 use mail::{
+    dkim::{KeyRecord, KeyState},
     dmarc::{PolicyRecord, PublicSuffix, with_tag, without_tags},
     spf::{SpfNodeProblem, SpfNodeTerm, SpfRecord},
 };
@@ -98,6 +99,35 @@ fn mended_term(term: &str) -> Option<String> {
     })
 }
 
+/// A DKIM record whose version or quotation marks make receivers discard it, with its key as it is; `None` where more is
+/// wrong with it.
+pub fn dkim_syntax(record: &str) -> Option<String> {
+    let bare: String = record.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
+    let tags = bare.split(';').map(str::trim).filter(|tag| !tag.is_empty() && dkim_name(tag) != "v");
+    let mended = std::iter::once("v=DKIM1").chain(tags).collect::<Vec<_>>().join("; ");
+    let key = KeyRecord::parse(&mended).ok()?;
+    (mended != record && key.serves_mail() && key.key != KeyState::Revoked).then_some(mended)
+}
+
+/// A DKIM record without the flag of a test, all else as it is.
+pub fn dkim_in_earnest(record: &str) -> Option<String> {
+    let tags = record.split(';').filter_map(|tag| {
+        if dkim_name(tag) != "t" {
+            return Some(tag.to_owned());
+        }
+        let (before, flags) = tag.split_once('=')?;
+        let kept: Vec<&str> =
+            flags.split(':').map(str::trim).filter(|flag| !flag.eq_ignore_ascii_case("y")).collect();
+        (!kept.is_empty()).then(|| format!("{before}={}", kept.join(":")))
+    });
+    let mended = tags.collect::<Vec<_>>().join(";");
+    KeyRecord::parse(&mended).is_ok_and(|key| !key.testing).then_some(mended)
+}
+
+fn dkim_name(tag: &str) -> &str {
+    tag.split('=').next().unwrap_or_default().trim()
+}
+
 /// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use.
 pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> String {
     let mut tags = parsed.removed_tags.clone();
@@ -176,6 +206,25 @@ mod tests {
             ("v=spf1 ip6:2001:db8::1,2001:db8::2 ~all", "v=spf1 ip6:2001:db8::1 ip6:2001:db8::2 ~all"),
         ] {
             assert_eq!(spf_syntax(record).as_deref(), Ok(mended), "{record}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_kept_as_it_is_and_offered_only_where_it_is_good_then() {
+        const KEY: &str = "p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+        for (record, mended) in [
+            (format!("v=dkim1; k=ed25519; {KEY}"), format!("v=DKIM1; k=ed25519; {KEY}")),
+            (format!("k=ed25519; {KEY}; v=DKIM1;"), format!("v=DKIM1; k=ed25519; {KEY}")),
+            (format!("v=DKIM1; k=\"ed25519\"; {KEY}"), format!("v=DKIM1; k=ed25519; {KEY}")),
+        ] {
+            assert_eq!(dkim_syntax(&record), Some(mended), "{record}");
+        }
+        for lost in ["v=dkim1; p=", "v=dkim1; p=AAAA", &format!("v=dkim1; h=sha1; k=ed25519; {KEY}"), "x"] {
+            assert_eq!(dkim_syntax(lost), None, "{lost}");
+        }
+        for (flags, kept) in [(" t=y;", ""), (" t=y:s;", " t=s;"), (" t = s : y ;", " t =s;")] {
+            let record = |flags: &str| format!("v=DKIM1; k=ed25519;{flags} {KEY}");
+            assert_eq!(dkim_in_earnest(&record(flags)), Some(record(kept)), "{flags}");
         }
     }
 

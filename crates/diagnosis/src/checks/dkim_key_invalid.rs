@@ -17,7 +17,10 @@
 //! - RFC 8463 §4.2
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    repair,
+};
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
@@ -28,6 +31,13 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         Ok(_) => return None,
     };
     let defect = Defect::DkimKeyInvalid { name: context.record.owner.clone(), found: found.clone(), reason };
-    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.to_vec()) };
+    let remedy = match context.expected_key() {
+        _ if context.key_is_ours() => Remedy::AskOperator,
+        // Nobody but whoever the alias leads to can change it.
+        None if context.alias().is_some() => Remedy::AskOperator,
+        None => repair::dkim_syntax(found)
+            .map_or_else(|| context.replace(texts.to_vec()), |mended| context.replace_text(found, mended)),
+        Some(_) => context.replace(texts.to_vec()),
+    };
     Some(context.finding(defect, context.severity(), remedy))
 }

@@ -15,7 +15,10 @@
 //! - RFC 6376 §3.6.1
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::{
+    finding::{Defect, Finding, Remedy},
+    repair,
+};
 use model::Severity;
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
@@ -26,7 +29,11 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let remedy = match context.expected_key() {
         _ if context.key_is_ours() => Remedy::AskOperator,
         Some(_) => context.replace(texts.to_vec()),
-        None => Remedy::Nothing,
+        None if context.alias().is_some() => Remedy::AskOperator,
+        None => texts
+            .first()
+            .and_then(|text| Some(context.replace_text(text, repair::dkim_in_earnest(text)?)))
+            .unwrap_or(Remedy::Nothing),
     };
     Some(context.finding(
         Defect::DkimTesting { name: context.record.owner.clone() },
