@@ -45,10 +45,12 @@ impl Server {
             skip(test, "no postgres (Debian package postgresql)");
             return None;
         };
-        Some(Self::start(programs))
+        // Nothing here has to outlive the machine; tests of what survives a crash kill processes, not the power.
+        Some(Self::start(programs, "fsync=off"))
     }
 
-    fn start(programs: PathBuf) -> Self {
+    /// Starts a server with one more setting.
+    pub fn start(programs: PathBuf, setting: &str) -> Self {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("countersign-pg-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -63,9 +65,8 @@ impl Server {
         initdb.args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"]);
         run(initdb);
         let mut postgres = command(&programs.join("postgres"), &folder, user);
-        // Nothing here has to outlive the machine; tests of what survives a crash kill processes, not the power.
         postgres.arg("-D").arg(&data).arg("-k").arg(&folder).args(["-c", "listen_addresses="]);
-        postgres.args(["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
+        postgres.args(["-c", setting, "-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
         postgres.args(["-c", "log_min_messages=warning"]);
         let mut process = postgres.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(process.stderr.take().unwrap());
