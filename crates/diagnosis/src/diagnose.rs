@@ -400,6 +400,7 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
         }
         status = RecordStatus::Failed;
     } else if let Expected::Cname { target, dkim_key: Some(_) } = &context.record.expected
+        && let target = context.alias().unwrap_or(target)
         && let Some(reasons) = not_known(context, target)
     {
         status = RecordStatus::Unknown;

@@ -728,6 +728,14 @@ defects! {
         /// Where they point.
         targets: Vec<DomainName>,
     }
+    CnameDetour = "cname_detour" {
+        /// The name.
+        name: DomainName,
+        /// Where it should point.
+        expected: DomainName,
+        /// Where it points.
+        found: DomainName,
+    }
 }
 
 /// What stands where the name of a host belongs.

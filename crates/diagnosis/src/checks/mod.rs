@@ -13,6 +13,7 @@ mod alias_target_missing;
 pub mod caa_forbids_issuance;
 mod cname_at_apex;
 pub mod cname_conflict;
+mod cname_detour;
 mod cname_proxied;
 mod cname_several;
 mod cname_target_missing;
@@ -177,6 +178,7 @@ const RIGHT: &[Check] = &[
     dkim_multiple_records::check,
     cname_several::check,
     cname_conflict::check,
+    cname_detour::check,
     cname_target_missing::check,
     dkim_key_revoked::check,
     dkim_key_invalid::check,
@@ -366,23 +368,20 @@ impl<'a> Context<'a> {
     pub fn key_texts(&self) -> Option<&[String]> {
         let texts = self.key_texts.get_or_init(|| match &self.record.expected {
             Expected::Dkim { .. } => Some(self.texts().to_vec()),
-            Expected::Cname { target, dkim_key: Some(_) } if self.alias() == Some(target) => {
-                match self.view.behind_alias(&self.record.owner, target, RecordType::Txt) {
-                    Fact::Agreed(says) => Some(texts_of(says)),
-                    // That another key was there says nothing of the one that is there now.
-                    Fact::Stale(says) => Some(texts_of(says)).filter(|texts| self.has_expected_key(texts)),
+            Expected::Cname { target, dkim_key: Some(key) } => {
+                let found = self.alias()?;
+                let is_expected = |texts: &Vec<String>| is_key(texts, key);
+                match self.view.behind_alias(&self.record.owner, found, RecordType::Txt) {
+                    Fact::Agreed(says) if found == target => Some(texts_of(says)),
+                    // That another key was there says nothing of the one that is there now, and what is behind an
+                    // alias of the customer's own is of interest where it is ours.
+                    Fact::Agreed(says) | Fact::Stale(says) => Some(texts_of(says)).filter(is_expected),
                     Fact::Disagreed(_) | Fact::Unknown(_) => None,
                 }
             }
             _ => None,
         });
         texts.as_deref()
-    }
-
-    fn has_expected_key(&self, texts: &[String]) -> bool {
-        let is_expected =
-            |key: &KeyRecord| self.expected_key().is_some_and(|wanted| key.is_public_key(wanted));
-        matches!(texts, [text] if parse_key(text).is_ok_and(|key| is_expected(&key)))
     }
 
     /// The one DKIM record that a receiver would see, or why verifiers discard it.
@@ -507,14 +506,29 @@ pub fn is_right(record: &PlannedRecord, says: &Says) -> Option<bool> {
     })
 }
 
-/// The same with what else was observed: our part of an SPF record may be in one that it includes.
+/// The same with what else was observed: our part of an SPF record may be in one that it includes, and our key behind
+/// an alias of the customer's own.
 pub fn is_right_in(view: &View, record: &PlannedRecord, says: &Says) -> Option<bool> {
     let right = is_right(record, says)?;
-    let (false, Expected::Spf { rules: Some(rules) }) = (right, &record.expected) else { return Some(right) };
-    Some(match spf_records(&texts_of(says)).as_slice() {
-        [one] => view.spf_tree(&record.owner, one).tree.node.lets_pass(rules),
+    Some(match (&record.expected, says) {
+        _ if right => true,
+        (Expected::Spf { rules: Some(rules) }, _) => match spf_records(&texts_of(says)).as_slice() {
+            [one] => view.spf_tree(&record.owner, one).tree.node.lets_pass(rules),
+            _ => false,
+        },
+        (Expected::Cname { dkim_key: Some(key), .. }, Says::Alias { target: found, .. }) => {
+            match view.behind_alias(&record.owner, found, RecordType::Txt) {
+                Fact::Agreed(says) => is_key(&texts_of(says), key),
+                _ => false,
+            }
+        }
         _ => false,
     })
+}
+
+/// Whether these are one DKIM record with the key, base64 of the SPKI.
+fn is_key(texts: &[String], wanted: &str) -> bool {
+    matches!(texts, [text] if parse_key(text).is_ok_and(|key| key.is_public_key(wanted)))
 }
 
 /// The zones that the plan's records are in, each once, in the plan's order.

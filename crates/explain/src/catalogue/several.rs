@@ -33,6 +33,7 @@ fn what(defect: &Defect, findings: &[&Finding]) -> Option<String> {
             format!("the zone {} was added twice to the names of these records", value(zone.as_str()))
         }
         Defect::RecordMisplaced { slip, .. } => misplaced(*slip).to_owned(),
+        Defect::CnameDetour { .. } => "these aliases reach our keys by way of other names".to_owned(),
         Defect::CnameWrongTarget { .. } => "these aliases point somewhere else".to_owned(),
         Defect::CnameTargetZoneAppended { zone, .. } => {
             format!("{} was added behind the targets of these aliases", value(zone.as_str()))

@@ -36,6 +36,9 @@ pub fn title(finding: &Finding) -> String {
         Defect::CnameWrongTarget { name, expected, found } => {
             format!("{} points at {}; it should point at {}", n(name), n(found), n(expected))
         }
+        Defect::CnameDetour { name, expected, found } => {
+            format!("{} reaches our key by way of {} and not of {}", n(name), n(found), n(expected))
+        }
         Defect::CnameTargetZoneAppended { name, found, zone, .. } => {
             format!("{} points at {}: {} was added behind the target", n(name), n(found), n(zone))
         }
