@@ -132,7 +132,7 @@ fn meaning(code: u16) -> &'static str {
         10 => "signatures missing",
         11 => "no zone key bit set",
         12 => "NSEC missing",
-        _ => "DNSSEC bogus",
+        _ => "the signatures do not verify",
     }
 }
 

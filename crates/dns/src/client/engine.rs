@@ -642,5 +642,7 @@ fn query_of(ask: &Ask, id: u16, edns: bool) -> Query<'_> {
 }
 
 fn unreachable(error: &io::Error) -> Failure {
-    Failure::Unreachable(error.to_string())
+    let text = error.to_string();
+    // The number means something to programmers only.
+    Failure::Unreachable(text.split(" (os error ").next().unwrap_or(&text).to_owned())
 }
