@@ -1,39 +1,38 @@
 //! One running platform: every listener, every background task, assembled from the configuration.
 
+mod parts;
+mod secrets;
+
+pub(crate) use parts::{lock_folder, sqlite_file};
+
 use crate::{
-    config::{Config, ConfigError, parse_key},
-    hex, operations,
+    config::{Config, ConfigError},
+    operations,
     public_listener::{self, Bounds},
 };
 use app::{
-    App, Parts, Settings, Transport,
+    App, Parts,
     access::Caller,
     ports::{Clock, Random},
     sandbox::SandboxInbox,
     tasks,
-    vault::Vault,
 };
-use diagnosis::{Profile, inquiry::Policy};
 use dns::authority::{Server as DnsServer, ZoneSet};
-use model::{DomainName, EmailAddress, OrgId, Timestamp};
-use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
+use model::Timestamp;
+use parts::{LateInbox, host, open_store, settings};
+use secrets::{api_key, open_vault};
+use smtp::server::{Listener, ServerConfig};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    fs::File,
+    io,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
-use store::{Store, StoreOptions};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// The file with the development instance's API key, in the data folder.
-const API_KEY_FILE: &str = "api-key";
-/// The file with the master key, in the data folder.
-const MASTER_KEY_FILE: &str = "master.key";
 /// The playground zone that a new development instance starts with.
 const FIRST_ZONE: &str = "acme.test";
 /// How long what is in flight may take when the instance stops.
@@ -293,235 +292,4 @@ fn only_loopback(config: &Config) -> Result<(), StartError> {
         }
     }
     Ok(())
-}
-
-/// The SQLite database of a data folder.
-pub(crate) fn sqlite_file(folder: &Path) -> PathBuf {
-    folder.join("countersign.sqlite")
-}
-
-/// Makes the folder where it is not there, and proves that nobody else works in it for as long as the file lives.
-pub(crate) fn lock_folder(folder: &Path) -> Result<File, StartError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StartError::File { path, source }
-    };
-    fs::create_dir_all(folder).map_err(at(folder))?;
-    // The database holds customers' mail, the key file opens its secrets: nobody else's business.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(at(folder))?;
-    let path = folder.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder.to_owned())),
-        Err(TryLockError::Error(source)) => Err(StartError::File { path, source }),
-    }
-}
-
-/// Reads a small secret file, or makes it with `content` readable by its owner only, durable before it is used.
-fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String, StartError> {
-    let at = |source| StartError::File { path: path.to_owned(), source };
-    match File::open(path) {
-        Ok(mut file) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(at)?;
-            Ok(text)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = content();
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
-            Ok(text)
-        }
-        Err(error) => Err(at(error)),
-    }
-}
-
-fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
-    let key = if let Some(key) = config.master_key()? {
-        key
-    } else {
-        let path = config.data.join(MASTER_KEY_FILE);
-        let make = || {
-            hex::encode(&random.bytes::<32>())
-                + "
-"
-        };
-        let text = read_or_make(&path, make)?;
-        let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
-        parse_key(&text).ok_or(StartError::Content { path, problem })?
-    };
-    Vault::new(&key).map_err(|error| StartError::Other(error.to_string()))
-}
-
-/// The database of the configuration, whose secrets this vault opens.
-async fn open_store(config: &Config, vault: &Vault, random: &Random) -> Result<Store, StartError> {
-    let path = sqlite_file(&config.data);
-    let postgres = config.postgres()?;
-    // The address has a password in it, and is in the configuration for who wants to see it.
-    let database = postgres.map_or_else(|| path.display().to_string(), |_| "of database_url".to_owned());
-    let failed = |source| StartError::Store { database: database.clone(), source };
-    let store = match postgres {
-        Some(url) => Store::connect(url, StoreOptions::default()).await,
-        None => Store::open(&path, StoreOptions::default()).await,
-    };
-    let store = store.map_err(failed)?;
-    check_vault(vault, &store, random, &database).await?;
-    // The folder's lock proves that nobody else works on a file in it. Leases of other nodes end by themselves.
-    if !store.is_shared() {
-        store.release_all_leases().await.map_err(failed)?;
-    }
-    Ok(store)
-}
-
-/// A secret sealed at the first start: it opens only with the same master key.
-async fn check_vault(
-    vault: &Vault,
-    store: &Store,
-    random: &Random,
-    database: &str,
-) -> Result<(), StartError> {
-    const SETTING: &str = "master_key_check";
-    let failed = |source| StartError::Store { database: database.to_owned(), source };
-    let sealed = vault
-        .seal(SETTING, SETTING.as_bytes(), random)
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    let mine = hex::encode(&sealed);
-    let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
-    match vault.open(SETTING, &hex::decode(&stored).unwrap_or_default()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(StartError::WrongMasterKey(database.to_owned())),
-    }
-}
-
-/// The key of the development organisation, kept in a file so that it can be shown at every start.
-async fn api_key(app: &App, org_id: OrgId, folder: &Path) -> Result<String, StartError> {
-    let path = folder.join(API_KEY_FILE);
-    if let Ok(text) = fs::read_to_string(&path) {
-        let key = text.trim().to_owned();
-        match app.authenticate(&key).await {
-            Ok(_) => return Ok(key),
-            // Not a key of this database: it was moved or edited. A new one takes its place.
-            Err(app::Error::Unauthenticated(_)) => {}
-            Err(error) => return Err(other(error)),
-        }
-        fs::remove_file(&path).map_err(|source| StartError::File { path: path.clone(), source })?;
-    }
-    let key = app.create_api_key("development", &Caller::owner(org_id)).await.map_err(other)?;
-    read_or_make(&path, || format!("{key}\n"))?;
-    Ok(key)
-}
-
-fn host(zone: &DomainName, label: &str) -> DomainName {
-    zone.prepend(label).unwrap_or_else(|_| zone.clone())
-}
-
-fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settings, StartError> {
-    let platform_zone = config.platform_zone()?;
-    let mut profiles = Profile::built_in();
-    profiles.extend(further_profiles(&config.profiles)?);
-    if !profiles.iter().any(|profile| profile.name == config.default_profile) {
-        return Err(StartError::Config(ConfigError::Value {
-            key: "default_profile",
-            value: config.default_profile.clone(),
-            problem: "there is no such profile".to_owned(),
-        }));
-    }
-    Ok(Settings {
-        name_server: host(&platform_zone, "ns1"),
-        public_addresses: vec![dns.ip()],
-        sender_addresses: config.sender_addresses.clone(),
-        certificate_authority: config.certificate_authority()?,
-        dmarc_mailbox: match config.dmarc_mailbox.as_str() {
-            "" => format!("dmarc@{platform_zone}"),
-            mailbox => EmailAddress::parse(mailbox)
-                .map_err(|error| ConfigError::Value {
-                    key: "dmarc_mailbox",
-                    value: mailbox.to_owned(),
-                    problem: error.to_string(),
-                })?
-                .to_string(),
-        },
-        default_profile: config.default_profile.clone(),
-        profiles,
-        policy: Policy::for_resolvers(vec![dns]),
-        check_policy: check_policy(config, dns)?,
-        transport: Transport::Sandbox(smtp),
-        smtp_hostname: host(&platform_zone, "out"),
-        key_pool: config.key_pool,
-        playground: true,
-        max_message_size: config.max_message_size,
-        checks_per_minute: config.checks_per_minute,
-        warmup_daily_limit: config.warmup_daily_limit,
-        sandbox_limits: store::SandboxLimits {
-            messages: config.sandbox_messages,
-            bytes: config.sandbox_bytes,
-        },
-        platform_zone,
-    })
-}
-
-/// Whom checks of any domain ask: our own DNS, which knows the playground, or the resolvers that the operator names.
-/// Then names and servers are a stranger's choice, and no server at a private address is asked.
-fn check_policy(config: &Config, dns: SocketAddr) -> Result<Policy, StartError> {
-    let resolvers = config.check_resolvers()?;
-    if resolvers.is_empty() {
-        return Ok(Policy::for_resolvers(vec![dns]));
-    }
-    Ok(Policy { private_addresses: false, ..Policy::for_resolvers(resolvers) })
-}
-
-fn further_profiles(folder: &Path) -> Result<Vec<Profile>, StartError> {
-    if folder.as_os_str().is_empty() {
-        return Ok(Vec::new());
-    }
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StartError::File { path, source }
-    };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).map_err(at(&path))?;
-            let (profile, notes) = Profile::parse_with_notes(&text)
-                .map_err(|error| StartError::Content { path: path.clone(), problem: error.to_string() })?;
-            for note in notes {
-                tracing::warn!(profile = %profile.name, path = %path.display(), "{note}");
-            }
-            Ok(profile)
-        })
-        .collect()
-}
-
-/// The listener is bound before the platform is assembled, since the platform has to know its port.
-#[derive(Default)]
-struct LateInbox(OnceLock<SandboxInbox>);
-
-impl Inbox for LateInbox {
-    async fn recipient(&self, envelope: &EnvelopeSoFar, to: &EmailAddress) -> Result<(), Refusal> {
-        match self.0.get() {
-            Some(inbox) => inbox.recipient(envelope, to).await,
-            None => Err(starting()),
-        }
-    }
-
-    async fn accept(&self, message: Incoming) -> Result<String, Refusal> {
-        match self.0.get() {
-            Some(inbox) => inbox.accept(message).await,
-            None => Err(starting()),
-        }
-    }
-}
-
-fn starting() -> Refusal {
-    Refusal::temporary("4.3.2", "starting up; try again in a moment")
 }

@@ -1,0 +1,93 @@
+//! What an instance keeps secret: the master key and the development key, each a file that only its owner reads.
+
+use super::{StartError, other};
+use crate::{
+    config::{Config, parse_key},
+    hex,
+};
+use app::{App, access::Caller, ports::Random, vault::Vault};
+use model::OrgId;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+use store::Store;
+
+/// The file with the development instance's API key, in the data folder.
+const API_KEY_FILE: &str = "api-key";
+/// The file with the master key, in the data folder.
+const MASTER_KEY_FILE: &str = "master.key";
+
+/// Reads a small secret file, or makes it with `content` readable by its owner only, durable before it is used.
+fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String, StartError> {
+    let at = |source| StartError::File { path: path.to_owned(), source };
+    match File::open(path) {
+        Ok(mut file) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(at)?;
+            Ok(text)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = content();
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
+            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
+            Ok(text)
+        }
+        Err(error) => Err(at(error)),
+    }
+}
+
+/// The secrets, under the master key of the configuration or of the data folder.
+pub(super) fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
+    let key = if let Some(key) = config.master_key()? {
+        key
+    } else {
+        let path = config.data.join(MASTER_KEY_FILE);
+        let make = || hex::encode(&random.bytes::<32>()) + "\n";
+        let text = read_or_make(&path, make)?;
+        let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
+        parse_key(&text).ok_or(StartError::Content { path, problem })?
+    };
+    Vault::new(&key).map_err(|error| StartError::Other(error.to_string()))
+}
+
+/// A secret sealed at the first start: it opens only with the same master key.
+pub(super) async fn check_vault(
+    vault: &Vault,
+    store: &Store,
+    random: &Random,
+    database: &str,
+) -> Result<(), StartError> {
+    const SETTING: &str = "master_key_check";
+    let failed = |source| StartError::Store { database: database.to_owned(), source };
+    let sealed = vault
+        .seal(SETTING, SETTING.as_bytes(), random)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let mine = hex::encode(&sealed);
+    let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
+    match vault.open(SETTING, &hex::decode(&stored).unwrap_or_default()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(StartError::WrongMasterKey(database.to_owned())),
+    }
+}
+
+/// The key of the development organisation, kept in a file so that it can be shown at every start.
+pub(super) async fn api_key(app: &App, org_id: OrgId, folder: &Path) -> Result<String, StartError> {
+    let path = folder.join(API_KEY_FILE);
+    if let Ok(text) = fs::read_to_string(&path) {
+        let key = text.trim().to_owned();
+        match app.authenticate(&key).await {
+            Ok(_) => return Ok(key),
+            // Not a key of this database: it was moved or edited. A new one takes its place.
+            Err(app::Error::Unauthenticated(_)) => {}
+            Err(error) => return Err(other(error)),
+        }
+        fs::remove_file(&path).map_err(|source| StartError::File { path: path.clone(), source })?;
+    }
+    let key = app.create_api_key("development", &Caller::owner(org_id)).await.map_err(other)?;
+    read_or_make(&path, || format!("{key}\n"))?;
+    Ok(key)
+}
