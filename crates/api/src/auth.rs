@@ -10,14 +10,18 @@ use crate::{
     guard::Guards,
     problem::{Code, Problem},
 };
-use app::{App, access::Caller, tenants};
+use app::{
+    App,
+    access::{Caller, ClientAddress, Origin},
+    tenants,
+};
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
+    http::{Extensions, HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The caller of an authenticated request.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
     let admitted = door.admit(request.headers(), request.method(), path);
     match admitted.await {
         Ok(caller) => {
+            let caller = Caller { origin: origin(request.extensions()), ..caller };
             request.extensions_mut().insert(Authenticated(caller));
             next.run(request).await
         }
@@ -59,6 +64,16 @@ impl Door {
             Some(reference) => Ok(self.app.narrow_to_tenant(caller, reference).await?),
             None => Ok(caller),
         }
+    }
+}
+
+/// Where a request came from, for the audit log.
+fn origin(extensions: &Extensions) -> Origin {
+    let connected = || extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let known = extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address);
+    Origin {
+        address: known.or_else(connected).map(|address| address.to_canonical()),
+        request_id: extensions.get().copied(),
     }
 }
 

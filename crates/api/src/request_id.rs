@@ -16,8 +16,10 @@ use tracing::Instrument;
 pub const HEADER: &str = "x-request-id";
 
 /// Wraps a request. Problem documents get the id that the log has.
-pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let id = app.request_id().to_string();
+pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = app.request_id();
+    request.extensions_mut().insert(id);
+    let id = id.to_string();
     let method = method_word(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let start = Instant::now();

@@ -11,17 +11,44 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
-use model::{ApiKeyId, DomainId, OrgId, TenantId};
-use std::sync::Arc;
+use model::{ApiKeyId, DomainId, OrgId, RequestId, TenantId, UserId};
+use std::{net::IpAddr, sync::Arc};
 use store::Visible;
+
+/// Who does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// An API key.
+    Key(ApiKeyId),
+    /// A user, at a page.
+    User(UserId),
+    /// The platform itself, or whoever stands at its machine.
+    System,
+}
+
+/// Where a request came from: for the audit log, never for a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The request's id, as problem documents and the log have it.
+    pub request_id: Option<RequestId>,
+}
+
+/// The address of the client of a request, put into its extensions by whoever knows better than the connection: where
+/// a trusted proxy stands in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
 
 /// Who calls, and what they may do. Every use case that belongs to an organisation takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The organisation.
     pub org_id: OrgId,
-    /// The key, where a key was used.
-    pub key_id: Option<ApiKeyId>,
+    /// Who it is.
+    pub actor: Actor,
+    /// Where the request came from.
+    pub origin: Origin,
     /// The tenant whose things alone are seen and used: the key is bound to it, or the request named it.
     pub tenant_id: Option<TenantId>,
     /// The reference by which the request named a tenant that is not there yet: nothing is seen, `tenant_id` is the
@@ -40,12 +67,21 @@ impl Caller {
     pub fn owner(org_id: OrgId) -> Self {
         Self {
             org_id,
-            key_id: None,
+            actor: Actor::System,
+            origin: Origin::default(),
             tenant_id: None,
             new_tenant: None,
             scopes: ScopeSet::all(),
             allowed_domain_ids: None,
             expires_at: None,
+        }
+    }
+
+    /// The key, where a key was used.
+    pub const fn key_id(&self) -> Option<ApiKeyId> {
+        match self.actor {
+            Actor::Key(id) => Some(id),
+            Actor::User(_) | Actor::System => None,
         }
     }
 
@@ -80,7 +116,7 @@ impl Caller {
     pub fn visible(&self) -> Visible {
         let of_key = self.allowed_domain_ids.as_ref().map(|_| {
             // The store has the list of a key. Limited without a key, nothing is listed.
-            self.key_id.unwrap_or(ApiKeyId::from_parts(0, 0))
+            self.key_id().unwrap_or(ApiKeyId::from_parts(0, 0))
         });
         Visible { org_id: self.org_id, tenant_id: self.tenant_id, of_key }
     }
@@ -147,7 +183,8 @@ impl App {
         }
         Ok(Caller {
             org_id: key.org_id,
-            key_id: Some(key.id),
+            actor: Actor::Key(key.id),
+            origin: Origin::default(),
             tenant_id: key.tenant_id,
             new_tenant: None,
             scopes: ScopeSet::from_words(&key.scopes),

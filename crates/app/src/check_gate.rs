@@ -8,11 +8,11 @@
 
 use crate::{
     App,
-    access::{Caller, Scope},
+    access::{Actor, Caller, Scope},
     error::{Error, Result},
     rate::RateLimiter,
 };
-use model::{ApiKeyId, DomainName, OrgId};
+use model::{DomainName, OrgId};
 use std::{
     future::Future,
     net::{IpAddr, Ipv6Addr},
@@ -51,7 +51,7 @@ pub(crate) struct Gate {
     addresses: RateLimiter<(IpAddr, u8)>,
     /// Apart from IPv4, where nobody has more addresses than we can count.
     addresses_v6: RateLimiter<(IpAddr, u8)>,
-    keys: RateLimiter<(OrgId, Option<ApiKeyId>)>,
+    keys: RateLimiter<(OrgId, Actor)>,
     visitors: Places,
     callers: Places,
 }
@@ -99,7 +99,7 @@ impl App {
     /// `ScopeMissing`, `RateLimited`.
     pub fn count_check(&self, caller: &Caller) -> Result<CountedCheck> {
         caller.require(Scope::ReadDomains)?;
-        let counted = self.free_checks.keys.admit(&[((caller.org_id, caller.key_id), 1)], self.clock.now());
+        let counted = self.free_checks.keys.admit(&[((caller.org_id, caller.actor), 1)], self.clock.now());
         counted.map_err(|retry_after| self.too_many_checks(retry_after))?;
         Ok(CountedCheck { of_visitor: false })
     }

@@ -129,7 +129,7 @@ impl App {
             org_id: caller.org_id,
             domain_id: domain.domain.id,
             tenant_id: domain.domain.tenant_id,
-            key_id: caller.key_id,
+            key_id: caller.key_id(),
             from_address: addresses.from.address.clone(),
             subject: request.subject,
             raw: raw.into(),
@@ -187,7 +187,7 @@ impl App {
             Err(error) => return Err(error.into()),
         };
         let is_own =
-            found.as_ref().is_some_and(|(sent, ..)| sent.key_id.is_some() && sent.key_id == caller.key_id);
+            found.as_ref().is_some_and(|(sent, ..)| sent.key_id.is_some() && sent.key_id == caller.key_id());
         if !is_own {
             // Whether there is such a message is not told either.
             may_read?;
@@ -250,7 +250,7 @@ fn accepted_view(
         org_id: domain.org_id,
         domain_id: domain.id,
         tenant_id: domain.tenant_id,
-        key_id: caller.key_id,
+        key_id: caller.key_id(),
         from_address: from.address.clone(),
         recipients: recipients.to_vec(),
         subject: subject.to_owned(),

@@ -6,7 +6,7 @@
 
 use crate::{
     App,
-    access::{Caller, NewSecret, Scope, ScopeSet},
+    access::{Actor, Caller, NewSecret, Origin, Scope, ScopeSet},
     error::{Error, FieldError, Result},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -91,14 +91,15 @@ impl App {
         let tenant_id = self.tenant_for_new(caller, request.tenant_id).await?;
         let rights = Caller {
             org_id: caller.org_id,
-            key_id: None,
+            actor: Actor::System,
+            origin: Origin::default(),
             tenant_id,
             new_tenant: None,
             scopes,
             allowed_domain_ids: domains.map(Into::into),
             expires_at,
         };
-        self.store_key(name, &rights, caller.key_id).await
+        self.store_key(name, &rights, caller.key_id()).await
     }
 
     /// The domains that the key may use: each there, and each one that the caller may use.
@@ -206,7 +207,7 @@ impl App {
         }
         let rights = rights_of(&old);
         require_no_wider(caller, &rights)?;
-        let (new, secret) = self.new_key(&old.name, &rights, caller.key_id);
+        let (new, secret) = self.new_key(&old.name, &rights, caller.key_id());
         let overlap = SignedDuration::from_secs(i64::from(overlap_seconds));
         let old_ends_at = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
         let successor = Successor { key: &new, old: id, old_ends_at };
@@ -232,7 +233,8 @@ impl App {
 fn rights_of(key: &ApiKey) -> Caller {
     Caller {
         org_id: key.org_id,
-        key_id: Some(key.id),
+        actor: Actor::Key(key.id),
+        origin: Origin::default(),
         tenant_id: key.tenant_id,
         new_tenant: None,
         scopes: ScopeSet::from_words(&key.scopes),
@@ -357,7 +359,7 @@ mod tests {
             (owner(), end(9), true),
             (end(9), end(9), true),
             (end(9), end(10), false),
-            (end(9), Caller { key_id: Some(ApiKeyId::from_parts(1, 1)), ..owner() }, false),
+            (end(9), Caller { actor: Actor::Key(ApiKeyId::from_parts(1, 1)), ..owner() }, false),
         ] {
             assert_eq!(require_no_wider(&caller, &key).is_ok(), is_allowed, "{caller:?} {key:?}");
         }

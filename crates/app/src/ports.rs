@@ -3,8 +3,8 @@
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
-    ApiKeyId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId, TenantId,
-    ZoneId,
+    ApiKeyId, AuditId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
+    TenantId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -89,6 +89,7 @@ new_ids! {
     record_id: RecordId,
     org_id: OrgId,
     api_key_id: ApiKeyId,
+    audit_id: AuditId,
     key_id: KeyId,
     tenant_id: TenantId,
     message_id: MessageId,

@@ -75,6 +75,10 @@ typed_ids! {
     OrgId = "org_";
     /// An API key.
     ApiKeyId = "key_";
+    /// A user.
+    UserId = "usr_";
+    /// A line of the audit log.
+    AuditId = "aud_";
     /// A DKIM key pair.
     KeyId = "dkk_";
     /// An accepted message.

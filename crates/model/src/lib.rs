@@ -15,8 +15,8 @@ mod typed_domain;
 pub use domain_name::{DomainName, DomainNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
 pub use id::{
-    ApiKeyId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
-    TenantId, ZoneId,
+    ApiKeyId, AuditId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId,
+    SandboxMessageId, TenantId, UserId, ZoneId,
 };
 pub use rdata::{Caa, Srv, same_data};
 pub use record::{Record, RecordData, RecordType, RecordTypeError, Soa, TxtData};

@@ -2,8 +2,8 @@
 
 use crate::{Hidden, StoreError};
 use model::{
-    ApiKeyId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId, MessageId,
-    OrgId, RecordId, RecordType, SandboxMessageId, TenantId, Timestamp, ZoneId,
+    ApiKeyId, AuditId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId,
+    MessageId, OrgId, RecordId, RecordType, SandboxMessageId, TenantId, Timestamp, UserId, ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -142,6 +142,7 @@ macro_rules! stored_as_text {
 }
 stored_as_text!(
     ApiKeyId,
+    AuditId,
     DomainId,
     DomainName,
     EmailAddress,
@@ -153,6 +154,7 @@ stored_as_text!(
     RecordType,
     SandboxMessageId,
     TenantId,
+    UserId,
     ZoneId
 );
 

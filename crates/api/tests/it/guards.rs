@@ -80,7 +80,7 @@ impl World {
         let rights =
             Caller { scopes: [Scope::SendEmails].into_iter().collect(), ..Caller::owner(platform.org_id) };
         let sender = platform.app.create_api_key("sender", &rights).await.unwrap();
-        let sender_id = platform.app.authenticate(&sender).await.unwrap().key_id;
+        let sender_id = platform.app.authenticate(&sender).await.unwrap().key_id();
         let message = MessageId::from_parts(1_750_000_000_000, 3);
         let new = NewMessage {
             id: message,
@@ -308,7 +308,7 @@ async fn every_operation_refuses_strangers() {
     let app = &world.platform.app;
     let all = Caller::owner(world.platform.org_id);
     let revoked = world.key(all.clone()).await;
-    let revoked_id = app.authenticate(&revoked).await.unwrap().key_id.unwrap();
+    let revoked_id = app.authenticate(&revoked).await.unwrap().key_id().unwrap();
     let path = format!("/api/v1/keys/{revoked_id}");
     assert_eq!(world.platform.call("DELETE", &path, "").await.status, 200);
     let expired = world.key(Caller { expires_at: Some(now()), ..all.clone() }).await;
