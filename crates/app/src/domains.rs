@@ -9,7 +9,9 @@ use crate::{
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
-use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain, TenantId};
+use model::{
+    DomainId, DomainName, DomainStatus, OrgId, Purpose, RecordId, RecordStatus, SenderDomain, TenantId,
+};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use store::{
@@ -142,14 +144,27 @@ impl App {
             return Err(Error::DomainNotAllowedForKey(name.to_string()));
         }
         let tenant_id = self.tenant_for_new(caller, request.tenant_id).await?;
+        let stored = self.create_domain(caller.org_id, tenant_id, &name, profile, warmup_days).await?;
+        self.domain_view(stored).await
+    }
+
+    /// Stores a new domain with its keys and tokens, and has it checked and its keys served.
+    pub(crate) async fn create_domain(
+        &self,
+        org_id: OrgId,
+        tenant_id: Option<TenantId>,
+        name: &DomainName,
+        profile: &Profile,
+        warmup_days: u32,
+    ) -> Result<store::Domain> {
         let now = self.clock.now();
         let id = self.random.domain_id(now);
         let variables = self.new_variables(profile);
-        let served = served_labels(profile, &name, &variables, &self.settings.dkim_zone())?;
+        let served = served_labels(profile, name, &variables, &self.settings.dkim_zone())?;
         let state = State::added(now);
         let new = NewDomain {
             id,
-            org_id: caller.org_id,
+            org_id,
             tenant_id,
             name: name.clone(),
             profile: profile.name.clone(),
@@ -164,8 +179,7 @@ impl App {
             next_check_at: now,
             created_at: now,
         };
-        let event =
-            self.event(caller.org_id, "domain.created", id.to_string(), &json!({"domain": name}), now);
+        let event = self.event(org_id, "domain.created", id.to_string(), &json!({"domain": name}), now);
         let stored = self.create_with_keys(new, served, event).await.map_err(|error| match error {
             Error::DomainAlreadyAdded(_) => Error::DomainAlreadyAdded(name.clone()),
             Error::DomainHeldElsewhere(_) => Error::DomainHeldElsewhere(name.clone()),
@@ -175,7 +189,7 @@ impl App {
         self.wake.dns.notify_one();
         self.wake.verify.notify_one();
         self.wake.key_pool.notify_one();
-        self.domain_view(stored).await
+        Ok(stored)
     }
 
     /// The profile that a request names.

@@ -210,7 +210,7 @@ impl App {
 }
 
 /// How a return path names its message; the recipient's number follows.
-fn return_path_token(id: MessageId) -> String {
+pub(crate) fn return_path_token(id: MessageId) -> String {
     id.to_string().replace('_', "-").to_ascii_lowercase()
 }
 

@@ -16,6 +16,7 @@ pub mod emails;
 pub mod error;
 pub mod health;
 pub mod keys;
+pub mod notices;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;

@@ -28,7 +28,8 @@ impl App {
         let _turn = self.zone_turn.lock().await;
         self.store.number_key_changes().await?;
         let (generation, keys) = self.store.published_keys().await?;
-        let mut zones = vec![platform_zone(&self.settings, &keys, generation).map_err(internal)?];
+        let own = self.store.selectors_of(&self.settings.platform_zone).await?;
+        let mut zones = vec![platform_zone(&self.settings, &keys, &own, generation).map_err(internal)?];
         let mut typed = Vec::new();
         if self.settings.playground {
             zones.push(root_zone(generation));
@@ -88,11 +89,12 @@ impl Builder {
     }
 }
 
-/// Keys at `<selector>.dkim`, the SPF include at `spf` and `notices`, bounces at `bounce` and `feedback`, and the
+/// Keys at `<selector>.dkim`, those of the zone's own mail (`own`) once more where receivers look, the SPF include at `spf` and `notices`, bounces at `bounce` and `feedback`, and the
 /// consent to DMARC reports about other domains (RFC 9990 §4).
 fn platform_zone(
     settings: &Settings,
     keys: &[(String, String)],
+    own: &[String],
     generation: u64,
 ) -> std::result::Result<Zone, model::DomainNameError> {
     let apex = settings.platform_zone.clone();
@@ -115,6 +117,10 @@ fn platform_zone(
     zone.text("*._report._dmarc", "v=DMARC1")?;
     for (selector, public_key) in keys {
         zone.text(&format!("{selector}.dkim"), &format!("v=DKIM1; k=rsa; p={public_key}"))?;
+    }
+    for selector in own {
+        let target = apex.prepend("dkim")?.prepend(selector)?;
+        zone.add(&format!("{selector}._domainkey"), RecordData::Cname(target))?;
     }
     Ok(served(apex, soa(&settings.name_server, generation), zone.records))
 }

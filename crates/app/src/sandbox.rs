@@ -5,6 +5,7 @@ use crate::{
     access::{Caller, Scope},
     emails::message_of_return_path,
     error::{Error, Result},
+    notices::ORGANISATION,
 };
 use jiff::SignedDuration;
 use mail::{
@@ -99,13 +100,16 @@ fn not_stored(error: &Error) -> Refusal {
 
 impl App {
     /// Whose inbox a message comes into: that of whoever sent it, which its return path tells. What comes from
-    /// elsewhere goes to the organisation that the instance began with, and to none of its tenants.
+    /// elsewhere, and what the platform itself sends, goes to the organisation that the instance began with, and to
+    /// none of its tenants.
     async fn owner_of_received(
         &self,
         mail_from: Option<&EmailAddress>,
     ) -> Result<Option<(OrgId, Option<TenantId>, Option<DomainId>)>> {
         if let Some(sent) = mail_from.and_then(message_of_return_path)
             && let Some((org, tenant, domain)) = self.store.owner_of_message(sent).await?
+            // Nobody has a key of the platform's own organisation.
+            && self.store.organisation_of_setting(ORGANISATION).await?.is_none_or(|own| own.id != org)
         {
             return Ok(Some((org, tenant, Some(domain))));
         }

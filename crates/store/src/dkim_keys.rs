@@ -9,7 +9,7 @@ use crate::{
     error::Unique,
     value::words,
 };
-use model::{DomainId, KeyId, Timestamp};
+use model::{DomainId, DomainName, KeyId, Timestamp};
 
 const SELECTOR: Unique = Unique { sqlite: "dkim_keys.selector", postgres: "dkim_keys_selector_key" };
 
@@ -198,6 +198,10 @@ pub(crate) const OF_TWENTY: &str =
      WHERE domain_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
      ORDER BY domain_id, position";
 
+pub(crate) const SELECTORS_OF: &str = "SELECT selector FROM dkim_keys
+     WHERE state <> 'retired' AND domain_id IN (SELECT id FROM domains WHERE name = $1 AND deleted_at IS NULL)
+     ORDER BY selector";
+
 impl Store {
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
@@ -206,6 +210,12 @@ impl Store {
              FROM dkim_keys WHERE domain_id = $1 ORDER BY position")
             .bind(&domain_id);
         self.read_all(query).await?.iter().map(dkim_key).collect()
+    }
+
+    /// The selectors of every living domain of this name, whosever it is.
+    pub async fn selectors_of(&self, name: &DomainName) -> Result<Vec<String>, StoreError> {
+        let rows = self.read_all(sql(SELECTORS_OF).bind(name)).await?;
+        rows.iter().map(|row| row.get("selector")).collect()
     }
 
     /// The keys of several domains, each domain's in their order. Takes one query for twenty domains.

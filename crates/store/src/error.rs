@@ -16,6 +16,9 @@ pub enum StoreError {
     /// A DKIM key with this selector is there already.
     #[error("a DKIM key with this selector is there already; take another selector")]
     SelectorTaken,
+    /// A message with this id is there already.
+    #[error("a message with this id is there already")]
+    MessageTaken,
     /// The playground has a zone with this apex already.
     #[error("the playground has a zone with this name already")]
     ZoneAlreadyExists,

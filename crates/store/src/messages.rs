@@ -4,12 +4,15 @@ use crate::{
     Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError, Visible,
     database::{Row, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
+    error::Unique,
     events::{before, insert_events},
     value::to_json,
     visible::{Texts, texts},
     warmup::count_message,
 };
 use model::{ApiKeyId, DomainId, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
+
+const ID: Unique = Unique { sqlite: "messages.id", postgres: "messages_pkey" };
 
 /// A message to accept.
 #[derive(Debug, Clone)]
@@ -138,7 +141,8 @@ impl Store {
         .bind(&message.created_at)
         .bind(&message.raw)
         .run(&mut tx)
-        .await?;
+        .await
+        .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;
         insert_deliveries(message.id, recipients, message.created_at, &mut tx).await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await

@@ -27,6 +27,11 @@ const FIRST: &str = "SELECT id, name, created_at FROM organisations
      WHERE id = COALESCE((SELECT value FROM settings WHERE key = 'first_organisation'),
                          (SELECT MIN(id) FROM organisations))";
 
+const FIRST_SETTING: &str = "first_organisation";
+
+const OF_SETTING: &str = "SELECT id, name, created_at FROM organisations
+     WHERE id = (SELECT value FROM settings WHERE key = $1)";
+
 async fn insert(organisation: &Organisation, tx: &mut Tx) -> Result<(), StoreError> {
     sql("INSERT INTO organisations (id, name, created_at) VALUES ($1, $2, $3)")
         .bind(&organisation.id)
@@ -64,19 +69,37 @@ impl Store {
         if let Some(found) = self.first_organisation().await? {
             return Ok((found, false));
         }
+        self.organisation_of_setting_or(FIRST_SETTING, new).await
+    }
+
+    /// The organisation that a setting names, or this one when it names none yet; whether it was made now. Of several
+    /// nodes that do this at once, all get the same one.
+    pub async fn organisation_of_setting_or(
+        &self,
+        setting: &str,
+        new: &Organisation,
+    ) -> Result<(Organisation, bool), StoreError> {
+        if let Some(found) = self.organisation_of_setting(setting).await? {
+            return Ok((found, false));
+        }
         let mut tx = self.pools.write().await?;
-        let is_first = sql("INSERT INTO settings (key, value) VALUES ('first_organisation', $1)
-             ON CONFLICT (key) DO NOTHING")
-        .bind(&new.id)
-        .run(&mut tx)
-        .await?;
-        if is_first > 0 {
+        let is_new = sql("INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+            .text(setting)
+            .bind(&new.id)
+            .run(&mut tx)
+            .await?;
+        if is_new > 0 {
             insert(new, &mut tx).await?;
         }
-        let row = sql(FIRST).first(&mut tx).await?;
-        let first = organisation(&row.ok_or(StoreError::NotFound("organisation"))?)?;
+        let row = sql(OF_SETTING).text(setting).first(&mut tx).await?;
+        let named = organisation(&row.ok_or(StoreError::NotFound("organisation"))?)?;
         tx.commit().await?;
-        Ok((first, is_first > 0))
+        Ok((named, is_new > 0))
+    }
+
+    /// The organisation that a setting names, if it names one.
+    pub async fn organisation_of_setting(&self, setting: &str) -> Result<Option<Organisation>, StoreError> {
+        self.read_first(sql(OF_SETTING).text(setting)).await?.as_ref().map(organisation).transpose()
     }
 
     /// One organisation.

@@ -22,6 +22,7 @@ mod durability;
 mod emails;
 mod independent_verifier;
 mod main_job;
+mod notices;
 mod operations;
 mod pages;
 mod postgres;
