@@ -111,7 +111,8 @@ struct CreateKeyRequest {
     /// By what people know it, 1 to 100 characters.
     #[schema(example = "billing service")]
     name: String,
-    /// What it may do: of `read:domains`, `write:domains`, `send:emails`, `read:emails`, `write:keys` and `admin`.
+    /// What it may do: of `read:domains`, `write:domains`, `send:emails`, `read:emails`, `read:events`,
+    /// `write:keys` and `admin`.
     #[schema(example = json!(["read:domains", "send:emails"]))]
     scopes: Vec<String>,
     /// The only domains that it may use, at most 1,000. Left out: all. Empty: none.

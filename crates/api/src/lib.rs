@@ -11,6 +11,7 @@ mod docs;
 mod domain_object;
 mod domains;
 mod emails;
+mod events;
 pub mod extract;
 pub mod guard;
 pub mod headers;
@@ -54,6 +55,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(domains::router())
         .merge(checks::router())
         .merge(emails::router())
+        .merge(events::router())
         .merge(keys::router())
         .merge(tenants::router())
         .merge(sandbox::router())

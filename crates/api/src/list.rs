@@ -39,13 +39,20 @@ pub struct Page<Id> {
     limit: u32,
 }
 
+/// How many things a page has, from the parameter `limit`.
+pub fn checked_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(DEFAULT);
+    if (1..=MOST).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Problem::field("limit", format!("give a number from 1 to {MOST}")))
+    }
+}
+
 impl<Id: FromStr> Page<Id> {
     /// From the parameters `limit` and `cursor`.
     pub fn parse(limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Problem> {
-        let limit = limit.unwrap_or(DEFAULT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(Problem::field("limit", format!("give a number from 1 to {MOST}")));
-        }
+        let limit = checked_limit(limit)?;
         let after = match cursor {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {

@@ -23,10 +23,11 @@ Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` l
 `next_cursor` as `cursor` of the next one. Times are RFC 3339 in UTC. Words that are called open may get more values: \
 take those that you do not know as you would take none.";
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("domains", "Sender domains: add, verify, look at, delete."),
     ("checks", "Any domain, looked at once."),
     ("emails", "Send, and see what became of it."),
+    ("events", "What happened, to poll."),
     ("keys", "API keys: make, rotate, revoke."),
     ("tenants", "Your customers, by your own names for them."),
     ("sandbox", "The inbox that takes all mail in place of the world."),
@@ -157,7 +158,7 @@ fn tenant_header() -> Parameter {
 
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
-    let about_tenants = ["domains", "emails", "keys", "sandbox", "tenants"];
+    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "tenants"];
     if operation.tags.iter().flatten().any(|tag| about_tenants.contains(&tag.as_str())) {
         operation.parameters.get_or_insert_default().push(RefOr::T(tenant_header()));
     }
@@ -224,6 +225,7 @@ mod tests {
             "post /api/v1/emails",
             "get /api/v1/emails",
             "get /api/v1/emails/{id}",
+            "get /api/v1/events",
             "get /api/v1/sandbox/messages",
             "delete /api/v1/sandbox/messages",
             "get /api/v1/sandbox/messages/{id}",
@@ -249,7 +251,7 @@ mod tests {
         ] {
             assert!(operations.contains(wanted), "{wanted}");
         }
-        assert_eq!(operations.len(), 36, "a new operation belongs into this list: {operations:?}");
+        assert_eq!(operations.len(), 37, "a new operation belongs into this list: {operations:?}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod domain_state;
 pub mod domains;
 pub mod emails;
 pub mod error;
+pub mod events;
 pub mod health;
 pub mod keys;
 pub mod notices;
@@ -42,7 +43,7 @@ use jiff::Timestamp;
 use model::{DomainId, OrgId};
 use ports::{Clock, Random};
 use std::{hash::DefaultHasher, sync::Arc};
-use store::{NewEvent, Store};
+use store::Store;
 use tasks::Wake;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -169,23 +170,5 @@ impl App {
         let new = store::Organisation { id: self.random.org_id(now), name: name.to_owned(), created_at: now };
         let (first, is_new) = self.store.first_organisation_or(&new).await?;
         Ok((first.id, is_new))
-    }
-
-    pub(crate) fn event(
-        &self,
-        org_id: OrgId,
-        event_type: &str,
-        subject: String,
-        data: &serde_json::Value,
-        now: Timestamp,
-    ) -> NewEvent {
-        NewEvent {
-            id: self.random.event_id(now),
-            org_id,
-            event_type: event_type.to_owned(),
-            subject,
-            data: data.to_string(),
-            created_at: now,
-        }
     }
 }

@@ -32,6 +32,8 @@ scopes! {
     SendEmails = "send:emails";
     /// See messages and what became of them, and the sandbox inbox.
     ReadEmails = "read:emails";
+    /// See what happened, in the order in which it did.
+    ReadEvents = "read:events";
     /// See, make, rotate and revoke API keys that may do no more than the own one.
     WriteKeys = "write:keys";
     /// All of the above, and what concerns the instance itself, such as the playground and the sandbox inbox.

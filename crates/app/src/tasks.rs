@@ -2,6 +2,7 @@
 
 use crate::{App, error::Result};
 use std::{sync::Arc, time::Duration};
+use store::Topic;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,9 @@ pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
         let (app, cancel) = (Arc::clone(app), cancel.clone());
         tasks.spawn(async move { run(app, cancel, task).await });
     };
-    for task in [Task::ServeZones, Task::FillKeyPool, Task::Verify, Task::Deliver, Task::Authenticate] {
+    for task in
+        [Task::ServeZones, Task::FillKeyPool, Task::Verify, Task::Deliver, Task::Authenticate, Task::Number]
+    {
         start(&mut tasks, task);
     }
     tasks
@@ -43,6 +46,7 @@ enum Task {
     Verify,
     Deliver,
     Authenticate,
+    Number,
 }
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
@@ -87,6 +91,7 @@ impl Task {
             Self::Verify => app.check_due_domains().await,
             Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
+            Self::Number => app.number_events().await,
         }
     }
 
@@ -97,6 +102,7 @@ impl Task {
             Self::Verify => &app.wake.verify,
             Self::Deliver => &app.wake.deliver,
             Self::Authenticate => &app.wake.authenticate,
+            Self::Number => app.store.changed(Topic::Events),
         }
     }
 
@@ -106,7 +112,7 @@ impl Task {
             Self::Verify => app.store.next_domain_due_at().await,
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
-            Self::ServeZones | Self::FillKeyPool => Ok(None),
+            Self::ServeZones | Self::FillKeyPool | Self::Number => Ok(None),
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),

@@ -71,6 +71,8 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (tenants::LIST.whole, "tenants_list"),
         (events::LIST, "events_list"),
         (events::LIST_FOR_SUBJECT, "events_of_subject"),
+        (events::FEED.whole, "events_feed"),
+        (events::FEED.tenant, "events_feed_tenant"),
         (sandbox::UNAUTHENTICATED, "sandbox_messages_due"),
     ] {
         let plan = plan(&store, statement).await;

@@ -5,7 +5,7 @@
 
 use crate::{
     Store, StoreError,
-    database::{Pools, Tx},
+    database::{Kind, Link},
     postgres::Held,
     value::Value,
 };
@@ -52,7 +52,8 @@ impl Store {
     /// `NotEmpty` when the other database is in use, `Corrupt` when this is no SQLite database with the tables that
     /// are known, or the other is no PostgreSQL one.
     pub async fn copy_to(&self, other: &Self) -> Result<Vec<(&'static str, u64)>, StoreError> {
-        let (Tx::Sqlite(mut source), Pools::Postgres(target)) = (self.pools.snapshot().await?, &other.pools)
+        let (Link::Sqlite(mut source), Kind::Postgres(target)) =
+            (self.pools.snapshot().await?.link, &other.pools.kind)
         else {
             return Err(StoreError::Corrupt("only SQLite is copied, and only to PostgreSQL".to_owned()));
         };

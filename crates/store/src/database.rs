@@ -13,6 +13,7 @@
 use crate::{
     StoreError,
     postgres::{self, Held},
+    signals::{Signals, Topic, Topics},
     value::{Raw, Stored, Value, from_json},
 };
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// How the database is opened.
 #[derive(Debug, Clone)]
@@ -46,9 +47,16 @@ impl Default for StoreOptions {
     }
 }
 
-/// The connections of one database.
+/// The connections of one database, and who is told of what is written over them.
 #[derive(Debug, Clone)]
-pub(crate) enum Pools {
+pub(crate) struct Pools {
+    pub(crate) kind: Kind,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// The two databases.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
     Sqlite { writer: SqlitePool, readers: SqlitePool },
     Postgres(PgPool),
 }
@@ -85,52 +93,59 @@ impl Pools {
         let writer = pool(1).idle_timeout(None).connect_with(writing).await?;
         let readers =
             pool(options.readers.max(1)).idle_timeout(Duration::from_mins(1)).connect_lazy_with(reading);
-        Ok(Self::Sqlite { writer, readers })
+        Ok(Self::of(Kind::Sqlite { writer, readers }))
     }
 
     /// Connects to a PostgreSQL database.
     pub(crate) async fn connect_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        postgres::connect(url, options).await.map(Self::Postgres)
+        postgres::connect(url, options).await.map(Kind::Postgres).map(Self::of)
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, signals: Arc::default() }
     }
 
     /// Begins a transaction that may write. Nobody sees its work before `commit`, and dropping it undoes everything.
     /// On SQLite there is one at a time. On PostgreSQL there are many, and each statement sees what was committed
     /// before it began (READ COMMITTED): what a transaction reads and then relies on, it must lock.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        match self {
+        let link = match &self.kind {
             // IMMEDIATE: a transaction that reads first and writes then would be refused without waiting when
             // another connection wrote in between.
-            Self::Sqlite { writer, .. } => begin(writer, "BEGIN IMMEDIATE").await,
-            Self::Postgres(pool) => Held::begin(pool, "BEGIN").await.map(Tx::Postgres),
-        }
+            Kind::Sqlite { writer, .. } => begin(writer, "BEGIN IMMEDIATE").await?,
+            Kind::Postgres(pool) => Link::Postgres(Held::begin(pool, "BEGIN").await?),
+        };
+        Ok(Tx { link, told: Topics::default(), signals: Arc::clone(&self.signals) })
     }
 
     /// Begins a transaction that sees one state of the database for all its reads.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
-        match self {
-            Self::Sqlite { readers, .. } => begin(readers, "BEGIN").await,
-            Self::Postgres(pool) => {
-                Held::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
+        let link = match &self.kind {
+            Kind::Sqlite { readers, .. } => begin(readers, "BEGIN").await?,
+            Kind::Postgres(pool) => {
+                Link::Postgres(Held::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
-        }
+        };
+        Ok(Tx { link, told: Topics::default(), signals: Arc::clone(&self.signals) })
     }
 
     /// A connection for one read.
     pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
-        match self {
-            Self::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.acquire().await?)),
-            Self::Postgres(pool) => Held::from_pool(pool).await.map(Tx::Postgres),
-        }
+        let link = match &self.kind {
+            Kind::Sqlite { readers, .. } => Link::Sqlite(readers.acquire().await?),
+            Kind::Postgres(pool) => Link::Postgres(Held::from_pool(pool).await?),
+        };
+        Ok(Tx { link, told: Topics::default(), signals: Arc::clone(&self.signals) })
     }
 
     /// Waits for running work and closes every connection.
     pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite { writer, readers } => {
+        match &self.kind {
+            Kind::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Kind::Postgres(pool) => pool.close().await,
         }
     }
 }
@@ -145,10 +160,10 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Tx, StoreError> {
+async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Link, StoreError> {
     let mut connection = pool.acquire().await?;
     sqlx::query(statement).execute(&mut *connection).await?;
-    Ok(Tx::Sqlite(connection))
+    Ok(Link::Sqlite(connection))
 }
 
 /// Undoes what an abandoned transaction left; whether the connection is good for further use.
@@ -162,7 +177,14 @@ async fn roll_back(connection: &mut SqliteConnection) -> bool {
 }
 
 /// A connection inside a transaction, or for one read.
-pub(crate) enum Tx {
+pub(crate) struct Tx {
+    pub(crate) link: Link,
+    told: Topics,
+    signals: Arc<Signals>,
+}
+
+/// The connection itself.
+pub(crate) enum Link {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(Held),
 }
@@ -176,10 +198,15 @@ pub(crate) enum Turn {
 }
 
 impl Tx {
+    /// Who waits for this is woken when the work is durable, and not before.
+    pub(crate) fn tell(&mut self, topic: Topic) {
+        self.told.add(topic);
+    }
+
     /// Waits until no other transaction has this turn, and keeps it until the end. On SQLite every transaction that
     /// writes is alone already.
     pub(crate) async fn turn(&mut self, turn: Turn) -> Result<(), StoreError> {
-        if let Self::Postgres(_) = self {
+        if let Link::Postgres(_) = self.link {
             sql("SELECT pg_advisory_xact_lock($1)").bind(&(turn as i64)).run(self).await?;
         }
         Ok(())
@@ -187,7 +214,7 @@ impl Tx {
 
     /// Waits until no other process migrates, however long that takes, and is the one that does until the end.
     pub(crate) async fn turn_to_migrate(&mut self) -> Result<(), StoreError> {
-        if let Self::Postgres(held) = self {
+        if let Link::Postgres(held) = &mut self.link {
             let lock = "SELECT pg_advisory_xact_lock(1668481025)";
             held.run_long(async |connection| sqlx::raw_sql(lock).execute(connection).await).await?;
         }
@@ -196,19 +223,21 @@ impl Tx {
 
     /// Makes the work durable. When this returns `Ok`, it survives a crash and a power loss.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        match &mut self {
-            Self::Sqlite(_) => sql("COMMIT").run(&mut self).await.map(drop),
-            Self::Postgres(held) => held.commit().await,
+        match &mut self.link {
+            Link::Sqlite(_) => sql("COMMIT").run(&mut self).await.map(drop)?,
+            Link::Postgres(held) => held.commit().await?,
         }
+        self.signals.raise(self.told);
+        Ok(())
     }
 
     /// Runs a migration: a file of statements that is the same for both databases.
     pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(connection) => {
+        match &mut self.link {
+            Link::Sqlite(connection) => {
                 sqlx::raw_sql(script).execute(&mut **connection).await?;
             }
-            Self::Postgres(held) => {
+            Link::Postgres(held) => {
                 let script = AssertSqlSafe(postgres::dialect(script));
                 held.run_long(async |connection| sqlx::raw_sql(script).execute(connection).await).await?;
             }
@@ -275,12 +304,12 @@ impl Sql {
 
     /// All rows.
     pub(crate) async fn all(self, tx: &mut Tx) -> Result<Vec<Row>, StoreError> {
-        match tx {
-            Tx::Sqlite(connection) => {
+        match &mut tx.link {
+            Link::Sqlite(connection) => {
                 let rows = self.sqlite().fetch_all(&mut **connection).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Tx::Postgres(held) => {
+            Link::Postgres(held) => {
                 let query = self.for_postgres();
                 let rows = held.run(async |connection| query.fetch_all(connection).await).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
@@ -290,11 +319,11 @@ impl Sql {
 
     /// The first row, if there is one.
     pub(crate) async fn first(self, tx: &mut Tx) -> Result<Option<Row>, StoreError> {
-        match tx {
-            Tx::Sqlite(connection) => {
+        match &mut tx.link {
+            Link::Sqlite(connection) => {
                 Ok(self.sqlite().fetch_optional(&mut **connection).await?.map(Row::Sqlite))
             }
-            Tx::Postgres(held) => {
+            Link::Postgres(held) => {
                 let query = self.for_postgres();
                 let row = held.run(async |connection| query.fetch_optional(connection).await).await?;
                 Ok(row.map(Row::Postgres))
@@ -309,9 +338,9 @@ impl Sql {
 
     /// Runs it; how many rows it changed.
     pub(crate) async fn run(self, tx: &mut Tx) -> Result<u64, StoreError> {
-        match tx {
-            Tx::Sqlite(connection) => Ok(self.sqlite().execute(&mut **connection).await?.rows_affected()),
-            Tx::Postgres(held) => {
+        match &mut tx.link {
+            Link::Sqlite(connection) => Ok(self.sqlite().execute(&mut **connection).await?.rows_affected()),
+            Link::Postgres(held) => {
                 let query = self.for_postgres();
                 let done = held.run(async |connection| query.execute(connection).await).await?;
                 Ok(done.rows_affected())

@@ -1,10 +1,15 @@
-//! What happened, in the transaction in which it happened.
+//! What happened, in the transaction in which it happened; and the feed of it, in the order in which it became visible.
+//!
+//! Ids are made before their transaction ends, and by several nodes: whoever reads on behind the last id that they saw
+//! misses what was committed later under an earlier one. So events are numbered behind their transactions
+//! ([`Store::number_events`]), by one at a time, and the feed goes by number.
 
 use crate::{
-    Store, StoreError,
+    Store, StoreError, Topic, Visible,
     database::{Row, Tx, sql},
+    visible::{Texts, texts},
 };
-use model::{EventId, OrgId, Timestamp};
+use model::{DomainId, EventId, OrgId, TenantId, Timestamp};
 
 /// An event to store together with the change that it tells about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,9 @@ pub struct NewEvent {
 pub type Event = NewEvent;
 
 pub(crate) async fn insert_events(events: &[NewEvent], tx: &mut Tx) -> Result<(), StoreError> {
+    if !events.is_empty() {
+        tx.tell(Topic::Events);
+    }
     for event in events {
         sql("INSERT INTO events (id, org_id, event_type, subject, data, created_at)
              VALUES ($1, $2, $3, $4, $5, $6)")
@@ -59,7 +67,106 @@ pub(crate) const LIST_FOR_SUBJECT: &str =
     "SELECT id, org_id, event_type, subject, data, created_at FROM events
      WHERE org_id = $1 AND subject = $2 ORDER BY id DESC LIMIT $3";
 
+/// An event of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedEvent {
+    /// Its number: larger than that of every event that was visible before.
+    pub seq: u64,
+    /// The event.
+    pub event: Event,
+    /// The tenant that it concerns.
+    pub tenant_id: Option<TenantId>,
+    /// The domain that it concerns.
+    pub domain_id: Option<DomainId>,
+}
+
+/// A part of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// Events, in the order of their numbers.
+    pub events: Vec<NumberedEvent>,
+    /// The last number that was given to any event. Every event up to it was looked at, unless the page is full.
+    pub last_seq: u64,
+}
+
+fn numbered_event(row: &Row) -> Result<NumberedEvent, StoreError> {
+    Ok(NumberedEvent {
+        seq: row.get("seq")?,
+        event: event(row)?,
+        tenant_id: row.opt("tenant_id")?,
+        domain_id: row.opt("domain_id")?,
+    })
+}
+
+macro_rules! feed {
+    ($($and:literal)*) => {
+        concat!(
+            "SELECT id, org_id, event_type, subject, data, created_at, seq, tenant_id, domain_id FROM events
+             WHERE org_id = $1 AND seq > $2 AND ($3 = '' OR $3 LIKE '%,' || event_type || ',%')",
+            $($and,)*
+            " ORDER BY seq LIMIT $4"
+        )
+    };
+}
+pub(crate) const FEED: Texts = texts!(feed, "domain_id", "$5", "$6");
+
+const LAST_NUMBER: &str = "SELECT value AS n FROM generations WHERE name = 'events'";
+
+/// The row is locked until the commit, so there is one who numbers.
+const LAST_NUMBER_ON_POSTGRES: &str = "SELECT value AS n FROM generations WHERE name = 'events' FOR UPDATE";
+
+/// Whose an event is follows from what it is about, unless whoever stored it said so.
+const NUMBER: &str = "UPDATE events SET seq = $1 + numbered.place,
+         domain_id = COALESCE(events.domain_id, CASE
+             WHEN events.subject LIKE 'dom!_%' ESCAPE '!'
+                 THEN (SELECT domains.id FROM domains WHERE domains.id = events.subject)
+             WHEN events.subject LIKE 'msg!_%' ESCAPE '!'
+                 THEN (SELECT messages.domain_id FROM messages WHERE messages.id = events.subject) END),
+         tenant_id = COALESCE(events.tenant_id, CASE
+             WHEN events.subject LIKE 'dom!_%' ESCAPE '!'
+                 THEN (SELECT domains.tenant_id FROM domains WHERE domains.id = events.subject)
+             WHEN events.subject LIKE 'msg!_%' ESCAPE '!'
+                 THEN (SELECT messages.tenant_id FROM messages WHERE messages.id = events.subject) END)
+     FROM (SELECT id AS found, ROW_NUMBER() OVER (ORDER BY id) AS place FROM events
+           WHERE seq IS NULL ORDER BY id LIMIT $2) AS numbered
+     WHERE events.id = numbered.found";
+
 impl Store {
+    /// Numbers at most `limit` events that were committed since the last time; how many. One node does it at a time,
+    /// and what it numbers becomes visible at once: whoever reads the feed behind a number misses nothing.
+    pub async fn number_events(&self, limit: u32) -> Result<u64, StoreError> {
+        let waiting = sql("SELECT id FROM events WHERE seq IS NULL LIMIT 1");
+        if self.read_first(waiting).await?.is_none() {
+            return Ok(0);
+        }
+        let mut tx = self.pools.write().await?;
+        let last: u64 = sql(LAST_NUMBER).on_postgres(LAST_NUMBER_ON_POSTGRES).number(&mut tx).await?;
+        let numbered = sql(NUMBER).bind(&last).bind(&limit).run(&mut tx).await?;
+        sql("UPDATE generations SET value = $1 WHERE name = 'events'")
+            .bind(&(last + numbered))
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(numbered)
+    }
+
+    /// The visible events with a number above `after`, of these types (all without any), in their order.
+    pub async fn event_feed(
+        &self,
+        visible: &Visible,
+        after: u64,
+        types: &[&str],
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let types = if types.is_empty() { String::new() } else { format!(",{},", types.join(",")) };
+        let mut tx = self.pools.snapshot().await?;
+        let last_seq = sql(LAST_NUMBER).number(&mut tx).await?;
+        let page = visible.sql(&FEED).bind(&visible.org_id).bind(&after).text(&types).bind(&limit);
+        let rows = visible.bind(page).all(&mut tx).await?;
+        let events = rows.iter().map(numbered_event).collect::<Result<_, _>>()?;
+        Ok(EventPage { events, last_seq })
+    }
+
     /// The organisation's events, newest first, from behind `after`.
     pub async fn list_events(
         &self,

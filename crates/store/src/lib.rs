@@ -36,6 +36,7 @@ mod playground;
 mod postgres;
 mod sandbox;
 mod settings;
+mod signals;
 mod tenants;
 mod value;
 mod visible;
@@ -49,17 +50,19 @@ pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, Deliver
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
 pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain};
 pub use error::StoreError;
-pub use events::{Event, NewEvent};
+pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use messages::{Message, NewMessage};
 pub use organisations::Organisation;
 pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
+pub use signals::Topic;
 pub use tenants::Tenant;
 pub use visible::Visible;
 pub use warmup::DailyCap;
 
-use database::{Pools, Row, Sql};
+use database::{Kind, Pools, Row, Sql};
 use std::{fmt, ops::Deref, path::Path, sync::Arc};
+use tokio::sync::Notify;
 
 /// The database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
@@ -90,7 +93,12 @@ impl Store {
 
     /// Whether nodes on other machines may work on the same database.
     pub const fn is_shared(&self) -> bool {
-        matches!(self.pools, Pools::Postgres(_))
+        matches!(self.pools.kind, Kind::Postgres(_))
+    }
+
+    /// Woken when a change of this kind was committed here.
+    pub fn changed(&self, topic: Topic) -> &Notify {
+        self.pools.signals.of(topic)
     }
 
     /// Waits for running work and closes the connections. Not needed for durability.

@@ -21,6 +21,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "tenants_and_keys",
         script: include_str!("../migrations/0004_tenants_and_keys.sql"),
     },
+    Migration {
+        version: 5,
+        name: "event_numbers",
+        script: include_str!("../migrations/0005_event_numbers.sql"),
+    },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

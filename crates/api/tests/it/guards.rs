@@ -125,6 +125,7 @@ impl World {
             assert_eq!(answer.status, 201, "{}", answer.text);
             answer.json()["id"].as_str().unwrap().to_owned()
         };
+        while store.number_events(100).await.unwrap() > 0 {}
         let key = made("/api/v1/keys", &key).await;
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
         let record = json!({"host": "a", "type": "TXT", "value": "x"});
@@ -231,6 +232,7 @@ impl Things {
             ),
             ("GET /emails", String::new(), None, listed),
             ("GET /emails/{id}", message.to_string(), None, gone("MESSAGE_NOT_FOUND")),
+            ("GET /events", String::new(), None, listed),
             ("GET /sandbox/messages", String::new(), None, listed),
             ("DELETE /sandbox/messages", String::new(), None, listed),
             ("GET /sandbox/messages/{id}", received.to_string(), None, gone("SANDBOX_MESSAGE_NOT_FOUND")),

@@ -6,6 +6,7 @@ mod checks;
 mod domains;
 mod edge;
 mod emails;
+mod events;
 mod guards;
 mod keys;
 mod platform;

@@ -13,6 +13,7 @@
 mod checks;
 mod claims;
 mod domains;
+mod feed;
 mod keys;
 mod messages;
 mod playground;
@@ -76,6 +77,8 @@ mod conformance {
             only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check;
         claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
             a_lost_lease_finishes_nothing;
+        feed: a_poller_misses_nothing_under_parallel_writers, the_feed_is_narrowed_and_filtered,
+            a_commit_wakes_whoever_numbers;
         messages: a_message_goes_through_the_queue, nothing_is_accepted_for_a_deleted_domain,
             messages_page_newest_first;
         visible: lists_are_narrowed_before_they_are_paged, tenants_are_found_or_made_once,

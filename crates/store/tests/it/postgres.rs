@@ -147,7 +147,7 @@ async fn a_newer_or_edited_schema_is_refused(url: &str) {
     assert!(matches!(edited, Err(StoreError::Corrupt(_))), "{edited:?}");
     operator.execute("INSERT INTO schema_migrations VALUES (999, 'x', 'y')").await.unwrap();
     let newer = Store::connect(url, StoreOptions::default()).await;
-    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 4 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, .. })), "{newer:?}");
     operator.close().await.unwrap();
 }
 

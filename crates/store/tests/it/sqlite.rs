@@ -131,7 +131,7 @@ async fn a_newer_or_edited_schema_is_refused() {
     run(&mut connection, "INSERT INTO schema_migrations (version, name, checksum) VALUES (999, 'x', 'y')")
         .await;
     let newer = Store::open(&database.path, StoreOptions::default()).await;
-    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, known: 4 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::SchemaTooNew { found: 999, .. })), "{newer:?}");
     connection.close().await.unwrap();
 }
 
@@ -177,7 +177,7 @@ async fn what_was_there_before_there_were_tenants_belongs_to_the_first_organisat
         "ALTER TABLE api_keys DROP COLUMN expires_at",
         "ALTER TABLE api_keys DROP COLUMN created_by",
         "ALTER TABLE api_keys DROP COLUMN replaced_by",
-        "DELETE FROM schema_migrations WHERE version >= 4",
+        "DELETE FROM schema_migrations WHERE version = 4",
         "INSERT INTO sandbox_messages (id, received_at, client_ip, helo, recipients, tls, size, header_from, subject,
              raw) VALUES ('sbx_01JD0000000000000000000000', 1, 'x', 'x', '[]', 0, 1, 'x', 'x', x'00')",
         "INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, created_at, allowed_domain_ids)
