@@ -4,13 +4,12 @@ use crate::{
     App,
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
-    settings::Transport,
 };
 use jiff::SignedDuration;
 use mail::dkim;
 use model::EmailAddress;
 use serde_json::json;
-use smtp::client::{self, Envelope, Target, Timeouts, TlsMode};
+use smtp::client::{self, Envelope, Timeouts};
 use std::{sync::Arc, time::Duration};
 use store::{ClaimedDelivery, DeliveryResult};
 
@@ -82,9 +81,7 @@ impl App {
             state,
             code: attempt.code,
             reply: attempt.reply,
-            remote: match self.settings.transport {
-                Transport::Sandbox(address) => Some(address.to_string()),
-            },
+            remote: Some(self.settings.transport.to_string()),
             next_attempt_at,
             at: now,
         };
@@ -122,12 +119,6 @@ impl App {
     }
 
     async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8]) -> Attempt {
-        let Transport::Sandbox(address) = self.settings.transport;
-        let target = Target {
-            address,
-            server_name: self.settings.smtp_hostname.to_string(),
-            tls: TlsMode::Opportunistic,
-        };
         let mail_from = match EmailAddress::parse(&delivery.return_path) {
             Ok(address) => Some(address),
             Err(error) => {
@@ -136,12 +127,14 @@ impl App {
             }
         };
         let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
-        let helo = self.settings.smtp_hostname.to_string();
-        let timeouts = Timeouts::default();
-        let session = client::deliver(&target, &helo, &envelope, raw, &timeouts);
+        let session = self.converse(&envelope, raw);
         let Ok(outcome) = tokio::time::timeout(SESSION, session).await else {
             let reply = format!("the session took more than {} minutes", SESSION.as_secs() / 60);
             return Attempt { outcome: AttemptOutcome::Temporary, code: None, reply };
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(reply) => return Attempt { outcome: AttemptOutcome::Temporary, code: None, reply },
         };
         match outcome {
             Ok(result) => {
@@ -163,6 +156,26 @@ impl App {
                 Attempt { outcome, code: None, reply: error.to_string() }
             }
         }
+    }
+}
+
+impl App {
+    /// One session with the first server of the transport that can be reached. The error says why none was found.
+    async fn converse(
+        &self,
+        envelope: &Envelope<'_>,
+        raw: &[u8],
+    ) -> std::result::Result<std::result::Result<client::Delivery, client::ClientError>, String> {
+        let helo = self.settings.smtp_hostname.to_string();
+        let mut targets = self.settings.transport.targets(&helo).await?.into_iter().peekable();
+        while let Some(target) = targets.next() {
+            let outcome = client::deliver(&target, &helo, envelope, raw, &Timeouts::default()).await;
+            let is_unreachable = matches!(&outcome, Err(error) if error.is_unreachable());
+            if !is_unreachable || targets.peek().is_none() {
+                return Ok(outcome);
+            }
+        }
+        Err(format!("{} has no address", self.settings.transport))
     }
 }
 

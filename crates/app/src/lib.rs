@@ -27,11 +27,12 @@ mod scope;
 pub mod settings;
 pub mod tasks;
 pub mod tenants;
+mod transport;
 pub mod vault;
 pub mod warmup;
 
 pub use error::{Error, FieldError, Result};
-pub use settings::{Settings, Transport};
+pub use settings::{RelayTls, Settings, Transport};
 
 /// What `api` and `web` show comes from these rooms; they reach them through here.
 pub use {diagnosis, mail, store};
@@ -106,6 +107,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// Names this process in leases and logs, for people; what makes it differ from all others is added.
+    pub node_name: String,
     /// What our DNS server serves; replaced as a whole.
     pub zones: Arc<ArcSwap<ZoneSet>>,
 }
@@ -113,7 +116,8 @@ pub struct Parts {
 impl App {
     /// Assembles the platform. Nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        let node = format!("node-{}", parts.random.token(12));
+        // Two processes that were given one name must not take each other's leases for their own.
+        let node = format!("{}-{}", parts.node_name, parts.random.token(8));
         Self {
             free_checks: check_gate::Gate::new(parts.settings.checks_per_minute),
             settings: parts.settings,

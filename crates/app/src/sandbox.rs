@@ -44,16 +44,27 @@ pub struct SandboxView {
     pub authentication: Option<AuthenticationResults>,
 }
 
+/// Whose a received message is.
+type Owner = (OrgId, Option<TenantId>, Option<DomainId>);
+
 /// The inbox behind the SMTP listener.
 pub struct SandboxInbox(pub Arc<App>);
 
 impl Inbox for SandboxInbox {
     async fn recipient(
         &self,
-        _envelope: &EnvelopeSoFar,
-        _to: &EmailAddress,
+        envelope: &EnvelopeSoFar,
+        to: &EmailAddress,
     ) -> std::result::Result<(), Refusal> {
-        Ok(())
+        let app = &self.0;
+        if app.settings.open_inbox {
+            return Ok(());
+        }
+        match app.owner_of_sent(envelope.mail_from.iter().chain([to])).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Refusal::permanent("5.1.1", "nothing that was sent from here has this address")),
+            Err(error) => Err(not_stored(&error)),
+        }
     }
 
     /// Returns only after the message is durable: the session answers 250 then.
@@ -63,7 +74,7 @@ impl Inbox for SandboxInbox {
         let id = app.random.sandbox_message_id(now);
         let read = summary(&message.raw);
         let Some((org_id, tenant_id, domain_id)) =
-            app.owner_of_received(message.mail_from.as_ref()).await.map_err(|error| not_stored(&error))?
+            app.owner_of_received(&message).await.map_err(|error| not_stored(&error))?
         else {
             return Err(Refusal::temporary("4.3.2", "nobody has an inbox here yet; try again later"));
         };
@@ -99,21 +110,28 @@ fn not_stored(error: &Error) -> Refusal {
 }
 
 impl App {
-    /// Whose inbox a message comes into: that of whoever sent it, which its return path tells. What comes from
-    /// elsewhere, and what the platform itself sends, goes to the organisation that the instance began with, and to
-    /// none of its tenants.
-    async fn owner_of_received(
-        &self,
-        mail_from: Option<&EmailAddress>,
-    ) -> Result<Option<(OrgId, Option<TenantId>, Option<DomainId>)>> {
-        if let Some(sent) = mail_from.and_then(message_of_return_path)
-            && let Some((org, tenant, domain)) = self.store.owner_of_message(sent).await?
+    /// Whose inbox a message comes into: that of whoever sent it, or what it is a bounce of, which the return path
+    /// tells. What comes from elsewhere, and what the platform itself sends, goes to the organisation that the instance
+    /// began with, and to none of its tenants.
+    async fn owner_of_received(&self, message: &Incoming) -> Result<Option<Owner>> {
+        let addresses = message.mail_from.iter().chain(message.recipients.first());
+        if let Some(owner) = self.owner_of_sent(addresses).await?
             // Nobody has a key of the platform's own organisation.
-            && self.store.organisation_of_setting(ORGANISATION).await?.is_none_or(|own| own.id != org)
+            && self.store.organisation_of_setting(ORGANISATION).await?.is_none_or(|own| own.id != owner.0)
         {
-            return Ok(Some((org, tenant, Some(domain))));
+            return Ok(Some(owner));
         }
         Ok(self.store.first_organisation().await?.map(|first| (first.id, None, None)))
+    }
+
+    /// Whose message one of these addresses is the return path of.
+    async fn owner_of_sent(&self, addresses: impl Iterator<Item = &EmailAddress>) -> Result<Option<Owner>> {
+        for sent in addresses.filter_map(message_of_return_path) {
+            if let Some((org, tenant, domain)) = self.store.owner_of_message(sent).await? {
+                return Ok(Some((org, tenant, Some(domain))));
+            }
+        }
+        Ok(None)
     }
 
     /// Judges the messages that were not judged yet, a few at a time. Returns how many got their verdict.

@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 /// The platform's settings. Read once, by the composition root.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where browsers reach the dashboard, such as `https://mail.example.com`: what links in messages begin with.
+    pub public_url: String,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: DomainName,
     /// The name server of the platform zone.
@@ -33,6 +35,9 @@ pub struct Settings {
     pub check_policy: Policy,
     /// Where accepted mail is handed over.
     pub transport: Transport,
+    /// Whether the SMTP listener takes mail from anybody for anybody, as the sandbox inbox of a development instance;
+    /// else only what goes with a message that was sent here: its bounces, and itself where nothing leaves.
+    pub open_inbox: bool,
     /// How our SMTP client and listener call themselves.
     pub smtp_hostname: DomainName,
     /// How many DKIM keys are made in advance.
@@ -54,6 +59,26 @@ pub struct Settings {
 pub enum Transport {
     /// All mail goes to the sandbox inbox's SMTP listener, whatever its recipient.
     Sandbox(SocketAddr),
+    /// All mail goes to one server, which brings it on.
+    Relay {
+        /// Its name or address; a name is looked up for each message.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Whether the session is encrypted.
+        tls: RelayTls,
+    },
+}
+
+/// Whether a session with the relay is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayTls {
+    /// Always, with a certificate for the relay's name.
+    Required,
+    /// When it offers that, whatever its certificate.
+    Opportunistic,
+    /// Never.
+    None,
 }
 
 impl Settings {

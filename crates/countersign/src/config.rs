@@ -25,6 +25,14 @@ pub struct Config {
     pub public_http: String,
     /// The proxies in front of `public_http`: visitors are counted by what these say in `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpAddr>,
+    /// `serve`: where browsers reach `http`, such as `https://mail.example.com`; links in messages begin with it. Empty
+    /// where `http` itself is opened, on this machine.
+    pub public_url: String,
+    /// `serve`: where `/metrics`, `/healthz` and `/readyz` are without a key, for those who run the platform; empty for
+    /// nowhere. (`dev` has them at `http`.)
+    pub operator_http: String,
+    /// The name of this process in leases and logs; empty for the host's name and the process's number.
+    pub node_name: String,
     /// Where the DNS server listens, UDP and TCP.
     pub dns: SocketAddr,
     /// Where the SMTP listener of the sandbox inbox listens.
@@ -36,6 +44,18 @@ pub struct Config {
     pub database_url: String,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: String,
+    /// `serve`: the addresses at which others reach our DNS server and SMTP listener; empty where `dns` is bound to one.
+    pub public_addresses: Vec<IpAddr>,
+    /// `serve`: the resolvers that domains are verified with, such as `9.9.9.9`; empty for those of this machine.
+    pub resolvers: Vec<String>,
+    /// `serve`: whether names and name servers of a private network are asked, for an installation that verifies domains
+    /// of its own network. Else a customer's domain leads to no private address.
+    pub private_dns: bool,
+    /// `serve`: the server that accepted mail is handed to, `host:port`; it has to take mail from this machine without a
+    /// password. `sandbox` to let nothing leave: everything goes into the sandbox inbox.
+    pub smtp_relay: String,
+    /// `serve`: how the relay is spoken to: `required` (STARTTLS with a certificate for its name), `opportunistic`, `none`.
+    pub smtp_relay_tls: String,
     /// The addresses that mail leaves from; they make up the SPF include, and the reverse DNS of those that are public
     /// is looked at with every domain.
     pub sender_addresses: Vec<IpAddr>,
@@ -78,11 +98,19 @@ impl Default for Config {
             http: loopback(8080),
             public_http: loopback(8081).to_string(),
             trusted_proxies: Vec::new(),
+            public_url: String::new(),
+            operator_http: loopback(8082).to_string(),
+            node_name: String::new(),
             dns: loopback(5300),
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
             database_url: String::new(),
             platform_zone: "send.countersign.test".to_owned(),
+            public_addresses: Vec::new(),
+            resolvers: Vec::new(),
+            private_dns: false,
+            smtp_relay: String::new(),
+            smtp_relay_tls: "required".to_owned(),
             sender_addresses: vec![IpAddr::from([127, 0, 0, 1])],
             certificate_authority: String::new(),
             dmarc_mailbox: String::new(),
@@ -117,6 +145,18 @@ pub struct Overrides {
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_http: Option<String>,
+    /// serve: where browsers reach --http through a proxy with TLS
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// serve: where /metrics, /healthz and /readyz are without a key; '' for nowhere [default: 127.0.0.1:8082]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_http: Option<String>,
+    /// serve: server that accepted mail is handed to, or 'sandbox' to let nothing leave
+    #[arg(long, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_relay: Option<String>,
     /// Where the DNS server listens [default: 127.0.0.1:5300]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +220,7 @@ impl Config {
         config.certificate_authority()?;
         config.master_key()?;
         config.public_http()?;
+        config.operator_http()?;
         config.check_resolvers()?;
         config.postgres()?;
         if config.warmup_daily_limit == 0 {
@@ -217,26 +258,17 @@ impl Config {
 
     /// Where the public pages listen, if anywhere.
     pub fn public_http(&self) -> Result<Option<SocketAddr>, ConfigError> {
-        if self.public_http.is_empty() {
-            return Ok(None);
-        }
-        self.public_http.parse().map(Some).map_err(|_| ConfigError::Value {
-            key: "public_http",
-            value: self.public_http.clone(),
-            problem: "give an address and a port such as 127.0.0.1:8081, or nothing".to_owned(),
-        })
+        listener("public_http", &self.public_http)
+    }
+
+    /// Where the operator's routes listen, if anywhere.
+    pub fn operator_http(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        listener("operator_http", &self.operator_http)
     }
 
     /// The resolvers for checks of any domain; none for our own DNS.
     pub fn check_resolvers(&self) -> Result<Vec<SocketAddr>, ConfigError> {
-        let parse = |text: &String| {
-            resolvers::parse(text).map_err(|problem| ConfigError::Value {
-                key: "check_resolvers",
-                value: text.clone(),
-                problem,
-            })
-        };
-        self.check_resolvers.iter().map(parse).collect()
+        parse_resolvers("check_resolvers", &self.check_resolvers)
     }
 
     /// The address of the PostgreSQL database, if there is one.
@@ -289,6 +321,26 @@ impl Config {
         }
         Ok(out)
     }
+}
+
+/// Where an optional listener is.
+fn listener(key: &'static str, text: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ConfigError::Value {
+        key,
+        value: text.to_owned(),
+        problem: "give an address and a port such as 127.0.0.1:8081, or nothing".to_owned(),
+    })
+}
+
+/// A list of resolvers.
+pub(crate) fn parse_resolvers(key: &'static str, texts: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
+    let parse = |text: &String| {
+        resolvers::parse(text).map_err(|problem| ConfigError::Value { key, value: text.clone(), problem })
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// A certificate authority as CAA records name it: by a domain of its own (RFC 8659 §4.2).

@@ -10,6 +10,7 @@ pub mod instance;
 mod operations;
 mod public_listener;
 pub mod report_file;
+mod serving;
 
 pub use config::{Config, Overrides};
 pub use instance::Instance;

@@ -10,6 +10,7 @@ use countersign::{
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
     },
+    instance::StartError,
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf, process::ExitCode};
 
@@ -24,6 +25,7 @@ struct CommandLine {
 const EXAMPLES: &str = "\
 Examples:
   countersign dev                         the whole platform on this machine, to try and to build against
+  countersign serve --config my.toml      the platform for a company and its customers
   countersign tour                        watch the main job run by itself
   countersign check example.com           what is wrong with a domain's mail records, and what to do";
 
@@ -36,6 +38,19 @@ Examples:
   countersign dev --http 127.0.0.1:9000 --dns 127.0.0.1:9053
   countersign dev --data /tmp/try-it --log info,dns=debug")]
     Dev {
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Run the platform for a company and its customers: over a mail relay, behind a proxy with TLS
+    #[command(after_help = "\
+Examples:
+  countersign serve --config /etc/countersign.toml
+  DATABASE_URL=postgres://countersign@db.example/countersign countersign serve --config a.toml
+  countersign serve --platform-zone send.example.com --smtp-relay sandbox   to try it: no mail leaves
+
+The configuration has to say platform_zone, smtp_relay and sender_addresses, and public_url where others than this
+machine open the dashboard. `countersign config` shows what is in force.")]
+    Serve {
         #[command(flatten)]
         overrides: Overrides,
     },
@@ -161,7 +176,8 @@ fn refused(error: &clap::Error) -> ExitCode {
 
 async fn run(command: Command) -> Exit {
     match command {
-        Command::Dev { overrides } => dev(&overrides).await,
+        Command::Dev { overrides } => platform(&overrides, commands::dev::run).await,
+        Command::Serve { overrides } => platform(&overrides, commands::serve::run).await,
         Command::Check(arguments) => commands::check::run(&arguments).await,
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Tour => {
@@ -199,13 +215,14 @@ fn cli_reference() -> String {
     page
 }
 
-async fn dev(overrides: &Overrides) -> Exit {
+/// A platform that runs until it is told to stop.
+async fn platform(overrides: &Overrides, run: impl AsyncFnOnce(&Config) -> Result<(), StartError>) -> Exit {
     let config = match Config::load(overrides) {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
     commands::start_logging(&config);
-    match commands::dev::run(&config).await {
+    match run(&config).await {
         Ok(()) => Exit::Good,
         Err(error) => fail(&error),
     }

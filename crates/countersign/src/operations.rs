@@ -1,12 +1,13 @@
-//! `/healthz`, `/readyz`, `/metrics`: for those who run the platform. The first two tell one word to anybody, the
-//! last one wants a key with `admin` of the organisation that the instance began with.
+//! `/healthz`, `/readyz`, `/metrics`: for those who run the platform. The first two tell one word to anybody. The last
+//! one is at a listener of its own, which only they can reach; in development, where there is no such listener, it wants a
+//! key with `admin` of the organisation that the instance began with.
 
 use app::App;
 use axum::{
     Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -31,14 +32,22 @@ fn recorder() -> Option<&'static PrometheusHandle> {
         .as_ref()
 }
 
-/// The operator's routes.
-pub fn router(app: Arc<App>) -> Router {
+/// Whether the process lives and can work, for anybody.
+pub fn health(app: Arc<App>) -> Router {
     recorder();
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(render_metrics))
-        .with_state(app)
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(app)
+}
+
+/// The same with the numbers, for who has the operator's key.
+pub fn with_key(app: Arc<App>) -> Router {
+    let metrics = Router::new().route("/metrics", get(metrics_with_key)).with_state(Arc::clone(&app));
+    health(app).merge(metrics)
+}
+
+/// The same for a listener that nobody but the operator reaches.
+pub fn router(app: Arc<App>) -> Router {
+    let metrics = Router::new().route("/metrics", get(render_metrics)).with_state(Arc::clone(&app));
+    health(app).merge(metrics)
 }
 
 /// The process runs.
@@ -54,11 +63,15 @@ async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     }
 }
 
-/// Numbers for Prometheus, about all organisations: for those who run the platform, with a key.
-async fn render_metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    if let Err(problem) = api::auth::operator(&app, &headers).await {
-        return problem.into_response();
+async fn metrics_with_key(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match api::auth::operator(&app, &headers).await {
+        Ok(()) => render_metrics(State(app)).await,
+        Err(problem) => problem.into_response(),
     }
+}
+
+/// Numbers for Prometheus, about all organisations.
+async fn render_metrics(State(app): State<Arc<App>>) -> Response {
     let Some(recorder) = recorder() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "metrics are off\n".to_owned()).into_response();
     };

@@ -95,7 +95,8 @@ fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether a host, with or without a port, is a name that no other machine has.
+pub fn is_this_machine(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()) && is_port(port);

@@ -27,6 +27,8 @@ mod sandbox;
 mod sandbox_verdict;
 mod when;
 
+pub use guard::is_this_machine;
+
 use app::{App, access::Caller};
 use axum::{
     Router,

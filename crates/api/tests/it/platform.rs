@@ -85,6 +85,7 @@ fn database() -> PathBuf {
 pub fn settings() -> Settings {
     let name = |text: &str| DomainName::parse(text).unwrap();
     Settings {
+        public_url: "http://127.0.0.1".into(),
         platform_zone: name("send.platform.test"),
         name_server: name("ns1.send.platform.test"),
         public_addresses: vec!["127.0.0.1".parse().unwrap()],
@@ -97,6 +98,7 @@ pub fn settings() -> Settings {
         policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
         check_policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
+        open_inbox: true,
         smtp_hostname: name("mx.send.platform.test"),
         key_pool: 0,
         playground: true,
@@ -132,6 +134,7 @@ impl Platform {
             }),
             random: Random::system(),
             zones: Arc::default(),
+            node_name: "node".into(),
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();
         let key = app.create_api_key("all", &Caller::owner(org_id)).await.unwrap();

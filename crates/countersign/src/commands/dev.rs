@@ -1,40 +1,14 @@
 //! `countersign dev`: the whole platform on loopback.
 
+use super::running::{print, run_until_stopped};
 use crate::{Instance, config::Config, instance::StartError};
-use std::io::Write;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts the platform, prints where it is, and runs until Ctrl-C or SIGTERM.
 pub async fn run(config: &Config) -> Result<(), StartError> {
-    // Before anything runs: a signal that comes early must stop the start, not be lost or kill half way.
-    let failed = |error: std::io::Error| StartError::Other(format!("signals cannot be waited for: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut instance = tokio::select! {
-        started = Instance::start(config) => started?,
-        _ = interrupt.recv() => return Ok(()),
-        _ = terminate.recv() => return Ok(()),
-    };
-    print(&format!("{}\n", super::show::harmless(&welcome(&instance, config))));
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        what = instance.broken() => {
-            instance.stop().await;
-            return Err(StartError::Other(what));
-        }
-    }
-    print("\nStopping: what is in flight is finished …\n");
-    instance.stop().await;
-    print("Stopped. The next start goes on where this one ended.\n");
-    Ok(())
-}
-
-/// A closed pipe is no reason to stop serving.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    drop(written);
+    run_until_stopped(Instance::start(config), |instance| {
+        print(&format!("{}\n", super::show::harmless(&welcome(instance, config))));
+    })
+    .await
 }
 
 fn welcome(instance: &Instance, config: &Config) -> String {

@@ -7,6 +7,8 @@ pub mod explain;
 pub mod generate;
 mod input;
 pub mod migrate_store;
+mod running;
+pub mod serve;
 pub mod show;
 pub mod tour;
 

@@ -1,5 +1,6 @@
 //! One running platform: every listener, every background task, assembled from the configuration.
 
+mod listeners;
 mod parts;
 mod secrets;
 
@@ -7,30 +8,21 @@ pub(crate) use parts::{lock_folder, sqlite_file};
 
 use crate::{
     config::{Config, ConfigError},
-    operations,
-    public_listener::{self, Bounds},
+    serving::Serving,
 };
 use app::{
     App, Parts,
     access::Caller,
     ports::{Clock, Random},
-    sandbox::SandboxInbox,
     tasks,
 };
-use dns::authority::{Server as DnsServer, ZoneSet};
+use dns::authority::ZoneSet;
+use listeners::Listeners;
 use model::Timestamp;
-use parts::{LateInbox, host, open_store, settings};
+use parts::{make_folder, node_name, open_store, settings};
 use secrets::{api_key, open_vault};
-use smtp::server::{Listener, ServerConfig};
-use std::{
-    fs::File,
-    io,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{net::TcpListener, task::JoinSet};
+use std::{fs::File, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The playground zone that a new development instance starts with.
@@ -103,11 +95,13 @@ pub struct Instance {
     pub http: SocketAddr,
     /// Where the public pages are, if anywhere.
     pub public_http: Option<SocketAddr>,
+    /// Where the operator's routes are, if anywhere of their own.
+    pub operator_http: Option<SocketAddr>,
     /// Where the DNS server is.
     pub dns: SocketAddr,
     /// Where the SMTP listener is.
     pub smtp: SocketAddr,
-    /// The API key of the development organisation.
+    /// The API key of the first organisation: that of `dev`, and of `serve` at its first start; else empty.
     pub api_key: String,
     /// Whether the database was made by this start.
     pub first_start: bool,
@@ -115,12 +109,12 @@ pub struct Instance {
     pub app: Arc<App>,
     cancel: CancellationToken,
     running: JoinSet<()>,
-    // Held for as long as the instance runs.
-    _lock: File,
+    // Held for as long as the instance runs, where the database is a file.
+    _lock: Option<File>,
 }
 
 impl Instance {
-    /// Starts a development instance: everything on the configured addresses, with a playground.
+    /// Starts a development instance: everything on the configured addresses, with a playground and without a login.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         Self::start_at(config, Clock::new(system_time)).await
     }
@@ -128,73 +122,68 @@ impl Instance {
     /// The same with a clock of the caller's, for tests that cannot wait for 72 hours.
     pub async fn start_at(config: &Config, clock: Clock) -> Result<Self, StartError> {
         only_loopback(config)?;
+        Self::assemble(config, None, clock).await
+    }
+
+    /// Starts the platform for those whom it is for.
+    pub async fn serve(config: &Config) -> Result<Self, StartError> {
+        Self::serve_at(config, Clock::new(system_time)).await
+    }
+
+    /// The same with a clock of the caller's.
+    pub async fn serve_at(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        Self::assemble(config, Some(Serving::read(config)?), clock).await
+    }
+
+    async fn assemble(config: &Config, serving: Option<Serving>, clock: Clock) -> Result<Self, StartError> {
+        let is_dev = serving.is_none();
         let folder = &config.data;
-        let lock = lock_folder(folder)?;
+        // Nodes on one PostgreSQL may share the folder with the master key.
+        let lock = match config.postgres()? {
+            Some(_) if !is_dev => make_folder(folder).map(|()| None)?,
+            _ => Some(lock_folder(folder)?),
+        };
         let random = Random::system();
         let vault = open_vault(config, &random)?;
         let store = open_store(config, &vault, &random).await?;
-
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
-        let dns_server = DnsServer::bind(config.dns, Arc::clone(&zones)).await.map_err(
-            |dns::authority::ServerError::Bind { source, .. }| {
-                listen_error("the DNS server", "dns", config.dns, &source)
-            },
-        )?;
-        let dns_address = dns_server.local_addr();
-        let inbox = Arc::new(LateInbox::default());
-        let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
-        smtp_config.max_message_size = config.max_message_size + 64 * 1024;
-        smtp_config.tls = Some(Arc::new(
-            smtp::tls::self_signed(&smtp_config.hostname)
-                .map_err(|error| StartError::Other(error.to_string()))?,
-        ));
-        let smtp_server = Listener::bind(config.smtp, smtp_config, Arc::clone(&inbox))
-            .await
-            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, &error))?;
-        let smtp_address = smtp_server.local_addr();
-        let http_listener = TcpListener::bind(config.http)
-            .await
-            .map_err(|error| listen_error("the API", "http", config.http, &error))?;
-        let http = http_listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
+        let listeners = Listeners::bind(config, is_dev, &zones).await?;
+        let (http, dns, smtp) = (listeners.http.1, listeners.dns.local_addr(), listeners.smtp.local_addr());
+        let (public_http, operator_http) = (
+            listeners.public_http.as_ref().map(|(_, at)| *at),
+            listeners.operator_http.as_ref().map(|(_, at)| *at),
+        );
 
-        let public_listener = public_listener(config).await?;
-        let public_http = public_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-
-        let settings = settings(config, dns_address, smtp_address)?;
-        let dns = dns::Client::new(dns::ClientOptions::default());
-        let app = Arc::new(App::new(Parts { settings, store, dns, vault, clock, random, zones }));
-        inbox
-            .0
-            .set(SandboxInbox(Arc::clone(&app)))
-            .map_err(|_| StartError::Other("started twice".to_owned()))?;
-        let (org_id, first_start) = app.first_organisation("Development").await.map_err(other)?;
-        let api_key = api_key(&app, org_id, folder).await?;
-        let owner = Caller::owner(org_id);
-        if first_start {
-            app.create_playground_zone(&owner, FIRST_ZONE).await.map_err(other)?;
+        let app = Arc::new(App::new(Parts {
+            settings: settings(config, serving, [http, dns, smtp])?,
+            store,
+            dns: dns::Client::new(dns::ClientOptions::default()),
+            vault,
+            clock,
+            random,
+            zones,
+            node_name: node_name(config),
+        }));
+        listeners.inbox.open(&app)?;
+        let name = if is_dev { "Development" } else { "First organisation" };
+        let (org_id, first_start) = app.first_organisation(name).await.map_err(other)?;
+        let api_key =
+            if is_dev || first_start { api_key(&app, org_id, folder).await? } else { String::new() };
+        if first_start && is_dev {
+            app.create_playground_zone(&Caller::owner(org_id), FIRST_ZONE).await.map_err(other)?;
         }
         // Before anything can be asked: the zones are served, whatever the order in which tasks start.
         app.serve_zones().await.map_err(other)?;
 
         let cancel = CancellationToken::new();
         let mut running = tasks::spawn(&app, &cancel);
-        running.spawn(dns_server.run(cancel.clone()));
-        running.spawn(smtp_server.run(cancel.clone()));
-        let router = operations::router(Arc::clone(&app))
-            .merge(api::router(Arc::clone(&app)))
-            .merge(web::router(Arc::clone(&app), owner));
-        running.spawn(serve(http_listener, router, cancel.clone()));
-        if let Some(listener) = public_listener {
-            let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
-            let router = web::public_router(Arc::clone(&app), &proxies);
-            let bounds = Bounds { proxies, ..Bounds::default() };
-            running.spawn(public_listener::serve(listener, router, bounds, cancel.clone()));
-        }
+        listeners.run(&app, config, org_id, &cancel, &mut running);
         Ok(Self {
             http,
             public_http,
-            dns: dns_address,
-            smtp: smtp_address,
+            operator_http,
+            dns,
+            smtp,
             api_key,
             first_start,
             app,
@@ -227,31 +216,6 @@ impl Instance {
     }
 }
 
-/// Serves until it is told to stop. Pages for visitors count by address.
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "an HTTP server stopped");
-    }
-}
-
-/// The listener of the public pages. Nobody who did not ask for it has to find another port for it: the default address
-/// is given up where another program has it.
-async fn public_listener(config: &Config) -> Result<Option<TcpListener>, StartError> {
-    let Some(address) = config.public_http()? else { return Ok(None) };
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error)
-            if error.kind() == io::ErrorKind::AddrInUse
-                && config.public_http == Config::default().public_http =>
-        {
-            tracing::info!(%address, "another program has this port: there are no public pages");
-            Ok(None)
-        }
-        Err(error) => Err(listen_error("the public page", "public-http", address, &error)),
-    }
-}
-
 /// The one place that reads the system's clock.
 #[expect(clippy::disallowed_methods, reason = "the composition root hands the time to everyone else")]
 pub fn system_time() -> Timestamp {
@@ -261,20 +225,6 @@ pub fn system_time() -> Timestamp {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn other(error: app::Error) -> StartError {
     StartError::Other(error.to_string())
-}
-
-fn listen_error(
-    what: &'static str,
-    flag: &'static str,
-    address: SocketAddr,
-    error: &io::Error,
-) -> StartError {
-    let problem = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),
-        _ => error.to_string(),
-    };
-    StartError::Listen { what, flag, address, problem }
 }
 
 /// There is no login yet: nothing of a development instance may be reached from elsewhere.

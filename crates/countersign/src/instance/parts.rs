@@ -1,17 +1,18 @@
 //! What an instance is made of: the data folder, the database, the settings.
 
 use super::{StartError, secrets::check_vault};
-use crate::config::{Config, ConfigError};
-use app::{Settings, Transport, ports::Random, sandbox::SandboxInbox, vault::Vault};
+use crate::{
+    config::{Config, ConfigError},
+    serving::Serving,
+};
+use app::{Settings, Transport, ports::Random, vault::Vault};
 use diagnosis::{Profile, inquiry::Policy};
 use model::{DomainName, EmailAddress};
-use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 use store::{Store, StoreOptions};
 
@@ -20,21 +21,24 @@ pub(crate) fn sqlite_file(folder: &Path) -> PathBuf {
     folder.join("countersign.sqlite")
 }
 
-/// Makes the folder where it is not there, and proves that nobody else works in it for as long as the file lives.
-pub(crate) fn lock_folder(folder: &Path) -> Result<File, StartError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StartError::File { path, source }
-    };
-    fs::create_dir_all(folder).map_err(at(folder))?;
+/// Makes the folder where it is not there, for its owner only.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), StartError> {
+    let at = |source| StartError::File { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(at)?;
     // The database holds customers' mail, the key file opens its secrets: nobody else's business.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(at(folder))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(at)
+}
+
+/// The same, and proves that nobody else works in it for as long as the file lives.
+pub(crate) fn lock_folder(folder: &Path) -> Result<File, StartError> {
+    make_folder(folder)?;
     let path = folder.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    let at = |source| StartError::File { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder.to_owned())),
-        Err(TryLockError::Error(source)) => Err(StartError::File { path, source }),
+        Err(TryLockError::Error(source)) => Err(at(source)),
     }
 }
 
@@ -63,8 +67,22 @@ pub(super) fn host(zone: &DomainName, label: &str) -> DomainName {
     zone.prepend(label).unwrap_or_else(|_| zone.clone())
 }
 
+/// What this process is called: as the operator says, or by its host and number.
+pub(super) fn node_name(config: &Config) -> String {
+    if !config.node_name.is_empty() {
+        return config.node_name.clone();
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("{}-{}", if host.is_empty() { "node" } else { host }, std::process::id())
+}
+
 /// What the configuration decides, as the use cases need it.
-pub(super) fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Result<Settings, StartError> {
+pub(super) fn settings(
+    config: &Config,
+    serving: Option<Serving>,
+    [http, dns, smtp]: [SocketAddr; 3],
+) -> Result<Settings, StartError> {
     let platform_zone = config.platform_zone()?;
     let mut profiles = Profile::built_in();
     profiles.extend(further_profiles(&config.profiles)?);
@@ -75,9 +93,16 @@ pub(super) fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Re
             problem: "there is no such profile".to_owned(),
         }));
     }
+    let is_dev = serving.is_none();
+    let Serving { relay, policy, mut public_addresses, public_url } =
+        serving.unwrap_or_else(|| Serving::of_dev(dns));
+    if public_addresses.is_empty() {
+        public_addresses.push(dns.ip());
+    }
     Ok(Settings {
+        public_url: public_url.unwrap_or_else(|| format!("http://{http}")),
         name_server: host(&platform_zone, "ns1"),
-        public_addresses: vec![dns.ip()],
+        public_addresses,
         sender_addresses: config.sender_addresses.clone(),
         certificate_authority: config.certificate_authority()?,
         dmarc_mailbox: match config.dmarc_mailbox.as_str() {
@@ -92,12 +117,13 @@ pub(super) fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Re
         },
         default_profile: config.default_profile.clone(),
         profiles,
-        policy: Policy::for_resolvers(vec![dns]),
-        check_policy: check_policy(config, dns)?,
-        transport: Transport::Sandbox(smtp),
+        check_policy: check_policy(config, &policy)?,
+        policy,
+        transport: relay.unwrap_or(Transport::Sandbox(smtp)),
+        open_inbox: is_dev,
         smtp_hostname: host(&platform_zone, "out"),
         key_pool: config.key_pool,
-        playground: true,
+        playground: is_dev,
         max_message_size: config.max_message_size,
         checks_per_minute: config.checks_per_minute,
         warmup_daily_limit: config.warmup_daily_limit,
@@ -109,12 +135,12 @@ pub(super) fn settings(config: &Config, dns: SocketAddr, smtp: SocketAddr) -> Re
     })
 }
 
-/// Whom checks of any domain ask: our own DNS, which knows the playground, or the resolvers that the operator names.
-/// Then names and servers are a stranger's choice, and no server at a private address is asked.
-fn check_policy(config: &Config, dns: SocketAddr) -> Result<Policy, StartError> {
+/// Whom checks of any domain ask: those whom the domains of the platform are verified with, or the resolvers that the
+/// operator names. Then names and servers are a stranger's choice, and no server at a private address is asked.
+fn check_policy(config: &Config, policy: &Policy) -> Result<Policy, StartError> {
     let resolvers = config.check_resolvers()?;
     if resolvers.is_empty() {
-        return Ok(Policy::for_resolvers(vec![dns]));
+        return Ok(policy.clone());
     }
     Ok(Policy { private_addresses: false, ..Policy::for_resolvers(resolvers) })
 }
@@ -147,28 +173,4 @@ fn further_profiles(folder: &Path) -> Result<Vec<Profile>, StartError> {
             Ok(profile)
         })
         .collect()
-}
-
-/// The listener is bound before the platform is assembled, since the platform has to know its port.
-#[derive(Default)]
-pub(super) struct LateInbox(pub(super) OnceLock<SandboxInbox>);
-
-impl Inbox for LateInbox {
-    async fn recipient(&self, envelope: &EnvelopeSoFar, to: &EmailAddress) -> Result<(), Refusal> {
-        match self.0.get() {
-            Some(inbox) => inbox.recipient(envelope, to).await,
-            None => Err(starting()),
-        }
-    }
-
-    async fn accept(&self, message: Incoming) -> Result<String, Refusal> {
-        match self.0.get() {
-            Some(inbox) => inbox.accept(message).await,
-            None => Err(starting()),
-        }
-    }
-}
-
-fn starting() -> Refusal {
-    Refusal::temporary("4.3.2", "starting up; try again in a moment")
 }

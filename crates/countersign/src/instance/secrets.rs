@@ -9,7 +9,7 @@ use app::{App, access::Caller, ports::Random, vault::Vault};
 use model::OrgId;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -20,24 +20,28 @@ const API_KEY_FILE: &str = "api-key";
 /// The file with the master key, in the data folder.
 const MASTER_KEY_FILE: &str = "master.key";
 
-/// Reads a small secret file, or makes it with `content` readable by its owner only, durable before it is used.
-fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String, StartError> {
+/// Reads a small secret file, or makes it with `content` readable by its owner only, durable before it is used. Of
+/// several processes that make it at once, all read the same.
+pub(super) fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Result<String, StartError> {
     let at = |source| StartError::File { path: path.to_owned(), source };
-    match File::open(path) {
-        Ok(mut file) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(at)?;
-            Ok(text)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = content();
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
-            Ok(text)
-        }
-        Err(error) => Err(at(error)),
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other.map_err(at),
     }
+    // Written under another name first: nobody reads half of it.
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(at)?;
+    file.write_all(content().as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
+    let linked = fs::hard_link(&draft, path);
+    drop(fs::remove_file(&draft));
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(at(error)),
+        _ => {}
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)?;
+    fs::read_to_string(path).map_err(at)
 }
 
 /// The secrets, under the master key of the configuration or of the data folder.

@@ -28,6 +28,7 @@ mod pages;
 mod postgres;
 #[path = "../../../store/tests/it/postgres_server.rs"]
 mod postgres_server;
+mod serve;
 mod smtp_in;
 mod support;
 mod tenants;

@@ -137,6 +137,11 @@ impl ClientError {
         )
     }
 
+    /// Whether there was no connection at all: another address of the same server may do.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Timeout { stage: Stage::Connect })
+    }
+
     /// Whether another attempt with the same message may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {

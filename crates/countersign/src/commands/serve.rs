@@ -1,0 +1,38 @@
+//! `countersign serve`: the platform for a company and its customers.
+
+use super::running::{print, run_until_stopped};
+use crate::{Instance, config::Config, instance::StartError};
+
+/// Starts the platform, prints where it is, and runs until SIGTERM or Ctrl-C.
+pub async fn run(config: &Config) -> Result<(), StartError> {
+    run_until_stopped(Instance::serve(config), |instance| {
+        print(&super::show::harmless(&welcome(instance, config)));
+    })
+    .await
+}
+
+fn welcome(instance: &Instance, config: &Config) -> String {
+    let Instance { http, dns, smtp, .. } = instance;
+    let settings = instance.app.settings();
+    let database = if config.database_url.is_empty() { "" } else { ", and a PostgreSQL database" };
+    let mut lines =
+        vec![format!("API            http://{http}/api/v1   for others: {}", settings.public_url)];
+    lines.extend(instance.public_http.map(|at| format!("Public page    http://{at}/check")));
+    lines.extend(
+        instance
+            .operator_http
+            .map(|at| format!("Operator       http://{at}/metrics   and /readyz, /healthz")),
+    );
+    lines.push(format!("DNS            {dns} (UDP and TCP)   zone: {}", settings.platform_zone));
+    lines.push(format!("SMTP           {smtp}   for bounces"));
+    lines.push(format!("Mail goes to   {}", settings.transport));
+    lines.push(format!("State          {}{database}", config.data.display()));
+    let mut text = format!("\nCountersign is running.\n\n  {}\n", lines.join("\n  "));
+    if instance.first_start {
+        let key = config.data.join("api-key");
+        text += "\nThis is the first start. The API key of the first organisation, which may do everything, is in\n  ";
+        text += &key.to_string_lossy();
+        text.push('\n');
+    }
+    text
+}

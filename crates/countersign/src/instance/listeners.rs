@@ -1,0 +1,176 @@
+//! Where an instance listens: everything is bound before anything is assembled, so that a port that is taken stops the
+//! start before it has done anything.
+
+use super::{StartError, parts::host};
+use crate::{
+    config::Config,
+    operations,
+    public_listener::{self, Bounds},
+};
+use app::{App, access::Caller, sandbox::SandboxInbox};
+use arc_swap::ArcSwap;
+use dns::authority::{Server as DnsServer, ServerError, ZoneSet};
+use model::{EmailAddress, OrgId};
+use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// A listener, and where it is.
+type Bound = (TcpListener, SocketAddr);
+
+/// All listeners of an instance.
+pub(super) struct Listeners {
+    pub http: Bound,
+    pub public_http: Option<Bound>,
+    /// Not in development: there the operator's routes are at `http`.
+    pub operator_http: Option<Bound>,
+    pub dns: DnsServer,
+    pub smtp: Listener<LateInbox>,
+    pub inbox: Arc<LateInbox>,
+    is_dev: bool,
+}
+
+impl Listeners {
+    /// Binds them. What the DNS server serves is in `zones`.
+    pub async fn bind(
+        config: &Config,
+        is_dev: bool,
+        zones: &Arc<ArcSwap<ZoneSet>>,
+    ) -> Result<Self, StartError> {
+        let dns = DnsServer::bind(config.dns, Arc::clone(zones)).await;
+        let dns = dns.map_err(|ServerError::Bind { source, .. }| {
+            listen_error("the DNS server", "dns", config.dns, &source)
+        })?;
+        let inbox = Arc::new(LateInbox::default());
+        let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
+        smtp_config.max_message_size = config.max_message_size + 64 * 1024;
+        smtp_config.tls = Some(Arc::new(
+            smtp::tls::self_signed(&smtp_config.hostname)
+                .map_err(|error| StartError::Other(error.to_string()))?,
+        ));
+        let smtp = Listener::bind(config.smtp, smtp_config, Arc::clone(&inbox))
+            .await
+            .map_err(|error| listen_error("the SMTP listener", "smtp", config.smtp, &error))?;
+        let http = bind("the API", "http", config.http).await?;
+        let public_http = public_listener(config).await?;
+        let operator_http = match config.operator_http()? {
+            Some(address) if !is_dev => Some(bind("the operator's page", "operator-http", address).await?),
+            _ => None,
+        };
+        Ok(Self { http, public_http, operator_http, dns, smtp, inbox, is_dev })
+    }
+
+    /// Serves on all of them until it is told to stop.
+    pub fn run(
+        self,
+        app: &Arc<App>,
+        config: &Config,
+        first_organisation: OrgId,
+        stop: &CancellationToken,
+        running: &mut JoinSet<()>,
+    ) {
+        running.spawn(self.dns.run(stop.clone()));
+        running.spawn(self.smtp.run(stop.clone()));
+        let api = api::router(Arc::clone(app));
+        let router = if self.is_dev {
+            let owner = Caller::owner(first_organisation);
+            operations::with_key(Arc::clone(app)).merge(api).merge(web::router(Arc::clone(app), owner))
+        } else {
+            operations::health(Arc::clone(app)).merge(api)
+        };
+        running.spawn(serve(self.http.0, router, stop.clone()));
+        if let Some((listener, _)) = self.public_http {
+            let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+            let router = web::public_router(Arc::clone(app), &proxies);
+            let bounds = Bounds { proxies, ..Bounds::default() };
+            running.spawn(public_listener::serve(listener, router, bounds, stop.clone()));
+        }
+        if let Some((listener, _)) = self.operator_http {
+            running.spawn(serve(listener, operations::router(Arc::clone(app)), stop.clone()));
+        }
+    }
+}
+
+async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
+    let bound = TcpListener::bind(address).await;
+    with_address(bound.map_err(|error| listen_error(what, flag, address, &error))?)
+}
+
+fn with_address(listener: TcpListener) -> Result<Bound, StartError> {
+    let address = listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
+    Ok((listener, address))
+}
+
+/// Serves until it is told to stop. Pages for visitors count by address.
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "an HTTP server stopped");
+    }
+}
+
+/// The listener of the public pages. Nobody who did not ask for it has to find another port for it: the default address
+/// is given up where another program has it.
+async fn public_listener(config: &Config) -> Result<Option<Bound>, StartError> {
+    let Some(address) = config.public_http()? else { return Ok(None) };
+    let is_default = config.public_http == Config::default().public_http;
+    match TcpListener::bind(address).await {
+        Ok(listener) => with_address(listener).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_default => {
+            tracing::info!(%address, "another program has this port: there are no public pages");
+            Ok(None)
+        }
+        Err(error) => Err(listen_error("the public page", "public-http", address, &error)),
+    }
+}
+
+fn listen_error(
+    what: &'static str,
+    flag: &'static str,
+    address: SocketAddr,
+    error: &io::Error,
+) -> StartError {
+    let problem = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { what, flag, address, problem }
+}
+
+/// The listener is bound before the platform is assembled, since the platform has to know its port.
+#[derive(Default)]
+pub(super) struct LateInbox(OnceLock<SandboxInbox>);
+
+impl LateInbox {
+    /// From now on mail is taken.
+    pub(super) fn open(&self, app: &Arc<App>) -> Result<(), StartError> {
+        let opened = self.0.set(SandboxInbox(Arc::clone(app)));
+        opened.map_err(|_| StartError::Other("started twice".to_owned()))
+    }
+}
+
+impl Inbox for LateInbox {
+    async fn recipient(&self, envelope: &EnvelopeSoFar, to: &EmailAddress) -> Result<(), Refusal> {
+        match self.0.get() {
+            Some(inbox) => inbox.recipient(envelope, to).await,
+            None => Err(starting()),
+        }
+    }
+
+    async fn accept(&self, message: Incoming) -> Result<String, Refusal> {
+        match self.0.get() {
+            Some(inbox) => inbox.accept(message).await,
+            None => Err(starting()),
+        }
+    }
+}
+
+fn starting() -> Refusal {
+    Refusal::temporary("4.3.2", "starting up; try again in a moment")
+}
