@@ -6,6 +6,7 @@ use crate::{
     emails::message_of_return_path,
     error::{Error, Result},
     notices::ORGANISATION,
+    settings::Transport,
 };
 use jiff::SignedDuration;
 use mail::{
@@ -61,8 +62,9 @@ impl Inbox for SandboxInbox {
             return Ok(());
         }
         match app.owner_of_sent(envelope.mail_from.iter().chain([to])).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(Refusal::permanent("5.1.1", "nothing that was sent from here has this address")),
+            // What comes back of a notice may hold a link to log in: it is nobody's to read.
+            Ok(Some((org, ..))) if !app.is_nobodys(org).await => Ok(()),
+            Ok(_) => Err(Refusal::permanent("5.1.1", "nothing that was sent from here has this address")),
             Err(error) => Err(not_stored(&error)),
         }
     }
@@ -122,6 +124,14 @@ impl App {
             return Ok(Some(owner));
         }
         Ok(self.store.first_organisation().await?.map(|first| (first.id, None, None)))
+    }
+
+    /// Whether mail that belongs to this organisation is to be read by nobody: it is the platform's own, and mail
+    /// leaves. Where none does, people find their links in the inbox.
+    async fn is_nobodys(&self, org: OrgId) -> bool {
+        let leaves = !matches!(self.settings.transport, Transport::Sandbox(_));
+        let own = self.store.organisation_of_setting(ORGANISATION).await;
+        leaves && !matches!(own, Ok(own) if own.as_ref().is_none_or(|own| own.id != org))
     }
 
     /// Whose message one of these addresses is the return path of.
