@@ -4,6 +4,7 @@
 //! whether they may ([`guard`]), a route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
 //! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
 
+mod audit;
 pub mod auth;
 mod checks;
 mod dns_hosts;
@@ -58,6 +59,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(events::router())
         .merge(keys::router())
         .merge(tenants::router())
+        .merge(audit::router())
         .merge(sandbox::router())
         .merge(playground::router())
         .merge(profiles::router())

@@ -9,13 +9,11 @@ use crate::{
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
-use model::{
-    DomainId, DomainName, DomainStatus, OrgId, Purpose, RecordId, RecordStatus, SenderDomain, TenantId,
-};
+use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain, TenantId};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use store::{
-    CheckRecord, DomainFilter, Health, KeySource, KeyState, NewDkimKey, NewDomain, NewEvent, StoreError,
+    CheckRecord, DomainFilter, Health, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Told,
 };
 
 /// How long one check may take in all. A check on demand is answered within it.
@@ -144,14 +142,14 @@ impl App {
             return Err(Error::DomainNotAllowedForKey(name.to_string()));
         }
         let tenant_id = self.tenant_for_new(caller, request.tenant_id).await?;
-        let stored = self.create_domain(caller.org_id, tenant_id, &name, profile, warmup_days).await?;
+        let stored = self.create_domain(caller, tenant_id, &name, profile, warmup_days).await?;
         self.domain_view(stored).await
     }
 
     /// Stores a new domain with its keys and tokens, and has it checked and its keys served.
     pub(crate) async fn create_domain(
         &self,
-        org_id: OrgId,
+        caller: &Caller,
         tenant_id: Option<TenantId>,
         name: &DomainName,
         profile: &Profile,
@@ -164,7 +162,7 @@ impl App {
         let state = State::added(now);
         let new = NewDomain {
             id,
-            org_id,
+            org_id: caller.org_id,
             tenant_id,
             name: name.clone(),
             profile: profile.name.clone(),
@@ -179,8 +177,12 @@ impl App {
             next_check_at: now,
             created_at: now,
         };
-        let event = self.event(org_id, "domain.created", id.to_string(), &json!({"domain": name}), now);
-        let stored = self.create_with_keys(new, served, event).await.map_err(|error| match error {
+        let event =
+            self.event(caller.org_id, "domain.created", id.to_string(), &json!({"domain": name}), now);
+        let data = json!({"domain": name, "profile": profile.name, "warmup_days": warmup_days, "tenant_id": tenant_id});
+        let audit = self.audit_entry(caller, "domain.created", &id, &data, now);
+        let told = Told::new(std::slice::from_ref(&event), &audit);
+        let stored = self.create_with_keys(new, served, told).await.map_err(|error| match error {
             Error::DomainAlreadyAdded(_) => Error::DomainAlreadyAdded(name.clone()),
             Error::DomainHeldElsewhere(_) => Error::DomainHeldElsewhere(name.clone()),
             other => other,
@@ -208,11 +210,10 @@ impl App {
         &self,
         new: NewDomain,
         selectors: Vec<String>,
-        event: NewEvent,
+        told: Told<'_>,
     ) -> Result<store::Domain> {
-        let events = vec![event];
         let source = KeySource::Pool { selectors: selectors.clone() };
-        match self.store.create_domain(&new, source, &events).await {
+        match self.store.create_domain(&new, source, told).await {
             Ok((domain, _)) => Ok(domain),
             // A burst emptied the pool: this request waits for keys of its own.
             Err(StoreError::PoolEmpty) => {
@@ -231,7 +232,7 @@ impl App {
                 }
                 let source = KeySource::Given(keys);
                 self.store
-                    .create_domain(&new, source, &events)
+                    .create_domain(&new, source, told)
                     .await
                     .map(|(domain, _)| domain)
                     .map_err(added_error)
@@ -307,7 +308,9 @@ impl App {
         let name = &view.domain.name;
         let event =
             self.event(caller.org_id, "domain.deleted", id.to_string(), &json!({"domain": name}), now);
-        self.store.delete_domain(caller.org_id, id, now, &[event]).await?;
+        let audit = self.audit_entry(caller, "domain.deleted", &id, &json!({"domain": name}), now);
+        let told = Told::new(std::slice::from_ref(&event), &audit);
+        self.store.delete_domain(caller.org_id, id, now, told).await?;
         self.wake.dns.notify_one();
         Ok(view)
     }

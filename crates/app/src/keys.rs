@@ -11,6 +11,7 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiKeyId, DomainId, TenantId};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use store::{ApiKey, NewApiKey, StoreError, Successor};
 
@@ -66,7 +67,7 @@ impl App {
     /// Makes a key that may do what `rights` may, and returns its secret, which is never shown again. For the first
     /// key, before anybody has one; who has one uses [`Self::make_key`].
     pub async fn create_api_key(&self, name: &str, rights: &Caller) -> Result<String> {
-        let made = self.store_key(name, rights, None).await?;
+        let made = self.store_key(name, rights, &Caller::owner(rights.org_id)).await?;
         Ok(made.secret.0)
     }
 
@@ -99,7 +100,7 @@ impl App {
             allowed_domain_ids: domains.map(Into::into),
             expires_at,
         };
-        self.store_key(name, &rights, caller.key_id()).await
+        self.store_key(name, &rights, caller).await
     }
 
     /// The domains that the key may use: each there, and each one that the caller may use.
@@ -140,14 +141,10 @@ impl App {
         if errors.is_empty() { Ok(Some(seen.into_iter().collect())) } else { Err(Error::Invalid(errors)) }
     }
 
-    async fn store_key(
-        &self,
-        name: &str,
-        rights: &Caller,
-        created_by: Option<ApiKeyId>,
-    ) -> Result<KeyWithSecret> {
-        let (new, secret) = self.new_key(name, rights, created_by);
-        self.store.insert_api_key(&new, MOST_KEYS, &[]).await?;
+    async fn store_key(&self, name: &str, rights: &Caller, maker: &Caller) -> Result<KeyWithSecret> {
+        let (new, secret) = self.new_key(name, rights, maker.key_id());
+        let audit = self.audit_entry(maker, "key.created", &new.id, &told_of(&new), new.created_at);
+        self.store.insert_api_key(&new, MOST_KEYS, &audit).await?;
         tracing::info!(key = %new.id, org = %new.org_id, "an API key was made");
         Ok(KeyWithSecret { key: as_stored(new), secret })
     }
@@ -211,7 +208,11 @@ impl App {
         let overlap = SignedDuration::from_secs(i64::from(overlap_seconds));
         let old_ends_at = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
         let successor = Successor { key: &new, old: id, old_ends_at };
-        match self.store.replace_api_key(successor, &[]).await {
+        let mut data = told_of(&new);
+        data["old_ends_at"] = json!(old_ends_at);
+        data["successor"] = json!(new.id);
+        let audit = self.audit_entry(caller, "key.rotated", &id, &data, now);
+        match self.store.replace_api_key(successor, &audit).await {
             Err(StoreError::StaleVersion) => return Err(Error::KeyNotActive(id)),
             other => other?,
         }
@@ -223,10 +224,23 @@ impl App {
     pub async fn revoke_key(&self, caller: &Caller, id: ApiKeyId) -> Result<()> {
         let key = self.key(caller, id).await?;
         require_no_wider(caller, &rights_of(&key))?;
-        self.store.revoke_api_key(caller.org_id, id, self.clock.now(), &[]).await?;
+        let now = self.clock.now();
+        let audit = self.audit_entry(caller, "key.revoked", &id, &json!({"name": key.name}), now);
+        self.store.revoke_api_key(caller.org_id, id, now, &audit).await?;
         tracing::info!(key = %id, "an API key was revoked");
         Ok(())
     }
+}
+
+/// What the audit log says of a new key: all but the secret, and what is made of it.
+fn told_of(new: &NewApiKey) -> Value {
+    json!({
+        "name": new.name,
+        "scopes": new.scopes,
+        "allowed_domain_ids": new.allowed_domain_ids,
+        "tenant_id": new.tenant_id,
+        "expires_at": new.expires_at,
+    })
 }
 
 /// What a stored key may do.

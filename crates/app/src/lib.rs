@@ -5,6 +5,7 @@
 //! ([`domain_state`], [`delivery_state`]); time and randomness come in through [`ports`].
 
 pub mod access;
+mod audit;
 pub mod check_gate;
 pub mod checks;
 mod deliver;

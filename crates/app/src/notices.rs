@@ -7,6 +7,7 @@
 
 use crate::{
     App,
+    access::Caller,
     emails::return_path_token,
     error::{Error, Result},
 };
@@ -117,7 +118,7 @@ impl App {
             return Ok(domain);
         }
         let profile = self.profile_named(PROFILE)?;
-        match self.create_domain(organisation.id, None, name, profile, 0).await {
+        match self.create_domain(&Caller::owner(organisation.id), None, name, profile, 0).await {
             Ok(domain) => {
                 // The key is served before anything is signed with it.
                 self.serve_zones().await?;

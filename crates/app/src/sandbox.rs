@@ -18,6 +18,7 @@ use mail::{
     spf::SpfResult,
 };
 use model::{DomainId, EmailAddress, OrgId, SandboxMessageId, TenantId};
+use serde_json::json;
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Refusal};
 use std::{sync::Arc, time::Duration};
 use store::{NewSandboxMessage, StoreError};
@@ -245,7 +246,9 @@ impl App {
     /// Empties the caller's inbox. Returns how many messages it had.
     pub async fn clear_sandbox(&self, caller: &Caller) -> Result<u64> {
         caller.require(Scope::Admin)?;
-        Ok(self.store.delete_sandbox_messages(&caller.visible()).await?)
+        let now = self.clock.now();
+        let audit = self.audit_entry(caller, "sandbox.cleared", &caller.org_id, &json!({}), now);
+        Ok(self.store.delete_sandbox_messages(&caller.visible(), &audit).await?)
     }
 }
 

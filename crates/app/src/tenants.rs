@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
 };
 use model::TenantId;
+use serde_json::json;
 use store::{StoreError, Tenant};
 
 /// How long a reference may be, in characters.
@@ -90,13 +91,10 @@ impl App {
     }
 
     async fn find_or_create_tenant(&self, caller: &Caller, id: TenantId, reference: &str) -> Result<Tenant> {
-        let new = Tenant {
-            id,
-            org_id: caller.org_id,
-            reference: reference.to_owned(),
-            created_at: self.clock.now(),
-        };
-        Ok(self.store.find_or_create_tenant(&new).await?)
+        let now = self.clock.now();
+        let new = Tenant { id, org_id: caller.org_id, reference: reference.to_owned(), created_at: now };
+        let audit = self.audit_entry(caller, "tenant.created", &id, &json!({"ref": reference}), now);
+        Ok(self.store.find_or_create_tenant(&new, &audit).await?)
     }
 
     /// The tenant of that reference, made now where it is not there; says whether it was made.

@@ -18,7 +18,7 @@ use crate::{
 use jiff::Timestamp;
 use model::DomainId;
 use serde_json::json;
-use store::{DailyCap, StoreError};
+use store::{DailyCap, StoreError, Told};
 
 /// How many days a warm-up takes unless the customer says otherwise.
 pub const DEFAULT_DAYS: u32 = 14;
@@ -125,7 +125,10 @@ impl App {
         let now = self.clock.now();
         let data = json!({"domain": domain.name, "warmup_days": days});
         let event = self.event(caller.org_id, "domain.updated", id.to_string(), &data, now);
-        let changed = match self.store.set_warmup_days(caller.org_id, id, days, &[event]).await {
+        let data = json!({"domain": domain.name, "warmup_days": days, "before": {"warmup_days": domain.warmup_days}});
+        let audit = self.audit_entry(caller, "domain.updated", &id, &data, now);
+        let told = Told::new(std::slice::from_ref(&event), &audit);
+        let changed = match self.store.set_warmup_days(caller.org_id, id, days, told).await {
             // Deleted meanwhile.
             Err(StoreError::NotFound(_)) => {
                 return Err(Error::NotFound { noun: "domain", id: id.to_string() });

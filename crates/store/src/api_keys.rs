@@ -1,9 +1,10 @@
 //! API keys. Of the secret only a hash is stored.
 
 use crate::{
-    Hidden, NewEvent, Store, StoreError, Visible,
+    Hidden, Store, StoreError, Told, Visible,
+    audit::tell,
     database::{Row, Tx, sql},
-    events::{before, insert_events},
+    events::before,
     value::{from_json, to_json},
     visible::Texts,
 };
@@ -180,12 +181,12 @@ impl Store {
         &self,
         key: &NewApiKey,
         limit: u64,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         check_limit(key.org_id, key.created_at, limit, &mut tx).await?;
         insert(key, &mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 
@@ -196,7 +197,7 @@ impl Store {
     pub async fn replace_api_key(
         &self,
         successor: Successor<'_>,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let Successor { key, old, old_ends_at } = successor;
         let mut tx = self.pools.write().await?;
@@ -213,7 +214,7 @@ impl Store {
         if ended == 0 {
             return Err(StoreError::StaleVersion);
         }
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 
@@ -265,7 +266,7 @@ impl Store {
         org_id: OrgId,
         id: ApiKeyId,
         now: Timestamp,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         let found = sql("SELECT revoked_at FROM api_keys WHERE org_id = $1 AND id = $2")
@@ -279,7 +280,7 @@ impl Store {
             return Ok(());
         }
         sql("UPDATE api_keys SET revoked_at = $2 WHERE id = $1").bind(&id).bind(&now).run(&mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 }

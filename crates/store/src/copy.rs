@@ -33,6 +33,7 @@ const TABLES: &[&str] = &[
     "settings",
     "write_probe",
     "warmup_days",
+    "audit_log",
 ];
 
 /// Those that the schema itself puts rows into.

@@ -1,10 +1,10 @@
 //! The queue: one delivery for each recipient of a message, claimed by lease, and every attempt.
 
 use crate::{
-    Hidden, NewEvent, Store, StoreError,
+    Hidden, Store, StoreError, Told,
+    audit::tell,
     database::{Row, Tx, sql},
     domains::earliest,
-    events::insert_events,
     value::words,
 };
 use model::{DomainId, EmailAddress, MessageId, OrgId, Timestamp};
@@ -285,7 +285,7 @@ impl Store {
     pub async fn finish_delivery(
         &self,
         result: &DeliveryResult,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let delivered_at = (result.state == DeliveryState::Delivered).then_some(result.at);
         let mut tx = self.pools.write().await?;
@@ -316,7 +316,7 @@ impl Store {
         .bind_opt(result.remote.as_ref())
         .run(&mut tx)
         .await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 

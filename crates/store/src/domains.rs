@@ -1,11 +1,12 @@
 //! Sender domains: adding, listing, deleting, and claiming those that are due for a check.
 
 use crate::{
-    DkimKey, NewDkimKey, NewEvent, Store, StoreError, Visible,
+    DkimKey, NewDkimKey, Store, StoreError, Told, Visible,
+    audit::tell,
     database::{Row, Tx, sql},
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
     error::Unique,
-    events::{before, insert_events},
+    events::before,
     value::{contains, escape, words},
     visible::{Texts, texts},
 };
@@ -274,7 +275,7 @@ impl Store {
         &self,
         new: &NewDomain,
         keys: KeySource,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(Domain, Vec<DkimKey>), StoreError> {
         let mut tx = self.pools.write().await?;
         let domain = insert_domain(new, &mut tx).await?;
@@ -283,7 +284,7 @@ impl Store {
             KeySource::Given(keys) => keys,
         };
         let keys = insert_keys(new.id, keys, &mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok((domain, keys))
     }
@@ -350,7 +351,7 @@ impl Store {
         org_id: OrgId,
         id: DomainId,
         now: Timestamp,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         // Waits for messages that are being accepted, and they for this; see `accept_message`.
@@ -371,7 +372,7 @@ impl Store {
         .run_on("domain", &mut tx)
         .await?;
         retire_keys(id, &mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 
@@ -383,7 +384,7 @@ impl Store {
         id: DomainId,
         status: DomainStatus,
         next_check_at: Option<Timestamp>,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
         let row = sql(concat!(
@@ -399,7 +400,7 @@ impl Store {
         .first(&mut tx)
         .await?;
         let changed = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(changed)
     }
@@ -410,7 +411,7 @@ impl Store {
         org_id: OrgId,
         id: DomainId,
         approval_status: &str,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         sql("UPDATE domains SET approval_status = $3, version = version + 1
@@ -420,7 +421,7 @@ impl Store {
         .text(approval_status)
         .run_on("domain", &mut tx)
         .await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 

@@ -17,6 +17,7 @@
 //! read a clock, or know what is inside reports, observations and events: these are JSON text here.
 
 mod api_keys;
+mod audit;
 mod backup;
 mod checks;
 #[cfg(test)]
@@ -43,6 +44,7 @@ mod visible;
 mod warmup;
 
 pub use api_keys::{ApiKey, NewApiKey, Successor};
+pub use audit::{AuditEntry, AuditFilter, Told};
 pub use backup::{back_up, check_backup, restore};
 pub use checks::{CheckRecord, StoredCheck};
 pub use database::StoreOptions;

@@ -1,11 +1,12 @@
 //! Accepted messages. Their deliveries are in `deliveries.rs`.
 
 use crate::{
-    Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError, Visible,
+    Attempt, DailyCap, Delivery, Hidden, NewDelivery, Store, StoreError, Told, Visible,
+    audit::tell,
     database::{Row, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
     error::Unique,
-    events::{before, insert_events},
+    events::before,
     value::to_json,
     visible::{Texts, texts},
     warmup::count_message,
@@ -107,7 +108,7 @@ impl Store {
         &self,
         message: &NewMessage,
         recipients: &[NewDelivery],
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let addresses: Vec<&EmailAddress> = recipients.iter().map(|delivery| &delivery.recipient).collect();
         let mut tx = self.pools.write().await?;
@@ -144,7 +145,7 @@ impl Store {
         .await
         .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;
         insert_deliveries(message.id, recipients, message.created_at, &mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "event_numbers",
         script: include_str!("../migrations/0005_event_numbers.sql"),
     },
+    Migration { version: 6, name: "audit_log", script: include_str!("../migrations/0006_audit_log.sql") },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

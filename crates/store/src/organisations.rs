@@ -1,9 +1,9 @@
 //! Organisations: who owns domains, keys and messages.
 
 use crate::{
-    NewEvent, Store, StoreError,
+    Store, StoreError, Told,
+    audit::tell,
     database::{Row, Tx, sql},
-    events::insert_events,
 };
 use model::{OrgId, Timestamp};
 
@@ -47,11 +47,11 @@ impl Store {
     pub async fn create_organisation(
         &self,
         organisation: &Organisation,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         insert(organisation, &mut tx).await?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 

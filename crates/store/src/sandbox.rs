@@ -1,7 +1,8 @@
 //! The sandbox inbox: mail that was sent to the built-in listener. Strangers may fill it, so it is bounded.
 
 use crate::{
-    Hidden, Store, StoreError, Visible,
+    Hidden, Store, StoreError, Told, Visible,
+    audit::tell,
     database::{Row, Turn, Tx, sql},
     events::before,
     value::{contains, to_json},
@@ -301,9 +302,14 @@ impl Store {
     }
 
     /// Deletes the messages that are visible; how many.
-    pub async fn delete_sandbox_messages(&self, visible: &Visible) -> Result<u64, StoreError> {
+    pub async fn delete_sandbox_messages(
+        &self,
+        visible: &Visible,
+        told: impl Into<Told<'_>>,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.pools.write().await?;
         let deleted = visible.bind(visible.sql(&DELETE).bind(&visible.org_id)).run(&mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(deleted)
     }

@@ -1,7 +1,8 @@
 //! Tenants: the customers of an organisation, as the organisation itself names them.
 
 use crate::{
-    Store, StoreError, Visible,
+    Store, StoreError, Told, Visible,
+    audit::tell,
     database::{Row, sql},
     events::before,
     visible::Texts,
@@ -65,12 +66,16 @@ const ONE: Texts = texts!("id = $2", "$3", "$4", "");
 impl Store {
     /// The organisation's tenant of that reference: the one that is there, or else this one, stored now. Of several
     /// that are stored at the same time one wins, and all get that one.
-    pub async fn find_or_create_tenant(&self, new: &Tenant) -> Result<Tenant, StoreError> {
+    pub async fn find_or_create_tenant(
+        &self,
+        new: &Tenant,
+        told: impl Into<Told<'_>>,
+    ) -> Result<Tenant, StoreError> {
         if let Some(found) = self.find_tenant(new.org_id, &new.reference).await? {
             return Ok(found);
         }
         let mut tx = self.pools.write().await?;
-        sql("INSERT INTO tenants (id, org_id, reference, created_at) VALUES ($1, $2, $3, $4)
+        let made = sql("INSERT INTO tenants (id, org_id, reference, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (org_id, reference) DO NOTHING")
         .bind(&new.id)
         .bind(&new.org_id)
@@ -78,6 +83,9 @@ impl Store {
         .bind(&new.created_at)
         .run(&mut tx)
         .await?;
+        if made > 0 {
+            tell(told.into(), &mut tx).await?;
+        }
         tx.commit().await?;
         self.find_tenant(new.org_id, &new.reference).await?.ok_or(StoreError::NotFound("tenant"))
     }

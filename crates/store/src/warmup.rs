@@ -1,10 +1,10 @@
 //! The daily count of domains that are warming up, and how long their warm-up takes.
 
 use crate::{
-    Domain, NewEvent, Store, StoreError,
+    Domain, Store, StoreError, Told,
+    audit::tell,
     database::{Tx, sql},
     domains::{columns, domain},
-    events::insert_events,
 };
 use model::{DomainId, OrgId};
 
@@ -55,7 +55,7 @@ impl Store {
         org_id: OrgId,
         id: DomainId,
         days: u32,
-        events: &[NewEvent],
+        told: impl Into<Told<'_>>,
     ) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
         let row = sql(concat!(
@@ -69,7 +69,7 @@ impl Store {
         .first(&mut tx)
         .await?;
         let changed = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
-        insert_events(events, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(changed)
     }

@@ -80,7 +80,7 @@ pub async fn the_feed_is_narrowed_and_filtered(store: &Store) {
     let (org, other) = (organisation(store).await, organisation(store).await);
     let tenant =
         Tenant { id: tenant_id(), org_id: org, reference: "one".into(), created_at: crate::seed::at(0) };
-    store.find_or_create_tenant(&tenant).await.unwrap();
+    store.find_or_create_tenant(&tenant, &[]).await.unwrap();
     let mut new = new_domain(org, "of.tenant.test");
     new.tenant_id = Some(tenant.id);
     let created = event(org, "domain.created", &new.id);

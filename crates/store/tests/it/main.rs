@@ -10,6 +10,7 @@
     reason = "a test may panic; the lint knows only functions that are marked as tests"
 )]
 
+mod audit;
 mod checks;
 mod claims;
 mod domains;
@@ -75,6 +76,7 @@ mod conformance {
             a_disabled_domain_is_not_due;
         checks: a_check_is_stored_whole, a_stale_check_changes_nothing, a_poke_during_a_check_is_not_lost,
             only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check;
+        audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
         claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
             a_lost_lease_finishes_nothing;
         feed: a_poller_misses_nothing_under_parallel_writers, the_feed_is_narrowed_and_filtered,

@@ -48,7 +48,7 @@ pub async fn the_inbox_is_bounded(store: &Store) {
 
     store.delete_sandbox_message(new.id).await.unwrap();
     assert!(matches!(store.delete_sandbox_message(new.id).await, Err(StoreError::NotFound("message"))));
-    assert_eq!(store.delete_sandbox_messages(&Visible::all_of(org)).await.unwrap(), 3);
+    assert_eq!(store.delete_sandbox_messages(&Visible::all_of(org), &[]).await.unwrap(), 3);
     assert_eq!(store.count_sandbox_messages().await.unwrap(), 0);
 }
 

@@ -66,6 +66,7 @@ ids! {
     record_id -> model::RecordId;
     sandbox_id -> model::SandboxMessageId;
     tenant_id -> model::TenantId;
+    audit_id -> model::AuditId;
 }
 
 pub async fn organisation(store: &Store) -> OrgId {

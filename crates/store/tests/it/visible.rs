@@ -82,7 +82,7 @@ pub async fn lists_are_narrowed_before_they_are_paged(store: &Store) {
     let inbox = store.list_sandbox_messages(&see(Some(theirs), None), None, 9, None).await.unwrap();
     let hidden = store.get_sandbox_message(&only, inbox[0].id).await;
     assert!(matches!(hidden, Err(StoreError::NotFound("message"))), "{hidden:?}");
-    assert_eq!(store.delete_sandbox_messages(&only).await.unwrap(), 3);
+    assert_eq!(store.delete_sandbox_messages(&only, &[]).await.unwrap(), 3);
     assert_eq!(store.count_sandbox_messages().await.unwrap(), 3, "theirs stay");
 }
 
@@ -117,7 +117,7 @@ pub async fn tenants_are_found_or_made_once(store: &Store) {
     let makers: Vec<_> = (0..4)
         .map(|_| {
             let (store, tenant) = (store.clone(), new(org, "cust_1"));
-            tokio::spawn(async move { store.find_or_create_tenant(&tenant).await.unwrap().id })
+            tokio::spawn(async move { store.find_or_create_tenant(&tenant, &[]).await.unwrap().id })
         })
         .collect();
     let mut made = Vec::new();
@@ -126,9 +126,9 @@ pub async fn tenants_are_found_or_made_once(store: &Store) {
     }
     made.dedup();
     assert_eq!(made.len(), 1, "one tenant, whoever asked first");
-    let upper = store.find_or_create_tenant(&new(org, "CUST_1")).await.unwrap();
+    let upper = store.find_or_create_tenant(&new(org, "CUST_1"), &[]).await.unwrap();
     assert_ne!(upper.id, made[0], "case counts");
-    let foreign = store.find_or_create_tenant(&new(other, "cust_1")).await.unwrap();
+    let foreign = store.find_or_create_tenant(&new(other, "cust_1"), &[]).await.unwrap();
     assert_ne!(foreign.id, made[0], "organisations name theirs apart");
     assert_eq!(store.find_tenant(org, "cust_2").await.unwrap(), None);
 
