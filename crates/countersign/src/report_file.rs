@@ -92,7 +92,8 @@ fn bounded(what: &'static str, found: usize, allowed: usize) -> Result<(), Repor
 pub fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).map(str::to_owned).unwrap_or(text)
+    let text = text.strip_suffix(&place).map(str::to_owned).unwrap_or(text);
+    text.replace("EOF while parsing", "it ends in the middle of")
 }
 
 fn json_error(error: &serde_json::Error, path: Option<&str>) -> ReportFileError {
@@ -126,7 +127,11 @@ mod tests {
         for text in ["", "[1]", "good.test"] {
             assert!(problem(text).starts_with("it is no report") && problem(text).contains("--format json"));
         }
-        assert!(problem("{").starts_with("line 1, column 1: EOF"), "{}", problem("{"));
+        assert!(
+            problem("{").starts_with("line 1, column 1: it ends in the middle of an object"),
+            "{}",
+            problem("{")
+        );
         assert!(problem("{\n  nonsense").starts_with("line 2, column 3: key must be a string"));
         let missing = problem("{\"domain\": \"example.com\"}");
         assert!(missing.contains("missing field `plan`") && missing.contains("--format json"), "{missing}");
@@ -141,7 +146,7 @@ mod tests {
         let lists = "[".repeat(100_000);
         let inside = format!("{{\"observation\":{{\"exchanges\":[{{\"x\":{lists}");
         assert!(problem(&inside).contains("recursion limit"), "{}", problem(&inside));
-        assert!(problem(&format!("{{\"nonsense\":{lists}")).contains("EOF"));
+        assert!(problem(&format!("{{\"nonsense\":{lists}")).contains("ends in the middle"));
         let record = r#"{"key":"spf","purpose":"spf","owner":"example.com","ttl":1,"required":true,
             "expected":{"kind":"spf","rules":null},"explanation":""}"#;
         let many = format!(

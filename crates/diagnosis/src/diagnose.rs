@@ -463,6 +463,11 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
         let suspected = Finding { confidence: Confidence::Suspected, ..finding };
         return (RecordStatus::Unknown, vec![suspected, unanswered]);
     }
+    if let Defect::SpfMechanismAbsent { .. } = &finding.defect {
+        // Each with the same record to publish, so that one change mends them all.
+        let findings = std::iter::once(finding).chain(context.spf_errors());
+        return (RecordStatus::Failed, findings.collect());
+    }
     let nothing_there = matches!(
         finding.defect,
         Defect::RecordMissing { .. }

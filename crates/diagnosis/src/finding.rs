@@ -569,6 +569,9 @@ defects! {
     InquiryCutShort = "inquiry_cut_short" {
         /// How many questions were put.
         asked: usize,
+        /// Whether it was the time that ran out, and not the number of questions or the room for answers.
+        #[serde(default)]
+        out_of_time: bool,
     }
     SubdomainRecommended = "subdomain_recommended" {
         /// A better choice.

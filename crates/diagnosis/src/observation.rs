@@ -228,8 +228,11 @@ impl std::fmt::Display for Failure {
 pub struct Observation {
     /// Every exchange, in the order of the questions, not of the answers' arrival.
     pub exchanges: Vec<Arc<Exchange>>,
-    /// Set when a bound on questions or rounds cut the inquiry short.
+    /// Set when a bound on questions, rounds, octets or time cut the inquiry short.
     pub cut_short: bool,
+    /// Set with it where the bound was the time.
+    #[serde(default)]
+    pub out_of_time: bool,
 }
 
 impl Observation {

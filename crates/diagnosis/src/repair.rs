@@ -1,18 +1,21 @@
 //! One repaired value of a record, whatever the number of findings about it: following one finding's remedy never
 //! undoes another's.
 
-use crate::checks::Context;
+use crate::{checks::Context, spf_tree};
 use mail::{
     dkim::{KeyRecord, KeyState},
-    dmarc::{PolicyRecord, PublicSuffix, with_tag, without_tags},
-    spf::{SpfNodeProblem, SpfNodeTerm, SpfRecord},
+    dmarc::{PolicyRecord, PublicSuffix, ReportUri, with_tag, without_tags},
+    spf::{MAX_VOID_LOOKUPS, SpfNodeProblem, SpfNodeTerm, SpfRecord},
 };
 
-/// The SPF record of a name with all that can be mended in it; `None` where nothing can be, or where nothing but
-/// `all` would be left of a record that names senders.
+/// The SPF record of a name with all that can be mended in it, and our mechanisms where they are not; `None` where
+/// nothing can be, or where nothing but `all` would be left of a record that names senders.
 pub fn spf(context: &Context<'_>) -> Option<String> {
-    let (record, tree) = context.spf()?;
+    let found = context.spf_tree()?;
+    let (record, tree) = (found.record.as_str(), &found.tree.node);
     let known = |word: &str| tree.terms.iter().find(|term| term.text == word);
+    let has_to_go =
+        |term: &SpfNodeTerm| has_to_go(term) || (tree.void_lookups > MAX_VOID_LOOKUPS && is_void(term));
     let words: Vec<&str> = record
         .split(' ')
         .enumerate()
@@ -27,15 +30,24 @@ pub fn spf(context: &Context<'_>) -> Option<String> {
     if !words.iter().any(|word| is_all(word) || is_redirect(word)) {
         mended = format!("{} ~all", mended.trim_end_matches(' '));
     }
+    if let Some(rules) = context.spf_rules().filter(|rules| !found.passes(rules)) {
+        mended = spf_tree::merge_one(&mended, rules);
+    }
     (mended != record && (names_senders(&mended) || !names_senders(record))).then_some(mended)
 }
 
-/// Whether a term lets everyone pass, leads back to a record that was passed already, or is never looked at.
+/// Whether a term lets everyone pass, leads back to a record that was passed already or to a name without one (which
+/// is an error for all whom the terms before it do not name), or is never looked at.
 fn has_to_go(term: &SpfNodeTerm) -> bool {
-    let leads_to = term.leads_to.as_ref();
+    let problem = term.leads_to.as_ref().and_then(|node| node.problem.as_ref());
     lets_everyone_pass(term)
-        || leads_to.is_some_and(|node| node.problem == Some(SpfNodeProblem::Loop))
+        || matches!(problem, Some(SpfNodeProblem::Loop | SpfNodeProblem::NoRecord))
         || (!term.reached && is_redirect(&term.text))
+}
+
+/// Whether the look-up of a term finds nothing, so that nobody passes by it.
+fn is_void(term: &SpfNodeTerm) -> bool {
+    term.void_lookups > 0 && term.leads_to.is_none() && !term.text.contains('%')
 }
 
 /// Whether every client passes by this term, `all` apart.
@@ -99,12 +111,19 @@ fn mended_term(term: &str) -> Option<String> {
     })
 }
 
-/// A DKIM record whose version or quotation marks make receivers discard it, with its key as it is; `None` where more is
-/// wrong with it.
+/// A DKIM record whose version, quotation marks or DER structure around an Ed25519 key make receivers discard it, with
+/// the same key; `None` where more is wrong with it.
 pub fn dkim_syntax(record: &str) -> Option<String> {
     let bare: String = record.chars().filter(|c| !matches!(c, '"' | '\\')).collect();
     let tags = bare.split(';').map(str::trim).filter(|tag| !tag.is_empty() && dkim_name(tag) != "v");
-    let mended = std::iter::once("v=DKIM1").chain(tags).collect::<Vec<_>>().join("; ");
+    let unwrapped = |tag: &str| match tag.split_once('=') {
+        Some((name, key)) if name.trim() == "p" => {
+            mail::dkim::unwrapped_ed25519(key).map(|key| format!("p={key}"))
+        }
+        _ => None,
+    };
+    let tags = tags.map(|tag| unwrapped(tag).unwrap_or_else(|| tag.to_owned()));
+    let mended = std::iter::once("v=DKIM1".to_owned()).chain(tags).collect::<Vec<_>>().join("; ");
     let key = KeyRecord::parse(&mended).ok()?;
     (mended != record && key.serves_mail() && key.key != KeyState::Revoked).then_some(mended)
 }
@@ -128,7 +147,8 @@ fn dkim_name(tag: &str) -> &str {
     tag.split('=').next().unwrap_or_default().trim()
 }
 
-/// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use.
+/// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use, and
+/// with `mailto:` before the addresses that lack it.
 pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> String {
     let mut tags = parsed.removed_tags.clone();
     if is_no_registry(context, parsed) {
@@ -139,11 +159,28 @@ pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> Stri
     let value = others.fold(without_tags(record, &tags), |value, tag| {
         with_tag(&value, &tag.name, policy_meant(&tag.value))
     });
+    let value = dmarc_addresses(value);
     // A policy that is there and valid is kept: then only sp or np stood in the way.
     if PolicyRecord::parse(&value).is_ok_and(|again| again.policy_defaulted) {
         return with_tag(&value, "p", "none");
     }
     value
+}
+
+/// The record with `mailto:` before each address for reports that is one without it; the tag as it is where another
+/// entry of it would be left that no report goes to.
+pub fn dmarc_addresses(record: String) -> String {
+    ["rua", "ruf"].into_iter().fold(record, |record, name| {
+        let tags = || record.split(';').filter_map(|tag| tag.split_once('='));
+        let Some((_, list)) = tags().find(|(tag, _)| tag.trim() == name) else { return record };
+        let is_address = |uri: &str| ReportUri::parse(uri).is_some_and(|uri| uri.address.is_some());
+        let uris = list.split(',').map(str::trim).filter(|uri| !uri.is_empty());
+        let meant = uris.map(|uri| if is_address(uri) { uri.to_owned() } else { format!("mailto:{uri}") });
+        let meant: Vec<String> = meant.collect();
+        let list = list.trim();
+        let is_mended = meant.iter().all(|uri| is_address(uri)) && !list.split(',').all(is_address);
+        if is_mended { with_tag(&record, name, &meant.join(",")) } else { record }
+    })
 }
 
 /// The policy that a misspelt one was meant to be; where that is not clear none, which is what receivers apply now.

@@ -74,8 +74,10 @@ pub(crate) async fn observe_by(
             let known = inquiry.into_known(&observation);
             return (observation, Some(known));
         }
-        if rounds == MAX_ROUNDS || Instant::now() >= ends {
+        let out_of_time = Instant::now() >= ends;
+        if rounds == MAX_ROUNDS || out_of_time {
             observation.cut_short = true;
+            observation.out_of_time = out_of_time;
             return (observation, None);
         }
         rounds += 1;

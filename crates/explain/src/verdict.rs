@@ -302,11 +302,11 @@ pub fn meaning(report: &Report) -> String {
             "What the records are for does not work until they are right.".to_owned()
         }
         Verdict::Pass if fine.is_empty() && open.is_empty() => "The records are in order.".to_owned(),
-        Verdict::Unknown if is_unanswered(report) => unknown(report).to_owned(),
+        Verdict::Unknown if is_unanswered(report) => unknown(report),
         _ if with(RecordStatus::Pending) && !is_unanswered(report) => {
             "Records are on their way: some servers have them, and some do not yet.".to_owned()
         }
-        _ if fine.is_empty() => unknown(report).to_owned(),
+        _ if fine.is_empty() => unknown(report),
         Verdict::Pass if !view::not_checked(report).is_empty() => {
             "Receivers want a DKIM signature too: name its selector to have the key checked.".to_owned()
         }
@@ -318,21 +318,22 @@ pub fn meaning(report: &Report) -> String {
     }
 }
 
-fn unknown(report: &Report) -> &'static str {
+fn unknown(report: &Report) -> String {
     let has = |is: &dyn Fn(&Defect) -> bool| report.findings.iter().any(|finding| is(&finding.defect));
     // What was left out because there were too many questions is not what servers left unanswered.
     let is_cut = has(&|defect| matches!(defect, Defect::InquiryCutShort { .. }));
     let is_silence =
         |defect: &Defect| matches!(defect, Defect::DnsUnanswered { .. } | Defect::ResolversUnusable { .. });
     if is_cut && !has(&is_silence) {
-        return "The check stopped at its limit, before everything was known.";
+        return format!("{}, before everything was known.", capital(view::why_cut(report)));
     }
-    match view::setting(report) {
+    let text = match view::setting(report) {
         Setting::Registered => {
             "DNS gave no clear answer, so nothing changes: what was verified stays so, and it is checked again."
         }
         Setting::Once | Setting::Audit => "DNS gave no clear answer, which says nothing against the domain.",
-    }
+    };
+    text.to_owned()
 }
 
 /// "DKIM is", "DKIM, SPF and the return path are".

@@ -214,7 +214,7 @@ pub fn state(record: &RecordReport, report: &Report, now: Timestamp) -> String {
         // Nobody was asked: the domain was added a moment ago.
         RecordStatus::Unknown if is_unasked(report) => "It is not checked yet.".to_owned(),
         RecordStatus::Unknown if is_left_out(record, report) => {
-            format!("It was not asked for: the check stopped at its limit. {}", again(report))
+            format!("It was not asked for: {}. {}", why_cut(report), again(report))
         }
         RecordStatus::Unknown => {
             format!("Whether it is there is not known: DNS has not given a clear answer. {}", again(report))
@@ -238,6 +238,17 @@ fn again(report: &Report) -> &'static str {
 /// Whether nobody was asked anything for a report: the domain was added a moment ago.
 pub(crate) fn is_unasked(report: &Report) -> bool {
     report.questions_asked == 0 && report.records.iter().all(|record| record.seen.is_empty())
+}
+
+/// Which bound a check came to that was cut short.
+pub(crate) fn why_cut(report: &Report) -> &'static str {
+    let by_time =
+        |finding: &Finding| matches!(finding.defect, Defect::InquiryCutShort { out_of_time: true, .. });
+    if report.findings.iter().any(by_time) {
+        "the time for the check ran out"
+    } else {
+        "the check stopped at its limit"
+    }
 }
 
 /// Whether a record was not looked at because the check stopped before.

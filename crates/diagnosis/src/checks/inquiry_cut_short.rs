@@ -9,8 +9,9 @@
 //!
 //! # What to do
 //!
-//! 1. Nothing for now: it is checked again.
-//! 2. If it stays, look for long chains of aliases, a very long list of name servers or very large records.
+//! 1. Nothing for now: it is checked again. With countersign check, --timeout gives it more time.
+//! 2. If it stays, look for name servers that do not answer, long chains of aliases, a very long list of name servers or very
+//!    large records.
 //!
 //! # References
 //!
@@ -24,7 +25,10 @@ use model::{Confidence, Severity};
 
 pub fn note(observation: &Observation) -> Finding {
     Finding {
-        defect: Defect::InquiryCutShort { asked: observation.exchanges.len() },
+        defect: Defect::InquiryCutShort {
+            asked: observation.exchanges.len(),
+            out_of_time: observation.out_of_time,
+        },
         severity: Severity::Info,
         confidence: Confidence::Confirmed,
         record: None,

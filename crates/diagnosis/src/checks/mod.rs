@@ -210,6 +210,14 @@ const RIGHT: &[Check] = &[
     mx_exchange_alias::check,
 ];
 
+/// What makes receivers count an SPF record as an error or let everyone pass, whether or not our mechanism is in it.
+const SPF_ERRORS: &[Check] = &[
+    spf_passes_all::check,
+    spf_too_many_void_lookups::check,
+    spf_include_loop::check,
+    spf_include_broken::check,
+];
+
 /// Says why a record is not right.
 pub fn explain_wrong(context: &Context<'_>) -> Option<Finding> {
     // What a wildcard answers says nothing of the record, only that it is not there.
@@ -307,6 +315,11 @@ impl<'a> Context<'a> {
             (Some((record, _)), Some(repaired)) => self.replace_spf(record, repaired),
             _ => Remedy::Nothing,
         }
+    }
+
+    /// What is wrong with the SPF record there, whether or not our mechanism is in it.
+    pub fn spf_errors(&self) -> Vec<Finding> {
+        SPF_ERRORS.iter().filter_map(|check| check(self)).collect()
     }
 
     /// Our mechanisms that should be in an SPF record.

@@ -16,7 +16,7 @@
 //! - RFC 7208 §6.1
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::finding::{Defect, Finding};
 use mail::spf::{SpfNodeProblem, SpfNodeTerm};
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
@@ -40,5 +40,5 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     })?;
     let defect =
         Defect::SpfIncludeBroken { name: context.record.owner.clone(), record: record.to_owned(), problem };
-    Some(context.finding(defect, context.severity(), Remedy::Nothing))
+    Some(context.finding(defect, context.severity(), context.repair_spf()))
 }

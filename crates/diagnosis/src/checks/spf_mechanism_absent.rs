@@ -21,7 +21,7 @@ use super::{Context, spf_records};
 use crate::{
     finding::{Defect, Finding, Remedy},
     plan::Expected,
-    spf_tree,
+    repair, spf_tree,
 };
 
 /// Where the merged record would need more look-ups than receivers make, what can go is named.
@@ -30,7 +30,9 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let records = spf_records(context.texts());
     let [current] = records.as_slice() else { return None };
     let name = context.record.owner.clone();
-    let replace_with = spf_tree::merge_one(current, rules);
+    // Everything else is kept to the letter, unless receivers would still see an error or let everyone pass.
+    let repaired = if context.spf_errors().is_empty() { None } else { repair::spf(context) };
+    let replace_with = repaired.unwrap_or_else(|| spf_tree::merge_one(current, rules));
     let (lookups_after, to_drop) = spf_tree::after_merge(context.view, &name, &replace_with, Some(rules));
     let slim = spf_tree::publishable(context.view, &name, replace_with, lookups_after, &to_drop);
     let remedy = slim.map_or(Remedy::Nothing, |record| context.replace_spf(current, record));

@@ -18,7 +18,7 @@
 //! - RFC 7208 §5.3
 
 use super::Context;
-use crate::finding::{Defect, Finding, Remedy};
+use crate::finding::{Defect, Finding};
 use mail::spf::MAX_VOID_LOOKUPS;
 
 /// A host of one address family only is empty for connections of the other one alone.
@@ -35,5 +35,5 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         void_lookups: tree.void_lookups,
         terms: empty.map(|(domain, term)| format!("{} at {domain}", term.text)).collect(),
     };
-    Some(context.finding(defect, context.severity(), Remedy::Nothing))
+    Some(context.finding(defect, context.severity(), context.repair_spf()))
 }

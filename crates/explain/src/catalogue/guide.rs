@@ -171,6 +171,14 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
         Defect::AliasTargetMissing { .. } if matches!(&finding.remedy, Remedy::Replace { value, .. } if is_unfinished(value)) => {
             Vec::new()
         }
+        Defect::RecordWrongValue { .. } => {
+            vec![say(
+                "Leave the records that are there, unless they are old ones of this service: others may need them.",
+            )]
+        }
+        Defect::SpfIncludeBroken { .. } if matches!(finding.remedy, Remedy::MergeSpf { .. }) => vec![say(
+            "The new record does without that part, which lets nobody pass as it is. Where the service that it belongs to still sends for you, ask it for the right name.",
+        )],
         Defect::SpfIncludeBroken { .. } => vec![say(
             "Take that part out of the record, or ask the service it belongs to for the right name.",
         )],

@@ -34,6 +34,11 @@ pub(super) fn before(finding: &Finding) -> Vec<Step> {
             after_merge(finding, *lookups_after, to_drop)
         }
         Defect::SpfNearLookupLimit { costs, .. } => cost_line(costs),
+        Defect::SpfTooManyVoidLookups { .. } if matches!(finding.remedy, Remedy::MergeSpf { .. }) => {
+            vec![say(
+                "The new record does without the parts whose names are gone. Where such a host should exist, give it an address or a mail exchanger, and keep its part.",
+            )]
+        }
         Defect::SpfTooManyVoidLookups { terms, .. } => vec![say(format!(
             "Take out the names that are gone, or mend them so that they have an address or a mail exchanger: {}.",
             list(terms)
@@ -50,12 +55,12 @@ pub(super) fn before(finding: &Finding) -> Vec<Step> {
             "To go by the record that {} leads to, take out all instead. To stay with what happens now, take the redirect out.",
             value(term)
         ))],
-        other => dmarc(other),
+        _ => dmarc(finding),
     }
 }
 
-fn dmarc(defect: &Defect) -> Vec<Step> {
-    match defect {
+fn dmarc(finding: &Finding) -> Vec<Step> {
+    match &finding.defect {
         Defect::DmarcPolicyNone { next, .. } => vec![
             say(
                 "Read the aggregate reports of two to four weeks: does every source that you know pass, aligned?",
@@ -76,6 +81,9 @@ fn dmarc(defect: &Defect) -> Vec<Step> {
         )],
         Defect::DmarcTagsIgnored { tags, .. } => {
             vec![say(format!("Look whether something else was meant by: {}.", list(tags)))]
+        }
+        Defect::DmarcReportUriInvalid { .. } if matches!(finding.remedy, Remedy::Replace { .. }) => {
+            Vec::new()
         }
         Defect::DmarcReportUriInvalid { uris, .. } => report_uris(uris),
         Defect::DmarcNoReports { .. } => {

@@ -1,6 +1,6 @@
 //! One line for the same mistake made with several records.
 
-use super::{page, title};
+use super::{page, title, title::article};
 use crate::shown::{self, value};
 use diagnosis::{Defect, Finding, slip::Slip};
 
@@ -53,7 +53,24 @@ fn what(defect: &Defect, findings: &[&Finding]) -> Option<String> {
                 }
             }
             let belong: Vec<String> = belong.iter().map(ToString::to_string).collect();
-            format!("{found} records are there where {} records belong", belong.join(" and "))
+            let names: Vec<&str> = findings
+                .iter()
+                .filter_map(|finding| match &finding.defect {
+                    Defect::RecordWrongType { name, .. } => Some(name.as_str()),
+                    _ => None,
+                })
+                .collect();
+            let belong = belong.join(" and ");
+            match names.split_first() {
+                Some((name, others)) if others.iter().all(|other| other == name) => {
+                    format!(
+                        "{} has {} {found} record where {belong} records belong",
+                        value(name),
+                        article(*found)
+                    )
+                }
+                _ => format!("{found} records are there where {belong} records belong"),
+            }
         }
         Defect::WildcardAnswers { found, record_type, .. } => {
             let is_same = |finding: &&Finding| matches!(&finding.defect, Defect::WildcardAnswers { found: other, .. } if other == found);

@@ -92,19 +92,19 @@ pub fn title(finding: &Finding) -> String {
         Defect::DnsUnanswered { name, record_type, .. } => {
             format!("DNS gave no clear answer for {} ({record_type})", n(name))
         }
-        Defect::InquiryCutShort { asked } => {
+        Defect::InquiryCutShort { asked, out_of_time: true } => {
+            format!("The time for the check ran out after {asked} questions, before everything was known")
+        }
+        Defect::InquiryCutShort { asked, .. } => {
             format!("Asking stopped after {asked} questions, before everything was known")
         }
         Defect::MxWrong { name, expected, found } => mx_wrong(name, expected, found),
         Defect::AddressWrong { name, expected, found } => {
             format!("{} has the address {}; it should have {}", n(name), list(found), value(expected))
         }
-        Defect::RecordWrongValue { name, record_type, expected, found } => format!(
-            "The {record_type} record of {} is {}; it should be {}",
-            n(name),
-            list(found),
-            value(expected)
-        ),
+        Defect::RecordWrongValue { name, record_type, expected, found } => {
+            format!("{} has {record_type} {}, and not {}", n(name), list(found), value(expected))
+        }
         Defect::TxtConflicting { name, found, .. } => {
             format!("Beside the right TXT record, {} has {}, which should have gone", n(name), list(found))
         }
@@ -204,7 +204,7 @@ fn version(slip: &VersionSlip, right: &str, separator: &str) -> String {
 }
 
 /// As the types are spoken: "an MX record".
-fn article(record_type: RecordType) -> &'static str {
+pub(super) fn article(record_type: RecordType) -> &'static str {
     let is_spoken_with_a_vowel = matches!(
         record_type,
         RecordType::A | RecordType::Aaaa | RecordType::Mx | RecordType::Ns | RecordType::SPF

@@ -482,7 +482,7 @@ fn what_was_not_asked_is_not_told_as_unanswered() {
     assert_eq!(explain::meaning(&report), "Nobody was asked, so nothing is known.");
     // Stopped half way: what was not reached is not what servers left unanswered.
     report.questions_asked = 300;
-    let defect = Defect::InquiryCutShort { asked: 300 };
+    let defect = Defect::InquiryCutShort { asked: 300, out_of_time: false };
     report.findings.push(finding(defect, Remedy::CheckAgain, Severity::Warning, None));
     assert_eq!(explain::meaning(&report), "The check stopped at its limit, before everything was known.");
     assert!(state(&report).starts_with("It was not asked for: the check stopped"), "{}", state(&report));

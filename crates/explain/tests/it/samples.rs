@@ -120,7 +120,7 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::NameServerUnreachable { .. } => Defect::NameServersDisagree { name, record_type: RecordType::Cname, right: vec![authority("ns1.acme.test", 1)], wrong: vec![authority("ns2.acme.test", 2)], serials: vec![] },
         Defect::NameServersDisagree { .. } => Defect::ResolverCacheStale { name, server: resolver(), until: later() },
         Defect::ResolverCacheStale { .. } => Defect::DnsUnanswered { name, record_type: RecordType::Cname, reasons: vec!["resolver 9.9.9.9:53: SERVFAIL".into()] },
-        Defect::DnsUnanswered { .. } => Defect::InquiryCutShort { asked: 400 },
+        Defect::DnsUnanswered { .. } => Defect::InquiryCutShort { asked: 400, out_of_time: false },
         Defect::InquiryCutShort { .. } => Defect::SubdomainRecommended { suggestion: n("mail.acme.test") },
         Defect::SubdomainRecommended { .. } => Defect::WildcardAnswers { name, record_type: RecordType::Cname, found: vec!["keys.other.example".into()] },
         Defect::WildcardAnswers { .. } => Defect::WildcardShadowed { name: domain, record_types: vec![RecordType::A, RecordType::Mx], found: vec!["192.0.2.80".into(), "10 mx.acme.test".into()] },

@@ -190,6 +190,16 @@ fn parse_key(key_type: &str, value: &str) -> Result<KeyState, KeyRecordError> {
     }
 }
 
+/// An Ed25519 public key in the form that `p=` wants, out of the DER structure that tools write it in (a
+/// `SubjectPublicKeyInfo`, RFC 8410 §4); `None` where the text is no such structure.
+pub fn unwrapped_ed25519(base64: &str) -> Option<String> {
+    const BEFORE: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let text: String = base64.chars().filter(|c| !is_fws(*c)).collect();
+    let der = LENIENT.decode(text).ok()?;
+    let key = der.strip_prefix(&BEFORE).filter(|key| key.len() == 32)?;
+    Some(STANDARD.encode(key))
+}
+
 /// 1.2.840.113549.1.1.1, `rsaEncryption`.
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 

@@ -20,7 +20,7 @@ mod verify;
 pub(crate) use body_hash::work;
 pub use canonical::Canonicalization;
 pub(crate) use canonical::{SplitMessage, header_of, split, with_crlf};
-pub use key_record::{KeyRecord, KeyRecordError, KeyState, public_key_record};
+pub use key_record::{KeyRecord, KeyRecordError, KeyState, public_key_record, unwrapped_ed25519};
 pub use sign::{KeyError, SignError, SigningKey, sign};
 pub use signature::{Algorithm, Signature, SignatureError};
 pub use verify::{DkimResult, MAX_SIGNATURES, SignatureOutcome, verify};

@@ -242,7 +242,7 @@ pub fn still_known(observation: &Observation, now: Timestamp, patience: Duration
     };
     Observation {
         exchanges: observation.exchanges.iter().filter(is_known).cloned().collect(),
-        cut_short: false,
+        ..Observation::default()
     }
 }
 
