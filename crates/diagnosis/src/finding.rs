@@ -381,6 +381,9 @@ defects! {
         /// Whether the record to publish has all parts of the one that is there.
         #[serde(default)]
         kept: bool,
+        /// The policy from further up that applies as long as this record is not seen, and where it is.
+        #[serde(default)]
+        applies: Option<(DomainName, String)>,
     }
     DmarcPolicyNone = "dmarc_policy_none" {
         /// The name.

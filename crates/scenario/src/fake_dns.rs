@@ -47,7 +47,11 @@ const MAX_DEPTH: usize = 4;
 impl FakeDns {
     /// The DNS of a scenario.
     pub fn new(scenario: &Scenario) -> Self {
-        let world = World::new(scenario);
+        Self::of_world(scenario, World::new(scenario))
+    }
+
+    /// The DNS of a scenario with other zones than its own.
+    pub fn of_world(scenario: &Scenario, world: World) -> Self {
         Self { scenario: scenario.clone(), addresses: world.addresses(), world, before: None }
     }
 

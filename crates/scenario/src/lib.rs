@@ -95,6 +95,7 @@
 mod expect;
 mod fake_dns;
 mod file;
+mod follow;
 mod run;
 #[cfg(feature = "wire")]
 pub mod wire;

@@ -48,7 +48,11 @@ impl Scenario {
     /// # Panics
     /// Where the inquiry does not end.
     pub fn inquire(&self, policy: &inquiry::Policy) -> (Observation, Known, usize) {
-        let (plan, dns) = (self.plan(), FakeDns::new(self));
+        self.inquire_of(&FakeDns::new(self), policy)
+    }
+
+    fn inquire_of(&self, dns: &FakeDns, policy: &inquiry::Policy) -> (Observation, Known, usize) {
+        let plan = self.plan();
         let mut observation = Observation::default();
         let mut inquiry = Inquiry::new(&plan, policy);
         for round in 0..MAX_ROUNDS {
@@ -68,7 +72,16 @@ impl Scenario {
 
     /// The report on what [`Scenario::observe`] sees.
     pub fn report(&self) -> Report {
-        diagnose(&self.plan(), &self.observe(), now())
+        self.report_of(&FakeDns::new(self))
+    }
+
+    /// The report on what is seen of other zones than the scenario's own.
+    ///
+    /// # Panics
+    /// Where the inquiry does not end.
+    pub fn report_of(&self, dns: &FakeDns) -> Report {
+        let (observation, ..) = self.inquire_of(dns, &self.policy());
+        diagnose(&self.plan(), &observation, now())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lines of `host [ttl] TYPE data` as records.
 
 use crate::file::keys;
-use model::{DomainName, Record, RecordData, TxtData};
+use model::{DomainName, Record, RecordData, RecordType, TxtData};
 use std::collections::BTreeMap;
 
 /// The TTL of a record that has none of its own, in seconds.
@@ -95,6 +95,25 @@ fn record(line: &str, apex: &DomainName, keys: &BTreeMap<String, String>) -> Rec
         other => panic!("a scenario with a {other} record: {line}"),
     };
     Record { owner: name(host), ttl, data }
+}
+
+/// A record of a value as a report shows it.
+pub fn from_value(
+    owner: &DomainName,
+    record_type: RecordType,
+    value: &str,
+    preference: Option<u16>,
+) -> Record {
+    let data = match record_type {
+        RecordType::Txt => RecordData::Txt(TxtData::from_text(value)),
+        RecordType::Cname => RecordData::Cname(DomainName::parse(value).unwrap()),
+        RecordType::Mx => RecordData::Mx {
+            preference: preference.unwrap(),
+            exchange: if value == "." { DomainName::root() } else { DomainName::parse(value).unwrap() },
+        },
+        other => return record(&format!("{owner}. {other} {value}"), &DomainName::root(), keys()),
+    };
+    Record { owner: owner.clone(), ttl: TTL, data }
 }
 
 /// A name whose labels hold dots, spaces or other octets: `a\.b`, `a\032`.

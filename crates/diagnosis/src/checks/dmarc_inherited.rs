@@ -24,9 +24,8 @@ use model::{DomainName, Severity};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let (from, policy) = inherited(context)?;
     let defect = Defect::DmarcInherited { name: context.record.owner.clone(), from, policy };
-    // Nothing can be added beside an alias.
-    let remedy = if context.alias().is_some() { Remedy::Nothing } else { context.add() };
-    Some(context.finding(defect, Severity::Info, remedy))
+    // A record of its own would take the place of the policy that applies, which may be the stricter one.
+    Some(context.finding(defect, Severity::Info, Remedy::Nothing))
 }
 
 /// Where the applying policy was found and what it is, when that is not the domain itself.

@@ -17,7 +17,7 @@
 //! - RFC 9989 §4.7
 //! - RFC 9989 §4.8
 
-use super::{Context, dmarc_records};
+use super::{Context, dmarc_inherited, dmarc_records};
 use crate::{
     finding::{Defect, Finding},
     near_miss,
@@ -46,7 +46,8 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         None => context.replace(vec![record.clone()]),
     };
     let (name, version) = (context.record.owner.clone(), version.flatten());
-    let defect = Defect::DmarcInvalid { name, record, reason: reason.to_string(), version, kept };
+    let applies = dmarc_inherited::inherited(context);
+    let defect = Defect::DmarcInvalid { name, record, reason: reason.to_string(), version, kept, applies };
     Some(context.finding(defect, context.severity(), remedy))
 }
 

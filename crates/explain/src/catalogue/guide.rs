@@ -153,6 +153,15 @@ fn before(finding: &Finding, place: &Place<'_>, setting: Setting) -> Vec<Step> {
                 value(&behind.join(" "))
             ))]
         }
+        Defect::DmarcInvalid { kept: true, applies: Some((from, policy)), .. } => vec![
+            say(format!(
+                "Until now the policy of {} applies here (p={policy}). Where that is right, delete this record; nothing else is needed.",
+                value(from.as_str())
+            )),
+            say(
+                "Else publish the record below: it says the same as the one that is there, in the form that receivers read, and applies from then on.",
+            ),
+        ],
         Defect::DmarcInvalid { kept: true, .. } => {
             vec![say(
                 "The record below says the same as the one that is there, in the form that receivers read.",

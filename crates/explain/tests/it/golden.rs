@@ -389,6 +389,7 @@ fn a_dmarc_record_that_is_replaced_keeps_what_its_owner_chose() {
         reason: "p=maybe is no policy".to_owned(),
         version: None,
         kept: false,
+        applies: None,
     };
     let finding = finding(defect, remedy, Severity::Error, Some("dmarc"));
     let steps = steps_of(&finding, &report(Verdict::Fail, RecordStatus::Failed, CLOUDFLARE));

@@ -97,7 +97,7 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::SpfUnaligned { .. } => Defect::DmarcMissing { name: dmarc },
         Defect::DmarcMissing { .. } => Defect::DmarcMultipleRecords { name: dmarc, records: vec!["v=DMARC1; p=none".into(), "v=DMARC1; p=reject".into()] },
         Defect::DmarcMultipleRecords { .. } => Defect::DmarcInherited { name: dmarc, from: n("acme.test"), policy: "quarantine".into() },
-        Defect::DmarcInherited { .. } => Defect::DmarcInvalid { name: dmarc, record: "v=DMARC1; p=maybe".into(), reason: "p=maybe is no policy".into(), version: None, kept: true },
+        Defect::DmarcInherited { .. } => Defect::DmarcInvalid { name: dmarc, record: "v=DMARC1; p=maybe".into(), reason: "p=maybe is no policy".into(), version: None, kept: true, applies: None },
         Defect::DmarcInvalid { .. } => Defect::DmarcPolicyNone { name: dmarc, record: policy, next: "v=DMARC1; p=quarantine".into() },
         Defect::DmarcPolicyNone { .. } => Defect::DmarcPolicyUnusable { name: dmarc, record: policy, tags: vec!["sp=nonee".into()] },
         Defect::DmarcPolicyUnusable { .. } => Defect::DmarcTesting { name: dmarc, record: policy, requested: Policy::Reject, applied: Policy::Quarantine },
