@@ -57,7 +57,7 @@ async fn files_that_cannot_be_explained_are_told_with_their_place() {
     assert!(said.err.contains("/nonexistent.json"), "{said:?}");
     for (file, words) in [
         ("{\"observation\":{\"exchanges\":[{\"x\":".to_owned() + &"[".repeat(1 << 20), "recursion limit"),
-        ("{\"".to_owned() + &"x".repeat(1 << 20), "EOF"),
+        ("{\"".to_owned() + &"x".repeat(1 << 20), "it ends in the middle"),
         (" ".repeat((32 << 20) + 1), "larger than 32 MiB"),
         ("{}\n{}".to_owned(), "missing field `plan`"),
     ] {
