@@ -6,9 +6,9 @@
 pub mod commands;
 pub mod config;
 mod hex;
+mod http;
 pub mod instance;
 mod operations;
-mod public_listener;
 pub mod report_file;
 mod serving;
 

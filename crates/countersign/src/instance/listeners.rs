@@ -4,8 +4,8 @@
 use super::{StartError, parts::host};
 use crate::{
     config::Config,
+    http::{self, Bounds},
     operations,
-    public_listener::{self, Bounds},
 };
 use app::{App, access::Caller, sandbox::SandboxInbox};
 use arc_swap::ArcSwap;
@@ -83,15 +83,15 @@ impl Listeners {
         } else {
             operations::health(Arc::clone(app)).merge(api)
         };
-        running.spawn(serve(self.http.0, router, stop.clone()));
-        if let Some((listener, _)) = self.public_http {
-            let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
-            let router = web::public_router(Arc::clone(app), &proxies);
-            let bounds = Bounds { proxies, ..Bounds::default() };
-            running.spawn(public_listener::serve(listener, router, bounds, stop.clone()));
-        }
+        let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+        let bounds = Bounds::private(proxies.clone());
+        running.spawn(http::serve(self.http.0, router, bounds.clone(), stop.clone()));
         if let Some((listener, _)) = self.operator_http {
-            running.spawn(serve(listener, operations::router(Arc::clone(app)), stop.clone()));
+            running.spawn(http::serve(listener, operations::router(Arc::clone(app)), bounds, stop.clone()));
+        }
+        if let Some((listener, _)) = self.public_http {
+            let router = web::public_router(Arc::clone(app), &proxies);
+            running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
     }
 }
@@ -104,14 +104,6 @@ async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Re
 fn with_address(listener: TcpListener) -> Result<Bound, StartError> {
     let address = listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
     Ok((listener, address))
-}
-
-/// Serves until it is told to stop. Pages for visitors count by address.
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "an HTTP server stopped");
-    }
 }
 
 /// The listener of the public pages. Nobody who did not ask for it has to find another port for it: the default address

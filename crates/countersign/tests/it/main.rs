@@ -20,6 +20,7 @@ mod dns_server;
 mod domains;
 mod durability;
 mod emails;
+mod hostile_http;
 mod independent_verifier;
 mod main_job;
 mod notices;
