@@ -14,6 +14,11 @@ use countersign::{
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf, process::ExitCode};
 
+/// Much is allocated for a moment: questions, answers, what is judged of them. `docs/decisions/0007-an-allocator-for-small-things.md`
+/// has what this one saves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// From a domain added to mail proven in the inbox.
 #[derive(Parser)]
 #[command(name = "countersign", version, about, after_help = EXAMPLES, arg_required_else_help = true)]

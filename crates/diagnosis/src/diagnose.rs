@@ -46,9 +46,9 @@ pub fn diagnose_known(plan: &Plan, observation: &Observation, known: Known, now:
     let with_found = well_known::with_found(plan, observation);
     let plan = &*with_found;
     let Known { view, judged } = known;
-    let judged = judged
-        .filter(|judged| judged.len() == plan.records.len())
-        .unwrap_or_else(|| plan.records.iter().map(|planned| judge_record(plan, planned, &view)).collect());
+    let judged = judged.filter(|judged| judged.len() == plan.records.len()).unwrap_or_else(|| {
+        plan.records.iter().map(|planned| Box::new(judge_record(plan, planned, &view))).collect()
+    });
     let mut findings = Vec::new();
     let mut records = Vec::with_capacity(judged.len());
     let mut spf = Vec::new();

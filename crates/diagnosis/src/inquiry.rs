@@ -21,6 +21,7 @@ use crate::{
     mail_policy,
     observation::{Ask, Observation, Outcome, Question, Rcode, Server},
     plan::{Expected, Plan, PlannedRecord},
+    readings::Readings,
     slip, spf_tree,
     view::{self, Fact, View},
     well_known,
@@ -32,6 +33,8 @@ use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
 };
 
 pub use crate::address::is_public;
@@ -187,6 +190,14 @@ impl<'p> Inquiry<'p> {
         }
     }
 
+    /// The same inquiry, which keeps what texts were read as with others.
+    #[must_use]
+    pub fn reading(mut self, readings: &Arc<Readings>) -> Self {
+        self.by_resolvers = View::reading(readings);
+        self.by_all = View::reading(readings);
+        self
+    }
+
     /// The asks that are not answered yet and can be put now. Empty when the inquiry is over. The observation holds
     /// what it held at the last call and what has come since.
     pub fn next(&mut self, observation: &Observation) -> Vec<Ask> {
@@ -203,7 +214,7 @@ impl<'p> Inquiry<'p> {
         self.only_resolvers &= new.iter().all(|exchange| view::is_of_resolver(&exchange.ask));
         self.taken = observation.exchanges.len();
         let room = policy.max_asks.saturating_sub(self.done.len());
-        let mut wanted = Wanted { policy, done: &self.done, order: Asked::default() };
+        let mut wanted = Wanted { policy, done: &self.done, order: Asked::default(), zones: Vec::new() };
         if self.stages.iter().any(|stage| matches!(stage, Stage::Open | Stage::Answered)) {
             // Apart from what is learned of name servers on the way: that must not end the way half through.
             self.by_resolvers.add(new.iter().filter(|exchange| view::is_of_resolver(&exchange.ask)));
@@ -246,15 +257,17 @@ impl<'p> Inquiry<'p> {
 
     /// Whether more would have been asked, were it not for the bound.
     pub fn is_cut_short(&self, observation: &Observation) -> bool {
+        if observation.exchanges.len() < self.policy.max_asks {
+            return false;
+        }
         let unbounded = Policy { max_asks: usize::MAX, ..self.policy.clone() };
-        observation.exchanges.len() >= self.policy.max_asks
-            && !Inquiry::new(self.plan, &unbounded).next(observation).is_empty()
+        !Inquiry::new(self.plan, &unbounded).next(observation).is_empty()
     }
 
     /// What was found out on the way, for [`crate::diagnose_known`] not to find it out again.
     pub fn into_known(self, observation: &Observation) -> Known {
         let right = |stage| match stage {
-            Stage::Right(judged) => Some(*judged),
+            Stage::Right(judged) => Some(judged),
             _ => None,
         };
         // What name servers said would count as well.
@@ -274,7 +287,8 @@ pub struct Known {
     /// All that was heard.
     pub(crate) view: View,
     /// The records as they were judged, where all of them are right and nothing more was asked since.
-    pub(crate) judged: Option<Vec<Judged>>,
+    #[expect(clippy::vec_box, reason = "they are large, and were boxed one by one")]
+    pub(crate) judged: Option<Vec<Box<Judged>>>,
 }
 
 impl Known {
@@ -390,12 +404,12 @@ fn needs(view: &View, record: &PlannedRecord) -> Vec<Question> {
             let of = |name: &DomainName, record_type| Question { name: name.clone(), record_type };
             let record_type = target_type(record);
             let mut needs = Vec::new();
-            for target in alias_targets(view, record) {
-                needs.push(of(&target, record_type));
+            if let Some(target) = alias_target(view, record) {
+                needs.push(of(target, record_type));
                 if record_type == RecordType::A
-                    && view.behind_alias(&record.owner, &target, record_type).lacks_type()
+                    && view.behind_alias(&record.owner, target, record_type).lacks_type()
                 {
-                    needs.push(of(&target, RecordType::Aaaa));
+                    needs.push(of(target, RecordType::Aaaa));
                 }
             }
             needs
@@ -412,12 +426,11 @@ fn needs(view: &View, record: &PlannedRecord) -> Vec<Question> {
     }
 }
 
-fn alias_targets(view: &View, record: &PlannedRecord) -> Vec<DomainName> {
+/// The planned target of an alias, where anyone sees it there.
+fn alias_target<'r>(view: &View, record: &'r PlannedRecord) -> Option<&'r DomainName> {
     match &record.expected {
-        Expected::Cname { target, .. } if view.aliases(&record.owner).contains(target) => {
-            vec![target.clone()]
-        }
-        _ => Vec::new(),
+        Expected::Cname { target, .. } if view.has_alias_to(&record.owner, target) => Some(target),
+        _ => None,
     }
 }
 
@@ -439,12 +452,16 @@ struct Wanted<'a> {
     /// What was asked before.
     done: &'a Asked,
     order: Asked,
+    /// The zones whose servers were asked for in this round, with those that are known.
+    zones: Vec<(DomainName, Rc<[Server]>)>,
 }
 
 /// Asks in their order, none twice.
 #[derive(Default)]
 struct Asked {
     asks: Vec<Ask>,
+    /// Of the question of each, as long as they are few.
+    digests: Vec<u64>,
     /// The same, once they are many: few are compared sooner than hashed.
     known: FxHashSet<Ask>,
 }
@@ -457,14 +474,20 @@ impl Asked {
     }
 
     fn contains(&self, ask: &Ask) -> bool {
-        if self.known.is_empty() { self.asks.contains(ask) } else { self.known.contains(ask) }
+        if !self.known.is_empty() {
+            return self.known.contains(ask);
+        }
+        let digest = digest_of(ask);
+        self.digests.iter().zip(&self.asks).any(|(known, other)| *known == digest && other == ask)
     }
 
     fn insert(&mut self, ask: Ask) {
         if self.contains(&ask) {
             return;
         }
-        if !self.known.is_empty() {
+        if self.known.is_empty() {
+            self.digests.push(digest_of(&ask));
+        } else {
             self.known.insert(ask.clone());
         }
         self.asks.push(ask);
@@ -472,6 +495,10 @@ impl Asked {
             self.known.extend(self.asks.iter().cloned());
         }
     }
+}
+
+fn digest_of(ask: &Ask) -> u64 {
+    view::digest(&ask.question.name, ask.question.record_type)
 }
 
 impl Wanted<'_> {
@@ -506,13 +533,21 @@ impl Wanted<'_> {
 
     /// Asks everyone who can know about these records.
     fn thoroughly(&mut self, plan: &Plan, view: &View, records: &[&PlannedRecord]) {
+        // Many records are in one place, and asking the same again asks nothing more.
+        let mut places: Vec<DomainName> = Vec::new();
         for record in records {
-            self.zone(view, &zone_question_name(record));
+            let place = zone_question_name(record);
+            if !places.contains(&place) {
+                self.zone(view, &place);
+                places.push(place);
+            }
             for question in main_questions(record) {
                 self.resolvers(&question);
             }
         }
-        self.zone(view, &plan.domain);
+        if !places.contains(&plan.domain) {
+            self.zone(view, &plan.domain);
+        }
         if records.iter().any(|record| matches!(record.expected, Expected::Dmarc { .. })) {
             for name in dmarc_walk(plan) {
                 self.resolvers(&Question { name, record_type: RecordType::Txt });
@@ -553,7 +588,8 @@ impl Wanted<'_> {
             let heard = view.heard(&question.name, question.record_type);
             if heard.iter().any(|heard| heard.says.is_negative()) {
                 self.zone(view, &question.name);
-                self.all(&question, &authorities(view, &question.name, self.policy));
+                let servers = self.authorities(view, &question.name);
+                self.all(&question, &servers);
             }
         }
     }
@@ -561,9 +597,11 @@ impl Wanted<'_> {
     /// Asks a record's name servers, what it needs to be right, and where it may have gone. Whether it is known not
     /// to be there.
     fn at_authorities(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) -> bool {
-        let mut servers = authorities(view, &zone_question_name(record), self.policy);
+        let mut servers = self.authorities(view, &zone_question_name(record));
         if !plan.tried_selectors.is_empty() && is_selector(record) {
-            well_known::few_of(&mut servers);
+            let mut few = servers.to_vec();
+            well_known::few_of(&mut few);
+            servers = few.into();
         }
         let questions = main_questions(record);
         for question in &questions {
@@ -664,13 +702,27 @@ impl Wanted<'_> {
             self.resolvers(&Question { name: candidate, record_type: RecordType::Soa });
         }
         let Some(zone) = view.zone_of(name) else { return };
+        if self.zones.iter().any(|(known, _)| *known == zone) {
+            return;
+        }
         let question = Question { name: zone.clone(), record_type: RecordType::Ns };
         self.resolvers(&question);
         for server in view.name_servers(&zone).into_iter().take(self.policy.max_name_servers) {
             self.addresses(&server);
         }
-        self.all(&question, &servers_of(view, &zone, self.policy));
+        let servers: Rc<[Server]> = servers_of(view, &zone, self.policy).into();
+        self.all(&question, &servers);
+        self.zones.push((zone, servers));
         self.delegation(view, &question);
+    }
+
+    /// As [`authorities`].
+    fn authorities(&self, view: &View, name: &DomainName) -> Rc<[Server]> {
+        let Some(zone) = view.zone_of(name) else { return Rc::new([]) };
+        match self.zones.iter().find(|(known, _)| *known == zone) {
+            Some((_, servers)) => Rc::clone(servers),
+            None => servers_of(view, &zone, self.policy).into(),
+        }
     }
 
     /// Asks the servers of the parent zone for the NS records of a zone.

@@ -16,6 +16,7 @@ pub mod observation;
 pub mod plan;
 pub mod profile;
 pub mod propagation;
+pub mod readings;
 mod remedy;
 mod repair;
 pub mod report;

@@ -161,7 +161,8 @@ pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> Stri
     });
     let value = dmarc_addresses(value);
     // A policy that is there and valid is kept: then only sp or np stood in the way.
-    if PolicyRecord::parse(&value).is_ok_and(|again| again.policy_defaulted) {
+    let again = context.view.readings().dmarc(&value);
+    if again.as_ref().as_ref().is_ok_and(|again| again.policy_defaulted) {
         return with_tag(&value, "p", "none");
     }
     value

@@ -101,7 +101,7 @@ pub(crate) fn of_record(view: &View, name: &DomainName, record: &str) -> SpfTree
         let is_asked = view.was_asked(&question.name, question.record_type);
         is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
     };
-    let tree = mail::spf::tree(name, record, &lookup);
+    let tree = mail::spf::tree_read_by(name, record, &|text| view.readings().spf(text), &lookup);
     SpfTree { record: record.to_owned(), tree, asked: asked.into_inner(), passes: OnceLock::new() }
 }
 

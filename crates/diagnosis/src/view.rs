@@ -5,6 +5,7 @@ use crate::{
     checks,
     inquiry::Policy,
     observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
+    readings::Readings,
     spf_tree::{self, SpfTree},
     wildcard,
 };
@@ -32,6 +33,8 @@ pub struct View {
     dmarc: RefCell<Option<(DomainName, Arc<Discovered>)>>,
     /// The trees of SPF records, each with whose it is: counted once for all who ask.
     spf: RefCell<Vec<(DomainName, Arc<SpfTree>)>>,
+    /// What texts were read as, maybe for other domains.
+    readings: Arc<Readings>,
 }
 
 /// The DMARC policy that holds for a domain; the error is what has to be asked first.
@@ -53,6 +56,8 @@ pub struct Heard {
     pub says: Says,
     /// Whether it has run out ([`Exchange::is_stale`]).
     pub is_stale: bool,
+    /// Of its question.
+    digest: u64,
 }
 
 /// What is at a name for one type, all perspectives taken together.
@@ -89,7 +94,12 @@ impl<'v> Fact<'v> {
 
 impl Heard {
     fn new(exchange: &Arc<Exchange>) -> Self {
-        Self { exchange: Arc::clone(exchange), says: exchange.says(), is_stale: exchange.is_stale() }
+        Self {
+            exchange: Arc::clone(exchange),
+            says: exchange.says(),
+            is_stale: exchange.is_stale(),
+            digest: digest(&exchange.ask.question.name, exchange.ask.question.record_type),
+        }
     }
 
     /// How much it counts beside what else was heard.
@@ -114,6 +124,16 @@ impl Heard {
 }
 
 impl View {
+    /// An index over nothing yet, which keeps what texts were read as with others.
+    pub fn reading(readings: &Arc<Readings>) -> Self {
+        Self { readings: Arc::clone(readings), ..Self::default() }
+    }
+
+    /// What texts were read as.
+    pub fn readings(&self) -> &Arc<Readings> {
+        &self.readings
+    }
+
     /// Indexes an observation.
     pub fn new(observation: &Observation) -> Self {
         let mut view = Self::default();
@@ -270,20 +290,12 @@ impl View {
         discovered
     }
 
-    /// Every alias target that anyone sees at a name.
-    pub fn aliases(&self, name: &DomainName) -> Vec<DomainName> {
-        let mut targets: Vec<DomainName> = self
-            .says(name, RecordType::Cname)
-            .chain(self.says(name, RecordType::Txt))
-            .chain(self.says(name, RecordType::A))
-            .filter_map(|says| match says {
-                Says::Alias { target, .. } => Some(target.clone()),
-                _ => None,
-            })
-            .collect();
-        targets.sort();
-        targets.dedup();
-        targets
+    /// Whether anyone sees an alias to the wanted name.
+    pub fn has_alias_to(&self, name: &DomainName, wanted: &DomainName) -> bool {
+        [RecordType::Cname, RecordType::Txt, RecordType::A].into_iter().any(|record_type| {
+            self.says(name, record_type)
+                .any(|says| matches!(says, Says::Alias { target, .. } if target == wanted))
+        })
     }
 
     /// Whether anyone sees a record of the type, or an alias, at the name.
@@ -327,10 +339,15 @@ impl View {
         candidates
     }
 
+    /// Whether anybody was asked where a zone begins.
+    pub fn may_know_zones(&self) -> bool {
+        self.heard.has_soa || self.unvalidated.has_soa
+    }
+
     /// The apex of the zone that a name is in, where a resolver told. The root and public suffixes are no zones that
     /// a sender domain's records could be written to.
     pub fn zone_of(&self, name: &DomainName) -> Option<DomainName> {
-        if !self.heard.has_soa && !self.unvalidated.has_soa {
+        if !self.may_know_zones() {
             return None;
         }
         if let Some((_, zone)) = self.zones.borrow().iter().find(|(known, _)| known == name) {
@@ -522,7 +539,7 @@ enum Weight {
 #[derive(Default)]
 struct ByQuestion {
     all: Vec<Heard>,
-    /// A digest of each question's name, and where its part of `all` starts.
+    /// A digest of each question, and where its part of `all` starts.
     questions: Vec<(u64, usize)>,
     /// Whether anybody was asked where a zone begins.
     has_soa: bool,
@@ -534,15 +551,16 @@ impl ByQuestion {
     /// Puts what was added to `all` in its place.
     fn sort(&mut self) {
         // Digests are compared sooner than names.
-        self.all.sort_by(|a, b| {
-            let (a, b) = (&a.exchange.ask, &b.exchange.ask);
-            digest(&a.question.name).cmp(&digest(&b.question.name)).then_with(|| a.cmp(b))
-        });
+        self.all.sort_by(|a, b| a.digest.cmp(&b.digest).then_with(|| a.exchange.ask.cmp(&b.exchange.ask)));
         self.questions.clear();
         for (index, heard) in self.all.iter().enumerate() {
             let ask = &heard.exchange.ask;
-            if index == 0 || self.all[index - 1].exchange.ask.question != ask.question {
-                self.questions.push((digest(&ask.question.name), index));
+            let before = index.checked_sub(1).map(|before| &self.all[before]);
+            let is_next = before.is_none_or(|before| {
+                before.digest != heard.digest || before.exchange.ask.question != ask.question
+            });
+            if is_next {
+                self.questions.push((heard.digest, index));
             }
             self.has_soa |= ask.question.record_type == RecordType::Soa;
             self.has_authorities |= matches!(ask.server, Server::Authority { .. });
@@ -554,7 +572,7 @@ impl ByQuestion {
         if record_type == RecordType::Soa && !self.has_soa {
             return &[];
         }
-        let wanted = digest(name);
+        let wanted = digest(name, record_type);
         for (position, &(found, start)) in self.questions.iter().enumerate() {
             if found == wanted {
                 let question = &self.all[start].exchange.ask.question;
@@ -568,13 +586,14 @@ impl ByQuestion {
     }
 }
 
-/// A digest of a name, to tell most others apart by; equal names have equal ones.
-fn digest(name: &DomainName) -> u64 {
+/// A digest of a question, to tell most others apart by; equal ones have equal digests.
+pub(crate) fn digest(name: &DomainName, record_type: RecordType) -> u64 {
     let octets = name.as_str().as_bytes();
     // The names of one plan differ at their start, and in length.
     let start = octets.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
     let middle = octets.get(8..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
-    start ^ middle.rotate_left(29) ^ octets.len() as u64
+    let record_type = u64::from(record_type.code()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    start ^ middle.rotate_left(29) ^ record_type ^ octets.len() as u64
 }
 
 fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName> {

@@ -67,6 +67,9 @@ pub(crate) async fn observe_by(
     let mut observation = known;
     let mut rounds = 0;
     let mut inquiry = Inquiry::new(plan, policy);
+    if let Some(shared) = shared {
+        inquiry = inquiry.reading(&shared.readings);
+    }
     loop {
         let asks = inquiry.next(&observation);
         if asks.is_empty() {

@@ -8,6 +8,7 @@
 use diagnosis::{
     Plan,
     observation::{Ask, Exchange, Outcome, Rcode},
+    readings::Readings,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,7 +28,11 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// The answers kept in one run.
 #[derive(Default)]
-pub(crate) struct Shared(Mutex<Kept>);
+pub(crate) struct Shared {
+    kept: Mutex<Kept>,
+    /// What their texts were read as.
+    pub readings: Arc<Readings>,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -48,7 +53,7 @@ impl Shared {
         if ask.question.name.is_at_or_below(&plan.domain) {
             return None;
         }
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = kept.answers.get(ask).filter(|answer| answer.until > now)?;
         Some(Arc::clone(&answer.exchange))
     }
@@ -63,7 +68,7 @@ impl Shared {
         }
         let octets = reply.octets();
         let answer = Answer { until: now + ttl, exchange: Arc::clone(exchange), octets };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(&exchange.ask, answer);
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(&exchange.ask, answer);
     }
 }
 
@@ -130,7 +135,7 @@ mod tests {
         }
         assert!(shared.get(&plan, &exchange(0, 10).ask, now).is_none());
         assert!(shared.get(&plan, &exchange(1, 10).ask, now).is_some());
-        let kept = shared.0.lock().unwrap();
+        let kept = shared.kept.lock().unwrap();
         let octets: usize = kept.answers.values().map(|answer| answer.octets).sum();
         assert_eq!((kept.answers.len(), kept.octets), (MOST, octets));
     }

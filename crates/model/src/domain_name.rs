@@ -126,13 +126,12 @@ impl DomainName {
             if !text.is_empty() {
                 text.push(b'.');
             }
-            if label.iter().all(|octet| is_as_it_is(*octet)) {
-                text.extend_in_lower_case(label);
+            if text.extend_as_it_is(label) {
                 continue;
             }
             for &octet in label {
                 match octet {
-                    octet if !is_as_it_is(octet) => {
+                    octet if AS_IT_IS[usize::from(octet)] == 0 => {
                         text.push(b'\\');
                         for digit in [octet / 100, octet / 10 % 10, octet % 10] {
                             text.push(b'0' + digit);
@@ -148,20 +147,32 @@ impl DomainName {
     /// Appends the name in wire format, escapes undone (RFC 1035 §3.1). Whether it could be written: a label of more
     /// than 63 octets cannot.
     pub fn push_wire(&self, out: &mut Vec<u8>) -> bool {
-        for label in self.labels() {
-            let length_at = out.len();
+        let text = self.as_str();
+        if text.as_bytes().contains(&b'\\') {
+            return push_wire_unescaped(self.labels(), out);
+        }
+        if text.is_empty() {
             out.push(0);
-            if label.contains('\\') {
-                out.extend(unescape(label));
-            } else {
-                out.extend_from_slice(label.as_bytes());
+            return true;
+        }
+        // All labels as they are, a place for the length in front of each: where the dots are.
+        let start = out.len();
+        out.reserve(text.len() + 2);
+        out.push(0);
+        out.extend_from_slice(text.as_bytes());
+        out.push(0);
+        let end = out.len() - 1;
+        let mut length_at = start;
+        for at in start + 1..=end {
+            if at < end && out[at] != b'.' {
+                continue;
             }
-            match u8::try_from(out.len() - length_at - 1) {
+            match u8::try_from(at - length_at - 1) {
                 Ok(length @ 1..=63) => out[length_at] = length,
                 _ => return false,
             }
+            length_at = at;
         }
-        out.push(0);
         true
     }
 
@@ -277,9 +288,31 @@ impl DomainName {
     }
 }
 
-/// Whether an octet of a label stands for itself in text.
-const fn is_as_it_is(octet: u8) -> bool {
-    !matches!(octet, b'.' | b'\\' | b'"' | 0..=32 | 127..=255)
+/// What an octet of a label is in text, where it stands for itself there; zero where it does not.
+const AS_IT_IS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 33_u8;
+    while octet < 127 {
+        if !matches!(octet, b'.' | b'\\' | b'"') {
+            table[octet as usize] = octet.to_ascii_lowercase();
+        }
+        octet += 1;
+    }
+    table
+};
+
+fn push_wire_unescaped<'a>(labels: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> bool {
+    for label in labels {
+        let length_at = out.len();
+        out.push(0);
+        out.extend(unescape(label));
+        match u8::try_from(out.len() - length_at - 1) {
+            Ok(length @ 1..=63) => out[length_at] = length,
+            _ => return false,
+        }
+    }
+    out.push(0);
+    true
 }
 
 /// Text in the making, on the stack as long as it is short.
@@ -309,17 +342,21 @@ impl Text {
         self.length == 0
     }
 
-    fn extend_in_lower_case(&mut self, octets: &[u8]) {
-        let end = self.length + octets.len();
-        match self.short.get_mut(self.length..end) {
-            Some(place) if self.long.is_empty() => {
-                for (place, octet) in place.iter_mut().zip(octets) {
-                    *place = octet.to_ascii_lowercase();
-                }
-                self.length = end;
-            }
-            _ => octets.iter().for_each(|octet| self.push(octet.to_ascii_lowercase())),
+    /// Appends a label in lower case where all of its octets stand for themselves. Whether they do.
+    fn extend_as_it_is(&mut self, label: &[u8]) -> bool {
+        let end = self.length + label.len();
+        let Some(place) = self.short.get_mut(self.length..end).filter(|_| self.long.is_empty()) else {
+            return false;
+        };
+        let mut all = true;
+        for (place, octet) in place.iter_mut().zip(label) {
+            *place = AS_IT_IS[usize::from(*octet)];
+            all &= *place != 0;
         }
+        if all {
+            self.length = end;
+        }
+        all
     }
 
     fn push(&mut self, octet: u8) {
@@ -400,11 +437,31 @@ fn check_text(ascii: &str, given: &str) -> Result<(), DomainNameError> {
 /// Whether a label is what parsing would leave as it is: no case to lower, nothing international, nothing forbidden.
 /// One with a letter, too: digits alone may be an address.
 fn is_plain_label(label: &str) -> bool {
+    const LETTER: u8 = 2;
+    const OTHER: u8 = 1;
+    const PLAIN: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut octet = 0_u8;
+        while octet < 128 {
+            table[octet as usize] = match octet {
+                b'a'..=b'z' => LETTER,
+                b'0'..=b'9' | b'-' | b'_' => OTHER,
+                _ => 0,
+            };
+            octet += 1;
+        }
+        table
+    };
     let octets = label.as_bytes();
-    let is_plain = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let (mut all, mut any) = (true, 0);
+    for octet in octets {
+        let kind = PLAIN[usize::from(*octet)];
+        all &= kind != 0;
+        any |= kind;
+    }
     (1..=63).contains(&octets.len())
-        && octets.iter().all(is_plain)
-        && octets.iter().any(u8::is_ascii_lowercase)
+        && all
+        && any & LETTER != 0
         && octets[0] != b'-'
         && octets[octets.len() - 1] != b'-'
         && !label.starts_with("xn--")

@@ -79,6 +79,10 @@ fn has_null_mx(view: &View, domain: &DomainName) -> bool {
 
 /// Whether `-all` is all that a record says.
 fn allows_nobody(record: &str) -> bool {
+    let refusal = b"-all";
+    if !record.as_bytes().windows(refusal.len()).any(|part| part.eq_ignore_ascii_case(refusal)) {
+        return false;
+    }
     let Ok(record) = SpfRecord::parse(record) else { return false };
     let mut kinds = record
         .terms

@@ -138,10 +138,11 @@ fn fill(report: &mut DmarcReport, discovery: &Discovery, view: &View) {
 
 fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, view: &View) {
     let Some(text) = text_at(name, view) else { return };
-    let Ok(record) = PolicyRecord::parse(&text) else { return };
+    let reading = view.readings().dmarc(&text);
+    let Ok(record) = &*reading else { return };
     (report.requested, report.requested_by) = (Some(record.policy), Some(PolicyTag::P));
     report.applied = Some(if record.testing { lower(record.policy) } else { record.policy });
-    set_record(report, &record, domain, view);
+    set_record(report, record, domain, view);
 }
 
 fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, view: &View) {

@@ -1,8 +1,8 @@
 //! The way from `p=none` to `p=reject`: where the domain stands, the next record, and what to look at before it.
 
 use super::{Alignment, DmarcReport};
-use crate::report::RecordReport;
-use mail::dmarc::{Policy, PolicyRecord, ReportAuthorisation, with_tag};
+use crate::{report::RecordReport, view::View};
+use mail::dmarc::{Policy, ReportAuthorisation, with_tag};
 use model::{DomainName, RecordStatus};
 use serde::{Deserialize, Serialize};
 
@@ -75,19 +75,21 @@ pub enum ConditionStatus {
 
 /// The ladder of a domain; `None` where no policy holds.
 pub fn ladder(
+    view: &View,
     dmarc: &DmarcReport,
     alignment: Option<&Alignment>,
     records: &[RecordReport],
 ) -> Option<DmarcLadder> {
     let current = dmarc.applied?;
-    let next = if dmarc.inherited { None } else { next_step(dmarc) };
+    let next = if dmarc.inherited { None } else { next_step(view, dmarc) };
     let conditions = if next.is_some() { conditions(dmarc, alignment, records) } else { Vec::new() };
     Some(DmarcLadder { current, next, conditions })
 }
 
-fn next_step(dmarc: &DmarcReport) -> Option<LadderStep> {
+fn next_step(view: &View, dmarc: &DmarcReport) -> Option<LadderStep> {
     let record = dmarc.record.clone()?;
-    let parsed = PolicyRecord::parse(&record).ok()?;
+    let reading = view.readings().dmarc(&record);
+    let parsed = reading.as_ref().as_ref().ok()?;
     let name = dmarc.at.as_ref()?.prepend("_dmarc").ok()?;
     let (policy, replace_with) = match parsed.policy {
         // What is tested now is acted on next.

@@ -81,7 +81,8 @@ pub fn examine(
 ) -> (MailPolicy, Vec<Finding>) {
     let dmarc = dmarc::report(plan, view);
     let alignment = alignment::alignment(plan, view, dmarc.as_ref(), records);
-    let dmarc_ladder = dmarc.as_ref().and_then(|dmarc| ladder::ladder(dmarc, alignment.as_ref(), records));
+    let dmarc_ladder =
+        dmarc.as_ref().and_then(|dmarc| ladder::ladder(view, dmarc, alignment.as_ref(), records));
     let https_hosts = https::hosts(plan, view);
     let senders = senders::senders(plan, view);
     let (sender_rules, rules_finding) =

@@ -25,6 +25,10 @@ use diagnosis::inquiry::Look;
 use report::Told;
 use std::{env, fs, path::Path, process::ExitCode, time::Duration};
 
+/// As in the program that is handed out.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long the way to a server is where depth is measured.
 const DELAY: Duration = Duration::from_millis(20);
 

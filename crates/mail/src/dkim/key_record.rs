@@ -2,7 +2,7 @@
 
 use crate::tag_list::{self, Tag, clip, is_fws};
 use base64::{
-    Engine,
+    DecodeError, Engine,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,55 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// What each character of base64 stands for, and [`NO_DIGIT`] for all others.
+const DIGITS: [u32; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0_u8;
+    while digit < 64 {
+        let character = match digit {
+            0..=25 => b'A' + digit,
+            26..=51 => b'a' + digit - 26,
+            52..=61 => b'0' + digit - 52,
+            62 => b'+',
+            _ => b'/',
+        };
+        digits[character as usize] = digit as u32;
+        digit += 1;
+    }
+    digits
+};
+
+const NO_DIGIT: u32 = 1 << 31;
+
+/// As [`LENIENT`] decodes: nearly every key is whole groups of four digits, but for the last one, and they are decoded
+/// in a fraction of the time that is needed where each of them may be something else.
+fn decode(base64: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let (groups, rest) = base64.as_chunks::<4>();
+    let Some((last, groups)) = groups.split_last().filter(|_| rest.is_empty()) else {
+        return LENIENT.decode(base64);
+    };
+    let mut octets = vec![0; groups.len() * 3];
+    let (out, _) = octets.as_chunks_mut::<3>();
+    let mut seen = 0;
+    for (out, [a, b, c, d]) in out.iter_mut().zip(groups) {
+        let digit = |character: &u8| DIGITS[usize::from(*character)];
+        let (a, b, c, d) = (digit(a), digit(b), digit(c), digit(d));
+        seen |= a | b | c | d;
+        let [_, three @ ..] = ((a << 18) | (b << 12) | (c << 6) | d).to_be_bytes();
+        *out = three;
+    }
+    if seen & NO_DIGIT != 0 {
+        return LENIENT.decode(base64);
+    }
+    LENIENT.decode_vec(last, &mut octets).or_else(|_| LENIENT.decode_vec(base64, cleared(&mut octets)))?;
+    Ok(octets)
+}
+
+fn cleared(octets: &mut Vec<u8>) -> &mut Vec<u8> {
+    octets.clear();
+    octets
+}
 
 /// A key record without errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +201,8 @@ impl KeyRecord {
             }
             KeyState::Rsa { modulus, exponent, .. } => {
                 let spaceless = || base64.split_ascii_whitespace().collect::<String>();
-                let der = LENIENT.decode(base64).or_else(|_| LENIENT.decode(spaceless())).unwrap_or_default();
+                let der = decode(base64.as_bytes()).or_else(|_| decode(spaceless().as_bytes()));
+                let der = der.unwrap_or_default();
                 read_rsa(&der) == Some((modulus, exponent))
             }
         }
@@ -176,8 +226,8 @@ fn parse_key(key_type: &str, value: &str) -> Result<KeyState, KeyRecordError> {
         return Ok(KeyState::Revoked);
     }
     // White space within the key is rare, and does not decode.
-    let spaceless = || LENIENT.decode(value.bytes().filter(|octet| !is_space(octet)).collect::<Vec<u8>>());
-    let der = LENIENT.decode(value).or_else(|_| spaceless()).map_err(|_| KeyRecordError::Base64)?;
+    let spaceless = || decode(&value.bytes().filter(|octet| !is_space(octet)).collect::<Vec<u8>>());
+    let der = decode(value.as_bytes()).or_else(|_| spaceless()).map_err(|_| KeyRecordError::Base64)?;
     if rsa {
         let (modulus, exponent) = read_rsa(&der).ok_or(KeyRecordError::NotRsa)?;
         let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
@@ -303,6 +353,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn groups_of_four_are_decoded_as_every_decoder_does(
+            octets in proptest::collection::vec(any::<u8>(), 0..40),
+            damage in proptest::option::of((any::<usize>(), any::<u8>())),
+            end in 0_usize..60,
+        ) {
+            let mut base64 = STANDARD.encode(octets).into_bytes();
+            if let Some((at, character)) = damage && !base64.is_empty() {
+                let at = at % base64.len();
+                base64[at] = character;
+            }
+            base64.truncate(60 - end);
+            prop_assert_eq!(decode(&base64), LENIENT.decode(&base64), "{:?}", base64);
+        }
+
         #[test]
         fn no_text_makes_the_parser_panic(text in "[vkpst=; DKIM1:\"\\\\é]{0,60}", der in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = KeyRecord::parse(&text);

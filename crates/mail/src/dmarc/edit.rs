@@ -9,26 +9,35 @@ fn name_of(tag: &str) -> &str {
 /// The record with a tag set to a value: in its place where it is there, else behind the version.
 pub fn with_tag(record: &str, name: &str, value: &str) -> String {
     let mut found = false;
-    let mut tags: Vec<String> = record
-        .split(';')
-        .map(|tag| match tag.split_once('=') {
+    let mut out = String::with_capacity(record.len() + name.len() + value.len() + 3);
+    for (position, tag) in record.split(';').enumerate() {
+        if position > 0 {
+            out.push(';');
+        }
+        match tag.split_once('=') {
             Some((before, after)) if name_of(tag) == name => {
                 found = true;
                 let lead = &after[..after.len() - after.trim_start_matches(is_fws).len()];
                 let tail = &after[after.trim_end_matches(is_fws).len().max(lead.len())..];
-                format!("{before}={lead}{value}{tail}")
+                for part in [before, "=", lead, value, tail] {
+                    out.push_str(part);
+                }
             }
-            _ => tag.to_owned(),
-        })
-        .collect();
-    if !found {
-        tags.insert(1.min(tags.len()), format!(" {name}={value}"));
+            _ => out.push_str(tag),
+        }
     }
-    tags.join(";")
+    if !found {
+        let behind_version = out.find(';').unwrap_or(out.len());
+        out.insert_str(behind_version, &format!("; {name}={value}"));
+    }
+    out
 }
 
 /// The record without these tags.
 pub fn without_tags(record: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return record.to_owned();
+    }
     let is_kept = |tag: &&str| !names.iter().any(|name| name_of(tag) == name);
     record.split(';').filter(is_kept).collect::<Vec<_>>().join(";")
 }

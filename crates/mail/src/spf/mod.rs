@@ -22,7 +22,7 @@ pub use macros::DomainSpec;
 pub use merge::{Merge, contains_effective, merge};
 pub use record::{Directive, Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind};
 pub use slim::{SpfDrop, SpfDropReason, what_to_drop};
-pub use tree::{SpfNode, SpfNodeProblem, SpfNodeTerm, Tree, tree};
+pub use tree::{SpfNode, SpfNodeProblem, SpfNodeTerm, SpfReading, Tree, tree, tree_read_by};
 
 use model::TxtData;
 use serde::{Deserialize, Serialize};

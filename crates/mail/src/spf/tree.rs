@@ -16,7 +16,7 @@ use super::{
     Selection,
     evaluate::MAX_HOSTS,
     macros::DomainSpec,
-    record::{Mechanism, Qualifier, SpfRecord, Term, TermKind},
+    record::{Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind},
     select,
 };
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
 };
 use model::{DomainName, RecordData, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Records that are looked at for one tree: many times what receivers would, so that a record past the limit is
 /// counted in full, and few enough that a stranger's DNS cannot keep us busy.
@@ -153,35 +154,45 @@ pub struct Tree {
     pub node: SpfNode,
     /// The questions whose answers would tell more.
     pub open: Vec<Question>,
-    /// The record's own terms, where it was read whole.
-    terms: Option<Vec<Term>>,
+    /// The record, where all of its terms were looked at.
+    whole: Option<SpfReading>,
 }
+
+/// What came of reading a record.
+pub type SpfReading = Arc<Result<SpfRecord, SpfSyntaxError>>;
 
 impl Tree {
     /// Whether senders pass by these mechanisms, as [`super::contains_effective`] has it of the record's text; `None`
     /// where the record was not read whole.
     pub fn passes(&self, rules: &str) -> Option<bool> {
-        let directives = self.terms.as_ref()?.iter().filter_map(|term| match &term.kind {
-            TermKind::Directive(directive) => Some(directive),
-            _ => None,
-        });
-        Some(super::merge::take_effect(directives, rules))
+        let record = self.whole.as_ref()?.as_ref().as_ref().ok()?;
+        Some(record.passes(rules))
     }
 }
 
 /// The tree of a record, and the questions whose answers would tell more. `lookup` gives an answer where there is
 /// one; the record itself is given and not asked for.
 pub fn tree(domain: &DomainName, record: &str, lookup: &dyn Fn(&Question) -> Option<Answer>) -> Tree {
-    let mut walk = Walk { works: Vec::with_capacity(4), open: Vec::new(), lookup };
-    walk.works.push(Work::of_record(domain.clone(), None, record));
+    tree_read_by(domain, record, &|text| Arc::new(SpfRecord::parse(text)), lookup)
+}
+
+/// The same where somebody keeps what records were read as ([`SpfRecord::parse`]).
+pub fn tree_read_by(
+    domain: &DomainName,
+    record: &str,
+    read: &dyn Fn(&str) -> SpfReading,
+    lookup: &dyn Fn(&Question) -> Option<Answer>,
+) -> Tree {
+    let mut walk = Walk { works: Vec::with_capacity(4), open: Vec::new(), read, lookup };
+    walk.works.push(Work::of_record(domain.clone(), None, record, read));
     let mut index = 0;
     while index < walk.works.len() {
         walk.expand(index);
         index += 1;
     }
     let Walk { mut works, open, .. } = walk;
-    let terms = works.first_mut().and_then(|root| root.is_whole.then(|| std::mem::take(&mut root.parsed)));
-    Tree { node: assemble(works, domain), open, terms }
+    let whole = works.first_mut().filter(|root| root.is_whole).and_then(|root| root.read.take());
+    Tree { node: assemble(works, domain), open, whole }
 }
 
 /// One record, its terms and where each of them leads.
@@ -189,8 +200,9 @@ struct Work {
     node: SpfNode,
     /// The record that led here.
     parent: Option<usize>,
-    parsed: Vec<Term>,
-    /// Whether these are all its terms.
+    /// `None` where it cannot be read, or is not there.
+    read: Option<SpfReading>,
+    /// Whether all of its terms are looked at.
     is_whole: bool,
     /// Term → work.
     children: Vec<(usize, usize)>,
@@ -199,6 +211,7 @@ struct Work {
 struct Walk<'a> {
     works: Vec<Work>,
     open: Vec<Question>,
+    read: &'a dyn Fn(&str) -> SpfReading,
     lookup: &'a dyn Fn(&Question) -> Option<Answer>,
 }
 
@@ -215,11 +228,17 @@ impl Work {
             problem: Some(problem),
             terms: Vec::new(),
         };
-        Self { node, parent, parsed: Vec::new(), is_whole: false, children: Vec::new() }
+        Self { node, parent, read: None, is_whole: false, children: Vec::new() }
     }
 
-    fn of_record(domain: DomainName, parent: Option<usize>, text: &str) -> Self {
-        match SpfRecord::parse(text) {
+    fn of_record(
+        domain: DomainName,
+        parent: Option<usize>,
+        text: &str,
+        read: &dyn Fn(&str) -> SpfReading,
+    ) -> Self {
+        let reading = read(text);
+        match &*reading {
             Err(error) => {
                 let mut work = Self::of_problem(domain, parent, SpfNodeProblem::Syntax(error.to_string()));
                 work.node.record = Some(shortened(text));
@@ -231,14 +250,18 @@ impl Work {
                 work.node.record = Some(shortened(text));
                 work.is_whole = record.terms.len() <= MAX_TERMS;
                 work.node.complete = work.is_whole;
-                work.parsed = record.terms;
-                work.parsed.truncate(MAX_TERMS);
+                work.read = Some(reading);
                 work
             }
         }
     }
 
-    fn of_answer(domain: DomainName, parent: usize, answer: Option<Answer>) -> Self {
+    fn of_answer(
+        domain: DomainName,
+        parent: usize,
+        answer: Option<Answer>,
+        read: &dyn Fn(&str) -> SpfReading,
+    ) -> Self {
         let parent = Some(parent);
         let records = match answer {
             None => return Self::of_problem(domain, parent, SpfNodeProblem::NotFollowed),
@@ -257,7 +280,7 @@ impl Work {
             Selection::Multiple(texts) => {
                 Self::of_problem(domain, parent, SpfNodeProblem::MultipleRecords(texts.len()))
             }
-            Selection::One(text) => Self::of_record(domain, parent, &text),
+            Selection::One(text) => Self::of_record(domain, parent, &text, read),
         }
     }
 }
@@ -272,7 +295,9 @@ fn shortened(text: &str) -> String {
 impl Walk<'_> {
     fn expand(&mut self, index: usize) {
         let domain = self.works[index].node.domain.clone();
-        let parsed = std::mem::take(&mut self.works[index].parsed);
+        let Some(reading) = self.works[index].read.clone() else { return };
+        let Ok(record) = &*reading else { return };
+        let parsed = record.terms.get(..MAX_TERMS).unwrap_or(&record.terms);
         let has_all = parsed.iter().any(|term| is_all(&term.kind));
         self.works[index].node.terms.reserve_exact(parsed.len());
         let mut passed_all = false;
@@ -297,8 +322,7 @@ impl Walk<'_> {
             }
             self.works[index].node.terms.push(shown);
         }
-        self.works[index].node.passes_all = passes_all(&parsed);
-        self.works[index].parsed = parsed;
+        self.works[index].node.passes_all = passes_all(parsed);
     }
 
     fn count(
@@ -360,7 +384,7 @@ impl Walk<'_> {
             Work::of_problem(target, Some(index), SpfNodeProblem::NotFollowed)
         } else {
             let answer = self.ask(&Question::new(target.clone(), RecordType::Txt));
-            Work::of_answer(target, index, answer)
+            Work::of_answer(target, index, answer, self.read)
         };
         let place = self.works.len();
         self.works[index].children.push((number, place));

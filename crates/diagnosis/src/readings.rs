@@ -1,0 +1,99 @@
+//! What published texts were read as, each once: many domains of a list publish the same SPF and DMARC records, and one
+//! domain's checks look at the same record again and again.
+//!
+//! Reading is a pure function of the text, so it makes no difference to what is found whether a reading was kept.
+//! Bounded in number and in octets.
+
+use mail::{
+    dmarc::{PolicyRecord, PolicyRecordError},
+    spf::{SpfReading, SpfRecord},
+};
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many texts of a kind are kept; when there are more, all of them go.
+const MOST: usize = 512;
+
+/// The longest text that is kept, in octets.
+const LONGEST: usize = 512;
+
+/// What came of reading a DMARC record.
+pub type DmarcReading = Arc<Result<PolicyRecord, PolicyRecordError>>;
+
+/// What was read so far.
+#[derive(Debug, Default)]
+pub struct Readings {
+    spf: Kept<SpfReading>,
+    dmarc: Kept<DmarcReading>,
+}
+
+impl Readings {
+    /// As [`SpfRecord::parse`].
+    pub fn spf(&self, text: &str) -> SpfReading {
+        self.spf.get(text, |text| Arc::new(SpfRecord::parse(text)))
+    }
+
+    /// As [`PolicyRecord::parse`].
+    pub fn dmarc(&self, text: &str) -> DmarcReading {
+        self.dmarc.get(text, |text| Arc::new(PolicyRecord::parse(text)))
+    }
+}
+
+#[derive(Debug)]
+struct Kept<T>(Mutex<FxHashMap<Box<str>, T>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    fn get(&self, text: &str, read: impl FnOnce(&str) -> T) -> T {
+        if text.len() > LONGEST {
+            return read(text);
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(text) {
+            return known.clone();
+        }
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        let reading = read(text);
+        kept.insert(text.into(), reading.clone());
+        reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_text_is_read_once_and_no_more_are_kept_than_that() {
+        let readings = Readings::default();
+        let record = "v=spf1 include:spf.send.example.net ~all";
+        assert!(Arc::ptr_eq(&readings.spf(record), &readings.spf(record)));
+        let long = format!("{record} {}", "a:x.test ".repeat(100));
+        assert!(!Arc::ptr_eq(&readings.spf(&long), &readings.spf(&long)));
+        for number in 0..MOST * 2 + 9 {
+            readings.spf(&format!("v=spf1 ip4:192.0.2.1 x={number} ~all"));
+        }
+        assert!(readings.spf.0.lock().unwrap().len() <= MOST);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_what_reading_gives(
+            texts in proptest::collection::vec("(v=spf1|v=DMARC1;)?[ a-z0-9:=;~.]{0,12}", 1..40)
+        ) {
+            let readings = Readings::default();
+            for text in texts.iter().chain(&texts) {
+                prop_assert_eq!(&*readings.spf(text), &SpfRecord::parse(text));
+                prop_assert_eq!(&*readings.dmarc(text), &PolicyRecord::parse(text));
+            }
+        }
+    }
+}
