@@ -8,6 +8,7 @@
 
 use crate::{
     guard::Guards,
+    limits,
     problem::{Code, Problem},
 };
 use app::{
@@ -45,8 +46,17 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
     match admitted.await {
         Ok(caller) => {
             let caller = Caller { origin: origin(request.extensions()), ..caller };
+            let class = limits::class(request.method(), path);
+            let quota = match door.app.count_request(&caller, class) {
+                Ok(quota) => quota,
+                Err(quota) => return limits::refused(quota, class),
+            };
             request.extensions_mut().insert(Authenticated(caller));
-            next.run(request).await
+            let mut response = next.run(request).await;
+            if let Some(quota) = quota {
+                limits::tell(response.headers_mut(), quota);
+            }
+            response
         }
         Err(problem) => problem.into_response(),
     }

@@ -73,7 +73,8 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
-async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::PayloadTooLarge, format!("The body is larger than {limit} bytes."));
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

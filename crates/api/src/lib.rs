@@ -1,7 +1,7 @@
 //! The public API: JSON under `/api/v1`, its OpenAPI document, and the reference at `/docs`.
 //!
 //! The way of a request: [`request_id`] names and measures it, a time limit starts, [`auth`] finds out who calls and
-//! whether they may ([`guard`]), a route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
+//! whether they may ([`guard`]) and how often ([`limits`]), what came before is answered as before ([`idempotency`]), a route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
 //! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
 
 mod audit;
@@ -16,8 +16,10 @@ mod events;
 pub mod extract;
 pub mod guard;
 pub mod headers;
+pub mod idempotency;
 mod keys;
 mod leftovers;
+pub mod limits;
 mod list;
 mod one_or_many;
 mod openapi;
@@ -48,7 +50,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub const BASE_PATH: &str = "/api/v1";
 
 /// What one request may take. A check of DNS is done in 8 seconds, and reading 35 MiB takes its time.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The routes that need a key.
 fn routes() -> OpenApiRouter<Arc<App>> {
@@ -78,8 +80,9 @@ pub fn router(app: Arc<App>) -> Router {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
-    // The layer is around the routes that need a key, and the others come after it.
-    api.route_layer(middleware::from_fn_with_state(door, auth::authenticate))
+    // The layers are around the routes that need a key, and the others come after them. The last one is the outermost.
+    api.route_layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::once))
+        .route_layer(middleware::from_fn_with_state(door, auth::authenticate))
         .route("/api/v1/openapi.json", get(serve_document))
         .route("/api", any(not_found))
         .route("/api/", any(not_found))

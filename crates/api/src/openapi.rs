@@ -20,7 +20,9 @@ Every request needs an API key: `Authorization: Bearer cs_…`. Each operation n
 header `X-Countersign-Tenant-Ref`, only what is the tenant's; one with `allowed_domain_ids` only those domains and their \
 messages. Unknown fields and parameters are refused, not ignored. \
 Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` lists them. Lists come in pages, with \
-`next_cursor` as `cursor` of the next one. Times are RFC 3339 in UTC. Words that are called open may get more values: \
+`next_cursor` as `cursor` of the next one. How often a key may call is told in every answer: `RateLimit-Limit` requests of \
+a kind (reading, changing, sending, verifying) in a minute, `RateLimit-Remaining` of them left, all of them again after \
+`RateLimit-Reset` seconds. Times are RFC 3339 in UTC. Words that are called open may get more values: \
 take those that you do not know as you would take none.";
 
 const TAGS: &[(&str, &str)] = &[
@@ -41,6 +43,9 @@ const TAGS: &[(&str, &str)] = &[
 pub fn openapi() -> OpenApi {
     let mut document = crate::routes().into_openapi();
     for item in document.paths.paths.values_mut() {
+        if let Some(operation) = &mut item.post {
+            may_be_repeated(operation);
+        }
         for operation in operations(item) {
             complete(operation);
         }
@@ -115,6 +120,12 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
     ("415", "WrongMediaType", "The body is not sent as JSON.", &[Code::UnsupportedMediaType]),
     (
+        "409",
+        "Conflict",
+        "The Idempotency-Key is in use.",
+        &[Code::IdempotencyKeyReused, Code::IdempotencyInProgress],
+    ),
+    (
         "422",
         "Invalid",
         "Understood, and not possible like this.",
@@ -126,6 +137,12 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::DomainNotFound,
             Code::DomainPendingVerification,
         ],
+    ),
+    (
+        "429",
+        "RateLimited",
+        "This key asks more often than it may; Retry-After says when to go on.",
+        &[Code::RateLimited],
     ),
     ("500", "Internal", "A fault on our side.", &[Code::Internal]),
     ("503", "Unavailable", "Not possible right now; try again.", &[Code::Unavailable, Code::Busy]),
@@ -158,6 +175,34 @@ fn tenant_header() -> Parameter {
         .build()
 }
 
+/// Adds to a POST what is said of its `Idempotency-Key`.
+fn may_be_repeated(operation: &mut Operation) {
+    const TEXT: &str = "A word of your choice that stands for this request, such as a UUID. Where the answer was lost, the \
+         same request with the same key is not carried out again: it gets the first answer, for 24 hours, with the header \
+         `Idempotency-Replayed: true`. Answers 429 and 5xx are not kept.";
+    let key = ParameterBuilder::new()
+        .name(crate::idempotency::HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(TEXT))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)),
+        ))
+        .example(Some(serde_json::json!("4e1a0f7c-8d5b-4c1e-9d3f-2a6b7c8d9e0f")))
+        .build();
+    operation.parameters.get_or_insert_default().push(RefOr::T(key));
+    let conflict = [Code::IdempotencyKeyReused, Code::IdempotencyInProgress].map(Code::as_str);
+    let said = format!(" With an `Idempotency-Key`: `{}`, `{}`.", conflict[0], conflict[1]);
+    match operation.responses.responses.get_mut("409") {
+        Some(RefOr::T(response)) => response.description.push_str(&said),
+        Some(RefOr::Ref(_)) => {}
+        None => {
+            let reference = RefOr::Ref(Ref::from_response_name("Conflict"));
+            operation.responses.responses.insert("409".to_owned(), reference);
+        }
+    }
+}
+
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
     let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "tenants"];
@@ -177,6 +222,8 @@ fn complete(operation: &mut Operation) {
         let applies = match *status {
             "400" | "413" | "415" => has_body,
             "404" => in_path,
+            // Said where it is of this operation.
+            "409" => false,
             "422" => has_body || in_query,
             _ => true,
         };
@@ -262,7 +309,7 @@ mod tests {
         for (name, operation) in all_operations(&document) {
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
-            for status in ["401", "403", "500", "503"] {
+            for status in ["401", "403", "429", "500", "503"] {
                 assert!(responses.contains_key(status), "{name} {status}");
             }
             assert_eq!(responses.contains_key("404"), name.contains("{id}"), "{name}");

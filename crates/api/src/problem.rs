@@ -121,8 +121,15 @@ codes! {
         "Something with this name exists. Use that, or choose another name.";
     LimitReached = "LIMIT_REACHED", CONFLICT, "A limit is reached",
         "There are as many of these as there may be. Delete some first.";
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", CONFLICT, "The Idempotency-Key came with another request",
+        "A key stands for one request: the same address, the same body, by the same API key. Take a new key for a new \
+         request, and the old one only to repeat a request whose answer was lost.";
+    IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", CONFLICT, "The request is being carried out",
+        "Another request with this Idempotency-Key is not answered yet. Ask again after the seconds in Retry-After: the \
+         answer is the same.";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests",
-        "This client asked more often than is allowed. Retry-After says how many seconds to wait.";
+        "This client asked more often than is allowed. Retry-After says how many seconds to wait; RateLimit-Limit, \
+         RateLimit-Remaining and RateLimit-Reset are in every answer.";
     Busy = "BUSY", SERVICE_UNAVAILABLE, "All places are taken",
         "Too many of these are under way for others. Try again after the seconds in Retry-After.";
     Timeout = "TIMEOUT", GATEWAY_TIMEOUT, "The request took too long",
@@ -223,6 +230,12 @@ impl Problem {
     #[must_use]
     pub fn with_errors(self, errors: Vec<FieldProblem>) -> Self {
         Self { errors, ..self }
+    }
+
+    /// Says how many seconds to wait.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// Names the domain that stands in the way.

@@ -8,6 +8,7 @@ pub use crate::scope::{Scope, ScopeSet};
 use crate::{
     App,
     error::{Error, Result},
+    idempotency::Reserved,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -49,6 +50,8 @@ pub struct Caller {
     pub actor: Actor,
     /// Where the request came from.
     pub origin: Origin,
+    /// The id that what the request makes will have, where it came with an idempotency key.
+    pub reserved: Option<Reserved>,
     /// The tenant whose things alone are seen and used: the key is bound to it, or the request named it.
     pub tenant_id: Option<TenantId>,
     /// The reference by which the request named a tenant that is not there yet: nothing is seen, `tenant_id` is the
@@ -69,6 +72,7 @@ impl Caller {
             org_id,
             actor: Actor::System,
             origin: Origin::default(),
+            reserved: None,
             tenant_id: None,
             new_tenant: None,
             scopes: ScopeSet::all(),
@@ -185,6 +189,7 @@ impl App {
             org_id: key.org_id,
             actor: Actor::Key(key.id),
             origin: Origin::default(),
+            reserved: None,
             tenant_id: key.tenant_id,
             new_tenant: None,
             scopes: ScopeSet::from_words(&key.scopes),

@@ -122,6 +122,11 @@ impl App {
     /// Adds a domain: keys from the pool, tokens of its own, its plan. It is checked from then on by itself.
     pub async fn add_domain(&self, caller: &Caller, request: &AddDomain) -> Result<DomainView> {
         caller.require(Scope::WriteDomains)?;
+        if let Some(id) = caller.made_before(DomainId::from_parts)
+            && let Ok(made) = self.stored_domain(caller, id).await
+        {
+            return self.domain_view(made).await;
+        }
         let name = SenderDomain::parse(&request.domain)?.name().clone();
         if name.is_at_or_below(&self.settings.platform_zone) {
             return Err(Error::field(
@@ -156,7 +161,7 @@ impl App {
         warmup_days: u32,
     ) -> Result<store::Domain> {
         let now = self.clock.now();
-        let id = self.random.domain_id(now);
+        let id = caller.id_or(DomainId::from_parts, self.random.domain_id(now));
         let variables = self.new_variables(profile);
         let served = served_labels(profile, name, &variables, &self.settings.dkim_zone())?;
         let state = State::added(now);

@@ -67,10 +67,15 @@ impl App {
     /// Accepts a message: authorised, composed, and in the queue when this returns.
     pub async fn send_email(&self, caller: &Caller, request: SendEmail) -> Result<MessageView> {
         caller.require(Scope::SendEmails)?;
+        if let Some(id) = caller.made_before(MessageId::from_parts)
+            && let Ok((message, deliveries, attempts)) = self.store.get_message(&caller.visible(), id).await
+        {
+            return Ok(MessageView { message, deliveries, attempts });
+        }
         let now = self.clock.now();
         let mut addresses = Addresses::parse(&request)?;
         let domain = self.authorised_sender(caller, &addresses.from).await?;
-        let id = self.random.message_id(now);
+        let id = caller.id_or(MessageId::from_parts, self.random.message_id(now));
         let recipients = addresses.recipients();
         let composition = Composition {
             message_id: format!("{}@{}", id.to_string().to_ascii_lowercase(), domain.domain.name),

@@ -74,6 +74,9 @@ impl App {
     /// Makes a key for a caller, with no more rights than the caller has.
     pub async fn make_key(&self, caller: &Caller, request: &CreateKey) -> Result<KeyWithSecret> {
         caller.require(Scope::WriteKeys)?;
+        if let Some(made) = self.key_made_before(caller).await? {
+            return Ok(made);
+        }
         let name = checked_name(&request.name)?;
         let scopes = checked_scopes(&request.scopes)?;
         let now = self.clock.now();
@@ -94,6 +97,7 @@ impl App {
             org_id: caller.org_id,
             actor: Actor::System,
             origin: Origin::default(),
+            reserved: None,
             tenant_id,
             new_tenant: None,
             scopes,
@@ -142,18 +146,18 @@ impl App {
     }
 
     async fn store_key(&self, name: &str, rights: &Caller, maker: &Caller) -> Result<KeyWithSecret> {
-        let (new, secret) = self.new_key(name, rights, maker.key_id());
+        let (new, secret) = self.new_key(name, rights, maker);
         let audit = self.audit_entry(maker, "key.created", &new.id, &told_of(&new), new.created_at);
         self.store.insert_api_key(&new, MOST_KEYS, &audit).await?;
         tracing::info!(key = %new.id, org = %new.org_id, "an API key was made");
         Ok(KeyWithSecret { key: as_stored(new), secret })
     }
 
-    fn new_key(&self, name: &str, rights: &Caller, created_by: Option<ApiKeyId>) -> (NewApiKey, Secret) {
+    fn new_key(&self, name: &str, rights: &Caller, maker: &Caller) -> (NewApiKey, Secret) {
         let now = self.clock.now();
         let made = NewSecret::make(&self.random);
         let new = NewApiKey {
-            id: self.random.api_key_id(now),
+            id: maker.id_or(ApiKeyId::from_parts, self.random.api_key_id(now)),
             org_id: rights.org_id,
             name: name.to_owned(),
             secret_hash: made.hash,
@@ -162,10 +166,21 @@ impl App {
             allowed_domain_ids: rights.allowed_domain_ids.as_ref().map(|ids| ids.to_vec()),
             tenant_id: rights.tenant_id,
             created_at: now,
-            created_by,
+            created_by: maker.key_id(),
             expires_at: rights.expires_at,
         };
         (new, Secret(made.secret))
+    }
+
+    /// The key that the same request made before, where its answer was lost: with a new secret, since nobody has the old
+    /// one.
+    async fn key_made_before(&self, caller: &Caller) -> Result<Option<KeyWithSecret>> {
+        let Some(id) = caller.made_before(ApiKeyId::from_parts) else { return Ok(None) };
+        let Ok(key) = self.store.get_api_key(&caller.visible(), id).await else { return Ok(None) };
+        let made = NewSecret::make(&self.random);
+        self.store.renew_api_key(id, &made.hash, &made.display_prefix).await?;
+        let key = ApiKey { display_prefix: made.display_prefix, ..key };
+        Ok(Some(KeyWithSecret { key, secret: Secret(made.secret) }))
     }
 
     /// A key that the caller sees.
@@ -191,6 +206,9 @@ impl App {
         overlap_seconds: u32,
     ) -> Result<KeyWithSecret> {
         let old = self.key(caller, id).await?;
+        if let Some(made) = self.key_made_before(caller).await? {
+            return Ok(made);
+        }
         if overlap_seconds > MOST_OVERLAP {
             let message = format!("is more than {MOST_OVERLAP} seconds (30 days)");
             return Err(Error::field("overlap_seconds", message));
@@ -204,7 +222,7 @@ impl App {
         }
         let rights = rights_of(&old);
         require_no_wider(caller, &rights)?;
-        let (new, secret) = self.new_key(&old.name, &rights, caller.key_id());
+        let (new, secret) = self.new_key(&old.name, &rights, caller);
         let overlap = SignedDuration::from_secs(i64::from(overlap_seconds));
         let old_ends_at = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
         let successor = Successor { key: &new, old: id, old_ends_at };
@@ -249,6 +267,7 @@ fn rights_of(key: &ApiKey) -> Caller {
         org_id: key.org_id,
         actor: Actor::Key(key.id),
         origin: Origin::default(),
+        reserved: None,
         tenant_id: key.tenant_id,
         new_tenant: None,
         scopes: ScopeSet::from_words(&key.scopes),

@@ -17,12 +17,14 @@ pub mod emails;
 pub mod error;
 pub mod events;
 pub mod health;
+pub mod idempotency;
 pub mod keys;
+pub mod limits;
 pub mod notices;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;
-mod rate;
+pub mod rate;
 pub mod sandbox;
 mod scope;
 pub mod settings;
@@ -66,6 +68,7 @@ pub struct App {
     pub(crate) node: String,
     pub(crate) check_turns: Turns,
     pub(crate) free_checks: check_gate::Gate,
+    pub(crate) limits: limits::Limits,
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
@@ -121,6 +124,7 @@ impl App {
         let node = format!("{}-{}", parts.node_name, parts.random.token(8));
         Self {
             free_checks: check_gate::Gate::new(parts.settings.checks_per_minute),
+            limits: limits::Limits::new(parts.settings.request_limits),
             settings: parts.settings,
             store: parts.store,
             dns: parts.dns,

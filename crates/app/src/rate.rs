@@ -17,6 +17,17 @@ const WINDOW: i64 = 60;
 /// How many clients are counted apart; those who come when so many are known share one count.
 const MOST_CLIENTS: usize = 10_000;
 
+/// Where a client stands in the window that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many requests there may be in a window.
+    pub limit: u32,
+    /// How many are left.
+    pub remaining: u32,
+    /// Seconds until the window ends.
+    pub reset: u32,
+}
+
 /// Counts requests.
 #[derive(Debug)]
 pub struct RateLimiter<K> {
@@ -32,6 +43,20 @@ struct Counts<K> {
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
+    /// Counts a request of this client.
+    ///
+    /// # Errors
+    /// The quota, where it was used up before; nothing is counted then.
+    pub fn take(&self, client: &K, now: Timestamp) -> Result<Quota, Quota> {
+        let refused = self.admit(&[(client.clone(), 1)], now).is_err();
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = *counts.clients.get(client).unwrap_or(&counts.others);
+        let ends = Timestamp::from_second((counts.window + 1) * WINDOW).unwrap_or(now);
+        let remaining = if refused { 0 } else { self.allowed.saturating_sub(used) };
+        let quota = Quota { limit: self.allowed, remaining, reset: seconds_until(ends, now) };
+        if refused { Err(quota) } else { Ok(quota) }
+    }
+
     /// Allows so many requests of one client in a minute.
     pub fn new(allowed: u32) -> Self {
         let counts = Counts { window: 0, clients: HashMap::new(), others: 0 };
@@ -83,6 +108,17 @@ mod tests {
         assert_eq!(limiter.admit(&[("a", 1)], at(60)), Ok(()));
         // A clock that is set back begins a window too.
         assert_eq!(limiter.admit(&[("a", 1)], at(-300)), Ok(()));
+    }
+
+    #[test]
+    fn a_client_is_told_what_is_left() {
+        let limiter = RateLimiter::new(2);
+        let quota = |remaining, reset| Quota { limit: 2, remaining, reset };
+        assert_eq!(limiter.take(&"a", at(0)), Ok(quota(1, 60)));
+        assert_eq!(limiter.take(&"a", at(20)), Ok(quota(0, 40)));
+        assert_eq!(limiter.take(&"a", at(59)), Err(quota(0, 1)));
+        assert_eq!(limiter.take(&"b", at(59)), Ok(quota(1, 1)));
+        assert_eq!(limiter.take(&"a", at(60)), Ok(quota(1, 60)));
     }
 
     #[test]

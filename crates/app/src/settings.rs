@@ -50,6 +50,8 @@ pub struct Settings {
     pub warmup_daily_limit: u64,
     /// How many checks of any domain one client may ask for in a minute.
     pub checks_per_minute: u32,
+    /// How often one key may call.
+    pub request_limits: crate::limits::RequestLimits,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
     pub sandbox_limits: store::SandboxLimits,
 }

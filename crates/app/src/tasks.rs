@@ -22,6 +22,8 @@ pub struct Wake {
     pub authenticate: Notify,
     /// The key pool may have room.
     pub key_pool: Notify,
+    /// What was kept for a time may be over.
+    pub sweep: Notify,
 }
 
 /// Starts every task. They end soon after `cancel`; what they were in the middle of is finished or left to its lease.
@@ -31,9 +33,15 @@ pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
         let (app, cancel) = (Arc::clone(app), cancel.clone());
         tasks.spawn(async move { run(app, cancel, task).await });
     };
-    for task in
-        [Task::ServeZones, Task::FillKeyPool, Task::Verify, Task::Deliver, Task::Authenticate, Task::Number]
-    {
+    for task in [
+        Task::ServeZones,
+        Task::FillKeyPool,
+        Task::Verify,
+        Task::Deliver,
+        Task::Authenticate,
+        Task::Number,
+        Task::Sweep,
+    ] {
         start(&mut tasks, task);
     }
     tasks
@@ -47,6 +55,7 @@ enum Task {
     Deliver,
     Authenticate,
     Number,
+    Sweep,
 }
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
@@ -92,6 +101,7 @@ impl Task {
             Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
             Self::Number => app.number_events().await,
+            Self::Sweep => app.sweep_requests().await,
         }
     }
 
@@ -103,6 +113,7 @@ impl Task {
             Self::Deliver => &app.wake.deliver,
             Self::Authenticate => &app.wake.authenticate,
             Self::Number => app.store.changed(Topic::Events),
+            Self::Sweep => &app.wake.sweep,
         }
     }
 
@@ -112,7 +123,7 @@ impl Task {
             Self::Verify => app.store.next_domain_due_at().await,
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
-            Self::ServeZones | Self::FillKeyPool | Self::Number => Ok(None),
+            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep => Ok(None),
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),

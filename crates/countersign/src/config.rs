@@ -79,6 +79,14 @@ pub struct Config {
     pub check_resolvers: Vec<String>,
     /// How many checks of any domain one client (a key of the API, an address on the page) may ask for in a minute.
     pub checks_per_minute: u32,
+    /// How many requests that look at something one API key may make in a minute, at each node; 0 for any number.
+    pub reads_per_minute: u32,
+    /// The same for requests that change something.
+    pub writes_per_minute: u32,
+    /// The same for messages to send.
+    pub sends_per_minute: u32,
+    /// The same for verifying domains.
+    pub verifies_per_minute: u32,
     /// How many messages the sandbox inbox keeps.
     pub sandbox_messages: u32,
     /// How many bytes of messages the sandbox inbox keeps.
@@ -121,6 +129,10 @@ impl Default for Config {
             warmup_daily_limit: 100_000,
             check_resolvers: Vec::new(),
             checks_per_minute: 30,
+            reads_per_minute: 6_000,
+            writes_per_minute: 1_200,
+            sends_per_minute: 6_000,
+            verifies_per_minute: 300,
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
             master_key: String::new(),

@@ -26,6 +26,11 @@ macro_rules! typed_ids {
             pub const fn from_parts(unix_ms: u64, random: u128) -> Self {
                 Self(Ulid::from_parts(unix_ms, random))
             }
+
+            /// What [`Self::from_parts`] makes this id of.
+            pub fn parts(self) -> (u64, u128) {
+                (self.0.timestamp_ms(), self.0.random())
+            }
         }
 
         impl fmt::Display for $name {

@@ -243,6 +243,23 @@ impl Store {
         self.read_all(visible.bind(page)).await?.iter().map(api_key).collect()
     }
 
+    /// Gives a key another secret: the old one is refused from then on.
+    pub async fn renew_api_key(
+        &self,
+        id: ApiKeyId,
+        secret_hash: &Hidden,
+        display_prefix: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE api_keys SET secret_hash = $2, display_prefix = $3 WHERE id = $1 AND revoked_at IS NULL")
+            .bind(&id)
+            .bind(secret_hash)
+            .text(display_prefix)
+            .run_on("API key", &mut tx)
+            .await?;
+        tx.commit().await
+    }
+
     /// Notes that the key was used. Writes at most once a minute, so that a busy key costs nothing.
     pub async fn touch_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
         let stale = sql("SELECT id FROM api_keys

@@ -34,6 +34,7 @@ const TABLES: &[&str] = &[
     "write_probe",
     "warmup_days",
     "audit_log",
+    "idempotency",
 ];
 
 /// Those that the schema itself puts rows into.

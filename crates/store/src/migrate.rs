@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/0005_event_numbers.sql"),
     },
     Migration { version: 6, name: "audit_log", script: include_str!("../migrations/0006_audit_log.sql") },
+    Migration { version: 7, name: "idempotency", script: include_str!("../migrations/0007_idempotency.sql") },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

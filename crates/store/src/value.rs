@@ -3,7 +3,7 @@
 use crate::{Hidden, StoreError};
 use model::{
     ApiKeyId, AuditId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId,
-    MessageId, OrgId, RecordId, RecordType, SandboxMessageId, TenantId, Timestamp, UserId, ZoneId,
+    MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, TenantId, Timestamp, UserId, ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -152,6 +152,7 @@ stored_as_text!(
     OrgId,
     RecordId,
     RecordType,
+    RequestId,
     SandboxMessageId,
     TenantId,
     UserId,

@@ -10,6 +10,8 @@ mod emails;
 mod events;
 mod guards;
 mod keys;
+mod limits;
 mod platform;
 mod playground;
+mod repeats;
 mod tenants;

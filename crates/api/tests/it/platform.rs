@@ -5,6 +5,7 @@ use app::{
     App, Parts, Settings, Transport,
     access::Caller,
     diagnosis::{Profile, inquiry::Policy},
+    limits::RequestLimits,
     ports::{Clock, Random},
     store::{SandboxLimits, Store, StoreOptions},
     vault::Vault,
@@ -104,6 +105,7 @@ pub fn settings() -> Settings {
         playground: true,
         max_message_size: 25 * 1024 * 1024,
         checks_per_minute: 100,
+        request_limits: RequestLimits::default(),
         warmup_daily_limit: 100_000,
         sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
     }

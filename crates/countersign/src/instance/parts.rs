@@ -5,7 +5,7 @@ use crate::{
     config::{Config, ConfigError},
     serving::Serving,
 };
-use app::{Settings, Transport, ports::Random, vault::Vault};
+use app::{Settings, Transport, limits::RequestLimits, ports::Random, vault::Vault};
 use diagnosis::{Profile, inquiry::Policy};
 use model::{DomainName, EmailAddress};
 use std::{
@@ -126,6 +126,12 @@ pub(super) fn settings(
         playground: is_dev,
         max_message_size: config.max_message_size,
         checks_per_minute: config.checks_per_minute,
+        request_limits: RequestLimits {
+            read: config.reads_per_minute,
+            write: config.writes_per_minute,
+            send: config.sends_per_minute,
+            verify: config.verifies_per_minute,
+        },
         warmup_daily_limit: config.warmup_daily_limit,
         sandbox_limits: store::SandboxLimits {
             messages: config.sandbox_messages,

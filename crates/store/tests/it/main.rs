@@ -15,6 +15,7 @@ mod checks;
 mod claims;
 mod domains;
 mod feed;
+mod idempotency;
 mod keys;
 mod messages;
 mod playground;
@@ -77,6 +78,8 @@ mod conformance {
         checks: a_check_is_stored_whole, a_stale_check_changes_nothing, a_poke_during_a_check_is_not_lost,
             only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check;
         audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
+        idempotency: the_first_answer_is_kept, of_several_at_once_one_gets_it,
+            old_requests_are_swept_and_their_number_is_bounded;
         claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
             a_lost_lease_finishes_nothing;
         feed: a_poller_misses_nothing_under_parallel_writers, the_feed_is_narrowed_and_filtered,

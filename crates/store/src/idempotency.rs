@@ -1,0 +1,181 @@
+//! Requests that may be repeated: each is claimed before it is carried out, with the id that what it makes will have, and
+//! its answer is kept. Answers come in sealed.
+
+use crate::{
+    Hidden, Store, StoreError,
+    database::{Tx, sql},
+};
+use model::{RequestId, Timestamp};
+
+/// A request that came with a key.
+#[derive(Debug, Clone)]
+pub struct IdempotentRequest {
+    /// Who asks; keys of several do not meet.
+    pub principal: String,
+    /// The key that the client chose.
+    pub key: String,
+    /// What is asked, as a hash.
+    pub request_hash: Hidden,
+    /// The number of the id that what is made gets.
+    pub reserved_id: RequestId,
+    /// Now.
+    pub now: Timestamp,
+    /// Until when nobody else carries it out.
+    pub lease_until: Timestamp,
+    /// What is older is forgotten.
+    pub not_before: Timestamp,
+}
+
+/// What is known of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is to be carried out.
+    Claimed {
+        /// The number of the id that what is made gets; that of the first try.
+        reserved_id: RequestId,
+        /// How many have claimed it, this one counted: more than one, and it may have been carried out already.
+        claims: u32,
+    },
+    /// Somebody else is at it.
+    Running,
+    /// It was carried out: the answer.
+    Answered {
+        /// The status.
+        status: u32,
+        /// The rest of it.
+        answer: Hidden,
+    },
+    /// The key came with another request.
+    OtherRequest,
+}
+
+async fn forget_old(request: &IdempotentRequest, tx: &mut Tx) -> Result<(), StoreError> {
+    sql("DELETE FROM idempotency WHERE principal = $1 AND idempotency_key = $2 AND created_at < $3")
+        .text(&request.principal)
+        .text(&request.key)
+        .bind(&request.not_before)
+        .run(tx)
+        .await
+        .map(drop)
+}
+
+impl Store {
+    /// Claims a request. Of several at the same time one gets it.
+    pub async fn begin_idempotent(&self, request: &IdempotentRequest) -> Result<Begun, StoreError> {
+        let mut tx = self.pools.write().await?;
+        forget_old(request, &mut tx).await?;
+        let first =
+            sql("INSERT INTO idempotency (principal, idempotency_key, request_hash, reserved_id, created_at,
+                 lease_until, claims) VALUES ($1, $2, $3, $4, $5, $6, 1)
+             ON CONFLICT (principal, idempotency_key) DO NOTHING")
+            .text(&request.principal)
+            .text(&request.key)
+            .bind(&request.request_hash)
+            .bind(&request.reserved_id)
+            .bind(&request.now)
+            .bind(&request.lease_until)
+            .run(&mut tx)
+            .await?;
+        if first > 0 {
+            tx.commit().await?;
+            return Ok(Begun::Claimed { reserved_id: request.reserved_id, claims: 1 });
+        }
+        let row =
+            sql("SELECT request_hash, reserved_id, lease_until, claims, status, answer FROM idempotency
+             WHERE principal = $1 AND idempotency_key = $2")
+            .on_postgres(
+                "SELECT request_hash, reserved_id, lease_until, claims, status, answer FROM idempotency
+             WHERE principal = $1 AND idempotency_key = $2 FOR UPDATE",
+            )
+            .text(&request.principal)
+            .text(&request.key)
+            .first(&mut tx)
+            .await?
+            // Swept in between: who asked first is long gone.
+            .ok_or(StoreError::Busy)?;
+        if row.get::<Hidden>("request_hash")? != request.request_hash {
+            return Ok(Begun::OtherRequest);
+        }
+        if let Some(status) = row.opt("status")? {
+            return Ok(Begun::Answered { status, answer: row.get("answer")? });
+        }
+        if row.opt::<Timestamp>("lease_until")?.is_some_and(|until| until > request.now) {
+            return Ok(Begun::Running);
+        }
+        let claims = row.get::<u32>("claims")?.saturating_add(1);
+        sql("UPDATE idempotency SET lease_until = $3, claims = $4 WHERE principal = $1 AND idempotency_key = $2")
+            .text(&request.principal)
+            .text(&request.key)
+            .bind(&request.lease_until)
+            .bind(&claims)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Begun::Claimed { reserved_id: row.get("reserved_id")?, claims })
+    }
+
+    /// Keeps the answer of a request, unless another one has claimed it since.
+    pub async fn keep_answer(
+        &self,
+        principal: &str,
+        key: &str,
+        claims: u32,
+        status: u32,
+        answer: &Hidden,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE idempotency SET lease_until = NULL, status = $4, answer = $5
+             WHERE principal = $1 AND idempotency_key = $2 AND claims = $3 AND status IS NULL")
+        .text(principal)
+        .text(key)
+        .bind(&claims)
+        .bind(&status)
+        .bind(answer)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Gives a request back without an answer: whoever repeats it carries it out, with the same id.
+    pub async fn give_back_request(&self, principal: &str, key: &str, claims: u32) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE idempotency SET lease_until = NULL
+             WHERE principal = $1 AND idempotency_key = $2 AND claims = $3 AND status IS NULL")
+        .text(principal)
+        .text(key)
+        .bind(&claims)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Forgets requests from before `not_before`, and the oldest where there are more than `most`; at most `limit` at
+    /// once. How many.
+    pub async fn sweep_idempotent(
+        &self,
+        not_before: Timestamp,
+        most: u32,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let beyond = sql("SELECT created_at FROM idempotency ORDER BY created_at DESC LIMIT 1 OFFSET $1");
+        let beyond = match self.read_first(beyond.bind(&most)).await? {
+            Some(row) => row.opt::<Timestamp>("created_at")?,
+            None => None,
+        };
+        let before = beyond.map_or(not_before, |at| at.max(not_before));
+        let due = sql("SELECT created_at FROM idempotency WHERE created_at <= $1 LIMIT 1");
+        if self.read_first(due.bind(&before)).await?.is_none() {
+            return Ok(0);
+        }
+        let mut tx = self.pools.write().await?;
+        let swept = sql("DELETE FROM idempotency WHERE (principal, idempotency_key) IN (
+                 SELECT principal, idempotency_key FROM idempotency WHERE created_at <= $1
+                 ORDER BY created_at LIMIT $2)")
+        .bind(&before)
+        .bind(&limit)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(swept)
+    }
+}
