@@ -172,6 +172,11 @@ enum Stage {
 impl<'p> Inquiry<'p> {
     /// An inquiry in which nothing was asked yet.
     pub fn new(plan: &'p Plan, policy: &'p Policy) -> Self {
+        Self::reading(plan, policy, &Arc::default())
+    }
+
+    /// The same, which keeps what texts were read as with others.
+    pub fn reading(plan: &'p Plan, policy: &'p Policy, readings: &Arc<Readings>) -> Self {
         let stage = || match policy.look {
             Look::Thorough => Stage::Closer,
             Look::ResolversFirst => Stage::Open,
@@ -184,18 +189,10 @@ impl<'p> Inquiry<'p> {
             taken: 0,
             only_resolvers: true,
             stages,
-            by_resolvers: View::default(),
-            by_all: View::default(),
+            by_resolvers: View::reading(readings),
+            by_all: View::reading(readings),
             taken_by_all: 0,
         }
-    }
-
-    /// The same inquiry, which keeps what texts were read as with others.
-    #[must_use]
-    pub fn reading(mut self, readings: &Arc<Readings>) -> Self {
-        self.by_resolvers = View::reading(readings);
-        self.by_all = View::reading(readings);
-        self
     }
 
     /// The asks that are not answered yet and can be put now. Empty when the inquiry is over. The observation holds
@@ -208,8 +205,9 @@ impl<'p> Inquiry<'p> {
         };
         let plan = &*with_found;
         let new = observation.exchanges.get(self.taken..).unwrap_or_default();
+        self.done.reserve(new.len());
         for exchange in new {
-            self.done.insert(exchange.ask.clone());
+            self.done.insert(&exchange.ask);
         }
         self.only_resolvers &= new.iter().all(|exchange| view::is_of_resolver(&exchange.ask));
         self.taken = observation.exchanges.len();
@@ -473,24 +471,32 @@ impl Asked {
         self.asks.len()
     }
 
-    fn contains(&self, ask: &Ask) -> bool {
+    fn reserve(&mut self, more: usize) {
+        self.asks.reserve(more);
+        self.digests.reserve(more);
+    }
+
+    fn contains(&self, ask: &Ask, digest: u64) -> bool {
         if !self.known.is_empty() {
             return self.known.contains(ask);
         }
-        let digest = digest_of(ask);
         self.digests.iter().zip(&self.asks).any(|(known, other)| *known == digest && other == ask)
     }
 
-    fn insert(&mut self, ask: Ask) {
-        if self.contains(&ask) {
+    fn insert(&mut self, ask: &Ask) {
+        self.insert_new(ask, digest_of(ask));
+    }
+
+    fn insert_new(&mut self, ask: &Ask, digest: u64) {
+        if self.contains(ask, digest) {
             return;
         }
         if self.known.is_empty() {
-            self.digests.push(digest_of(&ask));
+            self.digests.push(digest);
         } else {
             self.known.insert(ask.clone());
         }
-        self.asks.push(ask);
+        self.asks.push(ask.clone());
         if self.known.is_empty() && self.asks.len() > Self::FEW {
             self.known.extend(self.asks.iter().cloned());
         }
@@ -668,19 +674,20 @@ impl Wanted<'_> {
             let failed = matches!(&exchange.outcome, Outcome::Reply(reply) if reply.rcode == Rcode::ServFail);
             let ask = &exchange.ask;
             if failed && !ask.checking_disabled && matches!(ask.server, Server::Resolver { .. }) {
-                self.put(Ask { checking_disabled: true, ..ask.clone() });
+                self.put(&Ask { checking_disabled: true, ..ask.clone() });
             }
         }
     }
 
-    fn put(&mut self, ask: Ask) {
-        if !self.done.contains(&ask) {
-            self.order.insert(ask);
+    fn put(&mut self, ask: &Ask) {
+        let digest = digest_of(ask);
+        if !self.done.contains(ask, digest) {
+            self.order.insert_new(ask, digest);
         }
     }
 
     fn push(&mut self, question: &Question, server: Server) {
-        self.put(Ask::new(question.clone(), server));
+        self.put(&Ask::new(question.clone(), server));
     }
 
     fn resolvers(&mut self, question: &Question) {

@@ -5,7 +5,7 @@
 //! Bounded in number and in octets.
 
 use mail::{
-    dmarc::{PolicyRecord, PolicyRecordError},
+    dmarc::{DmarcReading, PolicyRecord},
     spf::{SpfReading, SpfRecord},
 };
 use rustc_hash::FxHashMap;
@@ -16,9 +16,6 @@ const MOST: usize = 512;
 
 /// The longest text that is kept, in octets.
 const LONGEST: usize = 512;
-
-/// What came of reading a DMARC record.
-pub type DmarcReading = Arc<Result<PolicyRecord, PolicyRecordError>>;
 
 /// What was read so far.
 #[derive(Debug, Default)]

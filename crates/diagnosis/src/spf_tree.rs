@@ -5,7 +5,7 @@
 //! that nobody is told to publish a record that is past the limit without being told.
 
 use crate::{
-    checks::{Context, answer_of_fact, spf_records, texts_of},
+    checks::{Context, heard_answer, spf_records, texts_of},
     observation::Question,
     plan::{Expected, PlannedRecord},
     view::View,
@@ -98,8 +98,7 @@ pub(crate) fn of_record(view: &View, name: &DomainName, record: &str) -> SpfTree
     let asked = RefCell::new(Vec::new());
     let lookup = |question: &Question| -> Option<Answer> {
         asked.borrow_mut().push(question.clone());
-        let is_asked = view.was_asked(&question.name, question.record_type);
-        is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
+        heard_answer(view, question)
     };
     let tree = mail::spf::tree_read_by(name, record, &|text| view.readings().spf(text), &lookup);
     SpfTree { record: record.to_owned(), tree, asked: asked.into_inner(), passes: OnceLock::new() }

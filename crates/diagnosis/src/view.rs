@@ -126,7 +126,16 @@ impl Heard {
 impl View {
     /// An index over nothing yet, which keeps what texts were read as with others.
     pub fn reading(readings: &Arc<Readings>) -> Self {
-        Self { readings: Arc::clone(readings), ..Self::default() }
+        Self {
+            heard: ByQuestion::default(),
+            unvalidated: ByQuestion::default(),
+            referrals: Vec::new(),
+            zones: RefCell::default(),
+            unmade: RefCell::default(),
+            dmarc: RefCell::default(),
+            spf: RefCell::default(),
+            readings: Arc::clone(readings),
+        }
     }
 
     /// What texts were read as.
@@ -167,8 +176,8 @@ impl View {
             .get_mut()
             .retain(|(_, tree)| !new.iter().any(|heard| tree.depends_on(&heard.exchange.ask.question)));
         let is_of_dmarc = |question: &Question| {
-            // [`checks::dmarc_answers`]
-            question.record_type == RecordType::Soa || question.name.labels().next() == Some("_dmarc")
+            // [`checks::dmarc_answer`]
+            question.record_type == RecordType::Soa || question.name.as_str().starts_with("_dmarc")
         };
         if new.iter().any(|heard| is_of_dmarc(&heard.exchange.ask.question)) {
             *self.dmarc.get_mut() = None;
@@ -210,6 +219,13 @@ impl View {
     /// What is at a name for one type.
     pub fn fact(&self, name: &DomainName, record_type: RecordType) -> Fact<'_> {
         let all = self.heard(name, record_type);
+        if let [only] = all {
+            return match only.weight() {
+                Weight::Nothing => Fact::Unknown(reasons(all)),
+                Weight::Stale => Fact::Stale(&only.says),
+                Weight::Resolver | Weight::Authority => Fact::Agreed(&only.says),
+            };
+        }
         let most = all.iter().map(Heard::weight).max().unwrap_or(Weight::Nothing);
         let certain = || all.iter().filter(|heard| heard.weight() == most);
         let Some(first) = certain().next().filter(|_| most > Weight::Nothing) else {
@@ -285,7 +301,9 @@ impl View {
         {
             return Arc::clone(discovered);
         }
-        let discovered = Arc::new(mail::dmarc::discover(domain, &checks::dmarc_answers(self, domain)));
+        let answer = |question: &Question| checks::dmarc_answer(self, domain, question);
+        let read = |text: &str| self.readings.dmarc(text);
+        let discovered = Arc::new(mail::dmarc::discover_by(domain, &read, &answer));
         *self.dmarc.borrow_mut() = Some((domain.clone(), Arc::clone(&discovered)));
         discovered
     }

@@ -66,10 +66,10 @@ pub(crate) async fn observe_by(
     let mut room = policy.max_octets.saturating_sub(known.octets());
     let mut observation = known;
     let mut rounds = 0;
-    let mut inquiry = Inquiry::new(plan, policy);
-    if let Some(shared) = shared {
-        inquiry = inquiry.reading(&shared.readings);
-    }
+    let mut inquiry = match shared {
+        Some(shared) => Inquiry::reading(plan, policy, &shared.readings),
+        None => Inquiry::new(plan, policy),
+    };
     loop {
         let asks = inquiry.next(&observation);
         if asks.is_empty() {

@@ -82,16 +82,26 @@ impl Query<'_> {
     pub fn encode_into(&self, packet: &mut Vec<u8>) -> Result<(), EncodeError> {
         packet.clear();
         packet.reserve(HEADER + self.question.name.as_str().len() + 6 + OPT_LENGTH);
-        packet.extend_from_slice(&self.id.to_be_bytes());
-        packet.push(u8::from(self.recursion_desired));
-        packet.push(u8::from(self.checking_disabled) << 4);
-        packet.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(self.edns)]);
+        let [high, low] = self.id.to_be_bytes();
+        let checking_disabled = u8::from(self.checking_disabled) << 4;
+        let edns = u8::from(self.edns);
+        packet.extend_from_slice(&[
+            high,
+            low,
+            u8::from(self.recursion_desired),
+            checking_disabled,
+            0,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            edns,
+        ]);
         self.push_question(packet)?;
         if self.edns {
-            packet.push(0);
-            packet.extend_from_slice(&TYPE_OPT.to_be_bytes());
-            packet.extend_from_slice(&UDP_PAYLOAD.to_be_bytes());
-            packet.extend_from_slice(&[0; 6]);
+            packet.extend_from_slice(&OPT);
         }
         Ok(())
     }
@@ -181,7 +191,13 @@ const DAMAGED: DecodeError = DecodeError::Damaged("a record is cut off or malfor
 /// The longest name on the wire, in octets (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
 
-/// Of an OPT record without options.
+/// An OPT record without options.
+const OPT: [u8; OPT_LENGTH] = {
+    let [type_high, type_low] = TYPE_OPT.to_be_bytes();
+    let [size_high, size_low] = UDP_PAYLOAD.to_be_bytes();
+    [0, type_high, type_low, size_high, size_low, 0, 0, 0, 0, 0, 0]
+};
+
 const OPT_LENGTH: usize = 11;
 
 struct Header {

@@ -94,7 +94,7 @@ impl DomainName {
             return Err(DomainNameError::Empty);
         }
         // What programs write, and most people.
-        if text.len() <= 253 && text.split('.').all(is_plain_label) {
+        if text.len() <= 253 && is_plain(text) {
             return Ok(Self::of_text(text));
         }
         // Bounded before any table is consulted: a U-label never has more characters than its A-label has octets.
@@ -112,36 +112,56 @@ impl DomainName {
 
     /// Builds the name from the labels of a DNS message. Returns `None` when it is longer than RFC 1035 allows.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
-        // A name of octets that need no escape fits; longer ones move to the heap.
-        let mut text = Text::new();
-        let mut wire = 1;
-        for label in labels {
-            if label.is_empty() {
-                continue;
+        // Each label with a dot in front: as long as on the wire, where nothing has to be escaped.
+        let mut text = [0_u8; 256];
+        let mut length = 0;
+        let mut labels = labels.into_iter().filter(|label| !label.is_empty());
+        while let Some(label) = labels.next() {
+            let end = length + 1 + label.len();
+            let place = text.get_mut(length..end).filter(|_| label.len() <= 63 && end < 255)?;
+            let (dot, place) = place.split_first_mut()?;
+            *dot = b'.';
+            let mut all = true;
+            for (place, octet) in place.iter_mut().zip(label) {
+                *place = AS_IT_IS[usize::from(*octet)];
+                all &= *place != 0;
             }
-            wire += label.len() + 1;
-            if label.len() > 63 || wire > 255 {
+            if !all {
+                let before = text.get(1..length).unwrap_or_default();
+                return Self::with_escapes(before, length, std::iter::once(label).chain(labels));
+            }
+            length = end;
+        }
+        std::str::from_utf8(text.get(1..length).unwrap_or_default()).ok().map(Self::of_text)
+    }
+
+    /// The name from labels of which octets have to be escaped, behind a text that is made; `length` is that of the
+    /// labels before, with an octet for each of their lengths.
+    fn with_escapes<'a>(
+        before: &[u8],
+        mut length: usize,
+        labels: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Self> {
+        let mut text = before.to_vec();
+        for label in labels {
+            length += label.len() + 1;
+            if label.len() > 63 || length > 254 {
                 return None;
             }
             if !text.is_empty() {
                 text.push(b'.');
             }
-            if text.extend_as_it_is(label) {
-                continue;
-            }
             for &octet in label {
-                match octet {
-                    octet if AS_IT_IS[usize::from(octet)] == 0 => {
+                match AS_IT_IS[usize::from(octet)] {
+                    0 => {
                         text.push(b'\\');
-                        for digit in [octet / 100, octet / 10 % 10, octet % 10] {
-                            text.push(b'0' + digit);
-                        }
+                        text.extend([octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit));
                     }
-                    _ => text.push(octet.to_ascii_lowercase()),
+                    as_it_is => text.push(as_it_is),
                 }
             }
         }
-        std::str::from_utf8(text.as_bytes()).ok().map(Self::of_text)
+        std::str::from_utf8(&text).ok().map(Self::of_text)
     }
 
     /// Appends the name in wire format, escapes undone (RFC 1035 §3.1). Whether it could be written: a label of more
@@ -158,22 +178,21 @@ impl DomainName {
         // All labels as they are, a place for the length in front of each: where the dots are.
         let start = out.len();
         out.reserve(text.len() + 2);
-        out.push(0);
+        out.push(b'.');
         out.extend_from_slice(text.as_bytes());
-        out.push(0);
-        let end = out.len() - 1;
-        let mut length_at = start;
-        for at in start + 1..=end {
-            if at < end && out[at] != b'.' {
-                continue;
+        let mut length = 0_u8;
+        let mut are_lengths = true;
+        for octet in out[start..].iter_mut().rev() {
+            if *octet == b'.' {
+                *octet = length;
+                are_lengths &= matches!(length, 1..=63);
+                length = 0;
+            } else {
+                length = length.saturating_add(1);
             }
-            match u8::try_from(at - length_at - 1) {
-                Ok(length @ 1..=63) => out[length_at] = length,
-                _ => return false,
-            }
-            length_at = at;
         }
-        true
+        out.push(0);
+        are_lengths
     }
 
     /// The name without a final dot; empty for the root.
@@ -260,12 +279,14 @@ impl DomainName {
             return Self::parse(prefix);
         }
         let length = prefix.len() + 1 + self.as_str().len();
-        if length <= 253 && prefix.split('.').all(is_plain_label) {
-            let mut text = Text::new();
-            text.extend(prefix.as_bytes());
-            text.push(b'.');
-            text.extend(self.as_str().as_bytes());
-            return std::str::from_utf8(text.as_bytes())
+        if length <= 253 && is_plain(prefix) {
+            // Text that is no longer than this is on the stack.
+            let mut text = [0_u8; 253];
+            let (front, behind) = text[..length].split_at_mut(prefix.len() + 1);
+            front[..prefix.len()].copy_from_slice(prefix.as_bytes());
+            front[prefix.len()] = b'.';
+            behind.copy_from_slice(self.as_str().as_bytes());
+            return std::str::from_utf8(&text[..length])
                 .map(Self::of_text)
                 .map_err(|_| DomainNameError::Idna(clip(prefix)));
         }
@@ -313,67 +334,6 @@ fn push_wire_unescaped<'a>(labels: impl Iterator<Item = &'a str>, out: &mut Vec<
     }
     out.push(0);
     true
-}
-
-/// Text in the making, on the stack as long as it is short.
-struct Text {
-    short: [u8; 256],
-    length: usize,
-    long: Vec<u8>,
-}
-
-impl Text {
-    const fn new() -> Self {
-        Self { short: [0; 256], length: 0, long: Vec::new() }
-    }
-
-    fn extend(&mut self, octets: &[u8]) {
-        let end = self.length + octets.len();
-        match self.short.get_mut(self.length..end) {
-            Some(place) if self.long.is_empty() => {
-                place.copy_from_slice(octets);
-                self.length = end;
-            }
-            _ => octets.iter().for_each(|octet| self.push(*octet)),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// Appends a label in lower case where all of its octets stand for themselves. Whether they do.
-    fn extend_as_it_is(&mut self, label: &[u8]) -> bool {
-        let end = self.length + label.len();
-        let Some(place) = self.short.get_mut(self.length..end).filter(|_| self.long.is_empty()) else {
-            return false;
-        };
-        let mut all = true;
-        for (place, octet) in place.iter_mut().zip(label) {
-            *place = AS_IT_IS[usize::from(*octet)];
-            all &= *place != 0;
-        }
-        if all {
-            self.length = end;
-        }
-        all
-    }
-
-    fn push(&mut self, octet: u8) {
-        if let Some(place) = self.short.get_mut(self.length) {
-            *place = octet;
-        } else {
-            if self.long.is_empty() {
-                self.long.extend_from_slice(&self.short);
-            }
-            self.long.push(octet);
-        }
-        self.length += 1;
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short[..self.length] } else { &self.long }
-    }
 }
 
 fn refuse_look_alikes(text: &str) -> Result<(), DomainNameError> {
@@ -434,9 +394,9 @@ fn check_text(ascii: &str, given: &str) -> Result<(), DomainNameError> {
     Ok(())
 }
 
-/// Whether a label is what parsing would leave as it is: no case to lower, nothing international, nothing forbidden.
-/// One with a letter, too: digits alone may be an address.
-fn is_plain_label(label: &str) -> bool {
+/// Whether a name is what parsing would leave as it is: no case to lower, nothing international, nothing forbidden in any
+/// label. A letter in each, too: digits alone may be an address.
+fn is_plain(text: &str) -> bool {
     const LETTER: u8 = 2;
     const OTHER: u8 = 1;
     const PLAIN: [u8; 256] = {
@@ -452,19 +412,20 @@ fn is_plain_label(label: &str) -> bool {
         }
         table
     };
-    let octets = label.as_bytes();
-    let (mut all, mut any) = (true, 0);
-    for octet in octets {
-        let kind = PLAIN[usize::from(*octet)];
-        all &= kind != 0;
-        any |= kind;
-    }
-    (1..=63).contains(&octets.len())
-        && all
-        && any & LETTER != 0
-        && octets[0] != b'-'
-        && octets[octets.len() - 1] != b'-'
-        && !label.starts_with("xn--")
+    text.as_bytes().split(|octet| *octet == b'.').all(|label| {
+        let (mut all, mut any) = (true, 0);
+        for octet in label {
+            let kind = PLAIN[usize::from(*octet)];
+            all &= kind != 0;
+            any |= kind;
+        }
+        (1..=63).contains(&label.len())
+            && all
+            && any & LETTER != 0
+            && label[0] != b'-'
+            && label[label.len() - 1] != b'-'
+            && !label.starts_with(b"xn--")
+    })
 }
 
 /// Error texts never repeat more than this of what a stranger sent.
@@ -623,6 +584,40 @@ mod tests {
         assert_eq!(name.relative_to(&zone).as_deref(), Some("a._domainkey.mail"));
         assert_eq!(zone.relative_to(&zone).as_deref(), Some("@"));
         assert_eq!(DomainName::parse("notexample.com").unwrap().relative_to(&zone), None);
+    }
+
+    /// The quick way and the one for octets that have to be escaped make the same name of the same labels.
+    #[test]
+    fn names_are_made_alike_on_both_ways() {
+        let mut state = 1_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for round in 0..20_000 {
+            let longest = [4, 20, 64, 66][round % 4];
+            let mut octet = || u8::try_from(if next(40) == 0 { next(256) } else { 65 + next(58) }).unwrap();
+            let mut octets = Vec::new();
+            octets.resize_with(300, &mut octet);
+            let mut rest = octets.as_slice();
+            let labels: Vec<Vec<u8>> = (0..next(7))
+                .map(|_| {
+                    let (label, behind) =
+                        rest.split_at(rest.len().min(usize::try_from(next(longest)).unwrap()));
+                    rest = behind;
+                    label.to_vec()
+                })
+                .collect();
+            let of = || labels.iter().map(Vec::as_slice);
+            let filled = of().filter(|label| !label.is_empty());
+            let name = DomainName::from_labels(of());
+            assert_eq!(name, DomainName::with_escapes(&[], 0, filled), "{labels:?}");
+            let Some(name) = name else { continue };
+            let (mut wire, mut by_labels) = (Vec::new(), Vec::new());
+            assert!(name.push_wire(&mut wire) && push_wire_unescaped(name.labels(), &mut by_labels));
+            assert_eq!(wire, by_labels);
+            assert_eq!(DomainName::from_labels(name.wire_labels().iter().map(Vec::as_slice)), Some(name));
+        }
     }
 
     #[test]

@@ -17,17 +17,21 @@
 //! - RFC 9989 §4.7
 //! - RFC 9989 §4.10
 
-use super::{Context, dmarc_answers};
+use super::{Context, heard_answer};
 use crate::{
     finding::{Defect, Finding},
     plan::Expected,
 };
+use mail::lookup::{Answer, Question};
+use model::RecordType;
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Dmarc { .. } = context.record.expected else { return None };
     // A name further up that gave no answer may hold the policy: then nothing is known to be missing.
-    let answers = dmarc_answers(context.view, &context.plan.domain);
-    if answers.iter().any(|(_, answer)| matches!(answer, mail::lookup::Answer::TempError(_))) {
+    let above = context.plan.domain.ancestors().filter_map(|name| name.prepend("_dmarc").ok());
+    let mut answers =
+        above.filter_map(|name| heard_answer(context.view, &Question::new(name, RecordType::Txt)));
+    if answers.any(|answer| matches!(answer, Answer::TempError(_))) {
         return None;
     }
     let defect = Defect::DmarcMissing { name: context.record.owner.clone() };

@@ -97,15 +97,15 @@ use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{ChainEnd, Says},
     plan::{Expected, Plan, PlannedRecord},
-    readings::{DmarcReading, Readings},
+    readings::Readings,
     repair,
     spf_tree::SpfTree,
     view::{Fact, RUN_OUT, View},
 };
 use mail::{
     dkim::{KeyRecord, KeyState},
-    dmarc::PolicyRecord,
-    lookup::{Answer, Answers, Question},
+    dmarc::{DmarcReading, PolicyRecord},
+    lookup::{Answer, Question},
     spf::SpfNode,
 };
 use model::{Confidence, DomainName, RecordData, RecordType, Severity};
@@ -565,29 +565,23 @@ pub fn zones_of(plan: &Plan, view: &View) -> Vec<DomainName> {
     zones
 }
 
-/// The DNS answers that a DMARC discovery needs, out of the observation; what was not asked is not in it.
-pub fn dmarc_answers(view: &View, domain: &DomainName) -> Answers {
-    let mut answers = Answers::new();
-    let mut insert = |name: DomainName, record_type: RecordType| {
-        if !view.was_asked(&name, record_type) {
-            return;
-        }
-        let answer = answer_of_fact(view.fact(&name, record_type));
-        answers.insert(Question { name, record_type }, answer);
-    };
-    for ancestor in domain.ancestors().take(127) {
-        if let Ok(name) = ancestor.prepend("_dmarc") {
-            insert(name, RecordType::Txt);
-        }
+/// The answer to a question of a DMARC discovery, out of the observation; nothing where it was not asked.
+pub fn dmarc_answer(view: &View, domain: &DomainName, question: &Question) -> Option<Answer> {
+    if question.record_type == RecordType::Txt {
+        return heard_answer(view, question);
     }
     // Whether the domain exists (for `np`) shows in any answer about it; its SOA was asked for in any case.
-    if let Fact::Agreed(says) = view.fact(domain, RecordType::Soa) {
-        let exists = if matches!(says, Says::NxDomain(_)) { Answer::NxDomain } else { Answer::NoData };
-        for record_type in [RecordType::A, RecordType::Cname] {
-            answers.insert(Question { name: domain.clone(), record_type }, exists.clone());
-        }
+    match view.fact(domain, RecordType::Soa) {
+        Fact::Agreed(Says::NxDomain(_)) => Some(Answer::NxDomain),
+        Fact::Agreed(_) => Some(Answer::NoData),
+        _ => None,
     }
-    answers
+}
+
+/// What was heard to a question, as an evaluation takes it; nothing where it was not asked.
+pub fn heard_answer(view: &View, question: &Question) -> Option<Answer> {
+    let is_asked = view.was_asked(&question.name, question.record_type);
+    is_asked.then(|| answer_of_fact(view.fact(&question.name, question.record_type)))
 }
 
 /// A fact as an evaluation takes it.

@@ -4,9 +4,9 @@
 //! what mail of this plan will carry: the return path's host as the envelope sender, and the domains in front of
 //! which the keys are.
 
-use super::{DmarcReport, lookups};
+use super::{DmarcReport, organizational_domain};
 use crate::{observation::Question, plan::Plan, report::RecordReport, view::View};
-use mail::{dmarc, dmarc::AlignmentMode, lookup::Answers};
+use mail::{dmarc, dmarc::AlignmentMode};
 use model::{DomainName, Purpose};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,9 @@ pub struct Identifier {
 
 /// The domain that a key is in front of: what follows `_domainkey`.
 pub fn signing_domain(owner: &DomainName) -> Option<DomainName> {
-    owner.ancestors().find(|name| name.labels().next() == Some("_domainkey")).and_then(|name| name.parent())
+    let in_front = owner.labels().take_while(|label| *label != "_domainkey").count();
+    // Past the root there is nothing.
+    (0..=in_front).try_fold(owner.clone(), |name, _| name.parent())
 }
 
 /// A domain and the keys of the records that it rests on.
@@ -74,9 +76,7 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     spf.into_iter()
         .chain(dkim)
         .filter(|(domain, _)| *domain != plan.domain && shares_top(domain, &plan.domain))
-        .filter_map(|(domain, _)| {
-            lookups(view, |answers: &Answers| dmarc::organizational_domain(&domain, answers)).err()
-        })
+        .filter_map(|(domain, _)| organizational_domain(view, &domain).err())
         .flatten()
         .collect()
 }
@@ -129,7 +129,6 @@ fn is_aligned(
         return Some(false);
     }
     let own = organizational?;
-    let other =
-        lookups(view, |answers: &Answers| dmarc::organizational_domain(domain, answers)).ok()?.ok()?;
+    let other = organizational_domain(view, domain).ok()?.ok()?;
     Some(dmarc::aligned(&plan.domain, domain, mode, own, &other))
 }

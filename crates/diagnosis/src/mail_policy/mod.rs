@@ -21,7 +21,8 @@ pub use senders::{MAX_SENDERS, ReverseDns, SenderHost, reverse_dns};
 
 use crate::{
     checks::{
-        answer_of_fact, dkim_unaligned, dmarc_reports_not_authorised, domain_sends_no_mail, spf_unaligned,
+        answer_of_fact, dkim_unaligned, dmarc_reports_not_authorised, domain_sends_no_mail, heard_answer,
+        spf_unaligned,
     },
     finding::Finding,
     observation::Question,
@@ -30,8 +31,11 @@ use crate::{
     spf_tree::SpfReport,
     view::View,
 };
-use ::mail::lookup::{Answers, Needed};
-use model::RecordType;
+use ::mail::{
+    dmarc::{organizational_domain_by, walk_questions},
+    lookup::{Answers, Needed},
+};
+use model::{DomainName, RecordType};
 use serde::{Deserialize, Serialize};
 
 /// What the records come to for mail.
@@ -100,6 +104,20 @@ pub fn examine(
     findings.extend(senders::check(&senders));
     findings.extend(rules_finding);
     (MailPolicy { spf, dmarc, dmarc_ladder, alignment, sender_rules, https_hosts, senders }, findings)
+}
+
+/// The organizational domain of a name, or what kept the walk from finding it; the error is what has to be asked first:
+/// all of the walk, whatever the first answers say.
+fn organizational_domain(
+    view: &View,
+    domain: &DomainName,
+) -> Result<Result<DomainName, (Question, String)>, Vec<Question>> {
+    let is_open = |question: &Question| !view.was_asked(&question.name, question.record_type);
+    let open: Vec<Question> = walk_questions(domain).into_iter().filter(is_open).collect();
+    if !open.is_empty() {
+        return Err(open);
+    }
+    organizational_domain_by(domain, &|question| heard_answer(view, question)).map_err(|needed| needed.0)
 }
 
 /// Runs an evaluation over what was observed; the error is what has to be asked first.

@@ -4,6 +4,7 @@ use super::record::{Policy, PolicyRecord, PolicyRecordError, PublicSuffix, is_dm
 use crate::lookup::{Answer, Answers, Needed, Question};
 use model::{DomainName, RecordData, RecordType};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Queries of one walk (RFC 9989 §4.10).
 pub const MAX_QUERIES: usize = 8;
@@ -64,7 +65,7 @@ pub fn tree_walk_names(domain: &DomainName) -> Vec<DomainName> {
 
 struct Entry {
     at: DomainName,
-    record: Result<PolicyRecord, PolicyRecordError>,
+    record: DmarcReading,
 }
 
 #[derive(Default)]
@@ -75,24 +76,44 @@ struct Walk {
     temp_error: Option<(Question, String)>,
 }
 
+/// What came of reading a record.
+pub type DmarcReading = Arc<Result<PolicyRecord, PolicyRecordError>>;
+
+/// Reads a record as [`PolicyRecord::parse`] does.
+type Read<'a> = &'a dyn Fn(&str) -> DmarcReading;
+
+fn parse(text: &str) -> DmarcReading {
+    Arc::new(PolicyRecord::parse(text))
+}
+
+/// Gives the answer to a question where there is one.
+pub type Lookup<'a> = &'a dyn Fn(&Question) -> Option<Answer>;
+
+/// Where a domain's record is asked for. A name too long for `_dmarc.` cannot hold one.
+fn question_at(at: &DomainName) -> Option<Question> {
+    at.prepend("_dmarc").ok().map(|name| Question::new(name, RecordType::Txt))
+}
+
+/// What a walk asks for where nothing has an answer yet.
+pub fn walk_questions(domain: &DomainName) -> Vec<Question> {
+    tree_walk_names(domain).iter().filter_map(question_at).collect()
+}
+
 /// All names still to ask for are needed at once: they are few, and asking one by one would cost a round trip each.
-fn walk(domain: &DomainName, answers: &Answers) -> Result<Walk, Needed> {
+fn walk(domain: &DomainName, read: Read<'_>, lookup: Lookup<'_>) -> Result<Walk, Needed> {
     let mut out = Walk::default();
-    let questions: Vec<(DomainName, Question)> = tree_walk_names(domain)
-        .into_iter()
-        // A name too long for "_dmarc." cannot hold a record.
-        .filter_map(|at| at.prepend("_dmarc").ok().map(|name| (at, Question::new(name, RecordType::Txt))))
-        .collect();
-    for (i, (at, question)) in questions.iter().enumerate() {
-        let Ok(answer) = answers.get(question) else {
-            let open = questions[i..].iter().map(|(_, question)| question);
-            return Err(Needed(open.filter(|question| answers.get(question).is_err()).cloned().collect()));
+    let names = tree_walk_names(domain);
+    for (i, at) in names.iter().enumerate() {
+        let Some(question) = question_at(at) else { continue };
+        let Some(answer) = lookup(&question) else {
+            let open = names[i..].iter().filter_map(question_at);
+            return Err(Needed(open.filter(|question| lookup(question).is_none()).collect()));
         };
         let records = match answer {
-            Answer::Records(records) => records.as_slice(),
+            Answer::Records(records) => records,
             Answer::NoData | Answer::NxDomain => continue,
             Answer::TempError(reason) => {
-                out.temp_error = Some((question.clone(), reason.clone()));
+                out.temp_error = Some((question, reason));
                 break;
             }
         };
@@ -106,8 +127,9 @@ fn walk(domain: &DomainName, answers: &Answers) -> Result<Walk, Needed> {
             continue;
         }
         let Some(text) = texts.pop() else { continue };
-        let record = PolicyRecord::parse(&text);
-        let stop = record.as_ref().is_ok_and(|record| record.public_suffix != PublicSuffix::Undeclared);
+        let record = read(&text);
+        let stop =
+            record.as_ref().as_ref().is_ok_and(|record| record.public_suffix != PublicSuffix::Undeclared);
         out.entries.push(Entry { at: at.clone(), record });
         if stop {
             break;
@@ -121,7 +143,7 @@ impl Walk {
     fn organizational_domain(&self, start: &DomainName) -> DomainName {
         let mut highest = start;
         for entry in &self.entries {
-            let Ok(record) = &entry.record else { continue };
+            let Ok(record) = &*entry.record else { continue };
             match record.public_suffix {
                 PublicSuffix::No => return entry.at.clone(),
                 PublicSuffix::Yes if entry.at != *start => return one_label_below(&entry.at, start),
@@ -136,7 +158,7 @@ impl Walk {
         let at = |name: &DomainName| self.entries.iter().find(|entry| entry.at == *name);
         at(start).or_else(|| at(organizational)).or_else(|| {
             self.entries.iter().find(|entry| {
-                entry.record.as_ref().is_ok_and(|record| record.public_suffix == PublicSuffix::Yes)
+                entry.record.as_ref().as_ref().is_ok_and(|record| record.public_suffix == PublicSuffix::Yes)
             })
         })
     }
@@ -152,7 +174,15 @@ pub fn organizational_domain(
     domain: &DomainName,
     answers: &Answers,
 ) -> Result<Result<DomainName, (Question, String)>, Needed> {
-    let walk = walk(domain, answers)?;
+    organizational_domain_by(domain, &|question| answers.get(question).ok().cloned())
+}
+
+/// The same by a function that gives answers.
+pub fn organizational_domain_by(
+    domain: &DomainName,
+    lookup: Lookup<'_>,
+) -> Result<Result<DomainName, (Question, String)>, Needed> {
+    let walk = walk(domain, &parse, lookup)?;
     Ok(match walk.temp_error {
         Some(error) => Err(error),
         None => Ok(walk.organizational_domain(domain)),
@@ -161,7 +191,16 @@ pub fn organizational_domain(
 
 /// Finds the policy for an author domain.
 pub fn discover(author_domain: &DomainName, answers: &Answers) -> Result<Discovery, Needed> {
-    let walk = walk(author_domain, answers)?;
+    discover_by(author_domain, &parse, &|question| answers.get(question).ok().cloned())
+}
+
+/// The same by functions that read records, as [`PolicyRecord::parse`] does, and give answers.
+pub fn discover_by(
+    author_domain: &DomainName,
+    read: &dyn Fn(&str) -> DmarcReading,
+    lookup: Lookup<'_>,
+) -> Result<Discovery, Needed> {
+    let walk = walk(author_domain, read, lookup)?;
     let organizational_domain = walk.organizational_domain(author_domain);
     let mut discovery = Discovery {
         author_domain: author_domain.clone(),
@@ -173,20 +212,21 @@ pub fn discover(author_domain: &DomainName, answers: &Answers) -> Result<Discove
         invalid_records: walk
             .entries
             .iter()
-            .filter_map(|entry| entry.record.as_ref().err().map(|error| (entry.at.clone(), error.clone())))
+            .filter_map(|entry| Some((entry.at.clone(), entry.record.as_ref().as_ref().err()?.clone())))
             .collect(),
         temp_error: walk.temp_error.clone(),
         organizational_domain,
     };
     let selected = walk.select(author_domain, &discovery.organizational_domain);
-    let Some(Entry { at, record: Ok(record) }) = selected else { return Ok(discovery) };
+    let Some(Entry { at, record }) = selected else { return Ok(discovery) };
+    let Ok(record) = &**record else { return Ok(discovery) };
     let inherited = at != author_domain;
     if inherited && walk.temp_error.is_some() {
         // What is above might have changed which record holds.
         return Ok(discovery);
     }
     if inherited && record.nonexistent_policy.is_some() {
-        match exists(author_domain, answers)? {
+        match exists(author_domain, lookup)? {
             Ok(exists) => discovery.author_domain_exists = Some(exists),
             Err(error) => discovery.temp_error = Some(error),
         }
@@ -213,13 +253,14 @@ fn lower(policy: Policy) -> Policy {
 
 /// Whether a name exists: only NXDOMAIN says no, whatever the type asked for (RFC 8020). The NXDOMAIN may be that of
 /// a CNAME's target (RFC 6604), so the alias itself is asked for before the name is given up.
-fn exists(domain: &DomainName, answers: &Answers) -> Result<Result<bool, (Question, String)>, Needed> {
+fn exists(domain: &DomainName, lookup: Lookup<'_>) -> Result<Result<bool, (Question, String)>, Needed> {
     for record_type in [RecordType::A, RecordType::Cname] {
         let question = Question::new(domain.clone(), record_type);
-        match answers.get(&question)? {
-            Answer::NxDomain => {}
-            Answer::Records(_) | Answer::NoData => return Ok(Ok(true)),
-            Answer::TempError(reason) => return Ok(Err((question, reason.clone()))),
+        match lookup(&question) {
+            None => return Err(Needed(vec![question])),
+            Some(Answer::NxDomain) => {}
+            Some(Answer::Records(_) | Answer::NoData) => return Ok(Ok(true)),
+            Some(Answer::TempError(reason)) => return Ok(Err((question, reason))),
         }
     }
     Ok(Ok(false))

@@ -12,7 +12,8 @@ mod record;
 mod reports;
 
 pub use discovery::{
-    Discovery, FoundPolicy, MAX_QUERIES, PolicyTag, discover, organizational_domain, tree_walk_names,
+    Discovery, DmarcReading, FoundPolicy, Lookup, MAX_QUERIES, PolicyTag, discover, discover_by,
+    organizational_domain, organizational_domain_by, tree_walk_names, walk_questions,
 };
 pub use edit::{with_tag, without_tags};
 pub use evaluation::{DmarcOutcome, DmarcResult, aligned, evaluate};

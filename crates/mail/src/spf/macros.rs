@@ -15,6 +15,8 @@ pub struct DomainSpec {
     text: String,
     /// Empty where the text has no macros: it then stands for itself.
     pieces: Vec<Piece>,
+    /// The name that the text stands for where it has no macros, and can stand for one.
+    name: Option<DomainName>,
 }
 
 impl PartialEq for DomainSpec {
@@ -66,6 +68,7 @@ impl DomainSpec {
             return Err("the domain name is missing".to_owned());
         }
         let mut pieces = Vec::new();
+        let mut name = None;
         if text.contains('%') {
             pieces = parse_macro_string(text, Use::Name)?;
             if let Some(Piece::Literal(literal)) = pieces.last() {
@@ -74,8 +77,9 @@ impl DomainSpec {
         } else {
             check_literal(text, Use::Name)?;
             check_domain_end(text)?;
+            name = name_from_text(text);
         }
-        Ok(Self { text: text.to_owned(), pieces })
+        Ok(Self { text: text.to_owned(), pieces, name })
     }
 
     /// The spec as it was written.
@@ -94,7 +98,7 @@ impl DomainSpec {
             return None;
         }
         if self.pieces.is_empty() {
-            return name_from_text(&self.text);
+            return self.name.clone();
         }
         name_from_text(&expand_pieces(&self.pieces, |_| String::new()))
     }
@@ -107,7 +111,7 @@ impl DomainSpec {
     /// Expands to a name; `None` when the outcome is no domain name.
     pub(super) fn expand(&self, context: &MacroContext<'_>) -> Option<DomainName> {
         if self.pieces.is_empty() {
-            return name_from_text(&self.text);
+            return self.name.clone();
         }
         name_from_text(&expand_pieces(&self.pieces, |m| context.value(m)))
     }

@@ -57,7 +57,19 @@ pub fn contains_effective(record: &str, rules: &str) -> bool {
 
 /// The same of a record that was read already.
 pub(super) fn passes(record: &SpfRecord, rules: &str) -> bool {
-    take_effect(record.directives().map(|(_, directive)| directive), rules)
+    let directives = record.directives().map(|(_, directive)| directive);
+    // One rule that stands in the record to the letter is what it was read as there.
+    match record.directives().find(|(term, _)| term.text == rules) {
+        Some((_, own)) if own.mechanism != Mechanism::All => is_effective(directives, &own.mechanism),
+        _ => take_effect(directives, rules),
+    }
+}
+
+/// Whether the first copy of a mechanism, before any `all`, has the qualifier pass.
+fn is_effective<'a>(directives: impl Iterator<Item = &'a Directive>, mechanism: &Mechanism) -> bool {
+    let mut before_all = directives.take_while(|directive| directive.mechanism != Mechanism::All);
+    let first = before_all.find(|directive| directive.mechanism == *mechanism);
+    first.is_some_and(|directive| directive.qualifier == Qualifier::Pass)
 }
 
 /// Whether every rule is among the directives before any `all`, its first copy with the qualifier pass.
@@ -69,11 +81,7 @@ pub(super) fn take_effect<'a>(directives: impl Iterator<Item = &'a Directive> + 
         let effective = effective(directives);
         return rules.iter().all(|(_, mechanism)| effective.contains(mechanism));
     }
-    let before_all = directives.take_while(|directive| directive.mechanism != Mechanism::All);
-    rules.iter().all(|(_, mechanism)| {
-        let first = before_all.clone().find(|directive| directive.mechanism == *mechanism);
-        first.is_some_and(|directive| directive.qualifier == Qualifier::Pass)
-    })
+    rules.iter().all(|(_, mechanism)| is_effective(directives.clone(), mechanism))
 }
 
 /// The mechanisms of `rules`, without qualifiers: a version, `all`, modifiers, repetitions and what is no mechanism are

@@ -140,6 +140,15 @@ proptest! {
     }
 
     #[test]
+    fn a_record_that_was_read_passes_whom_its_text_does(record in record(), rule in term(), other in term()) {
+        if let Ok(read) = SpfRecord::parse(&record) {
+            for rules in [rule.clone(), format!("{rule} {other}")] {
+                prop_assert_eq!(read.passes(&rules), spf::contains_effective(&record, &rules), "{} in {}", rules, record);
+            }
+        }
+    }
+
+    #[test]
     fn one_record_of_several_lets_nobody_pass_whom_none_of_them_does(
         // Nobody knows what a broken record means.
         records in proptest::collection::vec(record().prop_filter("valid", |text| SpfRecord::parse(text).is_ok()), 2..4),
