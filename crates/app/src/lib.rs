@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod limits;
 pub mod notices;
+pub mod operator_health;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;

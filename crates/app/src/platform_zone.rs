@@ -13,7 +13,7 @@ use model::{DomainName, Record, RecordData, Soa, TxtData};
 use std::{net::IpAddr, sync::Arc};
 
 /// How long resolvers may keep a key or the SPF include, in seconds.
-const TTL: u32 = 300;
+pub(crate) const TTL: u32 = 300;
 
 /// How long resolvers may keep "no such name": short, since the next key may be published any moment.
 const NEGATIVE_TTL: u32 = 30;
@@ -126,7 +126,7 @@ fn platform_zone(
 }
 
 /// `v=spf1 ip4:… ip6:… ~all`.
-fn spf_record(addresses: &[IpAddr]) -> String {
+pub(crate) fn spf_record(addresses: &[IpAddr]) -> String {
     let mechanisms: String = addresses
         .iter()
         .map(|address| match address {

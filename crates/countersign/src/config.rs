@@ -68,6 +68,9 @@ pub struct Config {
     pub default_profile: String,
     /// A folder of further profiles, Domain Connect templates; empty for none.
     pub profiles: PathBuf,
+    /// A time server (NTP), `host` or `host:port`, that this machine's clock is compared with for its health; empty to
+    /// compare with the clock of a PostgreSQL database alone.
+    pub time_server: String,
     /// How many DKIM keys are made in advance.
     pub key_pool: usize,
     /// The largest message, in bytes.
@@ -124,6 +127,7 @@ impl Default for Config {
             dmarc_mailbox: String::new(),
             default_profile: "three-cname".to_owned(),
             profiles: PathBuf::new(),
+            time_server: String::new(),
             key_pool: 30,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,

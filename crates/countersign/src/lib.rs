@@ -9,6 +9,7 @@ mod hex;
 mod http;
 pub mod instance;
 mod operations;
+pub mod operator;
 pub mod report_file;
 mod serving;
 

@@ -7,6 +7,7 @@ use countersign::{
         self, Exit,
         backup::{BackupArgs, RestoreArgs},
         check::CheckArgs,
+        doctor::DoctorArgs,
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
     },
@@ -106,6 +107,17 @@ The exit codes are those of check: 0 good, 1 problems, 2 wrong usage or no repor
         after_help = "Example:\n  countersign tour\n\nExit codes: 0 every step did what it should, 1 one did not."
     )]
     Tour,
+    /// Look whether the platform that runs here is in order: clock, disk, database, queues, its zone, ports, certificate
+    #[command(after_help = "\
+Examples:
+  countersign doctor
+  countersign doctor --config /etc/countersign.toml
+  countersign doctor --at http://10.0.0.5:8082 --json | jq '.[] | select(.state != \"ok\")'
+
+Asks the platform that runs with this configuration; --at another one's operator_http. The same is the page
+/operator there.
+Exit codes: 0 nothing has to be fixed, 1 something does not work, 2 wrong usage or no platform runs there.")]
+    Doctor(DoctorArgs),
     /// Copy the SQLite database to a file, also while the platform runs
     #[command(after_help = "\
 Examples:
@@ -189,6 +201,7 @@ async fn run(command: Command) -> Exit {
             commands::start_logging(&Config { log: "error".to_owned(), ..Config::default() });
             commands::tour::run().await
         }
+        Command::Doctor(arguments) => commands::doctor::run(&arguments).await,
         Command::Backup(arguments) => commands::backup::back_up(&arguments).await,
         Command::Restore(arguments) => commands::backup::restore(&arguments).await,
         Command::MigrateStore(arguments) => commands::migrate_store::run(&arguments).await,

@@ -1,6 +1,9 @@
 //! Whether the store can do its work.
 
-use crate::{Store, StoreError, database::sql};
+use crate::{
+    Store, StoreError,
+    database::{Kind, sql},
+};
 use model::Timestamp;
 
 impl Store {
@@ -14,6 +17,23 @@ impl Store {
     /// Proves that reading works.
     pub async fn ping_read(&self) -> Result<(), StoreError> {
         self.read_first(sql("SELECT at FROM write_probe WHERE id = 1")).await.map(drop)
+    }
+
+    /// The time by the database's clock; `None` where the database is a file of this machine.
+    pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        if matches!(self.pools.kind, Kind::Sqlite { .. }) {
+            return Ok(None);
+        }
+        let now = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
+        let row = self.read_first(sql(now)).await?.ok_or(StoreError::NotFound("row"))?;
+        row.get("now").map(Some)
+    }
+
+    /// When the oldest event was stored that has no number yet; `None` where all have one.
+    pub async fn oldest_unnumbered_event(&self) -> Result<Option<Timestamp>, StoreError> {
+        let oldest = sql("SELECT MIN(created_at) AS oldest FROM events WHERE seq IS NULL");
+        let row = self.read_first(oldest).await?.ok_or(StoreError::NotFound("row"))?;
+        row.opt("oldest")
     }
 
     /// Takes every lease back. Only for a process that knows to be alone, at its start: whoever held them is dead.

@@ -19,6 +19,7 @@ mod forms;
 mod guard;
 mod live;
 mod messages;
+mod operator;
 mod page;
 mod pill;
 mod playground;
@@ -28,6 +29,7 @@ mod sandbox_verdict;
 mod when;
 
 pub use guard::is_this_machine;
+pub use operator::HealthSource;
 
 use app::{App, access::Caller};
 use axum::{
@@ -95,6 +97,28 @@ pub fn public_router(app: Arc<App>, proxies: &[IpAddr]) -> Router {
     let index = Router::new().route("/", get(async || Redirect::to("/check")));
     let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
     guarded(index, Pages { app, public: true, proxies })
+}
+
+/// The health of the platform, for a listener that only its operator reaches, with the manual of findings beside it.
+pub fn operator_router(app: Arc<App>, source: HealthSource) -> Router {
+    let index = Router::new().route("/", get(async || Redirect::to("/operator")));
+    let pages = Pages { app, public: true, proxies: Arc::new([]) };
+    let routes = operator_routes(pages.clone(), source);
+    guarded(index.merge(routes), pages)
+}
+
+/// The same in development, beside the dashboard.
+pub fn operator_pages(app: Arc<App>, source: HealthSource) -> Router {
+    let pages = Pages { app, public: false, proxies: Arc::new([]) };
+    let guard = middleware::from_fn_with_state(pages.clone(), guard::stand);
+    operator_routes(pages, source).layer(guard)
+}
+
+fn operator_routes(pages: Pages, source: HealthSource) -> Router {
+    Router::new()
+        .route("/operator", get(operator::show))
+        .route("/operator/health", get(operator::json))
+        .with_state(operator::Operator { pages, source })
 }
 
 /// These routes and the pages that show nothing of what is stored here, the guard in front of all.

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check;
 pub mod dev;
+pub mod doctor;
 pub mod explain;
 pub mod generate;
 mod input;

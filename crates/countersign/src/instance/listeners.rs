@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     http::{self, Bounds},
     operations,
+    operator::Examiner,
 };
 use app::{App, access::Caller, sandbox::SandboxInbox};
 use arc_swap::ArcSwap;
@@ -77,9 +78,14 @@ impl Listeners {
         running.spawn(self.dns.run(stop.clone()));
         running.spawn(self.smtp.run(stop.clone()));
         let api = api::router(Arc::clone(app));
+        let source = health_source(app, config, self.is_dev);
         let router = if self.is_dev {
             let owner = Caller::owner(first_organisation);
-            operations::with_key(Arc::clone(app)).merge(api).merge(web::router(Arc::clone(app), owner))
+            let pages = web::operator_pages(Arc::clone(app), source.clone());
+            operations::with_key(Arc::clone(app))
+                .merge(api)
+                .merge(pages)
+                .merge(web::router(Arc::clone(app), owner))
         } else {
             operations::health(Arc::clone(app)).merge(api)
         };
@@ -87,13 +93,24 @@ impl Listeners {
         let bounds = Bounds::private(proxies.clone());
         running.spawn(http::serve(self.http.0, router, bounds.clone(), stop.clone()));
         if let Some((listener, _)) = self.operator_http {
-            running.spawn(http::serve(listener, operations::router(Arc::clone(app)), bounds, stop.clone()));
+            let router =
+                operations::router(Arc::clone(app)).merge(web::operator_router(Arc::clone(app), source));
+            running.spawn(http::serve(listener, router, bounds, stop.clone()));
         }
         if let Some((listener, _)) = self.public_http {
             let router = web::public_router(Arc::clone(app), &proxies);
             running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
     }
+}
+
+/// Looks at the platform whenever somebody asks how it is.
+fn health_source(app: &Arc<App>, config: &Config, is_dev: bool) -> web::HealthSource {
+    let examiner = Arc::new(Examiner::new(Arc::clone(app), config, is_dev));
+    Arc::new(move || {
+        let examiner = Arc::clone(&examiner);
+        Box::pin(async move { examiner.items().await })
+    })
 }
 
 async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<Bound, StartError> {

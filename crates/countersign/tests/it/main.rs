@@ -17,6 +17,7 @@ mod checks;
 mod claims;
 mod command_line;
 mod dns_server;
+mod doctor;
 mod domains;
 mod durability;
 mod emails;

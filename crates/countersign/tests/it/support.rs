@@ -56,8 +56,14 @@ pub struct Platform {
 
 impl Platform {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = Folder::new();
-        let instance = Instance::start(&config(&folder)).await.unwrap();
+        let mut config = config(&folder);
+        change(&mut config);
+        let instance = Instance::start(&config).await.unwrap();
         let api = Api::new(instance.http, &instance.api_key);
         Self { instance, api, folder }
     }
