@@ -17,9 +17,13 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+/// How often the platform looks at itself without being asked.
+const LOOKS_EVERY: Duration = Duration::from_mins(1);
 
 /// A listener, and where it is.
 type Bound = (TcpListener, SocketAddr);
@@ -79,6 +83,9 @@ impl Listeners {
         running.spawn(self.smtp.run(stop.clone()));
         let api = api::router(Arc::clone(app));
         let source = health_source(app, config, self.is_dev);
+        if !self.is_dev {
+            running.spawn(keep_looking(Arc::clone(&source), stop.clone()));
+        }
         let router = if self.is_dev {
             let owner = Caller::owner(first_organisation);
             let pages = web::operator_pages(Arc::clone(app), source.clone());
@@ -111,6 +118,15 @@ fn health_source(app: &Arc<App>, config: &Config, is_dev: bool) -> web::HealthSo
         let examiner = Arc::clone(&examiner);
         Box::pin(async move { examiner.items().await })
     })
+}
+
+/// Looks once a minute, for the gauges that an alert is on.
+async fn keep_looking(source: web::HealthSource, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOKS_EVERY)).await.is_some() {
+        if stop.run_until_cancelled(source()).await.is_none() {
+            return;
+        }
+    }
 }
 
 async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<Bound, StartError> {

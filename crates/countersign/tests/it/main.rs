@@ -26,6 +26,7 @@ mod independent_verifier;
 mod main_job;
 mod notices;
 mod operations;
+mod packaging;
 mod pages;
 mod postgres;
 #[path = "../../../store/tests/it/postgres_server.rs"]
