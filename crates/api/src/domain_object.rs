@@ -79,6 +79,9 @@ pub struct DomainObject {
     /// When it counts as failed if nothing changes.
     #[schema(required)]
     fails_at: Option<Timestamp>,
+    /// When sending from it stops unless it is mended, while its health is `warning`; null else.
+    #[schema(required)]
+    stops_at: Option<Timestamp>,
     /// When it was verified for the first time: the first day of its warm-up.
     #[schema(required)]
     warmup_started_at: Option<Timestamp>,
@@ -281,6 +284,7 @@ impl DomainObject {
             last_checked_at: domain.last_checked_at,
             next_check_at: domain.next_check_at,
             fails_at: domain.fails_at,
+            stops_at: view.stops_at(),
             warmup_started_at: domain.warmup_started_at,
             warmup_days: domain.warmup_days.unwrap_or(0),
             warmup: view.warmup.map(WarmupObject::from),

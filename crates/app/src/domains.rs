@@ -3,7 +3,7 @@
 use crate::{
     App,
     access::{Caller, Scope},
-    domain_state::{self, State, Trigger},
+    domain_state::{State, Trigger},
     error::{Error, Result},
     warmup::{self, Warmup},
 };
@@ -11,13 +11,7 @@ use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::
 use jiff::Timestamp;
 use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain, TenantId};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
-use store::{
-    CheckRecord, DomainFilter, Health, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Told,
-};
-
-/// How long one check may take in all. A check on demand is answered within it.
-const CHECK_DEADLINE: Duration = Duration::from_secs(8);
+use store::{DomainFilter, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Told};
 
 /// The only region there is so far.
 const REGION: &str = "local";
@@ -102,6 +96,13 @@ impl DomainView {
                 )
             }
         }
+    }
+
+    /// When sending stops unless the domain is mended; nothing where it is not broken.
+    pub fn stops_at(&self) -> Option<Timestamp> {
+        self.domain.fails_at.filter(|_| {
+            self.domain.status == DomainStatus::Verified && self.domain.health == store::Health::Warning
+        })
     }
 
     /// The id of a planned record: the same at every look.
@@ -353,126 +354,6 @@ impl App {
         Ok(domain)
     }
 
-    /// Starts a check of every domain that is due, as many as there are slots. Returns how many it started.
-    pub async fn check_due_domains(self: &Arc<Self>) -> Result<usize> {
-        let free = self.check_slots.available_permits();
-        if free == 0 {
-            return Ok(0);
-        }
-        let now = self.clock.now();
-        let lease = now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap_or(now);
-        let domains =
-            self.store.claim_due_domains(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
-        let count = domains.len();
-        for domain in domains {
-            let permit = Arc::clone(&self.check_slots).acquire_owned().await.ok();
-            let app = Arc::clone(self);
-            self.running.spawn(async move {
-                let name = domain.name.clone();
-                if let Err(error) = app.check(domain, Trigger::Schedule).await {
-                    tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
-                }
-                drop(permit);
-                app.wake.verify.notify_one();
-            });
-        }
-        Ok(count)
-    }
-
-    /// Plan, observe, diagnose, decide, store: the one way a domain's status changes.
-    async fn check(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
-        let claimed_at = self.clock.now();
-        let plan = self.plan_of(&domain).await?;
-        let clock = self.clock.clone();
-        let policy = &self.settings.policy;
-        let dns = self.dns_for(policy);
-        let observation = dns::observe(&dns, &plan, policy, move || clock.now(), CHECK_DEADLINE).await;
-        let now = self.clock.now();
-        let mut report = diagnosis::diagnose(&plan, &observation, now);
-        report.started_at = Some(claimed_at);
-        if let Some(last) = domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
-            report.keep_certain(&last);
-        }
-        let texts = (
-            serde_json::to_string(&report).map_err(|error| Error::Internal(error.to_string()))?,
-            serde_json::to_string(&observation).map_err(|error| Error::Internal(error.to_string()))?,
-        );
-        metrics::counter!("countersign_checks_total", "verdict" => report.verdict.as_str()).increment(1);
-        for finding in &report.findings {
-            metrics::counter!("countersign_findings_total", "code" => finding.code()).increment(1);
-        }
-        let mut domain = domain;
-        // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
-        for _ in 0..5 {
-            let record = self.transition(&domain, &report, &texts, trigger, claimed_at, now);
-            match self.store.record_check(&record).await {
-                Ok(stored) => return self.domain_view(stored).await,
-                Err(StoreError::StaleVersion) => {
-                    domain = self.store.get_domain(domain.org_id, domain.id).await?;
-                    // What was stored meanwhile began to look later than we did: it stands.
-                    let stored =
-                        domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
-                    if stored.and_then(|stored| stored.started_at).is_some_and(|started| started > claimed_at)
-                    {
-                        return self.domain_view(domain).await;
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::Unavailable(format!("{} is being checked by others at the same time", domain.name)))
-    }
-
-    fn transition(
-        &self,
-        domain: &store::Domain,
-        report: &Report,
-        (report_text, observation_text): &(String, String),
-        trigger: Trigger,
-        claimed_at: Timestamp,
-        now: Timestamp,
-    ) -> CheckRecord {
-        let state = state_of(domain);
-        let (next, event_types) = domain_state::next(&state, report.verdict, trigger, now);
-        // A change of status and a poke both start the quick phase anew.
-        let changed_at = match next.status {
-            DomainStatus::Failed => next.fails_at.unwrap_or(now),
-            _ => domain.created_at,
-        };
-        let since = domain.poked_at.map_or(changed_at, |poked_at| poked_at.max(changed_at));
-        let events = event_types
-            .into_iter()
-            .map(|event_type| {
-                let data = json!({"domain": domain.name, "status": next.status, "verdict": report.verdict});
-                self.event(domain.org_id, event_type, domain.id.to_string(), &data, now)
-            })
-            .collect();
-        if next.status != domain.status {
-            tracing::info!(domain = %domain.name, from = %domain.status, to = %next.status, "a domain changed its status");
-        }
-        CheckRecord {
-            domain_id: domain.id,
-            version: domain.version,
-            claimed_at,
-            checked_at: now,
-            report: report_text.clone(),
-            observation: observation_text.clone(),
-            status: next.status,
-            spf_status: report.spf_status,
-            dkim_status: report.dkim_status,
-            dmarc_status: report.dmarc_status,
-            return_path_status: report.return_path_status,
-            health: if next.warning { Health::Warning } else { Health::Ok },
-            verified_at: next.verified_at,
-            // The first day of the warm-up; the store keeps one that is there.
-            warmup_started_at: next.verified_at,
-            fails_at: next.fails_at,
-            next_check_at: Some(domain_state::next_check(&next, since, now, self.random.thousandths())),
-            consecutive_failures: next.consecutive_failures,
-            events,
-        }
-    }
-
     /// The plan of a stored domain: its profile with its tokens and keys.
     pub(crate) async fn plan_of(&self, domain: &store::Domain) -> Result<Plan> {
         let keys = self.store.keys_of_domain(domain.id).await?;
@@ -534,16 +415,6 @@ fn view(domain: store::Domain, report: Report, warmup: Option<Warmup>) -> Result
         serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
     let dkim_tokens = (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
     Ok(DomainView { domain, report, dkim_tokens, warmup })
-}
-
-fn state_of(domain: &store::Domain) -> State {
-    State {
-        status: domain.status,
-        warning: domain.health == Health::Warning,
-        verified_at: domain.verified_at,
-        fails_at: domain.fails_at,
-        consecutive_failures: domain.consecutive_failures,
-    }
 }
 
 fn added_error(error: StoreError) -> Error {

@@ -25,6 +25,10 @@ pub const TYPES: &[&str] = &[
     "email.delivered",
     "email.deferred",
     "email.bounced",
+    "domain.reminder",
+    "domain.recovered",
+    "platform.demotions_held",
+    "platform.demotions_released",
 ];
 
 /// How many events get their number in one transaction.

@@ -11,6 +11,7 @@ pub mod checks;
 mod deliver;
 pub mod delivery_state;
 mod dkim_keys;
+mod domain_check;
 pub mod domain_state;
 pub mod domains;
 pub mod emails;
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod limits;
 pub mod notices;
 pub mod operator_health;
+pub mod outage;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;
@@ -34,6 +36,7 @@ pub mod tenants;
 mod transport;
 pub mod vault;
 pub mod warmup;
+pub mod watch;
 
 pub use error::{Error, FieldError, Result};
 pub use settings::{RelayTls, Settings, Transport};
@@ -74,6 +77,7 @@ pub struct App {
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
     pub(crate) readiness: health::Readiness,
+    pub(crate) brake: outage::Brake,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -141,6 +145,7 @@ impl App {
             delivery_slots: Arc::new(Semaphore::new(SLOTS)),
             running: TaskTracker::new(),
             readiness: health::Readiness::default(),
+            brake: outage::Brake::default(),
             wake: Wake::default(),
         }
     }

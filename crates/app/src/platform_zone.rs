@@ -113,6 +113,8 @@ fn platform_zone(
         zone.add(label, RecordData::Mx { preference: 10, exchange: feedback.clone() })?;
         zone.text(label, &format!("v=spf1 include:spf.{apex} ~all"))?;
     }
+    let (sentinel, text) = crate::outage::SENTINEL;
+    zone.text(sentinel, text)?;
     zone.text("_dmarc", "v=DMARC1; p=reject")?;
     zone.text("*._report._dmarc", "v=DMARC1")?;
     for (selector, public_key) in keys {

@@ -1,5 +1,6 @@
 //! What the operator decides, as the use cases need it.
 
+use crate::domain_state::Rules;
 use diagnosis::{
     Plan, Profile, Variables,
     inquiry::{Policy, is_public},
@@ -48,6 +49,8 @@ pub struct Settings {
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day; one at least.
     pub warmup_daily_limit: u64,
+    /// How long a domain that broke goes on sending, and how rarely one that is right is looked at.
+    pub life_cycle: Rules,
     /// How many checks of any domain one client may ask for in a minute.
     pub checks_per_minute: u32,
     /// How often one key may call.

@@ -77,6 +77,10 @@ pub struct Config {
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day, however far it has come.
     pub warmup_daily_limit: u64,
+    /// For how many hours a domain whose records broke goes on sending, 1 to 720; its owner is warned meanwhile.
+    pub grace_hours: u32,
+    /// After how many hours at the latest a domain that is right is looked at again, 1 to 168.
+    pub watch_hours: u32,
     /// The resolvers that checks of any domain ask (the API's `/checks`, the page `/check`), such as `9.9.9.9`; no name
     /// server at a private address is asked then. Empty for our own DNS, which knows the playground and nothing else.
     pub check_resolvers: Vec<String>,
@@ -131,6 +135,8 @@ impl Default for Config {
             key_pool: 30,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,
+            grace_hours: 72,
+            watch_hours: 24,
             check_resolvers: Vec::new(),
             checks_per_minute: 30,
             reads_per_minute: 6_000,
@@ -242,6 +248,14 @@ impl Config {
         if config.warmup_daily_limit == 0 {
             let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
             return Err(ConfigError::Value { key: "warmup_daily_limit", value: "0".to_owned(), problem });
+        }
+        for (key, hours, most) in
+            [("grace_hours", config.grace_hours, 720), ("watch_hours", config.watch_hours, 168)]
+        {
+            if !(1..=most).contains(&hours) {
+                let problem = format!("give 1 to {most} hours");
+                return Err(ConfigError::Value { key, value: hours.to_string(), problem });
+            }
         }
         if let Err(error) = EnvFilter::try_new(&config.log) {
             let problem = error.to_string();

@@ -8,6 +8,7 @@ use crate::{
 };
 use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is there, what is wrong, and what follows from it, for one domain at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +195,24 @@ impl Report {
         (!required.is_empty() && !required.contains(&None)).then_some(true)
     }
 
+    /// How many servers say that a required record is certainly not right. The addresses of one name server count
+    /// as one.
+    pub fn dissenters(&self) -> usize {
+        let is_broken = |record: &&RecordReport| {
+            record.planned.required && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed)
+        };
+        let mut names = BTreeSet::new();
+        for seen in self.records.iter().filter(is_broken).flat_map(|record| &record.seen) {
+            if seen.right == Some(false) {
+                names.insert(match &seen.server {
+                    Server::Resolver { address } => (Some(*address), None),
+                    Server::Authority { name, .. } => (None, Some(name)),
+                });
+            }
+        }
+        names.len()
+    }
+
     /// The report of a plan that was not looked at yet: every record unknown, nothing found.
     pub fn unchecked(plan: &crate::Plan, now: Timestamp) -> Self {
         let records = plan
@@ -285,6 +304,18 @@ mod tests {
         assert_eq!(of([Some(true), None, Some(true)]), Some(true), "one does not answer");
         assert_eq!(of([Some(true), Some(false), None]), Some(false));
         assert_eq!(of([None; 3]), None);
+    }
+
+    #[test]
+    fn dissenters_are_counted_by_server() {
+        let of = |required| {
+            let mut report = report(0, required, Some(false));
+            report.records[0].status = RecordStatus::Missing;
+            report.dissenters()
+        };
+        assert_eq!(of([Some(false); 3]), 2, "one name server and a resolver");
+        assert_eq!(of([None; 3]), 1);
+        assert_eq!(report(0, [Some(false); 3], Some(false)).dissenters(), 0, "nothing is certain");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The end of a check: what was observed, what it means for the domain, and the events, in one transaction.
 
 use crate::{
-    Domain, Health, NewEvent, Store, StoreError,
+    Domain, Health, NewEvent, Store, StoreError, Watch,
     database::{Row, Tx, sql},
     domains::{columns, domain},
     events::insert_events,
@@ -48,6 +48,10 @@ pub struct CheckRecord {
     pub next_check_at: Option<Timestamp>,
     /// How many checks in a row did not pass.
     pub consecutive_failures: u32,
+    /// What is remembered of its breaks.
+    pub watch: Watch,
+    /// How often it is looked at, in seconds, where it is left alone; nothing where it is in a hurry.
+    pub watch_seconds: Option<u32>,
     /// What happened.
     pub events: Vec<NewEvent>,
 }
@@ -84,7 +88,9 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
              return_path_status = $7, health = $8, verified_at = $9, fails_at = $10, last_checked_at = $11,
              next_check_at = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN $11 ELSE $13 END,
              consecutive_failures = $14, report = $15,
-             warmup_started_at = COALESCE(warmup_started_at, $16), lease_owner = NULL, lease_until = NULL,
+             warmup_started_at = COALESCE(warmup_started_at, $16), suspected_since = $17, last_failure_at = $18,
+             reminders = $19, breaks = $20, last_break_at = $21, deferred = 0,
+             watch_seconds = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN NULL ELSE $22 END, lease_owner = NULL, lease_until = NULL,
              version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING ",
         columns!()
@@ -105,6 +111,12 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     .bind(&check.consecutive_failures)
     .bind(&check.report)
     .bind_opt(check.warmup_started_at.as_ref())
+    .bind_opt(check.watch.suspected_since.as_ref())
+    .bind_opt(check.watch.last_failure_at.as_ref())
+    .bind(&check.watch.reminders)
+    .bind(&check.watch.breaks)
+    .bind_opt(check.watch.last_break_at.as_ref())
+    .bind_opt(check.watch_seconds.as_ref())
     .first(tx)
     .await?;
     if let Some(row) = updated {

@@ -35,10 +35,12 @@ const TABLES: &[&str] = &[
     "warmup_days",
     "audit_log",
     "idempotency",
+    "check_outcomes",
+    "demotion_brake",
 ];
 
 /// Those that the schema itself puts rows into.
-const BEGUN_BY_SCHEMA: [&str; 2] = ["generations", "write_probe"];
+const BEGUN_BY_SCHEMA: [&str; 3] = ["generations", "write_probe", "demotion_brake"];
 
 /// A column as it was declared.
 struct Column {

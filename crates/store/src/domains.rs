@@ -108,6 +108,8 @@ pub struct Domain {
     pub lease_until: Option<Timestamp>,
     /// How many checks in a row did not pass.
     pub consecutive_failures: u32,
+    /// What is remembered of its breaks.
+    pub watch: Watch,
     /// Grows with every change but claims and pokes.
     pub version: i64,
     /// The last report, JSON.
@@ -120,6 +122,21 @@ pub struct Domain {
     pub region: Option<String>,
     /// The region it sends from when the first one is down.
     pub fallback_region: Option<String>,
+}
+
+/// What is remembered of a domain's breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watch {
+    /// When the break that is under way was seen first.
+    pub suspected_since: Option<Timestamp>,
+    /// When it was seen last.
+    pub last_failure_at: Option<Timestamp>,
+    /// How many reminders of it were sent.
+    pub reminders: u32,
+    /// How many breaks there were of late.
+    pub breaks: u32,
+    /// When the last of them was confirmed.
+    pub last_break_at: Option<Timestamp>,
 }
 
 /// Where a new domain's DKIM keys come from.
@@ -148,7 +165,8 @@ macro_rules! columns {
         "id, org_id, tenant_id, name, profile, variables, capabilities, status, spf_status, dkim_status, \
          dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
-         version, report, warmup_started_at, warmup_days, region, fallback_region"
+         version, report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
+         last_failure_at, reminders, breaks, last_break_at"
     };
 }
 
@@ -179,6 +197,13 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         lease_owner: row.opt("lease_owner")?,
         lease_until: row.opt("lease_until")?,
         consecutive_failures: row.get("consecutive_failures")?,
+        watch: Watch {
+            suspected_since: row.opt("suspected_since")?,
+            last_failure_at: row.opt("last_failure_at")?,
+            reminders: row.get("reminders")?,
+            breaks: row.get("breaks")?,
+            last_break_at: row.opt("last_break_at")?,
+        },
         version: row.get("version")?,
         report: row.opt("report")?,
         warmup_started_at: row.opt("warmup_started_at")?,
@@ -233,30 +258,64 @@ macro_rules! list {
 }
 pub(crate) const LIST: Texts = texts!(list, "id", "$7", "$8");
 
-/// One statement, so that no two claimers get the same row.
-pub(crate) const CLAIM: &str = concat!(
-    "UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0
-     WHERE id IN (
-         SELECT id FROM domains
-         WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at <= $3
-             AND (lease_until IS NULL OR lease_until <= $3)
-         ORDER BY next_check_at LIMIT $4)
-     RETURNING ",
-    columns!()
-);
+macro_rules! claim {
+    ($which:literal) => {
+        concat!(
+            "UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0
+             WHERE id IN (
+                 SELECT id FROM domains
+                 WHERE deleted_at IS NULL AND status <> 'disabled' AND ",
+            $which,
+            " AND next_check_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
+                 ORDER BY next_check_at LIMIT $4)
+             RETURNING ",
+            columns!()
+        )
+    };
+}
 
 /// The rows that are locked first, each claimer going around those of the others, are the ones that are claimed.
 /// No stronger lock: messages of the domain that are being accepted must not keep it from being checked.
-const CLAIM_ON_POSTGRES: &str = concat!(
-    "WITH due AS MATERIALIZED (
-         SELECT id AS due_id FROM domains
-         WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at <= $3
-             AND (lease_until IS NULL OR lease_until <= $3)
-         ORDER BY next_check_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
-     UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0 FROM due WHERE id = due_id
-     RETURNING ",
-    columns!()
-);
+macro_rules! claim_on_postgres {
+    ($which:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (
+                 SELECT id AS due_id FROM domains
+                 WHERE deleted_at IS NULL AND status <> 'disabled' AND ",
+            $which,
+            " AND next_check_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
+                 ORDER BY next_check_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+             UPDATE domains SET lease_owner = $1, lease_until = $2, poke_pending = 0 FROM due WHERE id = due_id
+             RETURNING ",
+            columns!()
+        )
+    };
+}
+
+/// One statement each, so that no two claimers get the same row. Those in a hurry come first, however many of the
+/// others have become late.
+pub(crate) const CLAIM: [(&str, &str); 2] = [
+    (claim!("watch_seconds IS NULL"), claim_on_postgres!("watch_seconds IS NULL")),
+    (claim!("watch_seconds IS NOT NULL"), claim_on_postgres!("watch_seconds IS NOT NULL")),
+];
+
+/// To the next place in its period, each once.
+pub(crate) const DEFER: &str = "UPDATE domains SET deferred = 1, next_check_at = next_check_at
+         + (($1 - next_check_at) / (watch_seconds * 1000) + 1) * watch_seconds * 1000
+     WHERE id IN (
+         SELECT id FROM domains
+         WHERE deleted_at IS NULL AND status <> 'disabled' AND watch_seconds IS NOT NULL AND deferred = 0
+             AND next_check_at < $2 AND lease_until IS NULL
+         ORDER BY next_check_at LIMIT $3)";
+
+const DEFER_ON_POSTGRES: &str = "WITH late AS MATERIALIZED (
+         SELECT id AS late_id FROM domains
+         WHERE deleted_at IS NULL AND status <> 'disabled' AND watch_seconds IS NOT NULL AND deferred = 0
+             AND next_check_at < $2 AND lease_until IS NULL
+         ORDER BY next_check_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+     UPDATE domains SET deferred = 1, next_check_at = next_check_at
+         + (($1 - next_check_at) / (watch_seconds * 1000) + 1) * watch_seconds * 1000
+     FROM late WHERE id = late_id";
 
 pub(crate) const NEXT_FREE: &str = "SELECT next_check_at AS due FROM domains
      WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at IS NOT NULL AND lease_until IS NULL
@@ -425,7 +484,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Claims at most `limit` domains that are due, longest due first. Until `lease_until` nobody else gets them.
+    /// Claims at most `limit` domains that are due, those in a hurry first, longest due first. Until `lease_until`
+    /// nobody else gets them.
     pub async fn claim_due_domains(
         &self,
         now: Timestamp,
@@ -434,19 +494,50 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Domain>, StoreError> {
         let mut tx = self.pools.write().await?;
-        let claim = sql(CLAIM).on_postgres(CLAIM_ON_POSTGRES);
-        let claim = claim.text(owner).bind(&lease_until).bind(&now).bind(&limit);
-        let rows = claim.all(&mut tx).await?;
-        let mut claimed = rows.iter().map(domain).collect::<Result<Vec<_>, _>>()?;
+        let mut claimed: Vec<Domain> = Vec::new();
+        for (claim, on_postgres) in CLAIM {
+            let room = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+            if room == 0 {
+                break;
+            }
+            let claim = sql(claim).on_postgres(on_postgres);
+            let claim = claim.text(owner).bind(&lease_until).bind(&now).bind(&room);
+            let rows = claim.all(&mut tx).await?;
+            let mut some = rows.iter().map(domain).collect::<Result<Vec<_>, _>>()?;
+            some.sort_by_key(|domain| (domain.next_check_at, domain.id));
+            claimed.append(&mut some);
+        }
         tx.commit().await?;
-        claimed.sort_by_key(|domain| (domain.next_check_at, domain.id));
         Ok(claimed)
+    }
+
+    /// Moves at most `limit` domains that are left alone, and were due before `due_before`, to their next place in
+    /// their period; how many. None is moved twice without a check between.
+    pub async fn defer_late_domains(
+        &self,
+        now: Timestamp,
+        due_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let defer = sql(DEFER).on_postgres(DEFER_ON_POSTGRES).bind(&now).bind(&due_before).bind(&limit);
+        let moved = defer.run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(moved)
+    }
+
+    /// Whether a domain that is left alone, and was not moved yet, was due before `due_before`.
+    pub async fn is_domain_late(&self, due_before: Timestamp) -> Result<bool, StoreError> {
+        let late = sql("SELECT id FROM domains
+             WHERE deleted_at IS NULL AND status <> 'disabled' AND watch_seconds IS NOT NULL AND deferred = 0
+                 AND next_check_at < $1 AND lease_until IS NULL LIMIT 1");
+        Ok(self.read_first(late.bind(&due_before)).await?.is_some())
     }
 
     /// Makes a domain due. A check that is running now will be followed by another one.
     pub async fn poke_domain(&self, id: DomainId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("UPDATE domains SET next_check_at = $2, poked_at = $2, poke_pending = 1
+        sql("UPDATE domains SET next_check_at = $2, poked_at = $2, poke_pending = 1, watch_seconds = NULL
              WHERE id = $1 AND deleted_at IS NULL")
         .bind(&id)
         .bind(&now)
@@ -459,8 +550,10 @@ impl Store {
     pub async fn poke_domains_below(&self, apex: &DomainName, now: Timestamp) -> Result<u64, StoreError> {
         let below = if apex.is_root() { "%".to_owned() } else { format!("%.{}", escape(apex.as_str())) };
         let mut tx = self.pools.write().await?;
-        let poked = sql("UPDATE domains SET next_check_at = $3, poked_at = $3, poke_pending = 1
-             WHERE deleted_at IS NULL AND status <> 'disabled' AND (name = $1 OR name LIKE $2 ESCAPE '\\')")
+        let poked = sql(
+            "UPDATE domains SET next_check_at = $3, poked_at = $3, poke_pending = 1, watch_seconds = NULL
+             WHERE deleted_at IS NULL AND status <> 'disabled' AND (name = $1 OR name LIKE $2 ESCAPE '\\')",
+        )
         .bind(apex)
         .text(&below)
         .bind(&now)

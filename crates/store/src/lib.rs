@@ -19,6 +19,7 @@
 mod api_keys;
 mod audit;
 mod backup;
+mod brake;
 mod checks;
 #[cfg(test)]
 mod connection_tests;
@@ -47,11 +48,12 @@ mod warmup;
 pub use api_keys::{ApiKey, NewApiKey, Successor};
 pub use audit::{AuditEntry, AuditFilter, Told};
 pub use backup::{back_up, check_backup, restore};
+pub use brake::{Held, Outcomes};
 pub use checks::{CheckRecord, StoredCheck};
 pub use database::StoreOptions;
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, DeliveryState, NewDelivery};
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
-pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain};
+pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain, Watch};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};

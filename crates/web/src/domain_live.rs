@@ -260,6 +260,7 @@ mod tests {
             lease_owner: None,
             lease_until: None,
             consecutive_failures: 0,
+            watch: store::Watch::default(),
             version: 1,
             report: None,
             warmup_started_at: None,

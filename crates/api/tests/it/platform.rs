@@ -5,6 +5,7 @@ use app::{
     App, Parts, Settings, Transport,
     access::Caller,
     diagnosis::{Profile, inquiry::Policy},
+    domain_state::Rules,
     limits::RequestLimits,
     ports::{Clock, Random},
     store::{SandboxLimits, Store, StoreOptions},
@@ -107,6 +108,7 @@ pub fn settings() -> Settings {
         checks_per_minute: 100,
         request_limits: RequestLimits::default(),
         warmup_daily_limit: 100_000,
+        life_cycle: Rules::default(),
         sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     config::{Config, ConfigError},
     serving::Serving,
 };
-use app::{Settings, Transport, limits::RequestLimits, ports::Random, vault::Vault};
+use app::{Settings, Transport, domain_state::Rules, limits::RequestLimits, ports::Random, vault::Vault};
 use diagnosis::{Profile, inquiry::Policy};
 use model::{DomainName, EmailAddress};
 use std::{
@@ -133,6 +133,7 @@ pub(super) fn settings(
             verify: config.verifies_per_minute,
         },
         warmup_daily_limit: config.warmup_daily_limit,
+        life_cycle: Rules::of_hours(config.grace_hours, config.watch_hours),
         sandbox_limits: store::SandboxLimits {
             messages: config.sandbox_messages,
             bytes: config.sandbox_bytes,

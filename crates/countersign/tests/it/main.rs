@@ -23,6 +23,7 @@ mod durability;
 mod emails;
 mod hostile_http;
 mod independent_verifier;
+mod lifecycle;
 mod main_job;
 mod notices;
 mod operations;

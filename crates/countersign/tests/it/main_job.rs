@@ -88,26 +88,6 @@ async fn every_profile_reaches_verified() {
 }
 
 #[tokio::test]
-async fn a_domain_that_breaks_is_warned_and_goes_on_sending() {
-    let platform = Platform::start().await;
-    let api = &platform.api;
-    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
-    let path = format!("/domains/{}", text(&domain, "id"));
-    let zone = api.zone("acme.test").await;
-    let records = api.get(&format!("/playground/zones/{zone}")).await;
-    let first = &records["records"][0];
-    api.delete(&format!("/playground/records/{}", text(first, "id"))).await;
-    let warned = api.until(&path, |domain| domain["health"] == "warning").await;
-    assert_eq!((text(&warned, "status"), &warned["can_send"]), ("verified", &json!(true)));
-    assert!(codes(&warned).contains(&"dkim_partial".to_owned()));
-    // A check on demand takes nothing away either.
-    let checked = api.post(&format!("{path}/verify"), &json!({})).await;
-    assert_eq!(text(&checked, "status"), "verified");
-    assert_eq!(checked["propagation"]["authoritative_since"], json!(null));
-    platform.stop().await;
-}
-
-#[tokio::test]
 async fn a_domain_without_its_records_fails_after_72_hours_and_can_still_recover() {
     let folder = Folder::new();
     let hours = Arc::new(AtomicI64::new(0));

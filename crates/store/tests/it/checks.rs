@@ -2,7 +2,7 @@
 
 use crate::seed::{at, domain, event, organisation};
 use model::{CheckStatus, DomainStatus};
-use store::{CheckRecord, Domain, Health, Store, StoreError};
+use store::{CheckRecord, Domain, Health, Held, Outcomes, Store, StoreError, Watch};
 
 fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
     CheckRecord {
@@ -23,6 +23,8 @@ fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
         fails_at: None,
         next_check_at: Some(at(checked_ms + 1_000)),
         consecutive_failures: 0,
+        watch: Watch::default(),
+        watch_seconds: None,
         events: vec![event(domain.org_id, "domain.verified", &domain.id)],
     }
 }
@@ -106,4 +108,86 @@ pub async fn a_deleted_domain_takes_no_check(store: &Store) {
     let refused = store.record_check(&verified(&claimed, 10, 15)).await;
     assert!(matches!(refused, Err(StoreError::NotFound("domain"))), "{refused:?}");
     assert!(store.check_history(claimed.id, 9).await.unwrap().is_empty());
+}
+
+pub async fn what_is_remembered_of_breaks_reads_back(store: &Store) {
+    let org = organisation(store).await;
+    let added = domain(store, org, "example.com").await;
+    assert_eq!(added.watch, Watch::default());
+    let watch = Watch {
+        suspected_since: Some(at(1)),
+        last_failure_at: Some(at(2)),
+        reminders: 1,
+        breaks: 3,
+        last_break_at: Some(at(3)),
+    };
+    let check = CheckRecord { watch: watch.clone(), ..verified(&added, 5, 6) };
+    assert_eq!(store.record_check(&check).await.unwrap().watch, watch);
+    assert_eq!(store.get_domain(org, added.id).await.unwrap().watch, watch);
+}
+
+pub async fn late_domains_go_to_their_next_place_once_and_hurried_ones_come_first(store: &Store) {
+    let org = organisation(store).await;
+    let mut ids = Vec::new();
+    // Due at 900,000 and 1,000,000 ms with a period of 900 s; and one in a hurry, due later than both.
+    for (name, due, watch_seconds) in
+        [("a.test", 900_000, Some(900)), ("b.test", 1_000_000, Some(900)), ("c.test", 2_000_000, None)]
+    {
+        let added = domain(store, org, name).await;
+        let next_check_at = Some(at(due));
+        let check = CheckRecord { watch_seconds, next_check_at, ..verified(&added, 5, 6) };
+        ids.push(store.record_check(&check).await.unwrap().id);
+    }
+    let [a, b, c] = ids[..] else { panic!() };
+    let claim = async |now: i64, limit: u32| -> Vec<_> {
+        let claimed = store.claim_due_domains(at(now), "n", at(now + 1), limit).await.unwrap();
+        claimed.into_iter().map(|domain| domain.id).collect()
+    };
+    assert_eq!(claim(2_000_000, 2).await, [c, a], "whoever is in a hurry first");
+    store.release_domain_lease(a, "n").await.unwrap();
+    assert!(store.is_domain_late(at(1_500_000)).await.unwrap());
+    assert_eq!(store.defer_late_domains(at(2_700_000), at(950_000), 9).await.unwrap(), 1);
+    assert_eq!(store.defer_late_domains(at(2_700_000), at(1_500_000), 9).await.unwrap(), 1);
+    let due = async |id| store.get_domain(org, id).await.unwrap().next_check_at;
+    // The first place in their period behind now.
+    assert_eq!((due(a).await, due(b).await), (Some(at(3_600_000)), Some(at(2_800_000))));
+    // Late once more: they are looked at, whatever is behind.
+    assert_eq!(store.defer_late_domains(at(9_000_000), at(9_000_000), 9).await.unwrap(), 0);
+    assert!(!store.is_domain_late(at(9_000_000)).await.unwrap());
+    assert_eq!(claim(9_000_000, 9).await, [c, b, a]);
+    // A check makes it one that may be moved again; a poke makes it one in a hurry.
+    let domain = store.get_domain(org, a).await.unwrap();
+    let next_check_at = Some(at(9_900_000));
+    let check =
+        CheckRecord { watch_seconds: Some(900), next_check_at, ..verified(&domain, 9_000_000, 9_000_001) };
+    store.record_check(&check).await.unwrap();
+    assert!(store.is_domain_late(at(9_900_001)).await.unwrap());
+    store.poke_domain(a, at(9_100_000)).await.unwrap();
+    assert!(!store.is_domain_late(at(99_000_000)).await.unwrap());
+}
+
+pub async fn outcomes_are_summed_over_nodes_and_the_brake_is_one(store: &Store) {
+    let org = organisation(store).await;
+    let put = async |node: &str, minutes: &[(i64, u64, u64)]| {
+        let of = |&(minute, looked, turned): &(i64, u64, u64)| (minute, Outcomes { looked, turned });
+        let minutes: Vec<_> = minutes.iter().map(of).collect();
+        store.put_outcomes(node, &minutes, 90).await.unwrap();
+    };
+    put("a", &[(99, 10, 1), (100, 5, 0)]).await;
+    put("a", &[(100, 7, 2)]).await;
+    put("b", &[(100, 3, 3), (80, 50, 50)]).await;
+    assert_eq!(store.outcomes_since(90).await.unwrap(), Outcomes { looked: 20, turned: 6 });
+    assert_eq!(store.outcomes_since(0).await.unwrap(), Outcomes { looked: 20, turned: 6 }, "80 is forgotten");
+    assert_eq!(store.outcomes_since(101).await.unwrap(), Outcomes::default());
+
+    assert_eq!(store.demotions_held().await.unwrap(), None);
+    let held = Held { since: at(7), reason: "sentinel".into() };
+    let told = event(org, "platform.demotions_held", &"x");
+    assert!(store.set_demotions_held(Some(&held), std::slice::from_ref(&told)).await.unwrap());
+    let again = Held { since: at(9), ..held.clone() };
+    assert!(!store.set_demotions_held(Some(&again), &[event(org, "x", &"x")]).await.unwrap());
+    assert_eq!(store.demotions_held().await.unwrap(), Some(held));
+    assert_eq!(store.list_events(org, None, 9).await.unwrap(), [told], "told once");
+    assert!(store.set_demotions_held(None, &[]).await.unwrap());
+    assert!(!store.set_demotions_held(None, &[]).await.unwrap());
 }

@@ -76,7 +76,10 @@ mod conformance {
             lists_page_filter_and_keep_to_the_organisation, pokes_reach_names_at_and_below_an_apex,
             a_disabled_domain_is_not_due;
         checks: a_check_is_stored_whole, a_stale_check_changes_nothing, a_poke_during_a_check_is_not_lost,
-            only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check;
+            only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check,
+            what_is_remembered_of_breaks_reads_back,
+            late_domains_go_to_their_next_place_once_and_hurried_ones_come_first,
+            outcomes_are_summed_over_nodes_and_the_brake_is_one;
         audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
         idempotency: the_first_answer_is_kept, of_several_at_once_one_gets_it,
             old_requests_are_swept_and_their_number_is_bounded;

@@ -86,6 +86,8 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             fails_at: None,
             next_check_at: None,
             consecutive_failures: 0,
+            watch: store::Watch::default(),
+            watch_seconds: None,
             events: Vec::new(),
         };
         domain = store.record_check(&record).await.unwrap();

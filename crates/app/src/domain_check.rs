@@ -1,0 +1,208 @@
+//! One check of a domain: plan, observe, diagnose, decide, store. The one way in which its status changes by itself.
+
+use crate::{
+    App,
+    domain_state::{self, Change, Look, State, Trigger},
+    domains::DomainView,
+    error::{Error, Result},
+    watch::{self, LATE},
+};
+use diagnosis::Report;
+use jiff::{SignedDuration, Timestamp};
+use model::{DomainStatus, Verdict};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use store::{CheckRecord, Health, NewEvent, StoreError};
+
+/// How long one check may take in all. A check on demand is answered within it.
+const CHECK_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How many late domains are moved to their next place in one go.
+const MOVED_AT_ONCE: u32 = 2_000;
+
+/// What was found out, on its way into the store.
+struct Checked {
+    report: Report,
+    report_text: String,
+    observation_text: String,
+    look: Look,
+    claimed_at: Timestamp,
+    ended_at: Timestamp,
+}
+
+impl App {
+    /// Starts a check of every domain that is due, as many as there are slots. Returns how many it started.
+    pub async fn check_due_domains(self: &Arc<Self>) -> Result<usize> {
+        self.watch_brake().await?;
+        let moved = self.move_late_domains().await?;
+        let free = self.check_slots.available_permits();
+        if free == 0 {
+            return Ok(moved);
+        }
+        let now = self.clock.now();
+        let lease = now.checked_add(SignedDuration::from_secs(60)).unwrap_or(now);
+        let domains =
+            self.store.claim_due_domains(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
+        let count = domains.len();
+        for domain in domains {
+            let permit = Arc::clone(&self.check_slots).acquire_owned().await.ok();
+            let app = Arc::clone(self);
+            self.running.spawn(async move {
+                let name = domain.name.clone();
+                if let Err(error) = app.check(domain, Trigger::Schedule).await {
+                    tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
+                }
+                drop(permit);
+                app.wake.verify.notify_one();
+            });
+        }
+        Ok(count + moved)
+    }
+
+    /// Domains that are left alone and became late, since nothing ran for a while, are looked at when it is their turn
+    /// again: all at once they would be a flood, for us and for those who are asked. How many were moved.
+    async fn move_late_domains(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let due_before = now.checked_sub(LATE).unwrap_or(now);
+        if !self.store.is_domain_late(due_before).await? {
+            return Ok(0);
+        }
+        let moved = self.store.defer_late_domains(now, due_before, MOVED_AT_ONCE).await?;
+        metrics::counter!("countersign_checks_deferred_total").increment(moved);
+        Ok(usize::try_from(moved).unwrap_or(usize::MAX))
+    }
+
+    /// Plan, observe, diagnose, decide, store.
+    pub(crate) async fn check(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
+        let checked = self.look_at(&domain, trigger).await?;
+        let mut domain = domain;
+        // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
+        for _ in 0..5 {
+            let record = self.transition(&domain, &checked);
+            match self.store.record_check(&record).await {
+                Ok(stored) => return self.domain_view(stored).await,
+                Err(StoreError::StaleVersion) => {
+                    domain = self.store.get_domain(domain.org_id, domain.id).await?;
+                    // What was stored meanwhile began to look later than we did: it stands.
+                    let stored =
+                        domain.report.as_deref().and_then(|text| serde_json::from_str::<Report>(text).ok());
+                    let started = stored.and_then(|stored| stored.started_at);
+                    if started.is_some_and(|started| started > checked.claimed_at) {
+                        return self.domain_view(domain).await;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Unavailable(format!("{} is being checked by others at the same time", domain.name)))
+    }
+
+    async fn look_at(&self, domain: &store::Domain, trigger: Trigger) -> Result<Checked> {
+        let claimed_at = self.clock.now();
+        let plan = self.plan_of(domain).await?;
+        let clock = self.clock.clone();
+        let policy = &self.settings.policy;
+        let dns = self.dns_for(policy);
+        let observation = dns::observe(&dns, &plan, policy, move || clock.now(), CHECK_DEADLINE).await;
+        let checked_at = self.clock.now();
+        let mut report = diagnosis::diagnose(&plan, &observation, checked_at);
+        report.started_at = Some(claimed_at);
+        if let Some(last) = domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
+            report.keep_certain(&last);
+        }
+        let json = |error: serde_json::Error| Error::Internal(error.to_string());
+        let report_text = serde_json::to_string(&report).map_err(json)?;
+        let observation_text = serde_json::to_string(&observation).map_err(json)?;
+        metrics::counter!("countersign_checks_total", "verdict" => report.verdict.as_str()).increment(1);
+        for finding in &report.findings {
+            metrics::counter!("countersign_findings_total", "code" => finding.code()).increment(1);
+        }
+        let is_fail = report.verdict == Verdict::Fail;
+        let scheduled = trigger == Trigger::Schedule;
+        if scheduled && report.verdict != Verdict::Unknown && state_of(domain).is_calm() {
+            self.brake.note(is_fail, checked_at);
+        }
+        let at_stake = matches!(domain.status, DomainStatus::Verified | DomainStatus::Pending);
+        let held = scheduled && is_fail && at_stake && self.demotions_are_held().await;
+        let look = Look { verdict: report.verdict, perspectives: report.dissenters(), trigger, held };
+        Ok(Checked { report, report_text, observation_text, look, claimed_at, ended_at: checked_at })
+    }
+
+    fn transition(&self, domain: &store::Domain, checked: &Checked) -> CheckRecord {
+        let Checked { report, look, ended_at: now, .. } = checked;
+        let now = *now;
+        let rules = &self.settings.life_cycle;
+        let (next, change) = domain_state::next(&state_of(domain), *look, rules, now);
+        // A change of status and a poke both start the quick phase anew.
+        let changed_at = match next.status {
+            DomainStatus::Failed => next.fails_at.unwrap_or(now),
+            DomainStatus::Verified if next.warning => next.watch.last_break_at.unwrap_or(now),
+            _ => domain.created_at,
+        };
+        let since = domain.poked_at.map_or(changed_at, |poked_at| poked_at.max(changed_at));
+        let mut due = watch::next_check(&next, domain.id, since, rules, now, self.random.thousandths());
+        if look.trigger == Trigger::Demand && look.verdict != Verdict::Pass {
+            // However often somebody asks: what was due stays due.
+            due.at = domain.next_check_at.map_or(due.at, |at| at.min(due.at));
+            due.period = None;
+        }
+        if next.status != domain.status {
+            tracing::info!(domain = %domain.name, from = %domain.status, to = %next.status, "a domain changed its status");
+        }
+        CheckRecord {
+            domain_id: domain.id,
+            version: domain.version,
+            claimed_at: checked.claimed_at,
+            checked_at: now,
+            report: checked.report_text.clone(),
+            observation: checked.observation_text.clone(),
+            status: next.status,
+            spf_status: report.spf_status,
+            dkim_status: report.dkim_status,
+            dmarc_status: report.dmarc_status,
+            return_path_status: report.return_path_status,
+            health: if next.warning { Health::Warning } else { Health::Ok },
+            verified_at: next.verified_at,
+            // The first day of the warm-up; the store keeps one that is there.
+            warmup_started_at: next.verified_at,
+            fails_at: next.fails_at,
+            next_check_at: Some(due.at),
+            consecutive_failures: next.consecutive_failures,
+            watch_seconds: due.period,
+            events: change.map(|change| self.told(domain, change, &next, report, now)).into_iter().collect(),
+            watch: next.watch,
+        }
+    }
+
+    /// The event that tells of a change.
+    fn told(
+        &self,
+        domain: &store::Domain,
+        change: Change,
+        next: &State,
+        report: &Report,
+        now: Timestamp,
+    ) -> NewEvent {
+        metrics::counter!("countersign_domain_changes_total", "event" => change.event_type()).increment(1);
+        let mut data = json!({"domain": domain.name, "status": next.status, "verdict": report.verdict});
+        if matches!(change, Change::Warned | Change::Reminded | Change::Failed) {
+            let codes: Vec<_> = report.findings.iter().map(diagnosis::Finding::code).collect();
+            data["findings"] = json!(codes);
+        }
+        if next.warning {
+            data["stops_at"] = json!(next.fails_at);
+        }
+        self.event(domain.org_id, change.event_type(), domain.id.to_string(), &data, now)
+    }
+}
+
+fn state_of(domain: &store::Domain) -> State {
+    State {
+        status: domain.status,
+        warning: domain.health == Health::Warning,
+        verified_at: domain.verified_at,
+        fails_at: domain.fails_at,
+        consecutive_failures: domain.consecutive_failures,
+        watch: domain.watch.clone(),
+    }
+}
