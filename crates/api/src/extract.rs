@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use http_body_util::LengthLimitError;
-use model::{ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, TenantId, ZoneId};
+use model::{ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, ZoneId};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::{error::Error as _, str::FromStr};
@@ -228,6 +228,7 @@ addressed! {
     RecordId = "record",
     ApiKeyId = "API key",
     TenantId = "tenant",
+    SuppressionId = "suppression",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

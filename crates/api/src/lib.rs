@@ -29,6 +29,7 @@ mod profiles;
 mod records;
 pub mod request_id;
 mod sandbox;
+mod suppressions;
 mod tenants;
 
 pub use openapi::openapi;
@@ -61,6 +62,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(events::router())
         .merge(keys::router())
         .merge(tenants::router())
+        .merge(suppressions::router())
         .merge(audit::router())
         .merge(sandbox::router())
         .merge(playground::router())

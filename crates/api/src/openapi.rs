@@ -32,6 +32,7 @@ const TAGS: &[(&str, &str)] = &[
     ("events", "What happened, to poll."),
     ("keys", "API keys: make, rotate, revoke."),
     ("tenants", "Your customers, by your own names for them."),
+    ("suppressions", "Addresses that get no mail."),
     ("audit", "Who changed what."),
     ("sandbox", "The inbox that takes all mail in place of the world."),
     ("playground", "Zones of a stand-in DNS host; in development only."),
@@ -115,6 +116,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::SandboxMessageNotFound,
             Code::KeyNotFound,
             Code::TenantNotFound,
+            Code::SuppressionNotFound,
         ],
     ),
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
@@ -136,6 +138,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::DomainPublicSuffix,
             Code::DomainNotFound,
             Code::DomainPendingVerification,
+            Code::RecipientSuppressed,
         ],
     ),
     (
@@ -205,7 +208,7 @@ fn may_be_repeated(operation: &mut Operation) {
 
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
-    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "tenants"];
+    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "suppressions", "tenants"];
     if operation.tags.iter().flatten().any(|tag| about_tenants.contains(&tag.as_str())) {
         operation.parameters.get_or_insert_default().push(RefOr::T(tenant_header()));
     }
@@ -298,6 +301,10 @@ mod tests {
             "post /api/v1/tenants",
             "get /api/v1/tenants/{id}",
             "get /api/v1/audit",
+            "get /api/v1/suppressions",
+            "post /api/v1/suppressions",
+            "get /api/v1/suppressions/{id}",
+            "delete /api/v1/suppressions/{id}",
         ]);
         let operations: BTreeSet<_> = operations.iter().map(String::as_str).collect();
         assert_eq!(operations, wanted, "a new operation belongs into this list");

@@ -76,6 +76,11 @@ codes! {
         "Only a key that is in force can be rotated, and once. Make a new one with POST /api/v1/keys.";
     TenantNotFound = "TENANT_NOT_FOUND", NOT_FOUND, "No such tenant",
         "There is no tenant with this id that this key may see. GET /api/v1/tenants lists them.";
+    SuppressionNotFound = "SUPPRESSION_NOT_FOUND", NOT_FOUND, "No such suppression",
+        "There is no suppression with this id that this key may see. GET /api/v1/suppressions lists them.";
+    RecipientSuppressed = "RECIPIENT_SUPPRESSED", UNPROCESSABLE_ENTITY, "A recipient gets no mail",
+        "One of the recipients, or several, are suppressed by the organisation or for the tenant; errors names each. \
+         Nothing was sent: take them out, or off the list with DELETE /api/v1/suppressions/{id}.";
     DomainDisabled = "DOMAIN_DISABLED", FORBIDDEN, "The domain is disabled",
         "An operator has switched the domain off. Nothing is sent from it until it is switched on again.";
     DomainNotFound = "DOMAIN_NOT_FOUND", UNPROCESSABLE_ENTITY, "No such domain",
@@ -312,6 +317,7 @@ impl From<app::Error> for Problem {
             E::KeyRightsExceeded(_) => new(Code::KeyRightsExceeded),
             E::KeyNotActive(_) => new(Code::KeyNotActive),
             E::NotFound { noun: "API key", .. } => new(Code::KeyNotFound),
+            E::NotFound { noun: "suppression", .. } => new(Code::SuppressionNotFound),
             E::NotFound { noun: "tenant", .. } => new(Code::TenantNotFound),
             E::DomainPendingVerification { .. } => new(Code::DomainPendingVerification),
             E::WarmupLimitExceeded { warmup, retry_after, .. } => Self {
@@ -334,12 +340,16 @@ impl From<app::Error> for Problem {
                 format!("There is no record {id} in the playground; GET its zone to see the records there."),
             ),
             E::NotFound { .. } | E::NoPlayground => new(Code::NotFound),
-            E::Invalid(fields) => {
+            E::Invalid(ref fields) | E::RecipientSuppressed(ref fields) => {
+                let code = match error {
+                    E::RecipientSuppressed(_) => Code::RecipientSuppressed,
+                    _ => Code::InvalidRequest,
+                };
                 let errors = fields
-                    .into_iter()
-                    .map(|error| FieldProblem { field: error.field, message: error.message })
+                    .iter()
+                    .map(|error| FieldProblem { field: error.field.clone(), message: error.message.clone() })
                     .collect();
-                Self { errors, ..new(Code::InvalidRequest) }
+                Self { errors, ..new(code) }
             }
             E::TooLarge { .. } => new(Code::PayloadTooLarge),
             E::LimitReached { .. } => new(Code::LimitReached),
@@ -419,6 +429,8 @@ mod tests {
                 (422, "DOMAIN_PENDING_VERIFICATION"),
             ),
             (Error::DomainDisabled(name()), (403, "DOMAIN_DISABLED")),
+            (Error::RecipientSuppressed(Vec::new()), (422, "RECIPIENT_SUPPRESSED")),
+            (Error::NotFound { noun: "suppression", id: "x".into() }, (404, "SUPPRESSION_NOT_FOUND")),
             (Error::field("to", "x"), (422, "INVALID_REQUEST")),
             (Error::TooLarge { what: "the message", size: 2, limit: 1 }, (413, "PAYLOAD_TOO_LARGE")),
             (Error::LimitReached { what: "zones", limit: 1 }, (409, "LIMIT_REACHED")),

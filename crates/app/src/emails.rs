@@ -9,7 +9,7 @@ use crate::{
 };
 use diagnosis::RecordReport;
 use mail::compose::{Attachment, Composition, Mailbox, compose};
-use model::{DomainStatus, MessageId};
+use model::{DomainStatus, EmailAddress, MessageId};
 use serde_json::json;
 use store::{NewDelivery, NewMessage, StoreError};
 
@@ -77,6 +77,7 @@ impl App {
         let domain = self.authorised_sender(caller, &addresses.from).await?;
         let id = caller.id_or(MessageId::from_parts, self.random.message_id(now));
         let recipients = addresses.recipients();
+        let places = addresses.places();
         let composition = Composition {
             message_id: format!("{}@{}", id.to_string().to_ascii_lowercase(), domain.domain.name),
             date: now,
@@ -144,7 +145,7 @@ impl App {
         self.store
             .accept_message(&message, &deliveries, &[event])
             .await
-            .map_err(|error| not_accepted(error, &domain, now))?;
+            .map_err(|error| not_accepted(error, &domain, &places, now))?;
         metrics::counter!("countersign_emails_accepted_total").increment(1);
         self.wake.deliver.notify_one();
         // Nothing after the commit may fail: the caller would send again what is on its way.
@@ -227,8 +228,23 @@ pub(crate) fn message_of_return_path(address: &model::EmailAddress) -> Option<Me
 }
 
 /// What happened between the authorisation and the commit: the domain was deleted, or others sent what was left.
-fn not_accepted(error: StoreError, domain: &DomainView, now: jiff::Timestamp) -> Error {
+fn not_accepted(
+    error: StoreError,
+    domain: &DomainView,
+    places: &[(String, EmailAddress)],
+    now: jiff::Timestamp,
+) -> Error {
     match (error, domain.warmup) {
+        (StoreError::Suppressed(refused), _) => Error::RecipientSuppressed(
+            places
+                .iter()
+                .filter(|(_, address)| refused.contains(address))
+                .map(|(field, address)| FieldError {
+                    field: field.clone(),
+                    message: format!("{address} is suppressed and gets no mail"),
+                })
+                .collect(),
+        ),
         (StoreError::NotFound(_), _) => Error::SenderDomainUnknown(domain.domain.name.clone()),
         (StoreError::DailyCapReached { accepted }, Some(warmup)) => {
             domain.warmup_refusal(Warmup { sent_today: accepted, ..warmup }, now)
@@ -330,6 +346,16 @@ impl Addresses {
             (Some(from), true) => Ok(Self { from, to, cc, bcc, reply_to }),
             _ => Err(Error::Invalid(errors)),
         }
+    }
+
+    /// Every recipient with its place in the request.
+    fn places(&self) -> Vec<(String, EmailAddress)> {
+        let named = |name: &'static str, list: &[Mailbox]| {
+            let place =
+                |(index, mailbox): (usize, &Mailbox)| (format!("{name}[{index}]"), mailbox.address.clone());
+            list.iter().enumerate().map(place).collect::<Vec<_>>()
+        };
+        [named("to", &self.to), named("cc", &self.cc), named("bcc", &self.bcc)].concat()
     }
 
     /// Every recipient once, in their order.

@@ -71,6 +71,9 @@ pub enum Error {
         /// Seconds until the count starts again.
         retry_after: u32,
     },
+    /// Recipients that get no mail.
+    #[error("{}; take them out, or off the list with DELETE /api/v1/suppressions", summary(.0))]
+    RecipientSuppressed(Vec<FieldError>),
     /// Switched off.
     #[error("{0} is disabled")]
     DomainDisabled(DomainName),

@@ -31,6 +31,7 @@ pub mod rate;
 pub mod sandbox;
 mod scope;
 pub mod settings;
+mod suppressions;
 pub mod tasks;
 pub mod tenants;
 mod transport;

@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
     ApiKeyId, AuditId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
-    TenantId, ZoneId,
+    SuppressionId, TenantId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -92,6 +92,7 @@ new_ids! {
     audit_id: AuditId,
     key_id: KeyId,
     tenant_id: TenantId,
+    suppression_id: SuppressionId,
     message_id: MessageId,
     event_id: EventId,
     sandbox_message_id: SandboxMessageId,

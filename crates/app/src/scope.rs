@@ -36,6 +36,8 @@ scopes! {
     ReadEvents = "read:events";
     /// See, make, rotate and revoke API keys that may do no more than the own one.
     WriteKeys = "write:keys";
+    /// Add and take off addresses that get no mail.
+    WriteSuppressions = "write:suppressions";
     /// See who changed what.
     ReadAudit = "read:audit";
     /// All of the above, and what concerns the instance itself, such as the playground and the sandbox inbox.

@@ -84,6 +84,8 @@ typed_ids! {
     UserId = "usr_";
     /// A line of the audit log.
     AuditId = "aud_";
+    /// An address that gets no mail.
+    SuppressionId = "sup_";
     /// A DKIM key pair.
     KeyId = "dkk_";
     /// An accepted message.

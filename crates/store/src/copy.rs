@@ -37,6 +37,7 @@ const TABLES: &[&str] = &[
     "idempotency",
     "check_outcomes",
     "demotion_brake",
+    "suppressions",
 ];
 
 /// Those that the schema itself puts rows into.

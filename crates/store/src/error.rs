@@ -42,6 +42,9 @@ pub enum StoreError {
         /// How many were accepted today.
         accepted: u64,
     },
+    /// Recipients that get no mail.
+    #[error("{} of the recipients are suppressed", .0.len())]
+    Suppressed(Vec<model::EmailAddress>),
     /// Another connection holds the database for too long, or it does not answer. Try again later.
     #[error("the database is locked by another process or busy; try again in a moment")]
     Busy,

@@ -7,6 +7,7 @@ use crate::{
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
     error::Unique,
     events::before,
+    suppressions::suppressed,
     value::to_json,
     visible::{Texts, texts},
     warmup::count_message,
@@ -103,7 +104,7 @@ impl Store {
     /// Accepts a message with one delivery for each recipient; a recipient given twice gets it once.
     ///
     /// # Errors
-    /// `NotFound` when the organisation has no such domain, or it was deleted meanwhile; `DailyCapReached`.
+    /// `NotFound` when the organisation has no such domain, or it was deleted meanwhile; `Suppressed`; `DailyCapReached`.
     pub async fn accept_message(
         &self,
         message: &NewMessage,
@@ -122,6 +123,11 @@ impl Store {
             .first(&mut tx)
             .await?
             .ok_or(StoreError::NotFound("domain"))?;
+        let refused =
+            suppressed(message.org_id, message.tenant_id, addresses.iter().copied(), &mut tx).await?;
+        if !refused.is_empty() {
+            return Err(StoreError::Suppressed(refused));
+        }
         if let Some(cap) = message.daily_cap {
             count_message(message.domain_id, cap, &mut tx).await?;
         }

@@ -29,6 +29,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "audit_log", script: include_str!("../migrations/0006_audit_log.sql") },
     Migration { version: 7, name: "idempotency", script: include_str!("../migrations/0007_idempotency.sql") },
     Migration { version: 8, name: "watch", script: include_str!("../migrations/0008_watch.sql") },
+    Migration {
+        version: 9,
+        name: "suppressions",
+        script: include_str!("../migrations/0009_suppressions.sql"),
+    },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -3,7 +3,8 @@
 use crate::{Hidden, StoreError};
 use model::{
     ApiKeyId, AuditId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId,
-    MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, TenantId, Timestamp, UserId, ZoneId,
+    MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, SuppressionId, TenantId, Timestamp,
+    UserId, ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -154,6 +155,7 @@ stored_as_text!(
     RecordType,
     RequestId,
     SandboxMessageId,
+    SuppressionId,
     TenantId,
     UserId,
     ZoneId

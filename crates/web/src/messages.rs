@@ -10,7 +10,7 @@ use crate::{
 };
 use app::{
     emails::MessageView,
-    store::{DeliveryState, Message},
+    store::{DeliveryState, Message, Suppression},
 };
 use askama::Template;
 use axum::{
@@ -24,6 +24,9 @@ use serde::Deserialize;
 
 /// Messages on a page.
 const PAGE: usize = 50;
+
+/// Suppressed addresses that are named on it.
+const SUPPRESSED_SHOWN: u32 = 5;
 
 /// Where the page begins.
 #[derive(Debug, Default, Deserialize)]
@@ -46,6 +49,7 @@ struct Row {
 struct MessagesPage {
     shell: Shell,
     rows: Vec<Row>,
+    suppressed: Option<String>,
     behind: bool,
     next: Option<String>,
 }
@@ -61,14 +65,24 @@ pub(crate) async fn list(State(web): State<Web>, query: Result<Query<Behind>, Qu
         let view = web.app.message(&web.viewer, message.id).await?;
         rows.push(row(message, &view, now));
     }
+    let suppressed = web.app.suppressions(&web.viewer, None, None, SUPPRESSED_SHOWN + 1).await?;
     html(&MessagesPage {
         shell: Shell::new(&web, Section::Messages, "Sent messages"),
+        suppressed: suppressed_line(&suppressed),
         rows,
         behind: after.is_some(),
         next: (messages.len() > PAGE)
             .then(|| messages.get(PAGE - 1).map(|last| format!("/messages?after={}", last.id)))
             .flatten(),
     })
+}
+
+/// Who gets no mail, in one line.
+fn suppressed_line(suppressed: &[Suppression]) -> Option<String> {
+    let shown = SUPPRESSED_SHOWN as usize;
+    let names: Vec<_> = suppressed.iter().take(shown).map(|entry| shown::value(&entry.address)).collect();
+    let more = if suppressed.len() > shown { " and more" } else { "" };
+    (!names.is_empty()).then(|| format!("{}{more}", names.join(", ")))
 }
 
 fn row(message: &Message, view: &MessageView, now: Timestamp) -> Row {

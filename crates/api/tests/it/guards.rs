@@ -130,7 +130,10 @@ impl World {
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
         let record = json!({"host": "a", "type": "TXT", "value": "x"});
         let record = made(&format!("/api/v1/playground/zones/{zone}/records"), &record).await;
-        let things = Things { domain, ours, message, received, key, zone, record };
+        let suppression =
+            json!({"address": "a@there.test", "reason": "subject-of-ours", "tenant_id": ours.to_string()});
+        let suppression = made("/api/v1/suppressions", &suppression).await;
+        let things = Things { domain, ours, message, received, key, zone, record, suppression };
         let fixtures = things.fixtures();
         Self { platform, other_org, ours, theirs, domain, their_domain, fixtures, sender }
     }
@@ -188,6 +191,7 @@ struct Things {
     key: String,
     zone: String,
     record: String,
+    suppression: String,
 }
 
 impl Things {
@@ -199,7 +203,9 @@ impl Things {
         let domain = [Refused(404, "DOMAIN_NOT_FOUND"), MISMATCH, NOT_LISTED, NOT_LISTED];
         let gone = |code| [Refused(404, code); 4];
         let whole = [Refused(404, "NOT_FOUND"), LIMITED, LIMITED, LIMITED];
-        let Self { domain: id, ours, message, received, key, zone, record } = self;
+        let no_suppression =
+            [Refused(404, "SUPPRESSION_NOT_FOUND"), Refused(404, "SUPPRESSION_NOT_FOUND"), LIMITED, LIMITED];
+        let Self { domain: id, ours, message, received, key, zone, record, suppression } = self;
         let new_key =
             json!({"name": "new", "scopes": ["write:keys"], "allowed_domain_ids": [id.to_string()]});
         let email =
@@ -251,6 +257,15 @@ impl Things {
             ("POST /tenants", String::new(), Some(json!({"ref": "new"})), [Open, LIMITED, LIMITED, LIMITED]),
             ("GET /tenants", String::new(), None, listed),
             ("GET /tenants/{id}", ours.to_string(), None, gone("TENANT_NOT_FOUND")),
+            (
+                "POST /suppressions",
+                String::new(),
+                Some(json!({"address": "new@there.test"})),
+                [Open, Open, LIMITED, LIMITED],
+            ),
+            ("GET /suppressions", String::new(), None, [Hidden, Hidden, LIMITED, LIMITED]),
+            ("GET /suppressions/{id}", suppression.clone(), None, no_suppression),
+            ("DELETE /suppressions/{id}", suppression.clone(), None, no_suppression),
             ("GET /audit", "?limit=100".to_owned(), None, [Hidden, LIMITED, LIMITED, LIMITED]),
             ("GET /playground/zones", String::new(), None, whole),
             ("POST /playground/zones", String::new(), Some(apex), whole),
@@ -421,7 +436,7 @@ async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
     let key = world.key(rights).await;
     for (operation, _) in operations().into_iter().filter(|(operation, _)| operation.starts_with("GET ")) {
         // These are of the whole organisation.
-        if operation.contains("/playground/") || operation.ends_with("/audit") {
+        if ["/playground/", "/audit", "/suppressions"].iter().any(|part| operation.contains(part)) {
             continue;
         }
         let answer = world.call(&key, &operation, Some("ref-of-ours")).await;

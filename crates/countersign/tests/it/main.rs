@@ -35,5 +35,6 @@ mod postgres_server;
 mod serve;
 mod smtp_in;
 mod support;
+mod suppressions;
 mod tenants;
 mod warmup;

@@ -25,6 +25,7 @@ mod races;
 mod sandbox;
 mod seed;
 mod sqlite;
+mod suppressions;
 mod visible;
 mod warmup;
 
@@ -83,6 +84,7 @@ mod conformance {
         audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
         idempotency: the_first_answer_is_kept, of_several_at_once_one_gets_it,
             old_requests_are_swept_and_their_number_is_bounded;
+        suppressions: what_is_suppressed_is_not_accepted, each_tenant_has_its_own;
         claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
             a_lost_lease_finishes_nothing;
         feed: a_poller_misses_nothing_under_parallel_writers, the_feed_is_narrowed_and_filtered,

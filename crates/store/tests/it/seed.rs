@@ -67,6 +67,7 @@ ids! {
     sandbox_id -> model::SandboxMessageId;
     tenant_id -> model::TenantId;
     audit_id -> model::AuditId;
+    suppression_id -> model::SuppressionId;
 }
 
 pub async fn organisation(store: &Store) -> OrgId {
