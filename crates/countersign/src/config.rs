@@ -393,7 +393,7 @@ fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
         .merge(Env::raw().only(&["DATABASE_URL"]))
-        .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config"]))
+        .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config", "url", "api_key", "credentials"]))
         .merge(NamedFlags(overrides))
 }
 

@@ -7,6 +7,10 @@ use countersign::{
         self, Exit,
         backup::{BackupArgs, RestoreArgs},
         check::CheckArgs,
+        client::{
+            self, AuditArgs, DomainsCommand, EmailsCommand, EventsArgs, KeysCommand, LoginArgs, ServerArgs,
+            SuppressionsCommand, TenantsCommand,
+        },
         doctor::DoctorArgs,
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
@@ -34,6 +38,15 @@ Examples:
   countersign serve --config my.toml      the platform for a company and its customers
   countersign tour                        watch the main job run by itself
   countersign check example.com           what is wrong with a domain's mail records, and what to do";
+
+const DOMAINS: &str = "\
+Examples:
+  countersign domains add mail.example.com
+  countersign domains verify mail.example.com --watch
+  countersign domains why mail.example.com
+
+Exit codes, as those of check: 0 good, 1 refused or not verified, 2 wrong usage or no key, 3 no answer or it
+could not be told.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -144,6 +157,99 @@ Examples:
 
 All or nothing; the SQLite file stays as it is. Exit codes: 0 everything is there, 2 nothing was copied.")]
     MigrateStore(MigrateStoreArgs),
+    /// Keep the address of a platform and an API key for the commands below
+    #[command(after_help = "\
+Examples:
+  countersign login https://send.example.com      asks for the key
+  countersign login < countersign-data/api-key    the development instance on this machine
+
+The key is kept in ~/.config/countersign/credentials.toml, for its owner only. COUNTERSIGN_URL and
+COUNTERSIGN_API_KEY win over it. Exit codes: 0 the key is good, 2 it is refused, 3 no answer.")]
+    Login(LoginArgs),
+    /// Forget address and key
+    #[command(after_help = "Example:\n  countersign logout")]
+    Logout,
+    /// Sender domains of a platform: add, verify, look at, delete
+    #[command(after_help = DOMAINS)]
+    Domains {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: DomainsCommand,
+    },
+    /// Messages of a platform: send, and see what became of them
+    #[command(after_help = "\
+Examples:
+  countersign emails list
+  countersign emails send --from me@mail.example.com --to you@example.org --subject Hello --text Hi --watch")]
+    Emails {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: EmailsCommand,
+    },
+    /// API keys of a platform: make, rotate, revoke
+    #[command(after_help = "\
+Examples:
+  countersign keys list
+  countersign keys create billing --scope send:emails --scope read:domains")]
+    Keys {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Tenants of a platform: your customers, by your own names
+    #[command(after_help = "Examples:\n  countersign tenants list\n  countersign tenants add cust_12345")]
+    Tenants {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: TenantsCommand,
+    },
+    /// Addresses that get no mail from a platform
+    #[command(after_help = "\
+Examples:
+  countersign suppressions list
+  countersign suppressions add someone@example.org --reason 'asked by phone'")]
+    Suppressions {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: SuppressionsCommand,
+    },
+    /// Who changed what at a platform, newest first
+    #[command(after_help = "\
+Examples:
+  countersign audit
+  countersign audit --subject dom_01JD0000000000000000000000 --json")]
+    Audit {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        arguments: AuditArgs,
+    },
+    /// What happens at a platform, oldest first
+    #[command(after_help = "\
+Examples:
+  countersign events --after latest --watch
+  countersign events --types domain.verified,domain.failed --json")]
+    Events {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        arguments: EventsArgs,
+    },
+    /// Print what a shell needs to complete these commands
+    #[command(after_help = "\
+Examples:
+  countersign completions bash > ~/.local/share/bash-completion/completions/countersign
+  countersign completions zsh > \"${fpath[1]}/_countersign\"
+  countersign completions fish > ~/.config/fish/completions/countersign.fish")]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
     /// Print the configuration in force, and where each value comes from
     #[command(after_help = "\
 Examples:
@@ -205,6 +311,21 @@ async fn run(command: Command) -> Exit {
         Command::Backup(arguments) => commands::backup::back_up(&arguments).await,
         Command::Restore(arguments) => commands::backup::restore(&arguments).await,
         Command::MigrateStore(arguments) => commands::migrate_store::run(&arguments).await,
+        Command::Login(arguments) => client::login(&arguments).await,
+        Command::Logout => client::logout(),
+        Command::Domains { server, command } => client::domains(&server, &command).await,
+        Command::Emails { server, command } => client::emails(&server, &command).await,
+        Command::Keys { server, command } => client::keys(&server, &command).await,
+        Command::Tenants { server, command } => client::tenants(&server, &command).await,
+        Command::Suppressions { server, command } => client::suppressions(&server, &command).await,
+        Command::Audit { server, arguments } => client::audit(&server, &arguments).await,
+        Command::Events { server, arguments } => client::events(&server, &arguments).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "countersign", &mut script);
+            drop(std::io::stdout().lock().write_all(&script));
+            Exit::Good
+        }
         Command::Config { overrides } => match Config::describe(&overrides) {
             Ok(text) => {
                 drop(std::io::stdout().lock().write_all(text.as_bytes()));
@@ -226,9 +347,16 @@ fn cli_reference() -> String {
         let _ = write!(page, "\n## {name}\n\n```text\n{help}\n```\n");
     };
     push("countersign", command.render_long_help().to_string());
-    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
-        let mut sub = sub.clone().term_width(100).bin_name(format!("countersign {}", sub.get_name()));
-        push(&format!("countersign {}", sub.get_name()), sub.render_long_help().to_string());
+    // What is for all commands of a noun is said of each of them.
+    command.build();
+    let mut pending = vec![("countersign".to_owned(), command)];
+    while let Some((parent, command)) = pending.pop() {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+            let name = format!("{parent} {}", sub.get_name());
+            let mut sub = sub.clone().term_width(100).bin_name(name.clone());
+            push(&name, sub.render_long_help().to_string());
+            pending.push((name, sub));
+        }
     }
     page
 }
@@ -257,8 +385,12 @@ mod tests {
     #[test]
     fn every_command_is_well_formed_and_has_examples() {
         CommandLine::command().debug_assert();
-        for command in CommandLine::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+        let mut pending = vec![CommandLine::command()];
+        while let Some(parent) = pending.pop() {
+            for command in parent.get_subcommands().filter(|command| !command.is_hide_set()) {
+                assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+                pending.push(command.clone());
+            }
         }
     }
 }

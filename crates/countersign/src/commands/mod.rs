@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod client;
 pub mod dev;
 pub mod doctor;
 pub mod explain;

@@ -15,6 +15,7 @@ mod check_strangers;
 mod check_watch;
 mod checks;
 mod claims;
+mod client;
 mod command_line;
 mod dns_server;
 mod doctor;

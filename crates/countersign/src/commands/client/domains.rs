@@ -1,0 +1,367 @@
+//! `countersign domains`: sender domains, from added to verified.
+
+use super::{
+    Failure, Outcome, PageArgs, ServerArgs, ended, field,
+    http::{Client, step, with_query},
+    shown,
+    table::{facts, table},
+    time,
+};
+use crate::commands::{Exit, show};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+/// How often a domain is looked at while it is waited for.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What to do with domains. A domain is named by its name or its id.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum DomainsCommand {
+    /// List domains, newest first
+    #[command(
+        after_help = "Examples:\n  countersign domains list\n  countersign domains list --status pending --json | jq -r .data[].domain"
+    )]
+    List {
+        /// Only those that stand there: pending, verified, failed or disabled
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those whose name contains this
+        #[arg(long, value_name = "PART")]
+        search: Option<String>,
+        /// How much of the list
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Add a domain, and show the records to publish
+    #[command(
+        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch"
+    )]
+    Add {
+        /// The domain
+        domain: String,
+        /// Which records it is to have; `GET /api/v1/profiles` lists them
+        #[arg(long)]
+        profile: Option<String>,
+        /// Whether to wait
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
+    /// Show a domain and its records
+    #[command(after_help = "Example:\n  countersign domains show mail.example.com")]
+    Show {
+        /// Name or id
+        domain: String,
+    },
+    /// Print the records to publish
+    #[command(
+        after_help = "Examples:\n  countersign domains records mail.example.com\n  countersign domains records mail.example.com --format zone"
+    )]
+    Records {
+        /// Name or id
+        domain: String,
+        /// In place of the table: zone, csv, text or json
+        #[arg(long)]
+        format: Option<String>,
+    },
+    /// Check a domain's DNS now; exit code 0 when it is verified
+    #[command(
+        after_help = "Examples:\n  countersign domains verify mail.example.com\n  countersign domains verify mail.example.com --watch --deadline 20m"
+    )]
+    Verify {
+        /// Name or id
+        domain: String,
+        /// Whether to wait
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
+    /// Say why a domain cannot send; exit code 0 when it can
+    #[command(after_help = "Example:\n  countersign domains why mail.example.com")]
+    Why {
+        /// Name or id
+        domain: String,
+    },
+    /// Delete a domain; its messages stay, and its DNS is not touched
+    #[command(after_help = "Example:\n  countersign domains delete mail.example.com --yes")]
+    Delete {
+        /// Name or id
+        domain: String,
+        /// Do it: mail from the domain is refused from then on
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Whether to wait.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WatchArgs {
+    /// Wait until it is verified
+    #[arg(long)]
+    watch: bool,
+    /// Wait no longer than this: 90s, 20m or 2h; for ever without
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
+    deadline: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "give a number with s, m or h, such as 20m".to_owned();
+    let units = [("s", 1), ("m", 60), ("h", 3_600)];
+    let read = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (number, seconds) = read.ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// `countersign domains`.
+pub async fn run(server: &ServerArgs, command: &DomainsCommand) -> Exit {
+    ended(carry_out(server, command).await)
+}
+
+async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
+    let client = Client::of(server)?;
+    match command {
+        DomainsCommand::List { status, search, page } => {
+            let mut query = Vec::new();
+            query.extend(status.as_deref().map(|status| ("status", status)));
+            query.extend(search.as_deref().map(|search| ("q", search)));
+            let list = client.list("/domains", &query, page).await?;
+            Ok(shown(server, &list, of_list))
+        }
+        DomainsCommand::Add { domain, profile, watch } => {
+            let mut body = json!({ "domain": domain });
+            if let Some(profile) = profile {
+                body["profile"] = json!(profile);
+            }
+            let added = client.post("/domains", &body).await?;
+            if !watch.watch {
+                return Ok(shown(server, &added, |domain| {
+                    format!("{}\n\nPublish these records; they are checked by themselves.", of_one(domain))
+                }));
+            }
+            show::print(&format!("{}\n", show::harmless(&of_one(&added))));
+            wait(server, &client, &path_of(&added), watch).await
+        }
+        DomainsCommand::Show { domain } => {
+            let found = client.get(&path(&client, domain).await?).await?;
+            Ok(shown(server, &found, of_one))
+        }
+        DomainsCommand::Records { domain, format: None } => {
+            let found = client.get(&path(&client, domain).await?).await?;
+            Ok(shown(server, &found, records))
+        }
+        DomainsCommand::Records { domain, format: Some(format) } => {
+            let path = format!("{}/records", path(&client, domain).await?);
+            let text = client.text(&with_query(&path, &[("format", format)])).await?;
+            Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
+        }
+        DomainsCommand::Verify { domain, watch } => {
+            let path = path(&client, domain).await?;
+            let found = client.post(&format!("{path}/verify"), &json!({})).await?;
+            if watch.watch && standing(&found) != Exit::Good {
+                return wait(server, &client, &path, watch).await;
+            }
+            let exit = standing(&found);
+            Ok(match shown(server, &found, of_one) {
+                Exit::Good => exit,
+                other => other,
+            })
+        }
+        DomainsCommand::Why { domain } => why(server, &client, domain).await,
+        DomainsCommand::Delete { domain, yes } => {
+            if !yes {
+                return Err(Failure::Usage(format!(
+                    "mail from {domain} is refused once it is deleted; add --yes to do it"
+                )));
+            }
+            let deleted = client.delete(&path(&client, domain).await?).await?;
+            Ok(shown(server, &deleted, |_| {
+                "Deleted. Its DNS records are as they were: take them out where they are published."
+                    .to_owned()
+            }))
+        }
+    }
+}
+
+/// The address of a domain that is given by name or id.
+async fn path(client: &Client, given: &str) -> Result<String, Failure> {
+    if given.starts_with("dom_") {
+        return Ok(format!("/domains/{}", step(given)));
+    }
+    let name = given.trim_end_matches('.').to_lowercase();
+    let everything = PageArgs { limit: 10_000 };
+    let found = client.list("/domains", &[("q", &name)], &everything).await?;
+    let domains = found["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let same = |domain: &&Value| [&domain["domain"], &domain["unicode"]].contains(&&json!(name));
+    match domains.iter().find(same) {
+        Some(domain) => Ok(path_of(domain)),
+        None => Err(Failure::Refused(format!(
+            "there is no domain {given} that this key may see\n\
+             `countersign domains list` shows what there is, `countersign domains add {given}` adds it."
+        ))),
+    }
+}
+
+fn path_of(domain: &Value) -> String {
+    format!("/domains/{}", step(domain["id"].as_str().unwrap_or_default()))
+}
+
+/// The exit code of where a domain stands.
+fn standing(domain: &Value) -> Exit {
+    let records = domain["records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_unknown = |record: &Value| record["required"] == true && record["status"] == "unknown";
+    match domain["status"].as_str() {
+        Some("verified") => Exit::Good,
+        _ if records.iter().any(is_unknown) => Exit::Unknown,
+        _ => Exit::Problems,
+    }
+}
+
+/// Looks until the domain is verified, or the time is over.
+async fn wait(server: &ServerArgs, client: &Client, path: &str, watch: &WatchArgs) -> Outcome {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(ProgressStyle::default_spinner());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    });
+    let started = tokio::time::Instant::now();
+    let mut last = String::new();
+    loop {
+        let found = client.get(path).await?;
+        let now = progress(&found);
+        if let Some(bar) = &bar {
+            bar.set_message(show::harmless(&now));
+        } else if now != last {
+            drop(writeln!(std::io::stderr(), "{}", show::harmless(&now)));
+        }
+        last = now;
+        let is_over = watch.deadline.is_some_and(|deadline| started.elapsed() >= deadline);
+        if standing(&found) == Exit::Good || is_over {
+            if let Some(bar) = bar {
+                bar.finish_and_clear();
+            }
+            let exit = standing(&found);
+            return Ok(match shown(server, &found, of_one) {
+                Exit::Good => exit,
+                other => other,
+            });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Where a domain stands, on one line.
+fn progress(domain: &Value) -> String {
+    let records = domain["records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let right = records.iter().filter(|record| record["status"] == "verified").count();
+    format!(
+        "{} is {}: {right} of {} records are right; next look {}",
+        field(domain, "domain"),
+        field(domain, "status"),
+        records.len(),
+        time(domain, "next_check_at")
+    )
+}
+
+fn of_list(list: &Value) -> String {
+    let rows: Vec<[String; 5]> = items(list)
+        .iter()
+        .map(|domain| {
+            let health = if domain["health"] == "warning" { "warning" } else { "" };
+            [
+                field(domain, "domain"),
+                field(domain, "status"),
+                health.to_owned(),
+                field(domain, "profile"),
+                field(domain, "id"),
+            ]
+        })
+        .collect();
+    let none = "No domains. `countersign domains add mail.example.com` adds one.";
+    table(["DOMAIN", "STATUS", "HEALTH", "PROFILE", "ID"], &rows, none)
+}
+
+fn of_one(domain: &Value) -> String {
+    let mut told = vec![
+        ("Domain", field(domain, "domain")),
+        ("Id", field(domain, "id")),
+        ("Status", field(domain, "status")),
+        ("Can send", if domain["can_send"] == true { "yes".to_owned() } else { "no".to_owned() }),
+    ];
+    if domain["health"] == "warning" {
+        told.push(("Health", "warning".to_owned()));
+    }
+    if domain["tenant_id"].is_string() {
+        told.push(("Tenant", field(domain, "tenant_id")));
+    }
+    let findings: Vec<String> = domain["findings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|finding| finding["severity"] != "info")
+        .map(|finding| format!("  {}", field(finding, "title")))
+        .collect();
+    let mut text = format!("{}\n\n{}", facts(&told), records(domain));
+    if !findings.is_empty() {
+        text = format!("{text}\n\nFound:\n{}", findings.join("\n"));
+    }
+    text
+}
+
+fn records(domain: &Value) -> String {
+    let rows: Vec<[String; 4]> = domain["records"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|record| {
+            let priority = record["priority"].as_u64().map(|priority| format!("{priority} "));
+            let value = priority.unwrap_or_default() + &field(record, "value");
+            [field(record, "status"), field(record, "type"), field(record, "name"), value]
+        })
+        .collect();
+    table(["STATUS", "TYPE", "NAME", "VALUE"], &rows, "It has no records.")
+}
+
+async fn why(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
+    let path = path(client, domain).await?;
+    let answer = client.get(&format!("{path}/readiness")).await?;
+    let can_send = answer["can_send"] == true;
+    let exit = shown(server, &answer, |answer| {
+        if can_send {
+            return format!("{domain} can send.");
+        }
+        let mut lines = vec![format!("{domain} cannot send:")];
+        for obstacle in answer["obstacles"].as_array().into_iter().flatten() {
+            lines.push(format!("  {} ({})", field(obstacle, "reason"), field(obstacle, "code")));
+            lines.extend(obstacle["fix"].as_str().map(|fix| format!("    {fix}")));
+        }
+        lines.push(format!("`countersign domains show {domain}` lists its records."));
+        lines.join("\n")
+    });
+    Ok(match exit {
+        Exit::Good if !can_send => Exit::Problems,
+        other => other,
+    })
+}
+
+/// The things of a list.
+pub(super) fn items(list: &Value) -> &[Value] {
+    list["data"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        assert_eq!(duration("20m"), Ok(Duration::from_mins(20)));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "m", "20", "20d", "-1s", "1.5h", "99999999999999999999h", "5ä"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Requests to the API, and what their refusals come to for who reads them.
+
+use super::{Failure, PageArgs, ServerArgs, credentials};
+use app::ports::Random;
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+use std::{fmt::Write as _, time::Duration};
+
+/// Longer than the platform takes to give up.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The largest answer that is read, in bytes.
+const MOST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How many things are asked for at once.
+const PAGE: u32 = 100;
+
+/// A platform, and a key to it.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: String,
+    tenant: Option<String>,
+}
+
+impl Client {
+    /// For the platform and the key that the command line, the environment or the file name.
+    pub fn of(server: &ServerArgs) -> Result<Self, Failure> {
+        let (url, key) = credentials::find(server.url.as_deref())?;
+        Self::new(&url, &key, server.tenant.clone())
+    }
+
+    pub fn new(url: &str, key: &str, tenant: Option<String>) -> Result<Self, Failure> {
+        let is_address =
+            Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !is_address {
+            return Err(Failure::Usage(format!(
+                "\"{url}\" is no address of a platform; give one such as https://send.example.com"
+            )));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(10))
+            // A key goes to whom it was given for.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Failure::Unknown(format!("no requests can be made: {error}")))?;
+        Ok(Self { http, url: url.to_owned(), key: key.to_owned(), tenant })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// At most so many things of a list, over as many pages as it takes.
+    pub async fn list(&self, path: &str, query: &[(&str, &str)], page: &PageArgs) -> Result<Value, Failure> {
+        let mut found: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let left = page.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            let limit = left.min(PAGE).to_string();
+            let mut parameters = vec![("limit", limit.as_str())];
+            parameters.extend(query);
+            parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let mut answer = self.get(&with_query(path, &parameters)).await?;
+            let data = answer["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let is_empty = data.is_empty();
+            found.extend(data);
+            cursor = answer["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() || is_empty || found.len() >= page.limit as usize {
+                answer["data"] = Value::Array(found);
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// What is no JSON.
+    pub async fn text(&self, path: &str) -> Result<String, Failure> {
+        let (status, bytes) = self.answer(Method::GET, path, None).await?;
+        if status.is_success() {
+            return Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned());
+        }
+        self.read(status, &bytes).map(|value| value.to_string())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let (status, bytes) = self.answer(method, path, body).await?;
+        self.read(status, &bytes)
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let is_post = method == Method::POST;
+        let mut request =
+            self.http.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.key);
+        if let Some(tenant) = &self.tenant {
+            request = request.header(app::tenants::HEADER, tenant);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if is_post {
+            // What was carried out and whose answer was lost is not carried out twice.
+            request = request.header("Idempotency-Key", Random::system().token(26));
+        }
+        let again = request.try_clone();
+        let answer = match (request.send().await, again) {
+            (Err(error), Some(again)) if !error.is_connect() && !error.is_builder() => again.send().await,
+            (answer, _) => answer,
+        };
+        let mut answer = answer.map_err(|error| self.unanswered(&error))?;
+        let status = answer.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error))? {
+            if bytes.len() + chunk.len() > MOST_ANSWER {
+                return Err(Failure::Unknown(format!("{} answers with too much", self.url)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok((status, bytes))
+    }
+
+    fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
+        match serde_json::from_slice::<Value>(bytes) {
+            Ok(value) if status.is_success() => Ok(value),
+            Ok(problem) if problem["code"].is_string() => Err(self.refused(status, &problem)),
+            _ => Err(Failure::Unknown(format!(
+                "{} does not answer as a platform does (HTTP {status}); is it the right address?",
+                self.url
+            ))),
+        }
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        let mut reason: &dyn std::error::Error = error;
+        while let Some(source) = reason.source() {
+            reason = source;
+        }
+        let what = if error.is_timeout() {
+            format!("{} did not answer in time", self.url)
+        } else {
+            format!("{} cannot be reached: {reason}", self.url)
+        };
+        Failure::Unknown(format!(
+            "{what}\nStart the platform (`countersign dev`), or name another one with --url or COUNTERSIGN_URL."
+        ))
+    }
+
+    fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
+        let text = |field: &str| problem[field].as_str().unwrap_or_default();
+        let mut said = format!("{} ({})", text("detail"), text("code"));
+        let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if errors.len() > 1 {
+            for error in errors {
+                let part = |field: &str| error[field].as_str().unwrap_or_default();
+                let _ = write!(said, "\n  {}: {}", part("field"), part("message"));
+            }
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let _ = write!(said, "\nLog in again with `countersign login {}`.", self.url);
+            return Failure::Usage(said);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Failure::Unknown(said);
+        }
+        if status.is_server_error() {
+            let _ = write!(said, "\nThe platform's log names the reason under {}.", text("request_id"));
+            return Failure::Unknown(said);
+        }
+        Failure::Refused(said)
+    }
+}
+
+/// A path with a query, its values escaped.
+pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut url = Url::parse("http://x").ok();
+    if let Some(url) = &mut url {
+        url.query_pairs_mut().extend_pairs(parameters);
+    }
+    let query = url.as_ref().and_then(Url::query).unwrap_or_default();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// One step of a path: no word leads out of its place.
+pub fn step(word: &str) -> String {
+    word.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_in_their_place() {
+        assert_eq!(step("key_01/../x?y"), "key_01%2F%2E%2E%2Fx%3Fy");
+        assert_eq!(with_query("/a", &[("q", "x&y=1")]), "/a?q=x%26y%3D1");
+        assert_eq!(with_query("/a", &[]), "/a");
+    }
+}
