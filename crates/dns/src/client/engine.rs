@@ -36,7 +36,10 @@ use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -92,6 +95,8 @@ pub struct Engine {
     spare: Vec<Vec<u8>>,
     buffers: Buffers,
     sent: Arc<AtomicU64>,
+    /// How many questions wait for links with a full window, for whoever would put more.
+    crowd: Arc<AtomicUsize>,
     now: Instant,
 }
 
@@ -164,7 +169,7 @@ type Ended = (usize, u64, Result<Response, Failure>);
 const SETTLED: usize = usize::MAX;
 
 impl Engine {
-    pub fn new(options: ClientOptions, sent: Arc<AtomicU64>) -> Self {
+    pub fn new(options: ClientOptions, sent: Arc<AtomicU64>, crowd: Arc<AtomicUsize>) -> Self {
         Self {
             options,
             rounds: Slab::new(),
@@ -189,6 +194,7 @@ impl Engine {
             spare: Vec::new(),
             buffers: Buffers::new(),
             sent,
+            crowd,
             now: Instant::now(),
         }
     }
@@ -251,6 +257,16 @@ impl Engine {
             self.dispatch();
         }
         self.flush();
+        self.crowd.store(self.count_crowd(), Ordering::Relaxed);
+    }
+
+    /// What a rate holds back or waits for a socket is not counted: others may go on meanwhile.
+    fn count_crowd(&self) -> usize {
+        if self.waiting == 0 {
+            return 0;
+        }
+        let full = self.links.iter().filter(|(_, link)| link.in_flight >= self.options.window);
+        full.map(|(_, link)| link.waiting.len()).sum()
     }
 
     fn next_wake(&self) -> Option<Instant> {

@@ -6,9 +6,9 @@
 //! a task, a socket, a timer and several allocations; here a round of questions is handed over at once to one task
 //! ([`engine`]) that shares sockets between questions, sends and receives many packets a system call ([`batch`]),
 //! keeps time-outs in a queue (they are all equally long, so the first sent is the first to run out), and decodes
-//! straight into the types of an observation ([`crate::wire`]). Beside a bare loop at 3.3 µs of CPU a query,
-//! a whole bulk check with planning and judging was measured at 24 µs, most of it the judging; a checker that goes
-//! the usual way over a resolver library took 387 µs. The numbers, and how they were measured, are in
+//! straight into the types of an observation ([`crate::wire`]). Beside a bare loop at 3.2 µs of CPU a query,
+//! a whole bulk check with planning and judging was measured at 10.7 µs, most of it the judging; a checker that goes
+//! the usual way over a resolver library took 411 µs. The numbers, and how they were measured, are in
 //! `docs/decisions/0005-a-dns-client-of-our-own.md`; `cargo xtask bench check` makes them again.
 //!
 //! # Who could answer in a server's place
@@ -50,7 +50,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -158,6 +158,8 @@ struct Shared {
     tokens: AtomicU64,
     /// How many packets were sent over UDP.
     sent: Arc<AtomicU64>,
+    /// How many questions wait for a server that has as many open as it may have.
+    crowd: Arc<AtomicUsize>,
     engine: Mutex<Option<Engineer>>,
 }
 
@@ -184,8 +186,13 @@ impl Client {
 
     /// A client. Nothing is opened before the first question.
     pub fn new(options: ClientOptions) -> Self {
-        let shared =
-            Shared { options, tokens: AtomicU64::new(0), sent: Arc::default(), engine: Mutex::new(None) };
+        let shared = Shared {
+            options,
+            tokens: AtomicU64::new(0),
+            sent: Arc::default(),
+            crowd: Arc::default(),
+            engine: Mutex::new(None),
+        };
         Self { shared: Arc::new(shared), public_names: false }
     }
 
@@ -199,6 +206,11 @@ impl Client {
     /// How many packets were sent over UDP so far, repeated ones too.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether questions wait because a server has as many open as it may have: more of them would wait as well.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.shared.crowd.load(Ordering::Relaxed) > 0
     }
 
     /// Puts one question to one server. Name servers at addresses that are not public are asked only where the
@@ -287,7 +299,12 @@ impl Client {
         let (rounds, rounds_in) = mpsc::channel(ROUNDS_WAITING);
         let (stops, stops_in) = mpsc::unbounded_channel();
         tokio::spawn(
-            Engine::new(self.shared.options.clone(), Arc::clone(&self.shared.sent)).run(rounds_in, stops_in),
+            Engine::new(
+                self.shared.options.clone(),
+                Arc::clone(&self.shared.sent),
+                Arc::clone(&self.shared.crowd),
+            )
+            .run(rounds_in, stops_in),
         );
         engine.insert(Engineer { rounds, stops }).clone()
     }

@@ -15,6 +15,7 @@ use dns::{
 use futures_util::{StreamExt, stream};
 use model::{DomainName, RecordType, Timestamp};
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
@@ -210,4 +211,30 @@ async fn many_plans_are_observed_as_one_is() {
     for observed in observed {
         assert_eq!((observed.plan, &observed.observation), (plan(), &one));
     }
+}
+
+/// How many plans are begun by the time at which the first one is done, on a server that answers nobody.
+async fn begun_at_first(window: usize) -> usize {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let policy = local_policy(vec![silent.local_addr().unwrap()]);
+    let options = ClientOptions { window, timeout: Duration::from_millis(100), ..ClientOptions::default() };
+    let client = Client::new(options);
+    let begun = Cell::new(0);
+    let plans = stream::iter(0..60).map(|number| {
+        begun.set(begun.get() + 1);
+        diagnosis::plan::audit(&name(&format!("d{number}.test")), &[])
+    });
+    let options = BulkOptions { concurrent: 50, deadline: Duration::from_millis(400) };
+    let mut observed = std::pin::pin!(bulk(&client, plans, &policy, || Timestamp::UNIX_EPOCH, &options));
+    observed.next().await.unwrap();
+    let at_first = begun.get();
+    assert_eq!(observed.count().await, 59, "all of them come to an end");
+    at_first
+}
+
+#[tokio::test]
+async fn no_more_plans_are_begun_where_they_would_only_wait_for_the_server() {
+    assert_eq!(begun_at_first(1024).await, 50);
+    let crowded = begun_at_first(4).await;
+    assert!((20..30).contains(&crowded), "{crowded}");
 }

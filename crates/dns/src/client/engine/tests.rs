@@ -3,7 +3,7 @@
 use super::*;
 use diagnosis::observation::Question;
 use model::{DomainName, RecordType};
-use std::{net::UdpSocket, sync::atomic::Ordering};
+use std::net::UdpSocket;
 use tokio::{sync::oneshot, time::advance};
 
 fn ask(address: SocketAddr) -> Ask {
@@ -34,7 +34,7 @@ fn round(asks: Vec<Ask>, ends: Option<Instant>) -> (Round, oneshot::Receiver<Fin
 }
 
 fn engine() -> Engine {
-    Engine::new(ClientOptions::default(), Arc::default())
+    Engine::new(ClientOptions::default(), Arc::default(), Arc::default())
 }
 
 /// A server that says nothing.
