@@ -11,7 +11,9 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use http_body_util::LengthLimitError;
-use model::{ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, ZoneId};
+use model::{
+    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId, ZoneId,
+};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::{error::Error as _, str::FromStr};
@@ -229,6 +231,7 @@ addressed! {
     ApiKeyId = "API key",
     TenantId = "tenant",
     SuppressionId = "suppression",
+    UserId = "member",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

@@ -21,6 +21,7 @@ mod keys;
 mod leftovers;
 pub mod limits;
 mod list;
+mod members;
 mod one_or_many;
 mod openapi;
 mod playground;
@@ -63,6 +64,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(keys::router())
         .merge(tenants::router())
         .merge(suppressions::router())
+        .merge(members::router())
         .merge(audit::router())
         .merge(sandbox::router())
         .merge(playground::router())

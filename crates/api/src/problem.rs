@@ -70,6 +70,12 @@ codes! {
     KeyRightsExceeded = "KEY_RIGHTS_EXCEEDED", FORBIDDEN, "A key gives no right that it does not have",
         "The API key that was to be made, rotated or revoked may do more than the one in use: by its scopes, its \
          tenant, its domains or the time at which it ends. The detail names the first thing; use a key that has it.";
+    ForbiddenRole = "FORBIDDEN_ROLE", FORBIDDEN, "Only an owner does this to an owner",
+        "Nobody makes, changes or removes who is more than they are: an admin and an API key no owner. Ask an owner.";
+    LastOwner = "LAST_OWNER", CONFLICT, "An organisation has an owner always",
+        "This is the only owner. Make somebody else an owner first.";
+    MemberNotFound = "MEMBER_NOT_FOUND", NOT_FOUND, "No such member",
+        "There is no member with this id in the organisation. GET /api/v1/members lists them.";
     KeyNotFound = "KEY_NOT_FOUND", NOT_FOUND, "No such API key",
         "There is no API key with this id that this key may see. GET /api/v1/keys lists them.";
     KeyNotActive = "KEY_NOT_ACTIVE", CONFLICT, "The API key works no more",
@@ -339,7 +345,10 @@ impl From<app::Error> for Problem {
                 Code::NotFound,
                 format!("There is no record {id} in the playground; GET its zone to see the records there."),
             ),
-            E::NotFound { .. } | E::NoPlayground => new(Code::NotFound),
+            E::NotFound { noun: "member", .. } => new(Code::MemberNotFound),
+            E::RoleTooLow => new(Code::ForbiddenRole),
+            E::LastOwner => new(Code::LastOwner),
+            E::NotFound { .. } | E::NoPlayground | E::LinkOver => new(Code::NotFound),
             E::Invalid(ref fields) | E::RecipientSuppressed(ref fields) => {
                 let code = match error {
                     E::RecipientSuppressed(_) => Code::RecipientSuppressed,

@@ -112,6 +112,15 @@ pub enum Error {
     /// The key does not have the scope.
     #[error("this API key lacks the scope {0}")]
     ScopeMissing(&'static str),
+    /// The role does not allow it: nobody makes or changes who is more than they are.
+    #[error("only an owner makes, changes or removes an owner")]
+    RoleTooLow,
+    /// An organisation would be left without an owner.
+    #[error("this is the only owner, and an organisation has one always; make somebody else an owner first")]
+    LastOwner,
+    /// A link that was used, was taken back or is too old.
+    #[error("this link works no more: it was used, taken back, or is too old; ask for a new one")]
+    LinkOver,
     /// No key, an unknown or a revoked one.
     #[error("{0}")]
     Unauthenticated(&'static str),

@@ -35,6 +35,7 @@ mod suppressions;
 pub mod tasks;
 pub mod tenants;
 mod transport;
+pub mod users;
 pub mod vault;
 pub mod warmup;
 pub mod watch;
@@ -79,6 +80,7 @@ pub struct App {
     pub(crate) running: TaskTracker,
     pub(crate) readiness: health::Readiness,
     pub(crate) brake: outage::Brake,
+    pub(crate) door: users::Door,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -147,6 +149,7 @@ impl App {
             running: TaskTracker::new(),
             readiness: health::Readiness::default(),
             brake: outage::Brake::default(),
+            door: users::Door::new(),
             wake: Wake::default(),
         }
     }

@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
     ApiKeyId, AuditId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
-    SuppressionId, TenantId, ZoneId,
+    SuppressionId, TenantId, UserId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -98,4 +98,5 @@ new_ids! {
     sandbox_message_id: SandboxMessageId,
     zone_id: ZoneId,
     request_id: RequestId,
+    user_id: UserId,
 }

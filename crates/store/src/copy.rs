@@ -15,6 +15,11 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
 /// Every table, each behind those that it refers to.
 const TABLES: &[&str] = &[
     "organisations",
+    "users",
+    "memberships",
+    "sessions",
+    "login_tokens",
+    "recovery_codes",
     "tenants",
     "api_keys",
     "api_key_domains",

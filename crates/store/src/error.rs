@@ -19,6 +19,12 @@ pub enum StoreError {
     /// A message with this id is there already.
     #[error("a message with this id is there already")]
     MessageTaken,
+    /// There is a user with this address already, or, where the first one was to be made, any.
+    #[error("there is a user already")]
+    UserTaken,
+    /// An organisation would be left without an owner.
+    #[error("an organisation has an owner always")]
+    LastOwner,
     /// The playground has a zone with this apex already.
     #[error("the playground has a zone with this name already")]
     ZoneAlreadyExists,

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "suppressions",
         script: include_str!("../migrations/0009_suppressions.sql"),
     },
+    Migration { version: 10, name: "users", script: include_str!("../migrations/0010_users.sql") },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

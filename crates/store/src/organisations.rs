@@ -1,11 +1,12 @@
 //! Organisations: who owns domains, keys and messages.
 
 use crate::{
-    Store, StoreError, Told,
+    Role, Store, StoreError, Told,
     audit::tell,
     database::{Row, Tx, sql},
+    users::insert_member,
 };
-use model::{OrgId, Timestamp};
+use model::{OrgId, Timestamp, UserId};
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,39 @@ impl Store {
     /// The organisation that a setting names, if it names one.
     pub async fn organisation_of_setting(&self, setting: &str) -> Result<Option<Organisation>, StoreError> {
         self.read_first(sql(OF_SETTING).text(setting)).await?.as_ref().map(organisation).transpose()
+    }
+
+    /// Adds an organisation with its owner, where a user makes it.
+    pub async fn create_owned_organisation(
+        &self,
+        organisation: &Organisation,
+        owner: Option<UserId>,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        insert(organisation, &mut tx).await?;
+        if let Some(owner) = owner {
+            insert_member(organisation.id, owner, Role::Owner, organisation.created_at, &mut tx).await?;
+        }
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Gives an organisation another name.
+    pub async fn rename_organisation(
+        &self,
+        id: OrgId,
+        name: &str,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE organisations SET name = $2 WHERE id = $1")
+            .bind(&id)
+            .text(name)
+            .run_on("organisation", &mut tx)
+            .await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
     }
 
     /// One organisation.

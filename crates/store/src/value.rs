@@ -185,6 +185,9 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
 
         impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
             /// The word in the store, the API and the CLI.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }

@@ -21,7 +21,7 @@ use axum::{
     Extension, Form,
     body::Body,
     extract::{
-        ConnectInfo, Query, State,
+        ConnectInfo, Query,
         rejection::{FormRejection, QueryRejection},
     },
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -247,7 +247,7 @@ fn profiles(pages: &Pages, chosen: &str) -> Vec<ProfileChoice> {
 
 /// The page, and the check that is in its address.
 pub(crate) async fn show(
-    State(pages): State<Pages>,
+    pages: Pages,
     address: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     query: Result<Query<CheckForm>, QueryRejection>,
@@ -264,7 +264,7 @@ pub(crate) async fn show(
 
 /// The check of a form whose template is too long for an address.
 pub(crate) async fn post(
-    State(pages): State<Pages>,
+    pages: Pages,
     address: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     form: Result<Form<CheckForm>, FormRejection>,
@@ -341,7 +341,8 @@ fn visitor(
     forwarded_for(&pages.proxies, peer.to_canonical(), headers)
 }
 
-fn forwarded_for(proxies: &[IpAddr], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+/// The address that a proxy we trust says the request came from.
+pub(crate) fn forwarded_for(proxies: &[IpAddr], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     // Whatever is in the field, what stands right of it counts.
     let fields = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     let said = fields.iter().rev().flat_map(|field| field.rsplit(|&octet| octet == b','));

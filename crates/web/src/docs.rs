@@ -5,7 +5,7 @@ use crate::{
     page::{Answer, Failure, Section, Shell, html},
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use explain::{Page, catalogue};
 
 #[derive(Template)]
@@ -28,14 +28,14 @@ struct FindingPage {
     references: Vec<Reference>,
 }
 
-pub(crate) async fn list(State(pages): State<Pages>) -> Answer {
+pub(crate) async fn list(pages: Pages) -> Answer {
     html(&FindingsPage {
         shell: Shell::of(&pages, Section::Docs, "Findings"),
         pages: catalogue::pages().collect(),
     })
 }
 
-pub(crate) async fn show(State(pages): State<Pages>, Path(code): Path<String>) -> Answer {
+pub(crate) async fn show(pages: Pages, Path(code): Path<String>) -> Answer {
     let page = catalogue::page(&code).ok_or_else(|| Failure::no_such("finding", &code))?;
     let references = page.references.iter().map(|text| Reference { text, href: address(text) }).collect();
     html(&FindingPage { shell: Shell::of(&pages, Section::Docs, page.title), page, references })

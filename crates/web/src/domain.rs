@@ -11,7 +11,7 @@ use crate::{
 use app::{domains::DomainView, emails::SendEmail};
 use askama::Template;
 use axum::{
-    extract::{Form, Path, State, rejection::FormRejection},
+    extract::{Form, Path, rejection::FormRejection},
     http::{HeaderMap, StatusCode},
 };
 use model::{DomainId, registrable_domain};
@@ -63,7 +63,7 @@ async fn playground(web: &Web, view: &DomainView) -> Result<Playground, Failure>
     })
 }
 
-pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn show(web: Web, Path(id): Path<String>) -> Answer {
     let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
     render(&web, &view, TestForm::default(), StatusCode::OK).await
 }
@@ -72,8 +72,10 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
     let now = web.app.now();
     let playground = playground(web, view).await?;
     let domain = &view.domain;
+    let shell = Shell::new(web, Section::Domains, domain.name.to_string());
+    let live = Live::new(view, &playground, test, now, &shell).render()?;
     let page = DomainPage {
-        shell: Shell::new(web, Section::Domains, domain.name.to_string()),
+        shell,
         id: domain.id.to_string(),
         name: domain.name.to_string(),
         unicode: unicode(&domain.name),
@@ -83,13 +85,13 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             .profile(&domain.profile)
             .map_or_else(|| domain.profile.clone(), |profile| profile.title.clone()),
         tag: live::tag(&Live::state(view, &playground, now)),
-        live: Live::new(view, &playground, test, now).render()?,
+        live,
     };
     html_with(status, &page)
 }
 
 /// The part that changes by itself.
-pub(crate) async fn live(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+pub(crate) async fn live(web: Web, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
     let playground = playground(&web, &view).await?;
     let now = web.app.now();
@@ -97,18 +99,19 @@ pub(crate) async fn live(State(web): State<Web>, Path(id): Path<String>, headers
     if live::is_known(&headers, &tag) {
         return Ok(live::not_modified(&tag));
     }
-    live::fragment(&tag, &Live::new(&view, &playground, TestForm::default(), now))
+    let shell = Shell::new(&web, Section::Domains, "");
+    live::fragment(&tag, &Live::new(&view, &playground, TestForm::default(), now, &shell))
 }
 
 /// Checks now.
-pub(crate) async fn verify(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn verify(web: Web, Path(id): Path<String>) -> Answer {
     let id = domain_id(&id)?;
     web.app.verify_domain(&web.viewer, id).await?;
     Ok(go(&format!("/domains/{id}")))
 }
 
 /// Makes the playground zone that the domain would be in.
-pub(crate) async fn create_zone(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn create_zone(web: Web, Path(id): Path<String>) -> Answer {
     let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
     match playground(&web, &view).await? {
         Playground::Create(apex) => {
@@ -121,7 +124,7 @@ pub(crate) async fn create_zone(State(web): State<Web>, Path(id): Path<String>) 
 }
 
 /// Publishes what the domain lacks in its playground zone.
-pub(crate) async fn publish(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn publish(web: Web, Path(id): Path<String>) -> Answer {
     let id = domain_id(&id)?;
     web.app.publish_in_playground(&web.viewer, id).await?;
     Ok(go(&format!("/domains/{id}")))
@@ -136,7 +139,7 @@ pub(crate) struct TestFields {
 
 /// Sends a test message and shows what becomes of it.
 pub(crate) async fn send_test(
-    State(web): State<Web>,
+    web: Web,
     Path(id): Path<String>,
     form: Result<Form<TestFields>, FormRejection>,
 ) -> Answer {
@@ -163,7 +166,7 @@ pub(crate) async fn send_test(
     }
 }
 
-pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {
     let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
     let domain = &view.domain;
     html(&ConfirmPage {
@@ -181,7 +184,7 @@ pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String
     })
 }
 
-pub(crate) async fn delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn delete(web: Web, Path(id): Path<String>) -> Answer {
     web.app.delete_domain(&web.viewer, domain_id(&id)?).await?;
     Ok(go("/"))
 }

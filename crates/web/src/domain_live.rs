@@ -2,6 +2,7 @@
 
 use crate::{
     finding::{Problems, StepView},
+    page::Shell,
     pill::{self, Pill, Tone},
     record::{self, RecordRow},
     when::When,
@@ -65,9 +66,16 @@ impl WarmupLine {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks about")]
 #[derive(Template)]
 #[template(path = "domain_live.html")]
 pub(crate) struct Live {
+    /// The field that forms carry.
+    token: String,
+    /// Whether whoever looks may change anything.
+    writes: bool,
+    /// Whether no mail leaves.
+    sandbox: bool,
     id: String,
     name: String,
     status: Pill,
@@ -101,7 +109,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub fn new(view: &DomainView, playground: &Playground, test: TestForm, now: Timestamp) -> Self {
+    pub fn new(
+        view: &DomainView,
+        playground: &Playground,
+        test: TestForm,
+        now: Timestamp,
+        shell: &Shell,
+    ) -> Self {
         let (domain, report) = (&view.domain, &view.report);
         let host = explain::view::guide_host(report);
         let obstacle =
@@ -114,6 +128,9 @@ impl Live {
             _ => None,
         };
         Self {
+            token: shell.token(),
+            writes: shell.writes(),
+            sandbox: shell.sandbox,
             id: domain.id.to_string(),
             name: domain.name.to_string(),
             status: domain.status.into(),
@@ -273,7 +290,7 @@ mod tests {
 
     fn render(view: &DomainView, playground: &Playground) -> String {
         let now = "2026-11-21T14:00:03Z".parse().unwrap();
-        Live::new(view, playground, TestForm::default(), now).render().unwrap()
+        Live::new(view, playground, TestForm::default(), now, &Shell::sample("")).render().unwrap()
     }
 
     #[test]

@@ -14,7 +14,7 @@ use app::{
 use askama::Template;
 use axum::{
     extract::{
-        Form, Query, State,
+        Form, Query,
         rejection::{FormRejection, QueryRejection},
     },
     http::StatusCode,
@@ -85,13 +85,13 @@ impl ListPage {
     }
 }
 
-pub(crate) async fn list(State(web): State<Web>, query: Result<Query<ListQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn list(web: Web, query: Result<Query<ListQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     render(&web, query, AddForm::default(), FormErrors::default(), StatusCode::OK).await
 }
 
 /// Adds a domain and shows it.
-pub(crate) async fn add(State(web): State<Web>, form: Result<Form<AddForm>, FormRejection>) -> Answer {
+pub(crate) async fn add(web: Web, form: Result<Form<AddForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let profile = Some(form.profile.clone()).filter(|profile| !profile.is_empty());
     let request = AddDomain { domain: form.domain.trim().to_owned(), profile, ..AddDomain::default() };

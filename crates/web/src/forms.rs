@@ -19,6 +19,9 @@ impl FormErrors {
             | Error::DomainAlreadyAdded(_)
             | Error::DomainHeldElsewhere(_)
             | Error::AlreadyExists(_)
+            | Error::LastOwner
+            | Error::RoleTooLow
+            | Error::RateLimited { .. }
             | Error::LimitReached { .. }
             | Error::DomainPendingVerification { .. }
             | Error::WarmupLimitExceeded { .. }

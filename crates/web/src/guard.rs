@@ -1,21 +1,32 @@
 //! In front of every page: who may ask, and what every answer carries.
 //!
-//! The dashboard has no login, so two things must not happen. A page of a stranger whose name was pointed at this
-//! machine must not read it (DNS rebinding): only requests addressed to this machine's own names are answered, the
-//! public pages aside, which anybody may read by any name. A page of a stranger must not post a form to it (CSRF): browsers tell where a request comes from (Fetch Metadata;
-//! RFC 6454 §7), and what does not come from here is refused.
+//! A page of a stranger whose name was pointed at this machine must not read the dashboard (DNS rebinding): only requests
+//! addressed to it by its own name are answered, the public pages aside, which anybody may read by any name. A page of a
+//! stranger must not post a form to it (CSRF): browsers tell where a request comes from (Fetch Metadata; RFC 6454 §7), and
+//! what does not come from here is refused. Where people log in, each form carries a token of its session too, and each
+//! route says which role it needs ([`crate::routes`]): both are looked at here and nowhere else.
 
 use crate::{
-    Pages,
+    FORM_LIMIT, Pages, Web,
+    check::forwarded_for,
     page::{self, Notice},
+    routes::{Needs, Table},
+    visit::with_token,
+};
+use app::{
+    access::{Caller, ClientAddress, Origin},
+    users::is_at_least,
 };
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 /// What pages may load: our own style sheet and script, and pictures that are in the page itself.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -26,16 +37,38 @@ pub(crate) const CONTENT_SECURITY_POLICY_WITH_FRAME: &str = "default-src 'none';
     style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'none'";
 
+/// What the guard knows.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub pages: Pages,
+    /// As whom everybody acts, where nobody logs in.
+    pub viewer: Option<Caller>,
+    pub table: Arc<Table>,
+}
+
 /// Refuses, or lets pass, renders what a handler left to be told, and sets the headers.
-pub(crate) async fn stand(State(pages): State<Pages>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(pages.public, request.method(), request.uri(), request.headers()) {
+pub(crate) async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let mut pages = guard.pages.clone();
+    let mut cookie = None;
+    let mut response = match refusal(&pages, request.method(), request.uri(), request.headers()) {
         Some(reason) => (StatusCode::FORBIDDEN, format!("{reason}\n")).into_response(),
-        None => next.run(request).await,
+        None => match guard.admit(request, &mut pages, &mut cookie).await {
+            Ok(request) => next.run(request).await,
+            Err(response) => *response,
+        },
     };
     if let Some(notice) = response.extensions_mut().remove::<Notice>() {
         response = page::notice(&pages, notice);
     }
     let headers = response.headers_mut();
+    if let Some(cookie) = cookie {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    if pages.login.as_ref().is_some_and(|login| login.is_secure()) {
+        // RFC 6797: a year.
+        let value = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -50,19 +83,140 @@ pub(crate) async fn stand(State(pages): State<Pages>, request: Request, next: Ne
     response
 }
 
+impl Guard {
+    /// Looks up who visits and whether they may, and leaves that with the request. The error is the answer.
+    async fn admit(
+        &self,
+        mut request: Request,
+        pages: &mut Pages,
+        cookie: &mut Option<HeaderValue>,
+    ) -> Result<Request, Box<Response>> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(address)| address.ip());
+        let client = forwarded_for(&pages.proxies, peer.to_canonical(), request.headers());
+        let path = request.extensions().get::<MatchedPath>().cloned();
+        let path = path.as_ref().map_or("", MatchedPath::as_str);
+        let mut viewer = self.viewer.clone();
+        if let Some(login) = pages.login.clone() {
+            let is_use = !path.ends_with("/live");
+            let visit = login.visit(pages, request.headers(), client, is_use).await;
+            let (visit, set) = visit.map_err(|error| Box::new(page::Failure::from(error).into_response()))?;
+            viewer = visit.user.as_ref().map(app::users::sessions::LoggedIn::caller);
+            pages.visit = Arc::new(visit);
+            *cookie = set.filter(|_| self.table.needs(request.method(), path) == Some(Needs::Token));
+            request = self.admit_visitor(request, pages, path).await?;
+        }
+        request.extensions_mut().insert(ClientAddress(client));
+        request.extensions_mut().insert(pages.clone());
+        if let Some(viewer) = viewer {
+            let viewer = Caller { origin: Origin { address: Some(client), ..viewer.origin }, ..viewer };
+            let app = Arc::clone(&pages.app);
+            request.extensions_mut().insert(Web { app, viewer, pages: pages.clone() });
+        }
+        Ok(request)
+    }
+
+    /// Whether who visits may have this route, and whether a form carries its token.
+    async fn admit_visitor(
+        &self,
+        request: Request,
+        pages: &Pages,
+        path: &str,
+    ) -> Result<Request, Box<Response>> {
+        // What is in no route has nothing behind it.
+        let Some(needs) = self.table.needs(request.method(), path) else { return Ok(request) };
+        let user = pages.visit.user.as_ref();
+        match (needs, user) {
+            (Needs::Session | Needs::Role(_), None) => return Err(Box::new(to_login(&request, path))),
+            (Needs::Role(_), Some(user)) if user.waits_for_code => {
+                return Err(Box::new(Redirect::to("/login/code").into_response()));
+            }
+            (Needs::Role(role), Some(user)) if !is_at_least(user.role, role) => {
+                let message = format!("You are a {} of {} here.", user.role.as_str(), user.organisation);
+                let next =
+                    "Ask an owner or an admin of the organisation to do it, or to give you another role.";
+                return Err(Box::new(refused("Not allowed", message, next)));
+            }
+            (Needs::Nothing | Needs::Token | Needs::Session | Needs::Role(_), _) => {}
+        }
+        if needs == Needs::Nothing || request.method() != Method::POST {
+            return Ok(request);
+        }
+        with_token(request, &pages.visit.form_token, FORM_LIMIT).await.ok_or_else(|| {
+            let message =
+                "Nothing was changed: the form is from before you logged in, too large, or not from here.";
+            Box::new(refused("This form is not valid any more", message.to_owned(), AGAIN))
+        })
+    }
+}
+
+const AGAIN: &str = "Go back, load the page again, and send the form once more.";
+
+/// A page that says why not.
+fn refused(title: &'static str, message: String, next: &'static str) -> Response {
+    let notice = Notice { status: StatusCode::FORBIDDEN, title, message, next };
+    let mut response = notice.status.into_response();
+    response.extensions_mut().insert(notice);
+    response
+}
+
+/// Who is not logged in logs in, and then sees what was asked for.
+fn to_login(request: &Request, path: &str) -> Response {
+    if path.ends_with("/live") {
+        return (StatusCode::UNAUTHORIZED, "Log in again.\n").into_response();
+    }
+    let wanted = request.uri().path();
+    if request.method() != Method::GET || wanted == "/" || !is_own_path(wanted) {
+        return Redirect::to("/login").into_response();
+    }
+    Redirect::to(&format!("/login?next={wanted}")).into_response()
+}
+
+/// Whether this is the path of a page of ours, and nothing that a browser would take for another site.
+pub(crate) fn is_own_path(text: &str) -> bool {
+    text.starts_with('/')
+        && !text.starts_with("//")
+        && text.len() < 200
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'/' | b'_' | b'-' | b'.'))
+}
+
 /// Why a request is refused, if it is.
-fn refusal(public: bool, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+fn refusal(pages: &Pages, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let login = pages.login.as_deref().map(|login| (login.host.as_str(), login.is_secure()));
+    refusal_of(pages.public, login, method, uri, headers)
+}
+
+fn refusal_of(
+    public: bool,
+    login: Option<(&str, bool)>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<String> {
     let Some(host) = requested_host(uri, headers) else {
         return Some("Refused: the request has no Host header, or more than one.".to_owned());
     };
-    if !public && !is_this_machine(host) {
+    let is_own = match login {
+        _ if public => true,
+        None => is_this_machine(host),
+        Some((own, is_secure)) => host.eq_ignore_ascii_case(own) || (!is_secure && is_this_machine(host)),
+    };
+    if !is_own {
         let shown: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
-        return Some(format!(
-            "Refused: this request is addressed to \"{shown}\". The dashboard has no login, so it answers only at \
-             localhost, 127.0.0.0/8 and [::1]; otherwise a web page of a stranger could read it (DNS rebinding). \
-             Open it by one of these names. From another machine, forward the port: \
-             ssh -L 8080:127.0.0.1:PORT that-machine"
-        ));
+        return Some(match login {
+            Some((own, _)) => format!(
+                "Refused: this request is addressed to \"{shown}\", and the dashboard is at {own}. Where that is right, a \
+                 proxy in front of it has to hand on the Host header, or public_url has to say the other name."
+            ),
+            None => format!(
+                "Refused: this request is addressed to \"{shown}\". The dashboard has no login, so it answers only at \
+                 localhost, 127.0.0.0/8 and [::1]; otherwise a web page of a stranger could read it (DNS rebinding). \
+                 Open it by one of these names. From another machine, forward the port: \
+                 ssh -L 8080:127.0.0.1:PORT that-machine"
+            ),
+        });
     }
     if method == Method::GET || method == Method::HEAD {
         return None;
@@ -130,7 +284,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        refusal(false, method, &Uri::from_static("/"), &headers).is_some()
+        refusal_of(false, None, method, &Uri::from_static("/"), &headers).is_some()
     }
 
     #[test]
@@ -160,7 +314,8 @@ mod tests {
     fn an_absolute_address_cannot_differ_from_the_host_header() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
-        let reason = |uri: &'static str| refusal(false, &Method::GET, &Uri::from_static(uri), &headers);
+        let reason =
+            |uri: &'static str| refusal_of(false, None, &Method::GET, &Uri::from_static(uri), &headers);
         assert!(reason("http://localhost/").is_none());
         assert!(reason("http://evil.example/").is_some());
     }
@@ -183,15 +338,40 @@ mod tests {
     }
 
     #[test]
+    fn a_dashboard_with_login_has_one_name() {
+        let of = |login, host: &'static str| {
+            let headers = [(header::HOST, HeaderValue::from_static(host))].into_iter().collect();
+            refusal_of(false, Some(login), &Method::GET, &Uri::from_static("/"), &headers)
+        };
+        assert_eq!(of(("mail.example.com", true), "Mail.example.com"), None);
+        assert!(of(("mail.example.com", true), "127.0.0.1:8080").unwrap().contains("public_url"));
+        assert!(of(("mail.example.com", true), "evil.example").is_some());
+        assert_eq!(of(("127.0.0.1:8080", false), "localhost:8080"), None);
+        assert!(of(("127.0.0.1:8080", false), "evil.example").is_some());
+    }
+
+    #[test]
+    fn only_paths_of_ours_are_gone_back_to() {
+        for own in ["/", "/domains/dom_01", "/members"] {
+            assert!(is_own_path(own), "{own}");
+        }
+        for other in
+            ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a?b", "/%0a", "domains"]
+        {
+            assert!(!is_own_path(other), "{other}");
+        }
+    }
+
+    #[test]
     fn public_pages_have_any_name_and_take_their_own_forms_only() {
         let of = |method: &Method, origin: &'static str| {
             let fields = [(header::HOST, "check.example"), (header::ORIGIN, origin)];
             let headers = fields.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
-            refusal(true, method, &Uri::from_static("/check"), &headers.collect())
+            refusal_of(true, None, method, &Uri::from_static("/check"), &headers.collect())
         };
         assert_eq!(of(&Method::GET, "https://evil.example"), None);
         assert_eq!(of(&Method::POST, "https://check.example"), None);
         assert!(of(&Method::POST, "https://evil.example").is_some());
-        assert!(refusal(true, &Method::GET, &Uri::from_static("/"), &HeaderMap::new()).is_some());
+        assert!(refusal_of(true, None, &Method::GET, &Uri::from_static("/"), &HeaderMap::new()).is_some());
     }
 }

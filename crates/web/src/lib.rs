@@ -4,10 +4,12 @@
 //! to be shown) and renders a template from `templates/`. [`guard`] stands in front of every route. What is seen
 //! while it changes, such as a domain's status, is a fragment of its own ([`live`]) that a small script fetches anew.
 //!
-//! There is no login: every visitor acts as the viewer that the router was made with, so the guard answers only
+//! With a login ([`router_with_login`]) a session says who visits, and [`routes`] says what each page and form needs; in
+//! development ([`router`]) every visitor acts as the viewer that the router was made with, so the guard answers only
 //! this machine's own names. [`public_router`] is for everybody: it has the pages that show nothing of what is stored
 //! here, and no viewer. Nothing is decided here, and nothing is read past the use cases.
 
+mod account;
 mod assets;
 mod check;
 mod docs;
@@ -18,145 +20,224 @@ mod finding;
 mod forms;
 mod guard;
 mod live;
+mod login;
+mod members;
 mod messages;
 mod operator;
 mod page;
 mod pill;
 mod playground;
 mod record;
+mod routes;
 mod sandbox;
 mod sandbox_verdict;
+mod visit;
 mod when;
 
 pub use guard::is_this_machine;
 pub use operator::HealthSource;
+pub use routes::{Needs, Route};
 
-use app::{App, access::Caller};
+use app::{App, access::Caller, store::Role};
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, FromRef},
+    Extension, Router,
+    extract::{DefaultBodyLimit, FromRequestParts},
+    http::{StatusCode, request::Parts},
     middleware,
     response::Redirect,
-    routing::{get, post},
 };
+use guard::Guard;
+use routes::{Routes, Table};
 use std::{net::IpAddr, sync::Arc};
+use visit::{LoginSettings, Visit};
 
 /// What a form may have, in bytes.
-const FORM_LIMIT: usize = 64 * 1024;
+pub(crate) const FORM_LIMIT: usize = 64 * 1024;
 
-/// What every route has at hand.
+/// What every page of the dashboard has at hand: who looks, and what all pages have.
 #[derive(Clone)]
 pub(crate) struct Web {
-    app: Arc<App>,
-    viewer: Caller,
+    pub app: Arc<App>,
+    /// Who looks.
+    pub viewer: Caller,
+    pub pages: Pages,
 }
 
-/// What the pages have at hand that show nothing of what is stored here: in the dashboard, and for everybody.
+/// What all pages have at hand: those of the dashboard, and those for everybody.
 #[derive(Clone)]
 pub(crate) struct Pages {
-    app: Arc<App>,
-    /// Whether everybody may come; else only this machine's own names are answered.
-    public: bool,
+    pub app: Arc<App>,
+    /// Whether everybody may come; else only this machine's own names are answered, or those who log in.
+    pub public: bool,
+    /// How people log in, where they do.
+    pub login: Option<Arc<LoginSettings>>,
     /// The proxies whose word about the visitor's address counts.
-    proxies: Arc<[IpAddr]>,
+    pub proxies: Arc<[IpAddr]>,
+    /// Who visits.
+    pub visit: Arc<Visit>,
 }
 
-impl FromRef<Web> for Pages {
-    fn from_ref(web: &Web) -> Self {
-        Self { app: Arc::clone(&web.app), public: false, proxies: Arc::new([]) }
+impl Pages {
+    fn new(app: &Arc<App>, proxies: &[IpAddr]) -> Self {
+        let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
+        Self { app: Arc::clone(app), public: false, login: None, proxies, visit: Arc::default() }
     }
 }
 
-/// The dashboard's routes, and the page for addresses that name nothing as the fallback.
+/// The guard leaves it with the request; what it did not let in has none.
+impl<S: Sync> FromRequestParts<S> for Web {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::FORBIDDEN)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Pages {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::FORBIDDEN)
+    }
+}
+
+/// The dashboard of development, and the page for addresses that name nothing as the fallback.
 ///
 /// Whoever can reach it acts as `viewer`; requests that are not addressed to this machine are refused.
-pub fn router(app: Arc<App>, viewer: Caller) -> Router {
-    let web = Web { app, viewer };
-    let routes = Router::new()
-        .merge(domain_routes())
-        .merge(playground_routes())
-        .route("/sandbox", get(sandbox::list))
-        .route("/sandbox/live", get(sandbox::list_live))
-        .route("/sandbox/clear", get(sandbox::confirm_clear).post(sandbox::clear))
-        .route("/sandbox/{id}", get(sandbox::show))
-        .route("/sandbox/{id}/live", get(sandbox::show_live))
-        .route("/sandbox/{id}/html", get(sandbox::html_part))
-        .route("/sandbox/{id}/raw", get(sandbox::raw))
-        .route("/messages", get(messages::list))
-        .route("/messages/{id}", get(messages::show))
-        .route("/messages/{id}/live", get(messages::show_live))
-        .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .with_state(web.clone());
-    guarded(routes, Pages::from_ref(&web))
+pub fn router(app: &Arc<App>, viewer: Caller, health: HealthSource) -> Router {
+    let routes = dashboard(true).and(open_pages()).and(operator_pages(health));
+    guarded(routes, Pages::new(app, &[]), Some(viewer))
+}
+
+/// The dashboard for those who log in. `proxies` are those whose word about a visitor's address counts.
+pub fn router_with_login(app: &Arc<App>, proxies: &[IpAddr]) -> Router {
+    let login = LoginSettings::new(&app.settings().public_url);
+    let pages = Pages { login: Some(Arc::new(login)), ..Pages::new(app, proxies) };
+    guarded(with_login(), pages, None)
 }
 
 /// The pages for everybody: the check of any domain and the manual of findings. No API, no dashboard, no metrics.
 ///
 /// A visitor is known by the address of the connection, or by what one of `proxies` says of it in `X-Forwarded-For`.
-pub fn public_router(app: Arc<App>, proxies: &[IpAddr]) -> Router {
-    let index = Router::new().route("/", get(async || Redirect::to("/check")));
-    let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
-    guarded(index, Pages { app, public: true, proxies })
+pub fn public_router(app: &Arc<App>, proxies: &[IpAddr]) -> Router {
+    let index = Routes::default().get("/", Needs::Nothing, async || Redirect::to("/check"));
+    guarded(index.and(open_pages()), Pages { public: true, ..Pages::new(app, proxies) }, None)
 }
 
 /// The health of the platform, for a listener that only its operator reaches, with the manual of findings beside it.
-pub fn operator_router(app: Arc<App>, source: HealthSource) -> Router {
-    let index = Router::new().route("/", get(async || Redirect::to("/operator")));
-    let pages = Pages { app, public: true, proxies: Arc::new([]) };
-    let routes = operator_routes(pages.clone(), source);
-    guarded(index.merge(routes), pages)
+pub fn operator_router(app: &Arc<App>, health: HealthSource) -> Router {
+    let index = Routes::default().get("/", Needs::Nothing, async || Redirect::to("/operator"));
+    let routes = index.and(operator_pages(health)).and(open_pages());
+    guarded(routes, Pages { public: true, ..Pages::new(app, &[]) }, None)
 }
 
-/// The same in development, beside the dashboard.
-pub fn operator_pages(app: Arc<App>, source: HealthSource) -> Router {
-    let pages = Pages { app, public: false, proxies: Arc::new([]) };
-    let guard = middleware::from_fn_with_state(pages.clone(), guard::stand);
-    operator_routes(pages, source).layer(guard)
+fn operator_pages(health: HealthSource) -> Routes {
+    Routes::default()
+        .get("/operator", Needs::Nothing, operator::show)
+        .get("/operator/health", Needs::Nothing, operator::json)
+        .layered(|router| router.layer(Extension(health)))
 }
 
-fn operator_routes(pages: Pages, source: HealthSource) -> Router {
-    Router::new()
-        .route("/operator", get(operator::show))
-        .route("/operator/health", get(operator::json))
-        .with_state(operator::Operator { pages, source })
+/// The routes of the dashboard with login, and what each needs.
+pub fn routes() -> Vec<Route> {
+    with_login().into_parts().1
 }
 
-/// These routes and the pages that show nothing of what is stored here, the guard in front of all.
-fn guarded(routes: Router, state: Pages) -> Router {
-    let guard = middleware::from_fn_with_state(state.clone(), guard::stand);
-    routes.merge(pages(state)).fallback(page::not_found).layer(guard)
+fn with_login() -> Routes {
+    dashboard(false).and(open_pages()).and(people())
 }
 
-fn pages(pages: Pages) -> Router {
-    Router::new()
-        .route("/check", get(check::show).post(check::post))
-        .layer(DefaultBodyLimit::max(check::FORM_LIMIT))
-        .route("/docs/findings", get(docs::list))
-        .route("/docs/findings/{code}", get(docs::show))
-        .route("/favicon.svg", get(assets::favicon))
-        .route("/assets/app.css", get(assets::css))
-        .route("/assets/app.js", get(assets::js))
-        .with_state(pages)
+/// These routes, with the guard in front of all.
+fn guarded(routes: Routes, pages: Pages, viewer: Option<Caller>) -> Router {
+    let (router, list) = routes.into_parts();
+    let guard = Guard { pages, viewer, table: Arc::new(Table(list)) };
+    router.fallback(page::not_found).layer(middleware::from_fn_with_state(guard, guard::stand))
 }
 
-fn domain_routes() -> Router<Web> {
-    Router::new()
-        .route("/", get(domains::list).post(domains::add))
-        .route("/domains/{id}", get(domain::show))
-        .route("/domains/{id}/live", get(domain::live))
-        .route("/domains/{id}/verify", post(domain::verify))
-        .route("/domains/{id}/test", post(domain::send_test))
-        .route("/domains/{id}/playground", post(domain::create_zone))
-        .route("/domains/{id}/publish", post(domain::publish))
-        .route("/domains/{id}/delete", get(domain::confirm_delete).post(domain::delete))
+/// The pages that show nothing of what is stored here.
+fn open_pages() -> Routes {
+    Routes::default()
+        .get("/check", Needs::Nothing, check::show)
+        .post("/check", Needs::Nothing, check::post)
+        .layered(|router| router.layer(DefaultBodyLimit::max(check::FORM_LIMIT)))
+        .get("/docs/findings", Needs::Nothing, docs::list)
+        .get("/docs/findings/{code}", Needs::Nothing, docs::show)
+        .get("/favicon.svg", Needs::Nothing, assets::favicon)
+        .get("/assets/app.css", Needs::Nothing, assets::css)
+        .get("/assets/app.js", Needs::Nothing, assets::js)
 }
 
-fn playground_routes() -> Router<Web> {
-    Router::new()
-        .route("/playground", get(playground::list).post(playground::create))
-        .route("/playground/zones/{id}", get(playground::show))
-        .route("/playground/zones/{id}/delete", get(playground::confirm_delete).post(playground::delete))
-        .route("/playground/zones/{id}/records", post(playground::add_record))
-        .route("/playground/zones/{id}/records/{record}", post(playground::change_record))
-        .route("/playground/zones/{id}/records/{record}/delete", post(playground::delete_record))
+fn dashboard(playground: bool) -> Routes {
+    const VIEWER: Needs = Needs::Role(Role::Viewer);
+    const MEMBER: Needs = Needs::Role(Role::Member);
+    const ADMIN: Needs = Needs::Role(Role::Admin);
+    let routes = Routes::default()
+        .get("/", VIEWER, domains::list)
+        .post("/", MEMBER, domains::add)
+        .get("/domains/{id}", VIEWER, domain::show)
+        .get("/domains/{id}/live", VIEWER, domain::live)
+        .post("/domains/{id}/verify", MEMBER, domain::verify)
+        .post("/domains/{id}/test", MEMBER, domain::send_test)
+        .get("/domains/{id}/delete", ADMIN, domain::confirm_delete)
+        .post("/domains/{id}/delete", ADMIN, domain::delete)
+        .get("/sandbox", VIEWER, sandbox::list)
+        .get("/sandbox/live", VIEWER, sandbox::list_live)
+        .get("/sandbox/clear", ADMIN, sandbox::confirm_clear)
+        .post("/sandbox/clear", ADMIN, sandbox::clear)
+        .get("/sandbox/{id}", VIEWER, sandbox::show)
+        .get("/sandbox/{id}/live", VIEWER, sandbox::show_live)
+        .get("/sandbox/{id}/html", VIEWER, sandbox::html_part)
+        .get("/sandbox/{id}/raw", VIEWER, sandbox::raw)
+        .get("/messages", VIEWER, messages::list)
+        .get("/messages/{id}", VIEWER, messages::show)
+        .get("/messages/{id}/live", VIEWER, messages::show_live);
+    let routes = if playground {
+        routes
+            .post("/domains/{id}/playground", MEMBER, domain::create_zone)
+            .post("/domains/{id}/publish", MEMBER, domain::publish)
+            .get("/playground", VIEWER, playground::list)
+            .post("/playground", MEMBER, playground::create)
+            .get("/playground/zones/{id}", VIEWER, playground::show)
+            .get("/playground/zones/{id}/delete", MEMBER, playground::confirm_delete)
+            .post("/playground/zones/{id}/delete", MEMBER, playground::delete)
+            .post("/playground/zones/{id}/records", MEMBER, playground::add_record)
+            .post("/playground/zones/{id}/records/{record}", MEMBER, playground::change_record)
+            .post("/playground/zones/{id}/records/{record}/delete", MEMBER, playground::delete_record)
+    } else {
+        routes
+    };
+    routes.layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
+}
+
+/// How people get in, their account, and who they are.
+fn people() -> Routes {
+    const VIEWER: Needs = Needs::Role(Role::Viewer);
+    const ADMIN: Needs = Needs::Role(Role::Admin);
+    Routes::default()
+        .get("/login", Needs::Token, login::show)
+        .post("/login", Needs::Token, login::log_in)
+        .post("/login/send", Needs::Token, login::send_link)
+        .get("/login/link", Needs::Token, login::show_link)
+        .post("/login/link", Needs::Token, login::use_link)
+        .get("/login/code", Needs::Session, login::show_code)
+        .post("/login/code", Needs::Session, login::enter_code)
+        .post("/logout", Needs::Session, login::log_out)
+        .get("/welcome", Needs::Token, login::show_welcome)
+        .post("/welcome", Needs::Token, login::welcome)
+        .get("/invitation", Needs::Token, login::show_invitation)
+        .post("/invitation", Needs::Token, login::accept_invitation)
+        .get("/account", VIEWER, account::show)
+        .post("/account/password", VIEWER, account::change_password)
+        .get("/account/second-factor", VIEWER, account::show_second_factor)
+        .post("/account/second-factor", VIEWER, account::set_second_factor)
+        .post("/account/second-factor/remove", VIEWER, account::remove_second_factor)
+        .post("/account/organisation", VIEWER, account::switch_organisation)
+        .get("/members", ADMIN, members::list)
+        .post("/members", ADMIN, members::invite)
+        .post("/members/withdraw", ADMIN, members::withdraw)
+        .post("/members/{id}/role", ADMIN, members::set_role)
+        .get("/members/{id}/remove", ADMIN, members::confirm_remove)
+        .post("/members/{id}/remove", ADMIN, members::remove)
+        .post("/organisation", ADMIN, members::rename)
+        .layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
 }

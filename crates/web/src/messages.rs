@@ -14,7 +14,7 @@ use app::{
 };
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query, rejection::QueryRejection},
     http::HeaderMap,
 };
 use explain::shown;
@@ -54,7 +54,7 @@ struct MessagesPage {
     next: Option<String>,
 }
 
-pub(crate) async fn list(State(web): State<Web>, query: Result<Query<Behind>, QueryRejection>) -> Answer {
+pub(crate) async fn list(web: Web, query: Result<Query<Behind>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let now = web.app.now();
     let after: Option<MessageId> = query.after.parse().ok();
@@ -203,7 +203,7 @@ impl MessageLive {
     }
 }
 
-pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn show(web: Web, Path(id): Path<String>) -> Answer {
     let view = view(&web, &id).await?;
     let now = web.app.now();
     let message = &view.message;
@@ -221,7 +221,7 @@ pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answ
     })
 }
 
-pub(crate) async fn show_live(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+pub(crate) async fn show_live(web: Web, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let view = view(&web, &id).await?;
     let tag = MessageLive::tag(&view);
     if live::is_known(&headers, &tag) {

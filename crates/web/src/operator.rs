@@ -7,19 +7,12 @@ use crate::{
 };
 use app::operator_health::{HealthItem, HealthState};
 use askama::Template;
-use axum::{Json, extract::State};
+use axum::{Extension, Json};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 /// Looks at everything, worst first.
 pub type HealthSource = Arc<dyn Fn() -> BoxFuture<'static, Vec<HealthItem>> + Send + Sync>;
-
-/// What these routes have at hand.
-#[derive(Clone)]
-pub(crate) struct Operator {
-    pub pages: Pages,
-    pub source: HealthSource,
-}
 
 #[derive(Template)]
 #[template(path = "operator.html")]
@@ -40,14 +33,14 @@ fn pill(state: HealthState) -> Pill {
     }
 }
 
-pub(crate) async fn show(State(operator): State<Operator>) -> Answer {
-    let items = (operator.source)().await.into_iter();
+pub(crate) async fn show(pages: Pages, Extension(source): Extension<HealthSource>) -> Answer {
+    let items = source().await.into_iter();
     let (fine, open): (Vec<HealthItem>, Vec<HealthItem>) =
         items.partition(|item| item.state == HealthState::Ok);
     let open = open.into_iter().map(|item| (pill(item.state), item)).collect();
-    html(&HealthPage { shell: Shell::of(&operator.pages, Section::None, "Health"), open, fine })
+    html(&HealthPage { shell: Shell::of(&pages, Section::None, "Health"), open, fine })
 }
 
-pub(crate) async fn json(State(operator): State<Operator>) -> Json<Vec<HealthItem>> {
-    Json((operator.source)().await)
+pub(crate) async fn json(Extension(source): Extension<HealthSource>) -> Json<Vec<HealthItem>> {
+    Json(source().await)
 }

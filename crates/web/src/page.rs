@@ -1,13 +1,10 @@
 //! What all pages share: the frame around them, rendering, and the pages for what did not go through.
 
-use crate::{Pages, Web, assets};
-use app::Error;
+use crate::{Pages, Web, assets, visit::FORM_FIELD};
+use app::{Error, Transport, store::Role, users::is_at_least};
 use askama::Template;
 use axum::{
-    extract::{
-        FromRef,
-        rejection::{FormRejection, QueryRejection},
-    },
+    extract::rejection::{FormRejection, QueryRejection},
     http::{StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -21,31 +18,96 @@ pub(crate) enum Section {
     Sandbox,
     Messages,
     Docs,
+    Members,
+    Account,
     None,
 }
 
 /// The frame around a page.
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks about")]
 pub(crate) struct Shell {
     pub title: String,
     section: Section,
     pub playground: bool,
     /// Whether it is for everybody: then nothing leads to the dashboard.
     pub public: bool,
+    /// Whether people log in here.
+    pub login: bool,
+    /// Whether no mail leaves: all of it comes into the inbox.
+    pub sandbox: bool,
+    /// Who is logged in.
+    pub user: Option<ShellUser>,
+    /// What whoever looks may do.
+    role: Option<Role>,
+    csrf: String,
+}
+
+/// Who is logged in, for the frame.
+pub(crate) struct ShellUser {
+    pub name: String,
+    pub organisation: String,
 }
 
 impl Shell {
     pub fn new(web: &Web, section: Section, title: impl Into<String>) -> Self {
-        Self::of(&Pages::from_ref(web), section, title)
+        Self::of(&web.pages, section, title)
     }
 
     pub fn of(pages: &Pages, section: Section, title: impl Into<String>) -> Self {
-        let playground = pages.app.settings().playground && !pages.public;
-        Self { title: title.into(), section, playground, public: pages.public }
+        let settings = pages.app.settings();
+        let playground = settings.playground && !pages.public;
+        let inside = pages.visit.user.as_ref().filter(|user| !user.waits_for_code);
+        let user = inside
+            .map(|user| ShellUser { name: user.user.name.clone(), organisation: user.organisation.clone() });
+        Self {
+            title: title.into(),
+            section,
+            playground,
+            public: pages.public,
+            login: pages.login.is_some(),
+            sandbox: matches!(settings.transport, Transport::Sandbox(_)),
+            role: if pages.login.is_some() { inside.map(|user| user.role) } else { Some(Role::Owner) },
+            user,
+            csrf: pages.visit.form_token.clone(),
+        }
     }
 
     #[cfg(test)]
     pub fn sample(title: &str) -> Self {
-        Self { title: title.to_owned(), section: Section::Domains, playground: true, public: false }
+        Self {
+            title: title.to_owned(),
+            section: Section::Domains,
+            playground: true,
+            public: false,
+            login: false,
+            sandbox: true,
+            user: None,
+            role: Some(Role::Owner),
+            csrf: String::new(),
+        }
+    }
+
+    /// Whether whoever looks sees the dashboard.
+    pub fn inside(&self) -> bool {
+        !self.public && self.role.is_some()
+    }
+
+    /// Whether whoever looks may add and change.
+    pub fn writes(&self) -> bool {
+        self.role.is_some_and(|role| is_at_least(role, Role::Member))
+    }
+
+    /// Whether whoever looks may do what only owners and admins do.
+    pub fn administers(&self) -> bool {
+        self.role.is_some_and(|role| is_at_least(role, Role::Admin))
+    }
+
+    /// The field that every form which changes something carries. It is made of hexadecimal digits.
+    pub fn token(&self) -> String {
+        if self.csrf.is_empty() {
+            return String::new();
+        }
+        format!("<input type=\"hidden\" name=\"{FORM_FIELD}\" value=\"{}\">", self.csrf)
     }
 
     /// Marks the navigation's link to the part we are in.
@@ -57,6 +119,8 @@ impl Shell {
             Section::Sandbox => "sandbox",
             Section::Messages => "messages",
             Section::Docs => "docs",
+            Section::Members => "members",
+            Section::Account => "account",
             Section::None => return false,
         };
         own == section
@@ -166,6 +230,7 @@ fn of_error(error: &Error) -> Notice {
         Error::Unavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Not possible at the moment", "Try again in a few seconds.")
         }
+        Error::LinkOver => (StatusCode::GONE, "This link works no more", "Log in, or ask for a new link."),
         Error::Internal(_) => return fault(sentence(&error.to_string())),
         Error::ScopeMissing(_)
         | Error::Unauthenticated(_)
@@ -173,6 +238,7 @@ fn of_error(error: &Error) -> Notice {
         | Error::DomainTenantMismatch(_)
         | Error::TenantMismatch
         | Error::KeyIsLimited
+        | Error::RoleTooLow
         | Error::KeyRightsExceeded(_) => {
             (StatusCode::FORBIDDEN, "Not allowed", "Ask who runs this instance for access.")
         }

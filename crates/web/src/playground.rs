@@ -14,7 +14,7 @@ use app::{
 use askama::Template;
 use axum::{
     extract::{
-        Form, Path, Query, State,
+        Form, Path, Query,
         rejection::{FormRejection, QueryRejection},
     },
     http::StatusCode,
@@ -133,11 +133,11 @@ fn record_id(text: &str) -> Result<RecordId, Failure> {
     text.parse().map_err(|_| Failure::no_such("record", text))
 }
 
-pub(crate) async fn list(State(web): State<Web>) -> Answer {
+pub(crate) async fn list(web: Web) -> Answer {
     zones(&web, ZoneForm::default(), FormErrors::default(), StatusCode::OK).await
 }
 
-pub(crate) async fn create(State(web): State<Web>, form: Result<Form<ZoneForm>, FormRejection>) -> Answer {
+pub(crate) async fn create(web: Web, form: Result<Form<ZoneForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     match web.app.create_playground_zone(&web.viewer, form.apex.trim()).await {
         Ok(zone) => Ok(go(&format!("/playground/zones/{}", zone.id))),
@@ -164,7 +164,7 @@ async fn zones(web: &Web, form: ZoneForm, errors: FormErrors, status: StatusCode
 
 /// A zone; the address may fill the form in, or ask for the form of one record.
 pub(crate) async fn show(
-    State(web): State<Web>,
+    web: Web,
     Path(id): Path<String>,
     query: Result<Query<RecordForm>, QueryRejection>,
 ) -> Answer {
@@ -219,7 +219,7 @@ fn row(record: &PlaygroundRecord, apex: &DomainName, edited: &str) -> RecordRow 
 }
 
 pub(crate) async fn add_record(
-    State(web): State<Web>,
+    web: Web,
     Path(id): Path<String>,
     form: Result<Form<RecordForm>, FormRejection>,
 ) -> Answer {
@@ -236,7 +236,7 @@ pub(crate) async fn add_record(
 }
 
 pub(crate) async fn change_record(
-    State(web): State<Web>,
+    web: Web,
     Path((id, record)): Path<(String, String)>,
     form: Result<Form<RecordForm>, FormRejection>,
 ) -> Answer {
@@ -253,16 +253,13 @@ pub(crate) async fn change_record(
     html_with(StatusCode::UNPROCESSABLE_ENTITY, &page(&web, &view, forms))
 }
 
-pub(crate) async fn delete_record(
-    State(web): State<Web>,
-    Path((id, record)): Path<(String, String)>,
-) -> Answer {
+pub(crate) async fn delete_record(web: Web, Path((id, record)): Path<(String, String)>) -> Answer {
     let id = zone_id(&id)?;
     web.app.delete_playground_record(&web.viewer, record_id(&record)?).await?;
     Ok(go(&format!("/playground/zones/{id}")))
 }
 
-pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {
     let view = web.app.playground_zone(&web.viewer, zone_id(&id)?).await?;
     let (apex, count) = (&view.zone.apex, view.records.len());
     html(&ConfirmPage {
@@ -278,7 +275,7 @@ pub(crate) async fn confirm_delete(State(web): State<Web>, Path(id): Path<String
     })
 }
 
-pub(crate) async fn delete(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn delete(web: Web, Path(id): Path<String>) -> Answer {
     web.app.delete_playground_zone(&web.viewer, zone_id(&id)?).await?;
     Ok(go("/playground"))
 }

@@ -17,7 +17,7 @@ use app::{
 };
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, header},
     response::IntoResponse,
 };
@@ -110,7 +110,7 @@ fn subject(text: &str) -> String {
     if text.trim().is_empty() { "(no subject)".to_owned() } else { shown::line(text, shown::IN_SENTENCE) }
 }
 
-pub(crate) async fn list(State(web): State<Web>, query: Result<Query<InboxQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn list(web: Web, query: Result<Query<InboxQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let (tag, live) = inbox(&web, &query).await?;
     html(&InboxPage {
@@ -123,7 +123,7 @@ pub(crate) async fn list(State(web): State<Web>, query: Result<Query<InboxQuery>
 }
 
 pub(crate) async fn list_live(
-    State(web): State<Web>,
+    web: Web,
     query: Result<Query<InboxQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answer {
@@ -135,7 +135,7 @@ pub(crate) async fn list_live(
     live::fragment(&tag, &live)
 }
 
-pub(crate) async fn confirm_clear(State(web): State<Web>) -> Answer {
+pub(crate) async fn confirm_clear(web: Web) -> Answer {
     html(&ConfirmPage {
         shell: Shell::new(&web, Section::Sandbox, "Empty the inbox"),
         heading: "Empty the inbox?".to_owned(),
@@ -146,7 +146,7 @@ pub(crate) async fn confirm_clear(State(web): State<Web>) -> Answer {
     })
 }
 
-pub(crate) async fn clear(State(web): State<Web>) -> Answer {
+pub(crate) async fn clear(web: Web) -> Answer {
     web.app.clear_sandbox(&web.viewer).await?;
     Ok(go("/sandbox"))
 }
@@ -219,7 +219,7 @@ async fn view(web: &Web, id: &str) -> Result<SandboxView, Failure> {
     Ok(web.app.sandbox_message(&web.viewer, id).await?)
 }
 
-pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn show(web: Web, Path(id): Path<String>) -> Answer {
     let view = view(&web, &id).await?;
     let (stored, parts) = (&view.message.summary, &view.summary);
     let subject = subject(&stored.subject);
@@ -274,7 +274,7 @@ pub(crate) async fn show(State(web): State<Web>, Path(id): Path<String>) -> Answ
     Ok(response)
 }
 
-pub(crate) async fn show_live(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+pub(crate) async fn show_live(web: Web, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let view = view(&web, &id).await?;
     let tag = VerdictLive::tag(&view);
     if live::is_known(&headers, &tag) {
@@ -305,7 +305,7 @@ const HTML_PART_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; i
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox";
 
 /// The HTML part alone, for the frame.
-pub(crate) async fn html_part(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn html_part(web: Web, Path(id): Path<String>) -> Answer {
     let view = view(&web, &id).await?;
     let Some(html) = view.summary.html else { return Err(Failure::no_such("HTML part in the message", &id)) };
     let headers = [
@@ -316,7 +316,7 @@ pub(crate) async fn html_part(State(web): State<Web>, Path(id): Path<String>) ->
 }
 
 /// The source, as plain text.
-pub(crate) async fn raw(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn raw(web: Web, Path(id): Path<String>) -> Answer {
     let view = view(&web, &id).await?;
     let name = format!("inline; filename=\"{}.txt\"", view.message.summary.id);
     let headers = [

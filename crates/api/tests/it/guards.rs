@@ -5,7 +5,10 @@
 use crate::platform::{Answer, Platform, settings};
 use app::{
     access::{Caller, Scope, ScopeSet},
-    store::{NewDelivery, NewMessage, NewSandboxMessage, Organisation, SandboxLimits, Store, StoreOptions},
+    store::{
+        NewDelivery, NewMessage, NewSandboxMessage, Organisation, Role, SandboxLimits, Store, StoreOptions,
+        Token, TokenKind, User,
+    },
 };
 use axum::{
     body::Body,
@@ -125,6 +128,7 @@ impl World {
             assert_eq!(answer.status, 201, "{}", answer.text);
             answer.json()["id"].as_str().unwrap().to_owned()
         };
+        add_people(&store, platform.org_id).await;
         while store.number_events(100).await.unwrap() > 0 {}
         let key = made("/api/v1/keys", &key).await;
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
@@ -182,6 +186,36 @@ impl World {
     }
 }
 
+/// A member who is no owner.
+const MEMBER: &str = "usr_01JD0000000000000000000000";
+
+/// A member, and somebody who was invited.
+async fn add_people(store: &Store, org_id: OrgId) {
+    for (number, email) in
+        [(1, "member@example.net"), (2, "invited@example.net"), (3, "key-of-ours@example.net")]
+    {
+        let token = Token {
+            hash: vec![number; 32],
+            kind: TokenKind::Invitation,
+            email: Some(email.parse().unwrap()),
+            org_id: Some(org_id),
+            role: Some(Role::Member),
+            created_at: now(),
+            expires_at: Timestamp::from_second(1_760_000_000).unwrap(),
+        };
+        store.insert_token(&token, 10, &[]).await.unwrap();
+    }
+    let user = User {
+        id: MEMBER.parse().unwrap(),
+        email: "member@example.net".parse().unwrap(),
+        name: "key-of-ours".into(),
+        password_hash: None,
+        totp_secret: None,
+        created_at: now(),
+    };
+    store.accept_invitation(&[1; 32], &user, true, &[], now()).await.unwrap();
+}
+
 /// The things of one tenant, and how each operation is put to them.
 struct Things {
     domain: DomainId,
@@ -195,6 +229,7 @@ struct Things {
 }
 
 impl Things {
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn fixtures(&self) -> BTreeMap<String, Fixture> {
         const MISMATCH: Expect = Refused(403, "DOMAIN_TENANT_MISMATCH");
         const NOT_LISTED: Expect = Refused(403, "DOMAIN_NOT_ALLOWED_FOR_KEY");
@@ -213,6 +248,7 @@ impl Things {
         let typed = json!({"host": "b", "type": "TXT", "value": "y"});
         let apex = json!({"apex": "new-zone.test"});
         let listed = [Hidden; 4];
+        let person = [Refused(404, "MEMBER_NOT_FOUND"), LIMITED, LIMITED, LIMITED];
         [
             (
                 "POST /domains",
@@ -266,6 +302,25 @@ impl Things {
             ("GET /suppressions", String::new(), None, [Hidden, Hidden, LIMITED, LIMITED]),
             ("GET /suppressions/{id}", suppression.clone(), None, no_suppression),
             ("DELETE /suppressions/{id}", suppression.clone(), None, no_suppression),
+            ("GET /organisation", String::new(), None, [Open, LIMITED, LIMITED, LIMITED]),
+            (
+                "PATCH /organisation",
+                String::new(),
+                Some(json!({"name": "New name"})),
+                [Open, LIMITED, LIMITED, LIMITED],
+            ),
+            ("GET /members", String::new(), None, [Hidden, LIMITED, LIMITED, LIMITED]),
+            ("GET /members/{id}", MEMBER.to_owned(), None, person),
+            ("PATCH /members/{id}", MEMBER.to_owned(), Some(json!({"role": "viewer"})), person),
+            ("DELETE /members/{id}", MEMBER.to_owned(), None, person),
+            ("GET /invitations", String::new(), None, [Hidden, LIMITED, LIMITED, LIMITED]),
+            (
+                "POST /invitations",
+                String::new(),
+                Some(json!({"email": "new@example.net", "role": "member"})),
+                [Open, LIMITED, LIMITED, LIMITED],
+            ),
+            ("DELETE /invitations", "?email=invited%40example.net".to_owned(), None, whole),
             ("GET /audit", "?limit=100".to_owned(), None, [Hidden, LIMITED, LIMITED, LIMITED]),
             ("GET /playground/zones", String::new(), None, whole),
             ("POST /playground/zones", String::new(), Some(apex), whole),
@@ -436,7 +491,8 @@ async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
     let key = world.key(rights).await;
     for (operation, _) in operations().into_iter().filter(|(operation, _)| operation.starts_with("GET ")) {
         // These are of the whole organisation.
-        if ["/playground/", "/audit", "/suppressions"].iter().any(|part| operation.contains(part)) {
+        let whole = ["/playground/", "/audit", "/suppressions", "/organisation", "/members", "/invitations"];
+        if whole.iter().any(|part| operation.contains(part)) {
             continue;
         }
         let answer = world.call(&key, &operation, Some("ref-of-ours")).await;

@@ -6,7 +6,7 @@ use crate::{Instance, config::Config, instance::StartError};
 /// Starts the platform, prints where it is, and runs until SIGTERM or Ctrl-C.
 pub async fn run(config: &Config) -> Result<(), StartError> {
     run_until_stopped(Instance::serve(config), |instance| {
-        print(&super::show::harmless(&welcome(instance, config)));
+        print(&format!("{}\n", super::show::harmless(&welcome(instance, config))));
     })
     .await
 }
@@ -15,8 +15,10 @@ fn welcome(instance: &Instance, config: &Config) -> String {
     let Instance { http, dns, smtp, .. } = instance;
     let settings = instance.app.settings();
     let database = if config.database_url.is_empty() { "" } else { ", and a PostgreSQL database" };
-    let mut lines =
-        vec![format!("API            http://{http}/api/v1   for others: {}", settings.public_url)];
+    let mut lines = vec![
+        format!("Dashboard      {}", settings.public_url),
+        format!("API            http://{http}/api/v1   reference: http://{http}/docs"),
+    ];
     lines.extend(instance.public_http.map(|at| format!("Public page    http://{at}/check")));
     lines.extend(
         instance
@@ -32,6 +34,11 @@ fn welcome(instance: &Instance, config: &Config) -> String {
         let key = config.data.join("api-key");
         text += "\nThis is the first start. The API key of the first organisation, which may do everything, is in\n  ";
         text += &key.to_string_lossy();
+        text.push('\n');
+    }
+    if let Some(link) = &instance.first_owner_link {
+        text += "\nNobody is here yet. Become the owner with this link; it works once:\n\n  ";
+        text += link;
         text.push('\n');
     }
     text

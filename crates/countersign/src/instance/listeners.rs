@@ -88,24 +88,20 @@ impl Listeners {
         }
         let router = if self.is_dev {
             let owner = Caller::owner(first_organisation);
-            let pages = web::operator_pages(Arc::clone(app), source.clone());
-            operations::with_key(Arc::clone(app))
-                .merge(api)
-                .merge(pages)
-                .merge(web::router(Arc::clone(app), owner))
+            operations::with_key(Arc::clone(app)).merge(api).merge(web::router(app, owner, source.clone()))
         } else {
-            operations::health(Arc::clone(app)).merge(api)
+            let pages = web::router_with_login(app, &config.trusted_proxies);
+            operations::health(Arc::clone(app)).merge(api).merge(pages)
         };
         let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let bounds = Bounds::private(proxies.clone());
         running.spawn(http::serve(self.http.0, router, bounds.clone(), stop.clone()));
         if let Some((listener, _)) = self.operator_http {
-            let router =
-                operations::router(Arc::clone(app)).merge(web::operator_router(Arc::clone(app), source));
+            let router = operations::router(Arc::clone(app)).merge(web::operator_router(app, source));
             running.spawn(http::serve(listener, router, bounds, stop.clone()));
         }
         if let Some((listener, _)) = self.public_http {
-            let router = web::public_router(Arc::clone(app), &proxies);
+            let router = web::public_router(app, &proxies);
             running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
     }

@@ -103,6 +103,8 @@ pub struct Instance {
     pub smtp: SocketAddr,
     /// The API key of the first organisation: that of `dev`, and of `serve` at its first start; else empty.
     pub api_key: String,
+    /// The link by which the first owner comes in, where nobody is there yet and people log in.
+    pub first_owner_link: Option<String>,
     /// Whether the database was made by this start.
     pub first_start: bool,
     /// The use cases.
@@ -169,6 +171,7 @@ impl Instance {
         let (org_id, first_start) = app.first_organisation(name).await.map_err(other)?;
         let api_key =
             if is_dev || first_start { api_key(&app, org_id, folder).await? } else { String::new() };
+        let first_owner_link = if is_dev { None } else { app.first_owner_link().await.map_err(other)? };
         if first_start && is_dev {
             app.create_playground_zone(&Caller::owner(org_id), FIRST_ZONE).await.map_err(other)?;
         }
@@ -185,6 +188,7 @@ impl Instance {
             dns,
             smtp,
             api_key,
+            first_owner_link,
             first_start,
             app,
             cancel,

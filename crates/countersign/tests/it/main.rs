@@ -25,6 +25,7 @@ mod emails;
 mod hostile_http;
 mod independent_verifier;
 mod lifecycle;
+mod login;
 mod main_job;
 mod notices;
 mod operations;

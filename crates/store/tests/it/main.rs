@@ -26,6 +26,7 @@ mod sandbox;
 mod seed;
 mod sqlite;
 mod suppressions;
+mod users;
 mod visible;
 mod warmup;
 
@@ -102,6 +103,8 @@ mod conformance {
         keys: key_changes_are_numbered_apart, text_with_nul_is_kept, the_first_organisation_is_one,
             api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
+        users: the_last_owner_stays, links_are_used_once_and_end,
+            sessions_end_with_time_membership_and_password, the_first_owner_is_made_once;
         races: keys_of_the_pool_are_given_once, messages_and_deleting_wait_for_each_other, the_inbox_stays_bounded;
     }
 }

@@ -1,0 +1,167 @@
+//! Sessions: what a browser's cookie stands for.
+//!
+//! A cookie holds a random secret, the database its hash. A session ends when it is not used for half a day, a month
+//! after it began, when its user logs out, is taken out of the organisation or sets another password. Whoever gets more
+//! rights gets a new secret.
+
+use super::{hash, hex, new_secret, scopes_of};
+use crate::{
+    App,
+    access::{Actor, Caller, Origin, ScopeSet},
+    error::{Error, Result},
+};
+use aws_lc_rs::hmac;
+use jiff::SignedDuration;
+use model::OrgId;
+use store::{Membership, NewSession, Role, Told, User};
+
+/// How long a session is there when it is not used.
+const IDLE: SignedDuration = SignedDuration::from_hours(12);
+
+/// How long it is there however it is used.
+const LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long somebody may take for the second factor.
+const FOR_CODE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often a use is noted.
+const NOTED: SignedDuration = SignedDuration::from_mins(1);
+
+/// What a browser gets: the secret of its session, and whether the second factor is asked for next.
+#[derive(Clone)]
+pub struct Begun {
+    /// The secret, for the cookie.
+    pub secret: String,
+    /// Whether the second factor is still asked for.
+    pub waits_for_code: bool,
+}
+
+/// Who is logged in.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// The user.
+    pub user: User,
+    /// In which organisation.
+    pub org_id: OrgId,
+    /// Its name.
+    pub organisation: String,
+    /// What the user is there.
+    pub role: Role,
+    /// Whether the second factor is still asked for: then nothing else is allowed.
+    pub waits_for_code: bool,
+}
+
+impl LoggedIn {
+    /// The user as a caller, with what the role may do; with nothing as long as the second factor is asked for.
+    pub fn caller(&self) -> Caller {
+        let scopes = if self.waits_for_code { ScopeSet::default() } else { scopes_of(self.role) };
+        Caller {
+            actor: Actor::User(self.user.id),
+            origin: Origin::default(),
+            scopes,
+            ..Caller::owner(self.org_id)
+        }
+    }
+}
+
+/// The token that forms of a session carry. Who knows the token does not know the secret.
+pub fn form_token(secret: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hex(&hmac::sign(&key, b"forms").as_ref()[..16])
+}
+
+impl App {
+    /// Begins a session of a user, in the place of another one. Where the user is in no organisation, there is none.
+    pub(super) async fn begin_session(
+        &self,
+        user: &User,
+        org_id: Option<OrgId>,
+        waits_for_code: bool,
+        replaced: Option<&str>,
+    ) -> Result<Begun> {
+        let memberships = self.store.memberships(user.id).await?;
+        let chosen = memberships
+            .iter()
+            .find(|membership| Some(membership.org_id) == org_id)
+            .or_else(|| memberships.first())
+            .ok_or_else(|| Error::field("email", "you are no member of any organisation here any more"))?;
+        let now = self.clock.now();
+        let secret = new_secret(&self.random);
+        let session = NewSession {
+            secret_hash: hash(&secret),
+            user_id: user.id,
+            org_id: chosen.org_id,
+            waits_for_code,
+            created_at: now,
+            expires_at: now.checked_add(if waits_for_code { FOR_CODE } else { LIFE }).unwrap_or(now),
+        };
+        let replaced = replaced.map(hash);
+        let audit = (!waits_for_code).then(|| {
+            let caller = Caller { actor: Actor::User(user.id), ..Caller::owner(chosen.org_id) };
+            self.audit_entry(&caller, "user.logged_in", &user.id, &serde_json::json!({}), now)
+        });
+        let told = Told { events: &[], audit: audit.as_ref() };
+        self.store.begin_session(&session, replaced.as_deref(), told).await?;
+        Ok(Begun { secret, waits_for_code })
+    }
+
+    /// Who is logged in with this secret. `is_use` is false for what a page does by itself while nobody looks at it: that
+    /// keeps no session alive.
+    pub async fn logged_in(&self, secret: &str, is_use: bool) -> Result<Option<LoggedIn>> {
+        if secret.len() != 52 {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let before = |time: SignedDuration| now.checked_sub(time).unwrap_or(now);
+        let hash = hash(secret);
+        let Some(session) = self.store.find_session(&hash, now, before(IDLE)).await? else { return Ok(None) };
+        if is_use
+            && session.seen_at <= before(NOTED)
+            && let Err(error) = self.store.touch_session(&hash, now).await
+        {
+            tracing::warn!(%error, "the use of a session could not be noted");
+        }
+        Ok(Some(LoggedIn {
+            user: session.user,
+            org_id: session.org_id,
+            organisation: session.organisation,
+            role: session.role,
+            waits_for_code: session.waits_for_code,
+        }))
+    }
+
+    /// A secret for the forms of who is not logged in yet.
+    pub fn new_form_secret(&self) -> String {
+        new_secret(&self.random)
+    }
+
+    /// Ends a session.
+    pub async fn log_out(&self, secret: &str) -> Result<()> {
+        Ok(self.store.end_session(&hash(secret)).await?)
+    }
+
+    /// The organisations of a user.
+    pub async fn organisations_of(&self, user: &LoggedIn) -> Result<Vec<Membership>> {
+        Ok(self.store.memberships(user.user.id).await?)
+    }
+
+    /// Goes on in another organisation of the user, with a new secret.
+    pub async fn switch_organisation(&self, user: &LoggedIn, secret: &str, org_id: OrgId) -> Result<Begun> {
+        if user.waits_for_code || !self.organisations_of(user).await?.iter().any(|own| own.org_id == org_id) {
+            return Err(Error::NotFound { noun: "organisation", id: org_id.to_string() });
+        }
+        self.begin_session(&user.user, Some(org_id), false, Some(secret)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_forms_differ_by_session() {
+        assert_eq!(form_token("a"), form_token("a"));
+        assert_ne!(form_token("a"), form_token("b"));
+        assert_eq!(form_token("a").len(), 32);
+    }
+}

@@ -1,0 +1,180 @@
+//! Users, members, sessions and links.
+
+use crate::seed::{at, next, organisation};
+use model::{EmailAddress, OrgId, UserId};
+use store::{Hidden, NewSession, Role, Store, StoreError, Token, TokenKind, User};
+
+fn user() -> User {
+    let number = next();
+    User {
+        id: UserId::from_parts(1_750_000_000_000, u128::from(number)),
+        email: EmailAddress::parse(&format!("u{number}@example.net")).unwrap(),
+        name: format!("User {number}"),
+        password_hash: Some("hash".into()),
+        totp_secret: None,
+        created_at: at(0),
+    }
+}
+
+fn secret() -> Vec<u8> {
+    next().to_be_bytes().repeat(4)
+}
+
+fn invitation(org_id: OrgId, email: &EmailAddress, role: Role) -> Token {
+    Token {
+        hash: secret(),
+        kind: TokenKind::Invitation,
+        email: Some(email.clone()),
+        org_id: Some(org_id),
+        role: Some(role),
+        created_at: at(0),
+        expires_at: at(1_000),
+    }
+}
+
+async fn member(store: &Store, org_id: OrgId, role: Role) -> User {
+    let user = user();
+    let token = invitation(org_id, &user.email, role);
+    store.insert_token(&token, 10, &[]).await.unwrap();
+    store.accept_invitation(&token.hash, &user, true, &[], at(1)).await.unwrap();
+    user
+}
+
+async fn session(store: &Store, user: &User, org_id: OrgId) -> Vec<u8> {
+    let secret_hash = secret();
+    let new = NewSession {
+        secret_hash: secret_hash.clone(),
+        user_id: user.id,
+        org_id,
+        waits_for_code: false,
+        created_at: at(0),
+        expires_at: at(10_000),
+    };
+    store.begin_session(&new, None, &[]).await.unwrap();
+    secret_hash
+}
+
+pub async fn the_last_owner_stays(store: &Store) {
+    let org = organisation(store).await;
+    let (one, two) = (member(store, org, Role::Owner).await, member(store, org, Role::Owner).await);
+    store.set_role(org, one.id, Role::Admin, &[]).await.unwrap();
+    for refused in
+        [store.set_role(org, two.id, Role::Viewer, &[]).await, store.remove_member(org, two.id, &[]).await]
+    {
+        assert!(matches!(refused, Err(StoreError::LastOwner)), "{refused:?}");
+    }
+    assert_eq!(store.get_member(org, two.id).await.unwrap().role, Role::Owner);
+    // Two who go at once: one of them stays.
+    store.set_role(org, one.id, Role::Owner, &[]).await.unwrap();
+    let (a, b) = tokio::join!(store.remove_member(org, one.id, &[]), store.remove_member(org, two.id, &[]));
+    assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    let left = store.list_members(org, None, 10).await.unwrap();
+    assert_eq!(left.iter().filter(|member| member.role == Role::Owner).count(), 1);
+    assert_eq!(left.len(), 1);
+}
+
+pub async fn links_are_used_once_and_end(store: &Store) {
+    let org = organisation(store).await;
+    let user = user();
+    let token = invitation(org, &user.email, Role::Member);
+    store.insert_token(&token, 10, &[]).await.unwrap();
+    assert_eq!(store.list_invitations(org, at(999)).await.unwrap(), std::slice::from_ref(&token));
+    assert!(store.find_token(&token.hash, TokenKind::Invitation, at(1_000)).await.unwrap().is_none());
+    assert!(store.find_token(&token.hash, TokenKind::Login, at(0)).await.unwrap().is_none());
+    let late = store.accept_invitation(&token.hash, &user, true, &[], at(1_000)).await;
+    assert!(matches!(late, Err(StoreError::NotFound(_))), "{late:?}");
+    let accepted = tokio::join!(
+        store.accept_invitation(&token.hash, &user, true, &[], at(1)),
+        store.accept_invitation(&token.hash, &user, true, &[], at(1)),
+    );
+    assert!(accepted.0.is_ok() != accepted.1.is_ok(), "{accepted:?}");
+    assert_eq!(store.find_user(&user.email).await.unwrap().unwrap(), user);
+    assert_eq!(store.memberships(user.id).await.unwrap().len(), 1);
+    // Of one address, a few.
+    let mut hashes = Vec::new();
+    for second in 0..4 {
+        let token = Token {
+            kind: TokenKind::Login,
+            org_id: None,
+            role: None,
+            created_at: at(second),
+            hash: secret(),
+            ..token.clone()
+        };
+        store.insert_token(&token, 3, &[]).await.unwrap();
+        hashes.push(token.hash);
+    }
+    assert!(store.use_token(&hashes[0], TokenKind::Login, at(9)).await.unwrap().is_none(), "the oldest went");
+    assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_some());
+    assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_none(), "used");
+    // One that is taken back.
+    let other = invitation(org, &EmailAddress::parse("other@example.net").unwrap(), Role::Viewer);
+    store.insert_token(&other, 10, &[]).await.unwrap();
+    store.withdraw_invitation(org, other.email.as_ref().unwrap(), &[]).await.unwrap();
+    assert!(store.find_token(&other.hash, TokenKind::Invitation, at(1)).await.unwrap().is_none());
+}
+
+pub async fn sessions_end_with_time_membership_and_password(store: &Store) {
+    let org = organisation(store).await;
+    let owner = member(store, org, Role::Owner).await;
+    let user = member(store, org, Role::Member).await;
+    let find = async |secret: &[u8], now, idle| store.find_session(secret, at(now), at(idle)).await.unwrap();
+    let one = session(store, &user, org).await;
+    let found = find(&one, 5, -1).await.unwrap();
+    assert_eq!((found.user.id, found.role, found.org_id), (user.id, Role::Member, org));
+    assert!(find(&one, 10_000, -1).await.is_none(), "its end");
+    assert!(find(&one, 5, 0).await.is_none(), "idle");
+    store.touch_session(&one, at(7)).await.unwrap();
+    assert!(find(&one, 8, 6).await.is_some());
+    store.set_role(org, user.id, Role::Viewer, &[]).await.unwrap();
+    assert_eq!(find(&one, 8, 6).await.unwrap().role, Role::Viewer, "at once");
+    let two = session(store, &user, org).await;
+    store.set_second_factor(user.id, Some((&Hidden::from(vec![1]), &[vec![7]])), &two, &[]).await.unwrap();
+    assert!(find(&one, 8, 6).await.is_none() && find(&two, 8, -1).await.is_some());
+    assert!(store.use_step(user.id, 5).await.unwrap());
+    assert!(!store.use_step(user.id, 5).await.unwrap() && !store.use_step(user.id, 4).await.unwrap());
+    assert!(store.use_recovery_code(user.id, &[7]).await.unwrap());
+    assert!(!store.use_recovery_code(user.id, &[7]).await.unwrap());
+    store.set_password(user.id, "other", &[]).await.unwrap();
+    assert!(find(&two, 8, -1).await.is_none());
+    let three = session(store, &user, org).await;
+    store.remove_member(org, user.id, &[]).await.unwrap();
+    assert!(find(&three, 8, -1).await.is_none());
+    let replaced = session(store, &owner, org).await;
+    let new = NewSession {
+        secret_hash: secret(),
+        user_id: owner.id,
+        org_id: org,
+        waits_for_code: false,
+        created_at: at(1),
+        expires_at: at(100),
+    };
+    store.begin_session(&new, Some(&replaced), &[]).await.unwrap();
+    assert!(find(&replaced, 8, -1).await.is_none() && find(&new.secret_hash, 8, -1).await.is_some());
+    store.end_session(&new.secret_hash).await.unwrap();
+    assert!(find(&new.secret_hash, 8, -1).await.is_none());
+}
+
+pub async fn the_first_owner_is_made_once(store: &Store) {
+    let org = organisation(store).await;
+    let token = || Token {
+        hash: secret(),
+        kind: TokenKind::FirstOwner,
+        email: None,
+        org_id: None,
+        role: None,
+        created_at: at(0),
+        expires_at: at(100),
+    };
+    let (one, two) = (token(), token());
+    store.insert_token(&one, 3, &[]).await.unwrap();
+    store.insert_token(&two, 3, &[]).await.unwrap();
+    let (first, second) = (user(), user());
+    let made = tokio::join!(
+        store.create_first_owner(&one.hash, &first, org, &[]),
+        store.create_first_owner(&two.hash, &second, org, &[]),
+    );
+    assert!(made.0.is_ok() != made.1.is_ok(), "{made:?}");
+    assert_eq!(store.count_users().await.unwrap(), 1);
+    assert!(store.find_token(&two.hash, TokenKind::FirstOwner, at(1)).await.unwrap().is_none());
+}
