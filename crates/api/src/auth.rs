@@ -14,7 +14,7 @@ use crate::{
 use app::{
     App,
     access::{Caller, ClientAddress, Origin},
-    tenants,
+    root_keys, tenants,
 };
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
@@ -70,7 +70,8 @@ impl Door {
             return Err(Problem::new(Code::NotFound, "There is nothing here; /docs lists what there is."));
         };
         guard.admit(&caller)?;
-        match tenant_reference(headers)? {
+        let caller = self.app.in_organisation(caller, only(headers, root_keys::HEADER)?).await?;
+        match only(headers, tenants::HEADER)? {
             Some(reference) => Ok(self.app.narrow_to_tenant(caller, reference).await?),
             None => Ok(caller),
         }
@@ -93,16 +94,15 @@ pub async fn operator(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     Ok(app.require_operator(&caller).await?)
 }
 
-/// The tenant that the request is for, by the organisation's own name for it.
-fn tenant_reference(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(tenants::HEADER).iter();
+/// The value of a header that may be given once.
+fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(_), Some(_)) => Err(Problem::field(tenants::HEADER, "is given twice; give one tenant")),
+        (Some(_), Some(_)) => Err(Problem::field(name, "is given twice; give it once")),
         (Some(value), None) => {
-            // What is no ASCII is no reference.
             let text = value.to_str();
-            text.map(Some).map_err(|_| Problem::field(tenants::HEADER, "has characters that are not ASCII"))
+            text.map(Some).map_err(|_| Problem::field(name, "has characters that are not ASCII"))
         }
     }
 }

@@ -18,7 +18,8 @@ Sender domains: their DNS records planned, observed and verified; then mail sent
 Every request needs an API key: `Authorization: Bearer cs_…`. Each operation names the scopes that it asks of the key; \
 `admin` stands for all of them. A key sees what is its organisation's; one that is bound to a tenant, or a request with the \
 header `X-Countersign-Tenant-Ref`, only what is the tenant's; one with `allowed_domain_ids` only those domains and their \
-messages. Unknown fields and parameters are refused, not ignored. \
+messages. A root key, made at the platform's machine, names the organisation that it acts in: \\
+`X-Countersign-Organisation: org_…`. Unknown fields and parameters are refused, not ignored. \
 Refusals are problem documents (RFC 9457) with a stable `code`; `/docs/errors` lists them. Lists come in pages, with \
 `next_cursor` as `cursor` of the next one. How often a key may call is told in every answer: `RateLimit-Limit` requests of \
 a kind (reading, changing, sending, verifying) in a minute, `RateLimit-Remaining` of them left, all of them again after \

@@ -57,6 +57,8 @@ pub struct Caller {
     /// The reference by which the request named a tenant that is not there yet: nothing is seen, `tenant_id` is the
     /// id that the tenant gets when something is added for it.
     pub new_tenant: Option<Arc<str>>,
+    /// Whether the key is of whoever runs the platform.
+    pub is_root: bool,
     /// The scopes; `admin` stands for all of them.
     pub scopes: ScopeSet,
     /// `None`: all domains. Empty: none.
@@ -75,6 +77,7 @@ impl Caller {
             reserved: None,
             tenant_id: None,
             new_tenant: None,
+            is_root: false,
             scopes: ScopeSet::all(),
             allowed_domain_ids: None,
             expires_at: None,
@@ -192,6 +195,7 @@ impl App {
             reserved: None,
             tenant_id: key.tenant_id,
             new_tenant: None,
+            is_root: key.is_root,
             scopes: ScopeSet::from_words(&key.scopes),
             allowed_domain_ids: key.allowed_domain_ids.map(Into::into),
             expires_at: key.expires_at,

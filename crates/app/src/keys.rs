@@ -100,6 +100,7 @@ impl App {
             reserved: None,
             tenant_id,
             new_tenant: None,
+            is_root: false,
             scopes,
             allowed_domain_ids: domains.map(Into::into),
             expires_at,
@@ -168,6 +169,7 @@ impl App {
             created_at: now,
             created_by: maker.key_id(),
             expires_at: rights.expires_at,
+            is_root: rights.is_root,
         };
         (new, Secret(made.secret))
     }
@@ -270,6 +272,7 @@ fn rights_of(key: &ApiKey) -> Caller {
         reserved: None,
         tenant_id: key.tenant_id,
         new_tenant: None,
+        is_root: key.is_root,
         scopes: ScopeSet::from_words(&key.scopes),
         allowed_domain_ids: key.allowed_domain_ids.clone().map(Into::into),
         expires_at: key.expires_at,
@@ -311,7 +314,7 @@ fn exceeds(what: String) -> Error {
     Error::KeyRightsExceeded(what)
 }
 
-fn checked_name(name: &str) -> Result<&str> {
+pub(crate) fn checked_name(name: &str) -> Result<&str> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
         let message =
@@ -354,6 +357,7 @@ fn as_stored(new: NewApiKey) -> ApiKey {
         expires_at: new.expires_at.map(millis),
         replaced_by: None,
         revoked_at: None,
+        is_root: new.is_root,
     }
 }
 

@@ -28,6 +28,7 @@ pub mod platform_zone;
 pub mod playground;
 pub mod ports;
 pub mod rate;
+pub mod root_keys;
 pub mod sandbox;
 mod scope;
 pub mod settings;

@@ -17,7 +17,7 @@ use serde_json::json;
 use store::{NewDelivery, NewMessage, Organisation, StoreError};
 
 /// Names the organisation that the platform zone belongs to.
-pub(crate) const ORGANISATION: &str = "platform_organisation";
+pub const ORGANISATION: &str = "platform_organisation";
 
 /// The part before the @ of the address that notices come from.
 const LOCAL_PART: &str = "notices";

@@ -14,6 +14,7 @@ use countersign::{
         doctor::DoctorArgs,
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
+        root_keys::RootKeysCommand,
     },
     instance::StartError,
 };
@@ -45,8 +46,8 @@ Examples:
   countersign domains verify mail.example.com --watch
   countersign domains why mail.example.com
 
-Exit codes, as those of check: 0 good, 1 refused or not verified, 2 wrong usage or no key, 3 no answer or it
-could not be told.";
+Exit codes, as those of check: 0 good, 1 refused or not verified, 2 wrong usage or no key,
+3 no answer, or it could not be told.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -131,6 +132,17 @@ Asks the platform that runs with this configuration; --at another one's operator
 /operator there.
 Exit codes: 0 nothing has to be fixed, 1 something does not work, 2 wrong usage or no platform runs there.")]
     Doctor(DoctorArgs),
+    /// Keys that are good in every organisation, made at the platform's machine; also while it runs
+    #[command(after_help = "\
+Examples:
+  countersign root-keys create deploy --data /var/lib/countersign
+  DATABASE_URL=postgres://countersign@db.example/countersign countersign root-keys list
+
+Exit codes: 0 it is done, 2 it is not.")]
+    RootKeys {
+        #[command(subcommand)]
+        command: RootKeysCommand,
+    },
     /// Copy the SQLite database to a file, also while the platform runs
     #[command(after_help = "\
 Examples:
@@ -308,6 +320,7 @@ async fn run(command: Command) -> Exit {
             commands::tour::run().await
         }
         Command::Doctor(arguments) => commands::doctor::run(&arguments).await,
+        Command::RootKeys { command } => commands::root_keys::run(&command).await,
         Command::Backup(arguments) => commands::backup::back_up(&arguments).await,
         Command::Restore(arguments) => commands::backup::restore(&arguments).await,
         Command::MigrateStore(arguments) => commands::migrate_store::run(&arguments).await,

@@ -35,6 +35,8 @@ pub struct NewApiKey {
     pub created_by: Option<ApiKeyId>,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is good in every organisation.
+    pub is_root: bool,
 }
 
 /// A stored key.
@@ -66,6 +68,8 @@ pub struct ApiKey {
     pub replaced_by: Option<ApiKeyId>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// Whether it is good in every organisation.
+    pub is_root: bool,
 }
 
 /// How one key takes the place of another.
@@ -95,14 +99,15 @@ fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
         expires_at: row.opt("expires_at")?,
         replaced_by: row.opt("replaced_by")?,
         revoked_at: row.opt("revoked_at")?,
+        is_root: row.get("is_root")?,
     })
 }
 
 async fn insert(key: &NewApiKey, tx: &mut Tx) -> Result<(), StoreError> {
     let allowed = key.allowed_domain_ids.as_ref().map(to_json).transpose()?;
     sql("INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, allowed_domain_ids,
-             tenant_id, created_at, created_by, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+             tenant_id, created_at, created_by, expires_at, is_root)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
     .bind(&key.id)
     .bind(&key.org_id)
     .bind(&key.name)
@@ -114,6 +119,7 @@ async fn insert(key: &NewApiKey, tx: &mut Tx) -> Result<(), StoreError> {
     .bind(&key.created_at)
     .bind_opt(key.created_by.as_ref())
     .bind_opt(key.expires_at.as_ref())
+    .bind(&key.is_root)
     .run(tx)
     .await?;
     for domain in key.allowed_domain_ids.iter().flatten() {
@@ -146,7 +152,7 @@ macro_rules! columns {
     ($($rest:literal)*) => {
         concat!(
             "SELECT id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at, created_by,
-                 last_used_at, expires_at, replaced_by, revoked_at FROM api_keys ",
+                 last_used_at, expires_at, replaced_by, revoked_at, is_root FROM api_keys ",
             $($rest),*
         )
     };
@@ -258,6 +264,12 @@ impl Store {
             .run_on("API key", &mut tx)
             .await?;
         tx.commit().await
+    }
+
+    /// The keys that are good in every organisation, newest first, revoked ones too.
+    pub async fn list_root_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        let all = sql(columns!("WHERE is_root = 1 ORDER BY id DESC"));
+        self.read_all(all).await?.iter().map(api_key).collect()
     }
 
     /// Notes that the key was used. Writes at most once a minute, so that a busy key costs nothing.

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/0009_suppressions.sql"),
     },
     Migration { version: 10, name: "users", script: include_str!("../migrations/0010_users.sql") },
+    Migration { version: 11, name: "root_keys", script: include_str!("../migrations/0011_root_keys.sql") },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -87,6 +87,8 @@ async fn a_domain_from_added_to_mail_sent() {
         "{}",
         why.out
     );
+    let report = terminal.good(&["domains", "report", "mail.acme.test"]).await;
+    assert!(report.contains("mail.acme.test"), "{report}");
     let verify = terminal.run(&["domains", "verify", "mail.acme.test"]).await;
     assert_eq!(verify.code, Some(1), "{}{}", verify.out, verify.err);
     let zone_file = terminal.good(&["domains", "records", "mail.acme.test", "--format", "zone"]).await;

@@ -34,6 +34,7 @@ mod pages;
 mod postgres;
 #[path = "../../../store/tests/it/postgres_server.rs"]
 mod postgres_server;
+mod root_keys;
 mod serve;
 mod smtp_in;
 mod support;

@@ -123,6 +123,7 @@ pub async fn the_feed_is_narrowed_and_filtered(store: &Store) {
         created_at: crate::seed::at(0),
         created_by: None,
         expires_at: None,
+        is_root: false,
     };
     store.insert_api_key(&key, 100, &[]).await.unwrap();
     let of_key = Visible { of_key: Some(key.id), ..all };

@@ -18,6 +18,7 @@ fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
         created_at: at(0),
         created_by: None,
         expires_at: None,
+        is_root: false,
     }
 }
 

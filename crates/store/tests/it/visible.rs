@@ -27,6 +27,7 @@ fn key_for(org_id: OrgId, tenant_id: Option<TenantId>, domains: Option<Vec<Domai
         created_at: at(0),
         created_by: None,
         expires_at: None,
+        is_root: false,
     }
 }
 

@@ -78,6 +78,12 @@ pub enum DomainsCommand {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Explain what is wrong with a domain's records, and what to do at its DNS host
+    #[command(after_help = "Example:\n  countersign domains report mail.example.com")]
+    Report {
+        /// Name or id
+        domain: String,
+    },
     /// Say why a domain cannot send; exit code 0 when it can
     #[command(after_help = "Example:\n  countersign domains why mail.example.com")]
     Why {
@@ -155,6 +161,14 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
         DomainsCommand::Records { domain, format: Some(format) } => {
             let path = format!("{}/records", path(&client, domain).await?);
             let text = client.text(&with_query(&path, &[("format", format)])).await?;
+            Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
+        }
+        DomainsCommand::Report { domain } => {
+            let path = format!("{}/report", path(&client, domain).await?);
+            if server.json {
+                return Ok(shown(server, &client.get(&path).await?, |_| String::new()));
+            }
+            let text = client.text(&with_query(&path, &[("format", "text")])).await?;
             Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
         }
         DomainsCommand::Verify { domain, watch } => {
@@ -338,7 +352,7 @@ async fn why(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
             lines.push(format!("  {} ({})", field(obstacle, "reason"), field(obstacle, "code")));
             lines.extend(obstacle["fix"].as_str().map(|fix| format!("    {fix}")));
         }
-        lines.push(format!("`countersign domains show {domain}` lists its records."));
+        lines.push(format!("`countersign domains report {domain}` says what to do."));
         lines.join("\n")
     });
     Ok(match exit {

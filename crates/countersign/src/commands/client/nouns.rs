@@ -207,7 +207,7 @@ async fn carry_out_keys(server: &ServerArgs, command: &KeysCommand) -> Outcome {
                     [
                         field(key, "name"),
                         field(key, "prefix"),
-                        field(key, "scopes"),
+                        scopes(key),
                         time(key, "last_used_at"),
                         time(key, "expires_at"),
                         state.to_owned(),
@@ -241,8 +241,14 @@ async fn carry_out_keys(server: &ServerArgs, command: &KeysCommand) -> Outcome {
     }
 }
 
+/// What a key may do, in few words.
+fn scopes(key: &Value) -> String {
+    let is_admin = key["scopes"].as_array().is_some_and(|scopes| scopes.iter().any(|scope| scope == "admin"));
+    if is_admin { "admin (all)".to_owned() } else { field(key, "scopes") }
+}
+
 fn of_new_key(key: &Value) -> String {
-    let told = [("Id", field(key, "id")), ("Name", field(key, "name")), ("Scopes", field(key, "scopes"))];
+    let told = [("Id", field(key, "id")), ("Name", field(key, "name")), ("Scopes", scopes(key))];
     format!(
         "{}\n\n{}\n\nThis is the key. Keep it now: it is not shown again.",
         facts(&told),
