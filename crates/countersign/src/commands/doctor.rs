@@ -74,7 +74,7 @@ fn tell(items: &[HealthItem], as_json: bool) -> Exit {
     let text = if as_json {
         serde_json::to_string_pretty(items).unwrap_or_default() + "\n"
     } else {
-        show::harmless(&words(items))
+        show::harmless(&words(items)) + "\n"
     };
     let exit =
         if items.iter().any(|item| item.state == HealthState::Fail) { Exit::Problems } else { Exit::Good };
