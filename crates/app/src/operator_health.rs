@@ -63,6 +63,8 @@ pub struct WorkFacts {
     pub due_since: Vec<(&'static str, Option<Timestamp>)>,
     /// DKIM keys in the pool, and how many there should be.
     pub key_pool: (u64, u64),
+    /// Whether nothing is left that an earlier master key sealed; `None` where there is no earlier one.
+    pub earlier_keys_can_go: Option<bool>,
 }
 
 impl App {
@@ -88,6 +90,7 @@ impl App {
                 ("events", self.store.oldest_unnumbered_event().await?),
             ],
             key_pool: (self.store.count_pool_keys().await?, self.settings.key_pool as u64),
+            earlier_keys_can_go: self.earlier_keys_can_go().await?,
         })
     }
 
@@ -234,7 +237,21 @@ pub fn judge_work(facts: &WorkFacts, now: Timestamp) -> Vec<HealthItem> {
                    machine is too busy.";
         HealthItem::not_ok("key_pool", HealthState::Warn, seen, fix)
     });
+    items.extend(facts.earlier_keys_can_go.map(judge_master_key));
     items
+}
+
+fn judge_master_key(can_go: bool) -> HealthItem {
+    if can_go {
+        let seen = "every secret is sealed with the master key in force: previous_master_keys can go from the configuration";
+        return HealthItem::ok("master_key", seen);
+    }
+    HealthItem::not_ok(
+        "master_key",
+        HealthState::Warn,
+        "secrets are being sealed anew with the master key in force",
+        "Leave previous_master_keys in the configuration of every node until this is done.",
+    )
 }
 
 fn overdue(late: SignedDuration) -> String {
@@ -286,6 +303,7 @@ mod tests {
                 ("later", ago(-5)),
             ],
             key_pool: (5, 30),
+            earlier_keys_can_go: Some(false),
         };
         let found: Vec<(String, HealthState)> =
             judge_work(&facts, now).iter().map(|item| (item.code.clone(), state(item))).collect();
@@ -298,6 +316,7 @@ mod tests {
                 ("queue_events".to_owned(), HealthState::Ok),
                 ("queue_later".to_owned(), HealthState::Ok),
                 ("key_pool".to_owned(), HealthState::Warn),
+                ("master_key".to_owned(), HealthState::Warn),
             ]
         );
         let down = WorkFacts { write: Err("the disk is full".to_owned()), ..facts.clone() };

@@ -24,6 +24,8 @@ pub struct Wake {
     pub key_pool: Notify,
     /// What was kept for a time may be over.
     pub sweep: Notify,
+    /// Secrets may be sealed with an earlier master key.
+    pub reseal: Notify,
 }
 
 /// Starts every task. They end soon after `cancel`; what they were in the middle of is finished or left to its lease.
@@ -41,6 +43,7 @@ pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
         Task::Authenticate,
         Task::Number,
         Task::Sweep,
+        Task::Reseal,
     ] {
         start(&mut tasks, task);
     }
@@ -56,6 +59,7 @@ enum Task {
     Authenticate,
     Number,
     Sweep,
+    Reseal,
 }
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
@@ -102,6 +106,7 @@ impl Task {
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
             Self::Number => app.number_events().await,
             Self::Sweep => app.sweep_requests().await,
+            Self::Reseal => app.reseal().await,
         }
     }
 
@@ -114,6 +119,7 @@ impl Task {
             Self::Authenticate => &app.wake.authenticate,
             Self::Number => app.store.changed(Topic::Events),
             Self::Sweep => &app.wake.sweep,
+            Self::Reseal => &app.wake.reseal,
         }
     }
 
@@ -123,7 +129,7 @@ impl Task {
             Self::Verify => app.store.next_domain_due_at().await,
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
-            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep => Ok(None),
+            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal => Ok(None),
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),

@@ -100,6 +100,9 @@ pub struct Config {
     pub sandbox_bytes: u64,
     /// The master key, 64 hexadecimal digits; empty for a file in the data folder, made at the first start.
     pub master_key: String,
+    /// Master keys from before the one in force: what they sealed still opens, and is sealed anew. Empty once
+    /// `countersign doctor` says that they can go.
+    pub previous_master_keys: Vec<String>,
     /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as `info,dns=debug`.
     pub log: String,
     /// How it is logged: `text` or `json`.
@@ -146,6 +149,7 @@ impl Default for Config {
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
             master_key: String::new(),
+            previous_master_keys: Vec::new(),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
         }
@@ -241,6 +245,7 @@ impl Config {
         config.platform_zone()?;
         config.certificate_authority()?;
         config.master_key()?;
+        config.previous_master_keys()?;
         config.public_http()?;
         config.operator_http()?;
         config.check_resolvers()?;
@@ -332,6 +337,18 @@ impl Config {
         })
     }
 
+    /// The master keys from before.
+    pub fn previous_master_keys(&self) -> Result<Vec<[u8; 32]>, ConfigError> {
+        let parsed = self.previous_master_keys.iter().map(|text| {
+            parse_key(text).ok_or_else(|| ConfigError::Value {
+                key: "previous_master_keys",
+                value: "…".to_owned(),
+                problem: "one of them is not 64 hexadecimal digits".to_owned(),
+            })
+        });
+        parsed.collect()
+    }
+
     /// The values in force as a `countersign.toml`, each with where it comes from. Secrets are not shown.
     pub fn describe(overrides: &Overrides) -> Result<String, ConfigError> {
         let config = Self::load(overrides)?;
@@ -340,8 +357,8 @@ impl Config {
         let mut out = String::new();
         for (key, value) in value.as_object().into_iter().flatten() {
             let source = figment.find_metadata(key).map_or("default", |metadata| source_name(&metadata.name));
-            let is_secret = ["master_key", "database_url"].contains(&key.as_str());
-            let shown = if is_secret && value.as_str().is_some_and(|text| !text.is_empty()) {
+            let is_secret = ["master_key", "previous_master_keys", "database_url"].contains(&key.as_str());
+            let shown = if is_secret && *value != serde_json::json!("") && *value != serde_json::json!([]) {
                 "\"(set, not shown)\"".to_owned()
             } else {
                 value.to_string()

@@ -38,6 +38,7 @@ mod organisations;
 mod playground;
 mod postgres;
 mod sandbox;
+pub mod sealed;
 mod sessions;
 mod settings;
 mod signals;

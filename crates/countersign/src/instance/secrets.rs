@@ -5,7 +5,12 @@ use crate::{
     config::{Config, parse_key},
     hex,
 };
-use app::{App, access::Caller, ports::Random, vault::Vault};
+use app::{
+    App,
+    access::Caller,
+    ports::Random,
+    vault::{self, Vault},
+};
 use model::OrgId;
 use std::{
     fs::{self, File, OpenOptions},
@@ -55,7 +60,10 @@ pub(super) fn open_vault(config: &Config, random: &Random) -> Result<Vault, Star
         let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
         parse_key(&text).ok_or(StartError::Content { path, problem })?
     };
-    Vault::new(&key).map_err(|error| StartError::Other(error.to_string()))
+    let earlier = config.previous_master_keys()?;
+    Vault::new(&key)
+        .and_then(|vault| vault.with_earlier(&earlier))
+        .map_err(|error| StartError::Other(error.to_string()))
 }
 
 /// A secret sealed at the first start: it opens only with the same master key.
@@ -65,14 +73,13 @@ pub(super) async fn check_vault(
     random: &Random,
     database: &str,
 ) -> Result<(), StartError> {
-    const SETTING: &str = "master_key_check";
     let failed = |source| StartError::Store { database: database.to_owned(), source };
     let sealed = vault
-        .seal(SETTING, SETTING.as_bytes(), random)
+        .seal(vault::CHECK, vault::CHECK.as_bytes(), random)
         .map_err(|error| StartError::Other(error.to_string()))?;
     let mine = hex::encode(&sealed);
-    let stored = store.set_setting_if_absent(SETTING, &mine).await.map_err(failed)?;
-    match vault.open(SETTING, &hex::decode(&stored).unwrap_or_default()) {
+    let stored = store.set_setting_if_absent(vault::CHECK, &mine).await.map_err(failed)?;
+    match vault.open(vault::CHECK, &hex::decode(&stored).unwrap_or_default()) {
         Ok(_) => Ok(()),
         Err(_) => Err(StartError::WrongMasterKey(database.to_owned())),
     }

@@ -27,6 +27,7 @@ mod independent_verifier;
 mod lifecycle;
 mod login;
 mod main_job;
+mod master_key;
 mod notices;
 mod operations;
 mod packaging;

@@ -1,0 +1,55 @@
+//! The master key is replaced: what the old one sealed still opens, is sealed anew, and then needs the old one no more.
+
+use crate::support::{Api, Folder, Platform, config};
+use countersign::{Config, Instance, instance::StartError};
+use serde_json::{Value, json};
+
+fn with_keys(folder: &Folder, master_key: &str, previous: &[&str]) -> Config {
+    Config {
+        master_key: master_key.to_owned(),
+        previous_master_keys: previous.iter().map(|key| (*key).to_owned()).collect(),
+        ..config(folder)
+    }
+}
+
+async fn sends_signed(api: &Api) {
+    let message = json!({"from": "hello@mail.acme.test", "to": ["you@example.org"], "subject": "Hello", "text": "It works."});
+    let (_, received) = api.send_and_receive(&message).await;
+    assert_eq!(received["authentication"]["dkim"][0]["result"], "pass", "{received:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_is_replaced_and_the_old_one_can_go() {
+    let (old, new) = ("0a".repeat(32), "0b".repeat(32));
+    let platform = Platform::start_with(|config| config.master_key.clone_from(&old)).await;
+    platform.api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    sends_signed(&platform.api).await;
+    let folder = platform.stop().await;
+
+    let refused = Instance::start(&with_keys(&folder, &new, &[])).await.err();
+    assert!(matches!(refused, Some(StartError::WrongMasterKey(_))), "{refused:?}");
+
+    // A stranger's key beside the old one does no harm.
+    let both = with_keys(&folder, &new, &[&"0c".repeat(32), &old]);
+    let instance = Instance::start(&both).await.unwrap();
+    let api = Api::new(instance.http, &instance.api_key);
+    sends_signed(&api).await;
+    let item = loop {
+        // What was found holds for ten seconds at most.
+        let items: Vec<Value> = api.plain("/operator/health").await.json().await.unwrap();
+        let item = items.into_iter().find(|item| item["code"] == "master_key").unwrap();
+        if item["state"] == "ok" {
+            break item;
+        }
+        assert_eq!(item["state"], "warn");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    assert!(item["seen"].as_str().unwrap().contains("previous_master_keys can go"), "{item}");
+    instance.stop().await;
+
+    let instance = Instance::start(&with_keys(&folder, &new, &[])).await.unwrap();
+    sends_signed(&Api::new(instance.http, &instance.api_key)).await;
+    instance.stop().await;
+    let refused = Instance::start(&with_keys(&folder, &old, &[])).await.err();
+    assert!(matches!(refused, Some(StartError::WrongMasterKey(_))), "{refused:?}");
+}

@@ -1,0 +1,82 @@
+//! Every column of sealed secrets, so that they can be sealed anew when the master key changes.
+//!
+//! Nothing is opened here: the vault of `app` does that. A new column of sealed secrets needs its line in [`COLUMNS`].
+
+use crate::{Hidden, Store, StoreError, database::sql};
+
+/// A column of sealed secrets.
+#[derive(Debug)]
+pub struct SealedColumn {
+    /// What the vault binds a secret to: this and then the row's id.
+    pub bound_to: &'static str,
+    page: &'static str,
+    replace: &'static str,
+}
+
+macro_rules! column {
+    ($table:literal, $column:literal, $bound_to:literal) => {
+        SealedColumn {
+            bound_to: $bound_to,
+            page: concat!(
+                "SELECT id, ",
+                $column,
+                " AS sealed FROM ",
+                $table,
+                " WHERE SUBSTR(",
+                $column,
+                ", 1, 5) <> $1 LIMIT $2"
+            ),
+            replace: concat!(
+                "UPDATE ",
+                $table,
+                " SET ",
+                $column,
+                " = $3 WHERE id = $1 AND ",
+                $column,
+                " = $2"
+            ),
+        }
+    };
+}
+
+/// All of them. What is kept for a day only is not among them: it is over before an old key may go.
+pub const COLUMNS: &[SealedColumn] = &[
+    column!("dkim_key_pool", "private_key", ""),
+    column!("dkim_keys", "private_key", ""),
+    column!("users", "totp_secret", "users/totp_secret/"),
+];
+
+/// A secret to put in the place of another.
+#[derive(Debug, Clone)]
+pub struct Resealed {
+    /// The row.
+    pub id: String,
+    /// What is there.
+    pub old: Hidden,
+    /// What is to be there.
+    pub new: Hidden,
+}
+
+impl Store {
+    /// Rows whose secret does not begin with these octets, each with its secret.
+    pub async fn sealed_otherwise(
+        &self,
+        column: &SealedColumn,
+        begin: [u8; 5],
+        limit: u32,
+    ) -> Result<Vec<(String, Hidden)>, StoreError> {
+        let begin = Hidden::from(begin.to_vec());
+        let mut tx = self.pools.read().await?;
+        let rows = sql(column.page).bind(&begin).bind(&limit).all(&mut tx).await?;
+        rows.iter().map(|row| Ok((row.get("id")?, row.get("sealed")?))).collect()
+    }
+
+    /// Puts secrets in the place of those that they were made of; one that has changed meanwhile stays as it is.
+    pub async fn reseal(&self, column: &SealedColumn, secrets: &[Resealed]) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        for secret in secrets {
+            sql(column.replace).text(&secret.id).bind(&secret.old).bind(&secret.new).run(&mut tx).await?;
+        }
+        tx.commit().await
+    }
+}
