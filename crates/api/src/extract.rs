@@ -12,7 +12,7 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{
-    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId, ZoneId,
+    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
@@ -232,6 +232,8 @@ addressed! {
     TenantId = "tenant",
     SuppressionId = "suppression",
     UserId = "member",
+    WebhookId = "webhook",
+    WebhookDeliveryId = "webhook delivery",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

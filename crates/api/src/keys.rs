@@ -112,8 +112,7 @@ struct CreateKeyRequest {
     #[schema(example = "billing service")]
     name: String,
     /// What it may do: of `read:domains`, `write:domains`, `send:emails`, `read:emails`, `read:events`,
-    /// `write:keys`,
-    /// `write:suppressions`, `read:audit` and `admin`.
+    /// `write:webhooks`, `write:keys`, `write:suppressions`, `read:audit` and `admin`.
     #[schema(example = json!(["read:domains", "send:emails"]))]
     scopes: Vec<String>,
     /// The only domains that it may use, at most 1,000. Left out: all. Empty: none.

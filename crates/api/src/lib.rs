@@ -32,6 +32,7 @@ pub mod request_id;
 mod sandbox;
 mod suppressions;
 mod tenants;
+mod webhooks;
 
 pub use openapi::openapi;
 
@@ -66,6 +67,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(suppressions::router())
         .merge(members::router())
         .merge(audit::router())
+        .merge(webhooks::router())
         .merge(sandbox::router())
         .merge(playground::router())
         .merge(profiles::router())

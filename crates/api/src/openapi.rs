@@ -31,6 +31,7 @@ const TAGS: &[(&str, &str)] = &[
     ("checks", "Any domain, looked at once."),
     ("emails", "Send, and see what became of it."),
     ("events", "What happened, to poll."),
+    ("webhooks", "Addresses of yours that are told what happens."),
     ("keys", "API keys: make, rotate, revoke."),
     ("tenants", "Your customers, by your own names for them."),
     ("suppressions", "Addresses that get no mail."),
@@ -119,6 +120,8 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::KeyNotFound,
             Code::TenantNotFound,
             Code::SuppressionNotFound,
+            Code::WebhookNotFound,
+            Code::WebhookDeliveryNotFound,
         ],
     ),
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
@@ -141,6 +144,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::DomainNotFound,
             Code::DomainPendingVerification,
             Code::RecipientSuppressed,
+            Code::WebhookTargetRefused,
         ],
     ),
     (
@@ -210,7 +214,7 @@ fn may_be_repeated(operation: &mut Operation) {
 
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
-    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "suppressions", "tenants"];
+    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "suppressions", "tenants", "webhooks"];
     if operation.tags.iter().flatten().any(|tag| about_tenants.contains(&tag.as_str())) {
         operation.parameters.get_or_insert_default().push(RefOr::T(tenant_header()));
     }
@@ -280,6 +284,17 @@ mod tests {
             "get /api/v1/emails",
             "get /api/v1/emails/{id}",
             "get /api/v1/events",
+            "get /api/v1/webhooks",
+            "post /api/v1/webhooks",
+            "get /api/v1/webhooks/{id}",
+            "patch /api/v1/webhooks/{id}",
+            "delete /api/v1/webhooks/{id}",
+            "post /api/v1/webhooks/{id}/rotate",
+            "post /api/v1/webhooks/{id}/test",
+            "post /api/v1/webhooks/{id}/replay",
+            "get /api/v1/webhooks/{id}/deliveries",
+            "get /api/v1/webhook-deliveries/{id}",
+            "post /api/v1/webhook-deliveries/{id}/replay",
             "get /api/v1/sandbox/messages",
             "delete /api/v1/sandbox/messages",
             "get /api/v1/sandbox/messages/{id}",

@@ -87,6 +87,16 @@ codes! {
     RecipientSuppressed = "RECIPIENT_SUPPRESSED", UNPROCESSABLE_ENTITY, "A recipient gets no mail",
         "One of the recipients, or several, are suppressed by the organisation or for the tenant; errors names each. \
          Nothing was sent: take them out, or off the list with DELETE /api/v1/suppressions/{id}.";
+    WebhookNotFound = "WEBHOOK_NOT_FOUND", NOT_FOUND, "No such webhook",
+        "There is no webhook with this id that this key may see. GET /api/v1/webhooks lists them.";
+    WebhookDeliveryNotFound = "WEBHOOK_DELIVERY_NOT_FOUND", NOT_FOUND, "No such delivery to a webhook",
+        "There is no delivery with this id that this key may see. GET /api/v1/webhooks/{id}/deliveries lists those of a \
+         webhook.";
+    WebhookTargetRefused = "WEBHOOK_TARGET_REFUSED", UNPROCESSABLE_ENTITY, "Webhooks cannot be there",
+        "A webhook is at an address on the public internet that begins with https://. Addresses of private networks \
+         and of this machine are refused, however they are written.";
+    WebhookDisabled = "WEBHOOK_DISABLED", CONFLICT, "The webhook is disabled",
+        "Nothing is delivered to a webhook that is disabled. PATCH it with enabled true first.";
     DomainDisabled = "DOMAIN_DISABLED", FORBIDDEN, "The domain is disabled",
         "An operator has switched the domain off. Nothing is sent from it until it is switched on again.";
     DomainNotFound = "DOMAIN_NOT_FOUND", UNPROCESSABLE_ENTITY, "No such domain",
@@ -325,6 +335,13 @@ impl From<app::Error> for Problem {
             E::NotFound { noun: "API key", .. } => new(Code::KeyNotFound),
             E::NotFound { noun: "suppression", .. } => new(Code::SuppressionNotFound),
             E::NotFound { noun: "tenant", .. } => new(Code::TenantNotFound),
+            E::NotFound { noun: "webhook", .. } => new(Code::WebhookNotFound),
+            E::NotFound { noun: "webhook delivery", .. } => new(Code::WebhookDeliveryNotFound),
+            E::WebhookTargetRefused(message) => {
+                let errors = vec![FieldProblem { field: "url".into(), message }];
+                Self { errors, ..new(Code::WebhookTargetRefused) }
+            }
+            E::WebhookDisabled(_) => new(Code::WebhookDisabled),
             E::DomainPendingVerification { .. } => new(Code::DomainPendingVerification),
             E::WarmupLimitExceeded { warmup, retry_after, .. } => Self {
                 extension: Some(Box::new(Extension::Warmup(warmup.into()))),

@@ -47,6 +47,12 @@ pub enum Error {
     /// The key was revoked, has expired or was rotated before.
     #[error("{0} is revoked, has expired or was rotated before; make a new key")]
     KeyNotActive(model::ApiKeyId),
+    /// An address that webhooks may not be at.
+    #[error("url: {0}")]
+    WebhookTargetRefused(String),
+    /// The webhook is disabled.
+    #[error("{0} is disabled, so nothing is delivered to it; enable it first")]
+    WebhookDisabled(model::WebhookId),
     /// Records are not all seen yet.
     #[error("{domain} is not verified: {reason}")]
     DomainPendingVerification {

@@ -11,7 +11,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use model::OrgId;
-use store::{EventPage, NewEvent};
+use serde_json::{Value, json};
+use store::{EventPage, NewEvent, NumberedEvent};
 
 /// Every type of event. Append only.
 pub const TYPES: &[&str] = &[
@@ -29,6 +30,8 @@ pub const TYPES: &[&str] = &[
     "domain.recovered",
     "platform.demotions_held",
     "platform.demotions_released",
+    "webhook.disabled",
+    "webhook.test",
 ];
 
 /// How many events get their number in one transaction.
@@ -49,7 +52,7 @@ pub enum After {
 #[derive(Debug)]
 pub struct Feed {
     /// Events, oldest first.
-    pub events: Vec<store::NumberedEvent>,
+    pub events: Vec<NumberedEvent>,
     /// Whether more are there already.
     pub has_more: bool,
     /// Behind which number to go on: everything up to it was looked at.
@@ -89,7 +92,9 @@ impl App {
 
     /// Gives their place in the feed to events that were stored since the last time; how many.
     pub(crate) async fn number_events(&self) -> Result<usize> {
-        let numbered = self.store.number_events(BATCH).await?;
+        let now = self.clock.now();
+        let mut new_id = || self.random.webhook_delivery_id(now);
+        let numbered = self.store.number_events(BATCH, now, &mut new_id).await?;
         Ok(usize::try_from(numbered).unwrap_or(usize::MAX))
     }
 
@@ -111,6 +116,22 @@ impl App {
             created_at: now,
         }
     }
+}
+
+/// An event as webhooks are told of it: as `GET /events` shows it, with `timestamp` as Standard Webhooks ask for it.
+pub(crate) fn payload(numbered: &NumberedEvent) -> Value {
+    let event = &numbered.event;
+    json!({
+        "object": "event",
+        "id": event.id,
+        "type": event.event_type,
+        "timestamp": event.created_at,
+        "created_at": event.created_at,
+        "subject": event.subject,
+        "domain_id": numbered.domain_id,
+        "tenant_id": numbered.tenant_id,
+        "data": serde_json::from_str::<Value>(&event.data).unwrap_or_default(),
+    })
 }
 
 /// The types that a request names, each known; `domain.*` names all that begin so.

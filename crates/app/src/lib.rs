@@ -21,9 +21,11 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+mod lease;
 pub mod notices;
 pub mod operator_health;
 pub mod outage;
+pub mod outbound;
 pub mod platform_zone;
 pub mod playground;
 pub mod ports;
@@ -40,6 +42,9 @@ pub mod users;
 pub mod vault;
 pub mod warmup;
 pub mod watch;
+mod webhook_deliver;
+pub mod webhook_state;
+pub mod webhooks;
 
 pub use error::{Error, FieldError, Result};
 pub use settings::{RelayTls, Settings, Transport};
@@ -82,6 +87,7 @@ pub struct App {
     pub(crate) readiness: health::Readiness,
     pub(crate) brake: outage::Brake,
     pub(crate) door: users::Door,
+    pub(crate) webhooks: webhook_deliver::Webhooks,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -131,6 +137,11 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         // Two processes that were given one name must not take each other's leases for their own.
         let node = format!("{}-{}", parts.node_name, parts.random.token(8));
+        let reach = if parts.settings.private_webhook_targets {
+            outbound::Reach::Anywhere
+        } else {
+            outbound::Reach::Public
+        };
         Self {
             free_checks: check_gate::Gate::new(parts.settings.checks_per_minute),
             limits: limits::Limits::new(parts.settings.request_limits),
@@ -151,6 +162,7 @@ impl App {
             readiness: health::Readiness::default(),
             brake: outage::Brake::default(),
             door: users::Door::new(),
+            webhooks: webhook_deliver::Webhooks::new(reach),
             wake: Wake::default(),
         }
     }

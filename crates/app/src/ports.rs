@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
     ApiKeyId, AuditId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
-    SuppressionId, TenantId, UserId, ZoneId,
+    SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -95,6 +95,8 @@ new_ids! {
     suppression_id: SuppressionId,
     message_id: MessageId,
     event_id: EventId,
+    webhook_id: WebhookId,
+    webhook_delivery_id: WebhookDeliveryId,
     sandbox_message_id: SandboxMessageId,
     zone_id: ZoneId,
     request_id: RequestId,

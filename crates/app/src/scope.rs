@@ -34,6 +34,8 @@ scopes! {
     ReadEmails = "read:emails";
     /// See what happened, in the order in which it did.
     ReadEvents = "read:events";
+    /// See, make, change and delete webhooks; a webhook is told what the feed of events tells.
+    WriteWebhooks = "write:webhooks";
     /// See, make, rotate and revoke API keys that may do no more than the own one.
     WriteKeys = "write:keys";
     /// Add and take off addresses that get no mail.

@@ -6,7 +6,10 @@ use diagnosis::{
     inquiry::{Policy, is_public},
 };
 use model::DomainName;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// The platform's settings. Read once, by the composition root.
 #[derive(Debug, Clone)]
@@ -34,6 +37,10 @@ pub struct Settings {
     pub policy: Policy,
     /// The same for checks of any domain, which strangers may ask for.
     pub check_policy: Policy,
+    /// For how long work is claimed: what a node that died had in hand is taken up by another one after so long.
+    pub lease: Duration,
+    /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS: for development.
+    pub private_webhook_targets: bool,
     /// Where accepted mail is handed over.
     pub transport: Transport,
     /// Whether the SMTP listener takes mail from anybody for anybody, as the sandbox inbox of a development instance;

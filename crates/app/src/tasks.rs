@@ -28,6 +28,15 @@ pub struct Wake {
     pub reseal: Notify,
 }
 
+impl App {
+    /// Has every task look for work now: something may have happened that nobody told of.
+    pub fn look_again(&self) {
+        for task in TASKS {
+            task.poke(self).notify_one();
+        }
+    }
+}
+
 /// Starts every task. They end soon after `cancel`; what they were in the middle of is finished or left to its lease.
 pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -35,16 +44,7 @@ pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
         let (app, cancel) = (Arc::clone(app), cancel.clone());
         tasks.spawn(async move { run(app, cancel, task).await });
     };
-    for task in [
-        Task::ServeZones,
-        Task::FillKeyPool,
-        Task::Verify,
-        Task::Deliver,
-        Task::Authenticate,
-        Task::Number,
-        Task::Sweep,
-        Task::Reseal,
-    ] {
+    for task in TASKS {
         start(&mut tasks, task);
     }
     tasks
@@ -60,7 +60,20 @@ enum Task {
     Number,
     Sweep,
     Reseal,
+    DeliverToWebhooks,
 }
+
+const TASKS: [Task; 9] = [
+    Task::ServeZones,
+    Task::FillKeyPool,
+    Task::Verify,
+    Task::Deliver,
+    Task::Authenticate,
+    Task::Number,
+    Task::Sweep,
+    Task::Reseal,
+    Task::DeliverToWebhooks,
+];
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
     while !cancel.is_cancelled() {
@@ -107,6 +120,7 @@ impl Task {
             Self::Number => app.number_events().await,
             Self::Sweep => app.sweep_requests().await,
             Self::Reseal => app.reseal().await,
+            Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
         }
     }
 
@@ -120,6 +134,7 @@ impl Task {
             Self::Number => app.store.changed(Topic::Events),
             Self::Sweep => &app.wake.sweep,
             Self::Reseal => &app.wake.reseal,
+            Self::DeliverToWebhooks => app.store.changed(Topic::Webhooks),
         }
     }
 
@@ -129,6 +144,7 @@ impl Task {
             Self::Verify => app.store.next_domain_due_at().await,
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
+            Self::DeliverToWebhooks => app.store.next_webhook_delivery_due_at().await,
             Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal => Ok(None),
         };
         match due {

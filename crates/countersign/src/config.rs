@@ -33,6 +33,12 @@ pub struct Config {
     pub operator_http: String,
     /// The name of this process in leases and logs; empty for the host's name and the process's number.
     pub node_name: String,
+    /// For how many seconds work is claimed, 4 to 3600: what a node that died had in hand is taken up by another one
+    /// after so long.
+    pub lease_seconds: u64,
+    /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS. `dev` always
+    /// allows it.
+    pub private_webhook_targets: bool,
     /// Where the DNS server listens, UDP and TCP.
     pub dns: SocketAddr,
     /// Where the SMTP listener of the sandbox inbox listens.
@@ -119,6 +125,8 @@ impl Default for Config {
             public_url: String::new(),
             operator_http: loopback(8082).to_string(),
             node_name: String::new(),
+            lease_seconds: 120,
+            private_webhook_targets: false,
             dns: loopback(5300),
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
@@ -261,6 +269,11 @@ impl Config {
                 let problem = format!("give 1 to {most} hours");
                 return Err(ConfigError::Value { key, value: hours.to_string(), problem });
             }
+        }
+        if !(4..=3_600).contains(&config.lease_seconds) {
+            let value = config.lease_seconds.to_string();
+            let problem = "give 4 to 3600; 120 fits most".to_owned();
+            return Err(ConfigError::Value { key: "lease_seconds", value, problem });
         }
         if let Err(error) = EnvFilter::try_new(&config.log) {
             let problem = error.to_string();

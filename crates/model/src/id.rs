@@ -92,6 +92,10 @@ typed_ids! {
     MessageId = "msg_";
     /// Something that happened.
     EventId = "evt_";
+    /// A webhook of an organisation.
+    WebhookId = "whk_";
+    /// The delivery of one event to one webhook.
+    WebhookDeliveryId = "whd_";
     /// A message in the sandbox inbox.
     SandboxMessageId = "sbx_";
     /// A playground zone.

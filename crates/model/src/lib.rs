@@ -16,7 +16,7 @@ pub use domain_name::{DomainName, DomainNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
 pub use id::{
     ApiKeyId, AuditId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId,
-    SandboxMessageId, SuppressionId, TenantId, UserId, ZoneId,
+    SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 pub use rdata::{Caa, Srv, same_data};
 pub use record::{Record, RecordData, RecordType, RecordTypeError, Soa, TxtData};

@@ -3,7 +3,7 @@
 
 use crate::{
     Store, StoreOptions, api_keys, database::sql, deliveries, dkim_keys, domains, events, messages, sandbox,
-    tenants,
+    tenants, webhook_deliveries, webhooks,
 };
 use std::path::PathBuf;
 
@@ -75,6 +75,13 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (events::LIST_FOR_SUBJECT, "events_of_subject"),
         (events::FEED.whole, "events_feed"),
         (events::FEED.tenant, "events_feed_tenant"),
+        (webhooks::LIST.whole, "webhooks_list"),
+        (webhooks::LIST.tenant, "webhooks_list_tenant"),
+        (webhook_deliveries::CLAIM, "webhook_deliveries_due"),
+        (webhook_deliveries::NEXT_FREE, "webhook_deliveries_due"),
+        (webhook_deliveries::NEXT_LEASED, "webhook_deliveries_leased"),
+        (webhook_deliveries::LIST, "webhook_deliveries_list"),
+        (webhook_deliveries::LIST_IN_STATE, "webhook_deliveries_list"),
         (sandbox::UNAUTHENTICATED, "sandbox_messages_due"),
     ] {
         let plan = plan(&store, statement).await;

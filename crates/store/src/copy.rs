@@ -43,6 +43,9 @@ const TABLES: &[&str] = &[
     "check_outcomes",
     "demotion_brake",
     "suppressions",
+    "webhooks",
+    "webhook_deliveries",
+    "webhook_attempts",
 ];
 
 /// Those that the schema itself puts rows into.

@@ -8,8 +8,9 @@ use crate::{
     Store, StoreError, Topic, Visible,
     database::{Row, Tx, sql},
     visible::{Texts, texts},
+    webhook_deliveries::{Fresh, insert_deliveries},
 };
-use model::{DomainId, EventId, OrgId, TenantId, Timestamp};
+use model::{DomainId, EventId, OrgId, TenantId, Timestamp, WebhookDeliveryId};
 
 /// An event to store together with the change that it tells about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub struct EventPage {
     pub last_seq: u64,
 }
 
-fn numbered_event(row: &Row) -> Result<NumberedEvent, StoreError> {
+pub(crate) fn numbered_event(row: &Row) -> Result<NumberedEvent, StoreError> {
     Ok(NumberedEvent {
         seq: row.get("seq")?,
         event: event(row)?,
@@ -126,26 +127,46 @@ const NUMBER: &str = "UPDATE events SET seq = $1 + numbered.place,
              WHEN events.subject LIKE 'dom!_%' ESCAPE '!'
                  THEN (SELECT domains.tenant_id FROM domains WHERE domains.id = events.subject)
              WHEN events.subject LIKE 'msg!_%' ESCAPE '!'
-                 THEN (SELECT messages.tenant_id FROM messages WHERE messages.id = events.subject) END)
+                 THEN (SELECT messages.tenant_id FROM messages WHERE messages.id = events.subject)
+             WHEN events.subject LIKE 'whk!_%' ESCAPE '!'
+                 THEN (SELECT webhooks.tenant_id FROM webhooks WHERE webhooks.id = events.subject) END)
      FROM (SELECT id AS found, ROW_NUMBER() OVER (ORDER BY id) AS place FROM events
            WHERE seq IS NULL ORDER BY id LIMIT $2) AS numbered
-     WHERE events.id = numbered.found";
+     WHERE events.id = numbered.found RETURNING id, org_id, event_type, tenant_id";
 
 impl Store {
     /// Numbers at most `limit` events that were committed since the last time; how many. One node does it at a time,
     /// and what it numbers becomes visible at once: whoever reads the feed behind a number misses nothing.
-    pub async fn number_events(&self, limit: u32) -> Result<u64, StoreError> {
+    ///
+    /// What of it webhooks want is to be delivered to them from then on; `new_id` makes the ids of the deliveries.
+    pub async fn number_events(
+        &self,
+        limit: u32,
+        now: Timestamp,
+        new_id: &mut (dyn FnMut() -> WebhookDeliveryId + Send),
+    ) -> Result<u64, StoreError> {
         let waiting = sql("SELECT id FROM events WHERE seq IS NULL LIMIT 1");
         if self.read_first(waiting).await?.is_none() {
             return Ok(0);
         }
         let mut tx = self.pools.write().await?;
         let last: u64 = sql(LAST_NUMBER).on_postgres(LAST_NUMBER_ON_POSTGRES).number(&mut tx).await?;
-        let numbered = sql(NUMBER).bind(&last).bind(&limit).run(&mut tx).await?;
+        let rows = sql(NUMBER).bind(&last).bind(&limit).all(&mut tx).await?;
+        let numbered = rows.len() as u64;
         sql("UPDATE generations SET value = $1 WHERE name = 'events'")
             .bind(&(last + numbered))
             .run(&mut tx)
             .await?;
+        let fresh = rows.iter().map(|row| {
+            Ok(Fresh {
+                id: row.get("id")?,
+                event_type: row.get("event_type")?,
+                org_id: row.get("org_id")?,
+                tenant_id: row.opt("tenant_id")?,
+            })
+        });
+        let fresh = fresh.collect::<Result<Vec<_>, StoreError>>()?;
+        insert_deliveries(&fresh, now, new_id, &mut tx).await?;
         tx.commit().await?;
         Ok(numbered)
     }

@@ -48,6 +48,8 @@ mod users;
 mod value;
 mod visible;
 mod warmup;
+mod webhook_deliveries;
+mod webhooks;
 
 pub use api_keys::{ApiKey, NewApiKey, Successor};
 pub use audit::{AuditEntry, AuditFilter, Told};
@@ -72,6 +74,10 @@ pub use tenants::Tenant;
 pub use users::{Member, Membership, Role, User};
 pub use visible::Visible;
 pub use warmup::DailyCap;
+pub use webhook_deliveries::{
+    ClaimedWebhookDelivery, Replay, WebhookAttempt, WebhookDelivery, WebhookDeliveryState, WebhookResult,
+};
+pub use webhooks::{Webhook, WebhookStatus};
 
 use database::{Kind, Pools, Row, Sql};
 use std::{fmt, ops::Deref, path::Path, sync::Arc};

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 10, name: "users", script: include_str!("../migrations/0010_users.sql") },
     Migration { version: 11, name: "root_keys", script: include_str!("../migrations/0011_root_keys.sql") },
+    Migration { version: 12, name: "webhooks", script: include_str!("../migrations/0012_webhooks.sql") },
 ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -10,9 +10,11 @@ use tokio::sync::Notify;
 pub enum Topic {
     /// There are events without a number.
     Events,
+    /// Something is to be delivered to webhooks.
+    Webhooks,
 }
 
-const TOPICS: usize = 1;
+const TOPICS: usize = 2;
 
 /// A set of topics.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,7 +4,7 @@ use crate::{Hidden, StoreError};
 use model::{
     ApiKeyId, AuditId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId,
     MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, SuppressionId, TenantId, Timestamp,
-    UserId, ZoneId,
+    UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -158,6 +158,8 @@ stored_as_text!(
     SuppressionId,
     TenantId,
     UserId,
+    WebhookDeliveryId,
+    WebhookId,
     ZoneId
 );
 

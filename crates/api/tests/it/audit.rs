@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// What writes and leaves no line, and why.
-const NO_LINE: [(&str, &str); 9] = [
+const NO_LINE: [(&str, &str); 10] = [
+    ("POST /api/v1/webhooks/{id}/test", "nothing is changed"),
     ("POST /api/v1/emails", "a message names the key that sent it"),
     ("POST /api/v1/checks", "nothing is changed"),
     ("POST /api/v1/domains/{id}/verify", "what it finds is told by events"),

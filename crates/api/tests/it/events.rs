@@ -5,7 +5,7 @@ use app::store::{Store, StoreOptions};
 
 async fn number(platform: &Platform) {
     let store = Store::open(&platform.path, StoreOptions::default()).await.unwrap();
-    while store.number_events(100).await.unwrap() > 0 {}
+    crate::guards::number(&store).await;
     store.close().await;
 }
 

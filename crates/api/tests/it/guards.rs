@@ -58,6 +58,16 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_750_000_000).unwrap()
 }
 
+/// Gives the events their numbers, as the background task does.
+pub async fn number(store: &Store) {
+    let mut count = 0;
+    let mut new_id = || {
+        count += 1;
+        model::WebhookDeliveryId::from_parts(1_750_000_000_000, count)
+    };
+    while store.number_events(100, now(), &mut new_id).await.unwrap() > 0 {}
+}
+
 impl World {
     pub async fn new() -> Self {
         let platform = Platform::start_with(settings()).await;
@@ -129,7 +139,12 @@ impl World {
             answer.json()["id"].as_str().unwrap().to_owned()
         };
         add_people(&store, platform.org_id).await;
-        while store.number_events(100).await.unwrap() > 0 {}
+        let hook = json!({"url": "http://127.0.0.1:1/x", "tenant_id": ours.to_string(),
+            "description": "subject-of-ours"});
+        let webhook = made("/api/v1/webhooks", &hook).await;
+        number(&store).await;
+        let stored = store.list_webhook_deliveries(webhook.parse().unwrap(), None, None, 1).await.unwrap();
+        let delivery = stored[0].id.to_string();
         let key = made("/api/v1/keys", &key).await;
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
         let record = json!({"host": "a", "type": "TXT", "value": "x"});
@@ -137,7 +152,7 @@ impl World {
         let suppression =
             json!({"address": "a@there.test", "reason": "subject-of-ours", "tenant_id": ours.to_string()});
         let suppression = made("/api/v1/suppressions", &suppression).await;
-        let things = Things { domain, ours, message, received, key, zone, record, suppression };
+        let things = Things { domain, ours, message, received, key, zone, record, suppression, webhook, delivery };
         let fixtures = things.fixtures();
         Self { platform, other_org, ours, theirs, domain, their_domain, fixtures, sender }
     }
@@ -226,7 +241,12 @@ struct Things {
     zone: String,
     record: String,
     suppression: String,
+    webhook: String,
+    delivery: String,
 }
+
+/// An operation, the id or the query in its path, its body, and what strangers get.
+type Row = (&'static str, String, Option<Value>, [Expect; 4]);
 
 impl Things {
     #[expect(clippy::too_many_lines, reason = "a table")]
@@ -240,7 +260,7 @@ impl Things {
         let whole = [Refused(404, "NOT_FOUND"), LIMITED, LIMITED, LIMITED];
         let no_suppression =
             [Refused(404, "SUPPRESSION_NOT_FOUND"), Refused(404, "SUPPRESSION_NOT_FOUND"), LIMITED, LIMITED];
-        let Self { domain: id, ours, message, received, key, zone, record, suppression } = self;
+        let Self { domain: id, ours, message, received, key, zone, record, suppression, .. } = self;
         let new_key =
             json!({"name": "new", "scopes": ["write:keys"], "allowed_domain_ids": [id.to_string()]});
         let email =
@@ -334,6 +354,7 @@ impl Things {
             ("GET /dns-hosts", String::new(), None, [Open; 4]),
         ]
         .into_iter()
+        .chain(self.webhook_fixtures())
         .map(|(operation, id, body, strangers)| {
             let (method, path) = operation.split_once(' ').unwrap();
             let name = format!("{method} /api/v1{path}");
@@ -346,6 +367,38 @@ impl Things {
             (name, Fixture { path, body, strangers })
         })
         .collect()
+    }
+
+    fn webhook_fixtures(&self) -> Vec<Row> {
+        const LIMITED: Expect = Refused(403, "KEY_IS_LIMITED");
+        let Self { webhook, delivery, .. } = self;
+        let hook = json!({"url": "https://example.com/new"});
+        let of_webhook =
+            [Refused(404, "WEBHOOK_NOT_FOUND"), Refused(404, "WEBHOOK_NOT_FOUND"), LIMITED, LIMITED];
+        let of_delivery = [
+            Refused(404, "WEBHOOK_DELIVERY_NOT_FOUND"),
+            Refused(404, "WEBHOOK_DELIVERY_NOT_FOUND"),
+            LIMITED,
+            LIMITED,
+        ];
+        vec![
+            ("POST /webhooks", String::new(), Some(hook), [Open, Open, LIMITED, LIMITED]),
+            ("GET /webhooks", String::new(), None, [Hidden, Hidden, LIMITED, LIMITED]),
+            ("GET /webhooks/{id}", webhook.clone(), None, of_webhook),
+            ("PATCH /webhooks/{id}", webhook.clone(), Some(json!({"description": "x"})), of_webhook),
+            ("DELETE /webhooks/{id}", webhook.clone(), None, of_webhook),
+            ("POST /webhooks/{id}/rotate", webhook.clone(), Some(json!({})), of_webhook),
+            ("POST /webhooks/{id}/test", webhook.clone(), None, of_webhook),
+            (
+                "POST /webhooks/{id}/replay",
+                webhook.clone(),
+                Some(json!({"since": "2025-01-01T00:00:00Z"})),
+                of_webhook,
+            ),
+            ("GET /webhooks/{id}/deliveries", webhook.clone(), None, of_webhook),
+            ("GET /webhook-deliveries/{id}", delivery.clone(), None, of_delivery),
+            ("POST /webhook-deliveries/{id}/replay", delivery.clone(), None, of_delivery),
+        ]
     }
 }
 
@@ -491,7 +544,7 @@ async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
     let key = world.key(rights).await;
     for (operation, _) in operations().into_iter().filter(|(operation, _)| operation.starts_with("GET ")) {
         // These are of the whole organisation.
-        let whole = ["/playground/", "/audit", "/suppressions", "/organisation", "/members", "/invitations"];
+        let whole = ["/webhook", "/playground/", "/audit", "/suppressions", "/organisation", "/members", "/invitations"];
         if whole.iter().any(|part| operation.contains(part)) {
             continue;
         }

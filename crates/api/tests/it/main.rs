@@ -15,3 +15,4 @@ mod platform;
 mod playground;
 mod repeats;
 mod tenants;
+mod webhooks;

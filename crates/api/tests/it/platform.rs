@@ -99,6 +99,8 @@ pub fn settings() -> Settings {
         // Nobody listens there: every question is answered by "unknown" at once.
         policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
         check_policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
+        lease: std::time::Duration::from_mins(2),
+        private_webhook_targets: true,
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
         open_inbox: true,
         smtp_hostname: name("mx.send.platform.test"),

@@ -119,6 +119,8 @@ pub(super) fn settings(
         profiles,
         check_policy: check_policy(config, &policy)?,
         policy,
+        lease: std::time::Duration::from_secs(config.lease_seconds),
+        private_webhook_targets: is_dev || config.private_webhook_targets,
         transport: relay.unwrap_or(Transport::Sandbox(smtp)),
         open_inbox: is_dev,
         smtp_hostname: host(&platform_zone, "out"),

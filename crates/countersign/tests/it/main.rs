@@ -42,3 +42,4 @@ mod support;
 mod suppressions;
 mod tenants;
 mod warmup;
+mod webhooks;

@@ -1,8 +1,8 @@
 //! The feed of events: numbered behind their transactions, so that nobody who reads on behind a number misses one.
 
 use crate::seed::{
-    api_key_id, domain, event, event_id, name, new_domain, new_key, new_message, next, organisation,
-    tenant_id, to,
+    api_key_id, at, domain, event, event_id, name, new_domain, new_key, new_message, next, organisation,
+    tenant_id, to, webhook_delivery_id,
 };
 use std::{
     collections::HashSet,
@@ -42,7 +42,7 @@ pub async fn a_poller_misses_nothing_under_parallel_writers(store: &Store) {
             let (store, done) = (store.clone(), Arc::clone(&done));
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
-                    store.number_events(7).await.unwrap();
+                    store.number_events(7, at(0), &mut webhook_delivery_id).await.unwrap();
                     tokio::task::yield_now().await;
                 }
             })
@@ -73,13 +73,12 @@ pub async fn a_poller_misses_nothing_under_parallel_writers(store: &Store) {
     assert!(seen.is_sorted_by(|one, other| one.0 < other.0), "numbers only grow");
     assert_eq!(seen.iter().map(|(_, id)| *id).collect::<HashSet<_>>().len() as u64, wanted, "each once");
     assert_eq!(seen.last().unwrap().0, wanted, "no number is left out");
-    assert_eq!(store.number_events(100).await.unwrap(), 0);
+    assert_eq!(store.number_events(100, at(0), &mut webhook_delivery_id).await.unwrap(), 0);
 }
 
 pub async fn the_feed_is_narrowed_and_filtered(store: &Store) {
     let (org, other) = (organisation(store).await, organisation(store).await);
-    let tenant =
-        Tenant { id: tenant_id(), org_id: org, reference: "one".into(), created_at: crate::seed::at(0) };
+    let tenant = Tenant { id: tenant_id(), org_id: org, reference: "one".into(), created_at: at(0) };
     store.find_or_create_tenant(&tenant, &[]).await.unwrap();
     let mut new = new_domain(org, "of.tenant.test");
     new.tenant_id = Some(tenant.id);
@@ -101,7 +100,7 @@ pub async fn the_feed_is_narrowed_and_filtered(store: &Store) {
     };
     let all = Visible::all_of(org);
     assert!(read(&all, &[]).await.is_empty(), "what has no number is not there yet");
-    while store.number_events(2).await.unwrap() > 0 {}
+    while store.number_events(2, at(0), &mut webhook_delivery_id).await.unwrap() > 0 {}
     let set = |events: &[&NewEvent]| events.iter().map(|event| event.id).collect::<HashSet<_>>();
     let ids = |events: Vec<NewEvent>| events.into_iter().map(|event| event.id).collect::<HashSet<_>>();
     assert_eq!(ids(read(&all, &[]).await), set(&[&created, &accepted, &verified, &of_org]));
@@ -120,7 +119,7 @@ pub async fn the_feed_is_narrowed_and_filtered(store: &Store) {
         scopes: vec!["read:events".into()],
         allowed_domain_ids: Some(vec![plain.id]),
         tenant_id: None,
-        created_at: crate::seed::at(0),
+        created_at: at(0),
         created_by: None,
         expires_at: None,
         is_root: false,

@@ -68,6 +68,8 @@ ids! {
     tenant_id -> model::TenantId;
     audit_id -> model::AuditId;
     suppression_id -> model::SuppressionId;
+    webhook_id -> model::WebhookId;
+    webhook_delivery_id -> model::WebhookDeliveryId;
 }
 
 pub async fn organisation(store: &Store) -> OrgId {
