@@ -12,7 +12,8 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{
-    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId,
+    WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;

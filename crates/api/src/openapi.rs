@@ -214,7 +214,8 @@ fn may_be_repeated(operation: &mut Operation) {
 
 /// Adds the refusals that follow from an operation's shape, so that no route can forget them.
 fn complete(operation: &mut Operation) {
-    let about_tenants = ["domains", "emails", "events", "keys", "sandbox", "suppressions", "tenants", "webhooks"];
+    let about_tenants =
+        ["domains", "emails", "events", "keys", "sandbox", "suppressions", "tenants", "webhooks"];
     if operation.tags.iter().flatten().any(|tag| about_tenants.contains(&tag.as_str())) {
         operation.parameters.get_or_insert_default().push(RefOr::T(tenant_header()));
     }

@@ -4,20 +4,21 @@ use crate::{
     App,
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
+    lease::{HeldLease, Lease, Patience},
 };
-use jiff::SignedDuration;
 use mail::dkim;
 use model::EmailAddress;
 use serde_json::json;
 use smtp::client::{self, Envelope, Timeouts};
 use std::{sync::Arc, time::Duration};
-use store::{ClaimedDelivery, DeliveryResult};
+use store::{ClaimedDelivery, DeliveryClaim, DeliveryResult, StoreError};
 
-/// How long a claimed delivery is ours.
-const LEASE: SignedDuration = SignedDuration::from_mins(15);
-
-/// How long one SMTP session may take: well within the lease, or two would deliver the same message.
+/// How long one SMTP session may take. Its lease is renewed meanwhile.
 const SESSION: Duration = Duration::from_mins(12);
+
+/// For how long it is tried to write down what came of an attempt: the longer, the fewer messages are sent twice because
+/// the database was away when they were taken.
+const WRITTEN_WITHIN: Duration = Duration::from_mins(10);
 
 struct Attempt {
     outcome: AttemptOutcome,
@@ -33,16 +34,16 @@ impl App {
             return Ok(0);
         }
         let now = self.clock.now();
-        let lease = now.checked_add(LEASE).unwrap_or(now);
-        let claimed =
-            self.store.claim_deliveries(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
+        let lease = Lease::begin(self.settings.lease);
+        let free = u32::try_from(free).unwrap_or(1);
+        let claimed = self.store.claim_deliveries(now, &self.node, lease.until(now), free).await?;
         let count = claimed.len();
         for delivery in claimed {
             let permit = Arc::clone(&self.delivery_slots).acquire_owned().await.ok();
             let app = Arc::clone(self);
             self.running.spawn(async move {
                 let id = delivery.message_id;
-                if let Err(error) = app.deliver(delivery).await {
+                if let Err(error) = app.deliver(delivery, lease).await {
                     tracing::error!(message = %id, %error, "a delivery could not be written down; it is tried again when its lease ends");
                 }
                 drop(permit);
@@ -52,17 +53,19 @@ impl App {
         Ok(count)
     }
 
-    async fn deliver(&self, delivery: ClaimedDelivery) -> Result<()> {
-        let attempt = match self.signed(&delivery).await {
-            Ok(raw) => self.hand_over(&delivery, &raw).await,
-            // A domain that is gone takes its keys with it: nothing of it can be signed any more.
-            Err(error @ Error::NotFound { .. }) => {
-                Attempt { outcome: AttemptOutcome::Permanent, code: None, reply: error.to_string() }
-            }
-            Err(error) => {
-                Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() }
+    async fn deliver(&self, delivery: ClaimedDelivery, lease: Lease) -> Result<()> {
+        let held = HeldLease::new(lease);
+        let attempt = tokio::select! {
+            attempt = self.attempt(&delivery, &held) => attempt,
+            // Another node has it.
+            () = self.keep_lease(&delivery, &held) => return Ok(()),
+            // This node stops. What a server may have taken already is waited for as long as there is time.
+            () = self.cut_off_before_the_end(&held) => {
+                self.store.release_delivery(self.claim_of(&delivery)).await?;
+                return Ok(());
             }
         };
+        let Some(attempt) = attempt else { return Ok(()) };
         let now = self.clock.now();
         let attempts = delivery.attempts + 1;
         let next = delivery_state::next(&attempt.outcome, attempts, delivery.created_at, now);
@@ -78,6 +81,7 @@ impl App {
             message_id: delivery.message_id,
             recipient: delivery.recipient,
             owner: self.node.clone(),
+            epoch: delivery.epoch,
             state,
             code: attempt.code,
             reply: attempt.reply,
@@ -85,8 +89,64 @@ impl App {
             next_attempt_at,
             at: now,
         };
-        self.store.finish_delivery(&result, &[event]).await?;
-        Ok(())
+        let mut patience = Patience::of(WRITTEN_WITHIN);
+        loop {
+            match self.store.finish_delivery(&result, std::slice::from_ref(&event)).await {
+                // Another node has it.
+                Ok(()) | Err(StoreError::StaleVersion) => return Ok(()),
+                Err(error) if !patience.again(&error).await => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// `None`: the lease was lost before the server had all of the message.
+    async fn attempt(&self, delivery: &ClaimedDelivery, held: &HeldLease) -> Option<Attempt> {
+        match self.signed(delivery).await {
+            Ok(raw) => self.hand_over(delivery, &raw, held).await,
+            // A domain that is gone takes its keys with it: nothing of it can be signed any more.
+            Err(error @ Error::NotFound { .. }) => {
+                Some(Attempt { outcome: AttemptOutcome::Permanent, code: None, reply: error.to_string() })
+            }
+            Err(error) => {
+                Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() })
+            }
+        }
+    }
+
+    fn claim_of<'a>(&'a self, delivery: &'a ClaimedDelivery) -> DeliveryClaim<'a> {
+        DeliveryClaim {
+            message_id: delivery.message_id,
+            recipient: &delivery.recipient,
+            owner: &self.node,
+            epoch: delivery.epoch,
+        }
+    }
+
+    /// Renews the lease again and again; ends when another node has it.
+    async fn keep_lease(&self, delivery: &ClaimedDelivery, held: &HeldLease) {
+        let length = self.settings.lease;
+        let mut pause = length / 4;
+        loop {
+            tokio::time::sleep(pause).await;
+            let next = Lease::begin(length);
+            match self.store.renew_delivery(self.claim_of(delivery), next.until(self.clock.now())).await {
+                Ok(true) => {
+                    held.renew(next);
+                    pause = length / 4;
+                }
+                Ok(false) => return,
+                // Until it is over, it is held. Once it is, nothing is sent any more.
+                Err(_) => pause = (length / 20).max(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    async fn cut_off_before_the_end(&self, held: &HeldLease) {
+        self.standing.cut_off.cancelled().await;
+        if held.is_past_the_end() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The message with its DKIM signature in front, by a key whose record was seen to be right.
@@ -118,25 +178,28 @@ impl App {
         .map_err(Error::Internal)
     }
 
-    async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8]) -> Attempt {
+    async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8], held: &HeldLease) -> Option<Attempt> {
         let mail_from = match EmailAddress::parse(&delivery.return_path) {
             Ok(address) => Some(address),
             Err(error) => {
                 let reply = format!("the return path {}: {error}", delivery.return_path);
-                return Attempt { outcome: AttemptOutcome::Permanent, code: None, reply };
+                return Some(Attempt { outcome: AttemptOutcome::Permanent, code: None, reply });
             }
         };
         let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
-        let session = self.converse(&envelope, raw);
+        let session = self.converse(&envelope, raw, held);
         let Ok(outcome) = tokio::time::timeout(SESSION, session).await else {
             let reply = format!("the session took more than {} minutes", SESSION.as_secs() / 60);
-            return Attempt { outcome: AttemptOutcome::Temporary, code: None, reply };
+            return Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply });
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(reply) => return Attempt { outcome: AttemptOutcome::Temporary, code: None, reply },
+            Err(reply) => return Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply }),
         };
-        match outcome {
+        if matches!(outcome, Err(client::ClientError::HeldBack)) {
+            return None;
+        }
+        Some(match outcome {
             Ok(result) => {
                 let refused =
                     result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());
@@ -155,7 +218,7 @@ impl App {
                     if error.is_temporary() { AttemptOutcome::Temporary } else { AttemptOutcome::Permanent };
                 Attempt { outcome, code: None, reply: error.to_string() }
             }
-        }
+        })
     }
 }
 
@@ -165,11 +228,15 @@ impl App {
         &self,
         envelope: &Envelope<'_>,
         raw: &[u8],
+        held: &HeldLease,
     ) -> std::result::Result<std::result::Result<client::Delivery, client::ClientError>, String> {
         let helo = self.settings.smtp_hostname.to_string();
         let mut targets = self.settings.transport.targets(&helo).await?.into_iter().peekable();
         while let Some(target) = targets.next() {
-            let outcome = client::deliver(&target, &helo, envelope, raw, &Timeouts::default()).await;
+            let outcome = {
+                let mut go = || held.may_go_on();
+                client::deliver_if(&target, &helo, envelope, raw, &Timeouts::default(), &mut go).await
+            };
             let is_unreachable = matches!(&outcome, Err(error) if error.is_unreachable());
             if !is_unreachable || targets.peek().is_none() {
                 return Ok(outcome);

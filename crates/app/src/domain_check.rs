@@ -5,13 +5,17 @@ use crate::{
     domain_state::{self, Change, Look, State, Trigger},
     domains::DomainView,
     error::{Error, Result},
+    lease::Lease,
     watch::{self, LATE},
 };
 use diagnosis::Report;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use model::{DomainStatus, Verdict};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use store::{CheckRecord, Health, NewEvent, StoreError};
 
 /// How long one check may take in all. A check on demand is answered within it.
@@ -40,9 +44,9 @@ impl App {
             return Ok(moved);
         }
         let now = self.clock.now();
-        let lease = now.checked_add(SignedDuration::from_secs(60)).unwrap_or(now);
-        let domains =
-            self.store.claim_due_domains(now, &self.node, lease, u32::try_from(free).unwrap_or(1)).await?;
+        let lease = Lease::begin(self.settings.lease.clamp(CHECK_DEADLINE * 2, Duration::from_mins(1)));
+        let free = u32::try_from(free).unwrap_or(1);
+        let domains = self.store.claim_due_domains(now, &self.node, lease.until(now), free).await?;
         let count = domains.len();
         for domain in domains {
             let permit = Arc::clone(&self.check_slots).acquire_owned().await.ok();
@@ -99,11 +103,16 @@ impl App {
 
     async fn look_at(&self, domain: &store::Domain, trigger: Trigger) -> Result<Checked> {
         let claimed_at = self.clock.now();
+        let began = Instant::now();
         let plan = self.plan_of(domain).await?;
         let clock = self.clock.clone();
         let policy = &self.settings.policy;
         let dns = self.dns_for(policy);
         let observation = dns::observe(&dns, &plan, policy, move || clock.now(), CHECK_DEADLINE).await;
+        if trigger == Trigger::Schedule && began.elapsed() > CHECK_DEADLINE * 2 {
+            // The process was frozen meanwhile: what was seen is old, and the domain is another node's by now.
+            return Err(Error::Unavailable("the check was interrupted".to_owned()));
+        }
         let checked_at = self.clock.now();
         let mut report = diagnosis::diagnose(&plan, &observation, checked_at);
         report.started_at = Some(claimed_at);

@@ -32,6 +32,13 @@ pub struct Gauges {
 impl App {
     /// Whether something can be stored durably now, as it was found in the last second; the error says why not.
     pub async fn ready(&self) -> std::result::Result<(), String> {
+        if let Some(problem) = self.known_problem() {
+            return Err(problem);
+        }
+        // Where others share the database, this node's beat has just written to it.
+        if self.store.is_shared() {
+            return Ok(());
+        }
         let mut last = self.readiness.0.lock().await;
         let known = last.as_ref().filter(|(at, _)| at.elapsed() < HOLDS).map(|(_, problem)| problem.clone());
         let problem = if let Some(problem) = known {

@@ -20,8 +20,9 @@ pub mod events;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
-pub mod limits;
 mod lease;
+pub mod limits;
+mod nodes;
 pub mod notices;
 pub mod operator_health;
 pub mod outage;
@@ -88,6 +89,7 @@ pub struct App {
     pub(crate) brake: outage::Brake,
     pub(crate) door: users::Door,
     pub(crate) webhooks: webhook_deliver::Webhooks,
+    pub(crate) standing: nodes::Standing,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -137,6 +139,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         // Two processes that were given one name must not take each other's leases for their own.
         let node = format!("{}-{}", parts.node_name, parts.random.token(8));
+        let standing = nodes::Standing::new(parts.clock.now());
         let reach = if parts.settings.private_webhook_targets {
             outbound::Reach::Anywhere
         } else {
@@ -163,15 +166,24 @@ impl App {
             brake: outage::Brake::default(),
             door: users::Door::new(),
             webhooks: webhook_deliver::Webhooks::new(reach),
+            standing,
             wake: Wake::default(),
         }
     }
 
-    /// Waits until no check and no delivery is under way, and closes the database. To be called when the tasks have
-    /// stopped; then nothing changes in the data folder any more.
-    pub async fn drained(&self) {
+    /// Waits until no check and no delivery is under way. To be called when the tasks have stopped.
+    pub async fn finished(&self) {
         self.running.close();
         self.running.wait().await;
+    }
+
+    /// Takes this node off the list and closes the database: nothing changes in the data folder any more.
+    pub async fn close(&self) {
+        if self.store.is_shared()
+            && let Err(error) = self.store.remove_node(&self.node).await
+        {
+            tracing::debug!(%error, "this node could not be taken off the list");
+        }
         self.store.close().await;
     }
 

@@ -1,6 +1,6 @@
 //! The background tasks: each reconciles by itself, runs on a poke and on a period, and stops when told.
 
-use crate::{App, error::Result};
+use crate::{App, error::Result, nodes::BEAT};
 use std::{sync::Arc, time::Duration};
 use store::Topic;
 use tokio::{sync::Notify, task::JoinSet};
@@ -26,9 +26,22 @@ pub struct Wake {
     pub sweep: Notify,
     /// Secrets may be sealed with an earlier master key.
     pub reseal: Notify,
+    /// This node is to be heard of.
+    pub beat: Notify,
 }
 
 impl App {
+    /// Has whoever waits for this look: another node has changed it.
+    fn wake_for(&self, topic: Topic) {
+        match topic {
+            Topic::Events | Topic::Webhooks => self.store.changed(topic),
+            Topic::Verify => &self.wake.verify,
+            Topic::Deliver => &self.wake.deliver,
+            Topic::Dns => &self.wake.dns,
+        }
+        .notify_one();
+    }
+
     /// Has every task look for work now: something may have happened that nobody told of.
     pub fn look_again(&self) {
         for task in TASKS {
@@ -47,6 +60,18 @@ pub fn spawn(app: &Arc<App>, cancel: &CancellationToken) -> JoinSet<()> {
     for task in TASKS {
         start(&mut tasks, task);
     }
+    if app.store.is_shared() {
+        let (telling, hearing) = (Arc::clone(app), Arc::clone(app));
+        let cancelled = cancel.clone();
+        tasks.spawn(async move {
+            cancelled.run_until_cancelled(telling.store.tell_other_nodes(&telling.node)).await;
+        });
+        let cancelled = cancel.clone();
+        tasks.spawn(async move {
+            let hear = hearing.store.hear_other_nodes(&hearing.node, |topic| hearing.wake_for(topic));
+            cancelled.run_until_cancelled(hear).await;
+        });
+    }
     tasks
 }
 
@@ -61,9 +86,10 @@ enum Task {
     Sweep,
     Reseal,
     DeliverToWebhooks,
+    Beat,
 }
 
-const TASKS: [Task; 9] = [
+const TASKS: [Task; 10] = [
     Task::ServeZones,
     Task::FillKeyPool,
     Task::Verify,
@@ -73,6 +99,7 @@ const TASKS: [Task; 9] = [
     Task::Sweep,
     Task::Reseal,
     Task::DeliverToWebhooks,
+    Task::Beat,
 ];
 
 async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
@@ -111,6 +138,10 @@ async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
 impl Task {
     /// One pass; how much it did.
     async fn once(self, app: &Arc<App>) -> Result<usize> {
+        let claims = matches!(self, Self::Verify | Self::Deliver | Self::DeliverToWebhooks);
+        if claims && !app.may_claim() {
+            return Ok(0);
+        }
         match self {
             Self::ServeZones => app.serve_zones().await.map(|()| 0),
             Self::FillKeyPool => app.fill_key_pool().await,
@@ -121,6 +152,8 @@ impl Task {
             Self::Sweep => app.sweep_requests().await,
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
+            Self::Beat if app.store.is_shared() => app.beat().await.map(|()| 0),
+            Self::Beat => Ok(0),
         }
     }
 
@@ -135,17 +168,25 @@ impl Task {
             Self::Sweep => &app.wake.sweep,
             Self::Reseal => &app.wake.reseal,
             Self::DeliverToWebhooks => app.store.changed(Topic::Webhooks),
+            Self::Beat => &app.wake.beat,
         }
     }
 
     /// Until the next thing is due, but no longer than [`LONGEST_SLEEP`].
     async fn sleep(self, app: &App) -> Duration {
+        if self == Self::Beat {
+            return BEAT;
+        }
+        if !app.may_claim() {
+            // A moment: the first beat may be under way.
+            return Duration::from_millis(250);
+        }
         let due = match self {
             Self::Verify => app.store.next_domain_due_at().await,
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
             Self::DeliverToWebhooks => app.store.next_webhook_delivery_due_at().await,
-            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal => Ok(None),
+            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal | Self::Beat => Ok(None),
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),

@@ -9,7 +9,7 @@ use crate::{
     access::Caller,
     error::{Error, Result},
     events::payload,
-    lease::Lease,
+    lease::{Lease, Patience},
     outbound::{Outbound, Reach, Target, Unanswered},
     webhook_state::{self, Next, Outcome},
 };
@@ -30,6 +30,8 @@ use tokio::sync::Semaphore;
 
 /// How long one request may take.
 const POST_LIMIT: Duration = Duration::from_secs(15);
+/// For how long it is tried to write down what an attempt came to.
+const WRITTEN_WITHIN: Duration = Duration::from_mins(10);
 /// How many requests are under way at the same time on one node.
 const SLOTS: usize = 64;
 /// How many are claimed at once.
@@ -164,16 +166,20 @@ impl App {
             attempt,
             disable: disable.map(str::to_owned),
         };
-        match self.store.finish_webhook_delivery(&result, disabled.as_slice()).await {
-            Ok(true) => {
-                let reason = disable.unwrap_or_default();
-                tracing::warn!(webhook = %webhook.id, reason, "a webhook was disabled");
+        let mut patience = Patience::of(WRITTEN_WITHIN);
+        loop {
+            match self.store.finish_webhook_delivery(&result, disabled.as_slice()).await {
+                Ok(true) => {
+                    let reason = disable.unwrap_or_default();
+                    tracing::warn!(webhook = %webhook.id, reason, "a webhook was disabled");
+                    return Ok(());
+                }
+                // Disabled, begun anew or claimed by another node meanwhile: that is what counts.
+                Ok(false) | Err(StoreError::StaleVersion) => return Ok(()),
+                Err(error) if !patience.again(&error).await => return Err(error.into()),
+                Err(_) => {}
             }
-            // Disabled, begun anew or claimed by another node meanwhile: that is what counts.
-            Ok(false) | Err(StoreError::StaleVersion) => {}
-            Err(error) => return Err(error.into()),
         }
-        Ok(())
     }
 
     /// One request. `None`: the lease ended before it was sent.

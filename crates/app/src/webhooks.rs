@@ -87,12 +87,18 @@ impl App {
     /// Makes a webhook. Its secret is never shown again.
     pub async fn add_webhook(&self, caller: &Caller, request: &CreateWebhook) -> Result<WebhookWithSecret> {
         Self::require_webhooks(caller)?;
+        if let Some(id) = caller.made_before(WebhookId::from_parts)
+            && self.webhook(caller, id).await.is_ok()
+        {
+            // The same request made it, and its answer was lost: nobody has the secret that was in it.
+            return self.rotate_webhook(caller, id, 0).await;
+        }
         let url = self.checked_url(&request.url)?;
         checked_types("event_types", &request.event_types)?;
         let description = checked_description(&request.description)?;
         let tenant_id = self.tenant_for_new(caller, request.tenant_id).await?;
         let now = millis(self.clock.now());
-        let id = self.random.webhook_id(now);
+        let id = caller.id_or(WebhookId::from_parts, self.random.webhook_id(now));
         let (secret, sealed) = self.new_webhook_secret(id)?;
         let webhook = Webhook {
             id,

@@ -36,6 +36,10 @@ pub struct Config {
     /// For how many seconds work is claimed, 4 to 3600: what a node that died had in hand is taken up by another one
     /// after so long.
     pub lease_seconds: u64,
+    /// How many seconds what is under way may take when this process is asked to stop; the rest goes back to other nodes.
+    pub drain_seconds: u64,
+    /// `serve`: for how many seconds `/readyz` says so before anything stops, so that a proxy sends requests elsewhere.
+    pub drain_notice_seconds: u64,
     /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS. `dev` always
     /// allows it.
     pub private_webhook_targets: bool,
@@ -126,6 +130,8 @@ impl Default for Config {
             operator_http: loopback(8082).to_string(),
             node_name: String::new(),
             lease_seconds: 120,
+            drain_seconds: 30,
+            drain_notice_seconds: 2,
             private_webhook_targets: false,
             dns: loopback(5300),
             smtp: loopback(2525),

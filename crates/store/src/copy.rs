@@ -43,6 +43,7 @@ const TABLES: &[&str] = &[
     "check_outcomes",
     "demotion_brake",
     "suppressions",
+    "nodes",
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
@@ -102,7 +103,8 @@ impl Store {
 async fn refuse_unknown_tables(source: &mut SqliteConnection) -> Result<(), StoreError> {
     let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let found: Vec<String> = sqlx::query_scalar(names).fetch_all(source).await?;
-    let is_unknown = |name: &&String| *name != "schema_migrations" && !TABLES.contains(&name.as_str());
+    let of_schema = ["schema_migrations", "schema_needs"];
+    let is_unknown = |name: &&String| !of_schema.contains(&name.as_str()) && !TABLES.contains(&name.as_str());
     match found.iter().find(is_unknown) {
         Some(name) => Err(StoreError::Corrupt(format!("nobody knows a table {name}"))),
         None => Ok(()),

@@ -199,7 +199,7 @@ pub(crate) enum Turn {
 
 impl Tx {
     /// Who waits for this is woken when the work is durable, and not before.
-    pub(crate) fn tell(&mut self, topic: Topic) {
+    pub(crate) fn wakes(&mut self, topic: Topic) {
         self.told.add(topic);
     }
 

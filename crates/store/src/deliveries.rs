@@ -1,7 +1,7 @@
 //! The queue: one delivery for each recipient of a message, claimed by lease, and every attempt.
 
 use crate::{
-    Hidden, Store, StoreError, Told,
+    Hidden, Store, StoreError, Told, Topic,
     audit::tell,
     database::{Row, Tx, sql},
     domains::earliest,
@@ -88,6 +88,8 @@ pub struct ClaimedDelivery {
     pub return_path: String,
     /// How often it was tried before.
     pub attempts: u32,
+    /// The number of this claim.
+    pub epoch: u64,
     /// When the message was accepted.
     pub created_at: Timestamp,
     /// Whose message.
@@ -100,6 +102,19 @@ pub struct ClaimedDelivery {
     pub raw: Hidden,
 }
 
+/// A claim of a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryClaim<'a> {
+    /// Of which message.
+    pub message_id: MessageId,
+    /// To whom.
+    pub recipient: &'a EmailAddress,
+    /// Who claimed it.
+    pub owner: &'a str,
+    /// The number of the claim.
+    pub epoch: u64,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone)]
 pub struct DeliveryResult {
@@ -109,6 +124,8 @@ pub struct DeliveryResult {
     pub recipient: EmailAddress,
     /// Who claimed it.
     pub owner: String,
+    /// The number of that claim.
+    pub epoch: u64,
     /// Where it stands now.
     pub state: DeliveryState,
     /// The reply code; `None` when there was no reply.
@@ -187,13 +204,14 @@ pub(crate) async fn attempts_of(id: MessageId, tx: &mut Tx) -> Result<Vec<Attemp
 }
 
 /// One statement, so that no two claimers get the same row.
-pub(crate) const CLAIM: &str = "UPDATE deliveries SET lease_owner = $1, lease_until = $2
+pub(crate) const CLAIM: &str =
+    "UPDATE deliveries SET lease_owner = $1, lease_until = $2, lease_epoch = lease_epoch + 1
      WHERE (message_id, recipient) IN (
          SELECT message_id, recipient FROM deliveries
          WHERE state IN ('queued', 'deferred') AND next_attempt_at <= $3
              AND (lease_until IS NULL OR lease_until <= $3)
          ORDER BY next_attempt_at LIMIT $4)
-     RETURNING message_id, recipient, return_path, attempts, next_attempt_at";
+     RETURNING message_id, recipient, return_path, attempts, next_attempt_at, lease_epoch";
 
 /// The rows that are locked first, each claimer going around those of the others, are the ones that are claimed.
 const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
@@ -201,9 +219,9 @@ const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
          WHERE state IN ('queued', 'deferred') AND next_attempt_at <= $3
              AND (lease_until IS NULL OR lease_until <= $3)
          ORDER BY next_attempt_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
-     UPDATE deliveries SET lease_owner = $1, lease_until = $2 FROM due
+     UPDATE deliveries SET lease_owner = $1, lease_until = $2, lease_epoch = lease_epoch + 1 FROM due
      WHERE message_id = due_id AND recipient = due_to
-     RETURNING message_id, recipient, return_path, attempts, next_attempt_at";
+     RETURNING message_id, recipient, return_path, attempts, next_attempt_at, lease_epoch";
 
 pub(crate) const NEXT_FREE: &str = "SELECT next_attempt_at AS due FROM deliveries
      WHERE state IN ('queued', 'deferred') AND next_attempt_at IS NOT NULL AND lease_until IS NULL
@@ -265,6 +283,7 @@ impl Store {
                     recipient: row.get("recipient")?,
                     return_path: row.get("return_path")?,
                     attempts: row.get("attempts")?,
+                    epoch: row.get("lease_epoch")?,
                     created_at: message.created_at,
                     org_id: message.org_id,
                     domain_id: message.domain_id,
@@ -292,7 +311,8 @@ impl Store {
         let updated = sql("UPDATE deliveries SET state = $4, attempts = attempts + 1, next_attempt_at = $5,
                  lease_owner = NULL, lease_until = NULL, last_code = $6, last_reply = $7, delivered_at = $8,
                  updated_at = $9
-             WHERE message_id = $1 AND recipient = $2 AND lease_owner = $3 RETURNING attempts")
+             WHERE message_id = $1 AND recipient = $2 AND lease_owner = $3 AND lease_epoch = $10
+             RETURNING attempts")
         .bind(&result.message_id)
         .bind(&result.recipient)
         .bind(&result.owner)
@@ -302,6 +322,7 @@ impl Store {
         .bind(&result.reply)
         .bind_opt(delivered_at.as_ref())
         .bind(&result.at)
+        .bind(&result.epoch)
         .first(&mut tx)
         .await?;
         let attempts: u32 = updated.ok_or(StoreError::StaleVersion)?.get("attempts")?;
@@ -318,6 +339,43 @@ impl Store {
         .await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
+    }
+
+    /// Makes a claim hold until then; whether it was still in force.
+    pub async fn renew_delivery(
+        &self,
+        claim: DeliveryClaim<'_>,
+        lease_until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.set_lease(claim, Some(lease_until)).await
+    }
+
+    /// Gives a claimed delivery back untried: it can be claimed at once. Whether the claim was still in force.
+    pub async fn release_delivery(&self, claim: DeliveryClaim<'_>) -> Result<bool, StoreError> {
+        self.set_lease(claim, None).await
+    }
+
+    async fn set_lease(
+        &self,
+        claim: DeliveryClaim<'_>,
+        lease_until: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let changed = sql("UPDATE deliveries SET lease_until = $5,
+                 lease_owner = CASE WHEN $5 IS NULL THEN NULL ELSE lease_owner END
+             WHERE message_id = $1 AND recipient = $2 AND lease_owner = $3 AND lease_epoch = $4")
+        .bind(&claim.message_id)
+        .bind(claim.recipient)
+        .text(claim.owner)
+        .bind(&claim.epoch)
+        .bind_opt(lease_until.as_ref())
+        .run(&mut tx)
+        .await?;
+        if lease_until.is_none() {
+            tx.wakes(Topic::Deliver);
+        }
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 
     /// How many deliveries wait, and since when the oldest does.

@@ -1,7 +1,7 @@
 //! Sender domains: adding, listing, deleting, and claiming those that are due for a check.
 
 use crate::{
-    DkimKey, NewDkimKey, Store, StoreError, Told, Visible,
+    DkimKey, NewDkimKey, Store, StoreError, Told, Topic, Visible,
     audit::tell,
     database::{Row, Tx, sql},
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
@@ -343,6 +343,8 @@ impl Store {
             KeySource::Given(keys) => keys,
         };
         let keys = insert_keys(new.id, keys, &mut tx).await?;
+        tx.wakes(Topic::Verify);
+        tx.wakes(Topic::Dns);
         tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok((domain, keys))
@@ -431,6 +433,7 @@ impl Store {
         .run_on("domain", &mut tx)
         .await?;
         retire_keys(id, &mut tx).await?;
+        tx.wakes(Topic::Dns);
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
@@ -543,6 +546,7 @@ impl Store {
         .bind(&now)
         .run_on("domain", &mut tx)
         .await?;
+        tx.wakes(Topic::Verify);
         tx.commit().await
     }
 
@@ -559,6 +563,7 @@ impl Store {
         .bind(&now)
         .run(&mut tx)
         .await?;
+        tx.wakes(Topic::Verify);
         tx.commit().await?;
         Ok(poked)
     }

@@ -34,7 +34,7 @@ pub type Event = NewEvent;
 
 pub(crate) async fn insert_events(events: &[NewEvent], tx: &mut Tx) -> Result<(), StoreError> {
     if !events.is_empty() {
-        tx.tell(Topic::Events);
+        tx.wakes(Topic::Events);
     }
     for event in events {
         sql("INSERT INTO events (id, org_id, event_type, subject, data, created_at)

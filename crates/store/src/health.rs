@@ -42,6 +42,7 @@ impl Store {
         for statement in [
             "UPDATE domains SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
             "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
+            "UPDATE webhook_deliveries SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
         ] {
             sql(statement).run(&mut tx).await?;
         }

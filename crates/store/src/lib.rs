@@ -34,6 +34,7 @@ mod health;
 mod idempotency;
 mod messages;
 mod migrate;
+mod nodes;
 mod organisations;
 mod playground;
 mod postgres;
@@ -57,13 +58,16 @@ pub use backup::{back_up, check_backup, restore};
 pub use brake::{Held, Outcomes};
 pub use checks::{CheckRecord, StoredCheck};
 pub use database::StoreOptions;
-pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryResult, DeliveryState, NewDelivery};
+pub use deliveries::{
+    Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
+};
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
 pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain, Watch};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
 pub use messages::{Message, NewMessage};
+pub use nodes::Node;
 pub use organisations::Organisation;
 pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};

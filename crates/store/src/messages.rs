@@ -1,7 +1,7 @@
 //! Accepted messages. Their deliveries are in `deliveries.rs`.
 
 use crate::{
-    Attempt, DailyCap, Delivery, Hidden, NewDelivery, Store, StoreError, Told, Visible,
+    Attempt, DailyCap, Delivery, Hidden, NewDelivery, Store, StoreError, Told, Topic, Visible,
     audit::tell,
     database::{Row, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
@@ -151,6 +151,7 @@ impl Store {
         .await
         .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;
         insert_deliveries(message.id, recipients, message.created_at, &mut tx).await?;
+        tx.wakes(Topic::Deliver);
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

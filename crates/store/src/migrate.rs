@@ -37,17 +37,28 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, name: "users", script: include_str!("../migrations/0010_users.sql") },
     Migration { version: 11, name: "root_keys", script: include_str!("../migrations/0011_root_keys.sql") },
     Migration { version: 12, name: "webhooks", script: include_str!("../migrations/0012_webhooks.sql") },
+    Migration { version: 13, name: "nodes", script: include_str!("../migrations/0013_nodes.sql") },
 ];
+
+/// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
+/// only add, and what they add has a default. So nodes are replaced one by one, the old ones at work meanwhile. What such
+/// a migration makes superfluous is taken away by one of a later release.
+const EXPANDING: &[(i64, i64)] = &[];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 const BOOK: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)";
 
+/// The oldest schema that a program must know to work with a migration. Without a line it must know the migration.
+const NEEDS: &str =
+    "CREATE TABLE IF NOT EXISTS schema_needs (version BIGINT PRIMARY KEY, needs BIGINT NOT NULL)";
+
 /// Applies what is missing. Another process that does the same at the same time waits for its turn.
 pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
     let mut tx = begin(pools).await?;
     tx.run_script(BOOK).await?;
+    tx.run_script(NEEDS).await?;
     tx.commit().await?;
     for migration in MIGRATIONS {
         let mut tx = begin(pools).await?;
@@ -59,6 +70,13 @@ pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
                 .bind(&checksum(migration.script))
                 .run(&mut tx)
                 .await?;
+            if let Some((_, needs)) = EXPANDING.iter().find(|(version, _)| *version == migration.version) {
+                sql("INSERT INTO schema_needs (version, needs) VALUES ($1, $2)")
+                    .bind(&migration.version)
+                    .bind(needs)
+                    .run(&mut tx)
+                    .await?;
+            }
             tx.commit().await?;
         }
     }
@@ -72,7 +90,11 @@ async fn begin(pools: &Pools) -> Result<Tx, StoreError> {
 }
 
 async fn is_applied(migration: &Migration, tx: &mut Tx) -> Result<bool, StoreError> {
-    let found = sql("SELECT COALESCE(MAX(version), 0) AS n FROM schema_migrations").number::<i64>(tx).await?;
+    let needed = sql("SELECT COALESCE(MAX(COALESCE(needs, applied.version)), 0) AS n
+         FROM schema_migrations AS applied
+         LEFT JOIN schema_needs ON schema_needs.version = applied.version
+         WHERE applied.version > $1");
+    let found = needed.bind(&KNOWN).number::<i64>(tx).await?;
     if found > KNOWN {
         return Err(StoreError::SchemaTooNew { found, known: KNOWN });
     }

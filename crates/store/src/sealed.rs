@@ -44,6 +44,8 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("dkim_key_pool", "private_key", ""),
     column!("dkim_keys", "private_key", ""),
     column!("users", "totp_secret", "users/totp_secret/"),
+    column!("webhooks", "secret", ""),
+    column!("webhooks", "old_secret", ""),
 ];
 
 /// A secret to put in the place of another.

@@ -190,7 +190,7 @@ pub(crate) async fn insert_deliveries(
             let is_theirs = webhook.tenant_id.is_none() || webhook.tenant_id == event.tenant_id;
             if is_theirs && wants(&webhook.event_types, &event.event_type) {
                 begin(webhook.id, (event.id, &event.event_type), new_id(), now, false, tx).await?;
-                tx.tell(Topic::Webhooks);
+                tx.wakes(Topic::Webhooks);
             }
         }
     }
@@ -394,7 +394,7 @@ impl Store {
         let event_type: String = row.get("event_type")?;
         begin(webhook, (event, &event_type), id, now, true, &mut tx).await?;
         tell(told.into(), &mut tx).await?;
-        tx.tell(Topic::Webhooks);
+        tx.wakes(Topic::Webhooks);
         tx.commit().await
     }
 
@@ -426,7 +426,7 @@ impl Store {
             }
         }
         tell(told.into(), &mut tx).await?;
-        tx.tell(Topic::Webhooks);
+        tx.wakes(Topic::Webhooks);
         tx.commit().await?;
         let is_full = rows.len() as u64 >= u64::from(replay.limit);
         Ok((begun, last.filter(|_| is_full)))

@@ -152,9 +152,16 @@ impl World {
         let suppression =
             json!({"address": "a@there.test", "reason": "subject-of-ours", "tenant_id": ours.to_string()});
         let suppression = made("/api/v1/suppressions", &suppression).await;
-        let things = Things { domain, ours, message, received, key, zone, record, suppression, webhook, delivery };
+        let things =
+            Things { domain, ours, message, received, key, zone, record, suppression, webhook, delivery };
         let fixtures = things.fixtures();
         Self { platform, other_org, ours, theirs, domain, their_domain, fixtures, sender }
+    }
+
+    /// Where an operation is tried, without a query.
+    pub fn path(&self, operation: &str) -> &str {
+        let path = &self.fixtures[operation].path;
+        path.split_once('?').map_or(path, |(path, _)| path)
     }
 
     async fn key(&self, rights: Caller) -> String {
@@ -544,7 +551,15 @@ async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
     let key = world.key(rights).await;
     for (operation, _) in operations().into_iter().filter(|(operation, _)| operation.starts_with("GET ")) {
         // These are of the whole organisation.
-        let whole = ["/webhook", "/playground/", "/audit", "/suppressions", "/organisation", "/members", "/invitations"];
+        let whole = [
+            "/webhook",
+            "/playground/",
+            "/audit",
+            "/suppressions",
+            "/organisation",
+            "/members",
+            "/invitations",
+        ];
         if whole.iter().any(|part| operation.contains(part)) {
             continue;
         }

@@ -79,6 +79,7 @@ async fn every_list_has_the_same_form_and_bounds() {
         // The feed of events goes on behind what was seen.
         let cursor = if has("after") { "after" } else { "cursor" };
         assert!(has(cursor), "{operation}");
+        let path = world.path(&operation);
         for wrong in ["limit=0", "limit=101", "limit=x", &format!("{cursor}=x"), "crsor=x"] {
             let answer = world.platform.get(&format!("{path}?{wrong}")).await;
             answer.assert_problem(422, "INVALID_REQUEST");

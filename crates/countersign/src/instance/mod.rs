@@ -27,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The playground zone that a new development instance starts with.
 const FIRST_ZONE: &str = "acme.test";
-/// How long what is in flight may take when the instance stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long it may take to give up what is under way when the time for it is over.
+const CUT_OFF: Duration = Duration::from_secs(5);
 
 /// Why an instance did not start. Every text names the next step.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +111,8 @@ pub struct Instance {
     pub app: Arc<App>,
     cancel: CancellationToken,
     running: JoinSet<()>,
+    drain: Duration,
+    drain_notice: Duration,
     // Held for as long as the instance runs, where the database is a file.
     _lock: Option<File>,
 }
@@ -193,6 +195,8 @@ impl Instance {
             app,
             cancel,
             running,
+            drain: Duration::from_secs(config.drain_seconds),
+            drain_notice: Duration::from_secs(if is_dev { 0 } else { config.drain_notice_seconds }),
             _lock: lock,
         })
     }
@@ -205,17 +209,28 @@ impl Instance {
         }
     }
 
-    /// Stops taking work, lets what is in flight finish for a bounded time, and returns.
+    /// Stops taking work and says so at `/readyz`, lets what is in flight finish for a bounded time, gives the rest back to
+    /// other nodes, and returns.
     pub async fn stop(mut self) {
+        self.app.begin_drain();
+        // Proxies learn of it while everything still answers.
+        tokio::time::sleep(self.drain_notice).await;
         self.cancel.cancel();
-        let drained = tokio::time::timeout(DRAIN, async {
+        let end = async {
             while self.running.join_next().await.is_some() {}
-            self.app.drained().await;
-        })
-        .await;
-        if drained.is_err() {
-            tracing::warn!("something was still running after {} seconds and was cut off", DRAIN.as_secs());
-            self.running.shutdown().await;
+            self.app.finished().await;
+        };
+        tokio::pin!(end);
+        let mut in_time = tokio::time::timeout(self.drain, &mut end).await.is_ok();
+        if !in_time {
+            self.app.cut_off();
+            in_time = tokio::time::timeout(CUT_OFF, &mut end).await.is_ok();
+        }
+        if !in_time {
+            tracing::warn!("something was still running and was cut off; its leases end by themselves");
+        }
+        if tokio::time::timeout(CUT_OFF, self.app.close()).await.is_err() {
+            tracing::warn!("the database was not closed in time");
         }
     }
 }

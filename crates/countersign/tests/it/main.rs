@@ -28,6 +28,7 @@ mod lifecycle;
 mod login;
 mod main_job;
 mod master_key;
+mod nodes;
 mod notices;
 mod operations;
 mod packaging;

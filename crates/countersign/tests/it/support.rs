@@ -130,6 +130,35 @@ impl Api {
         }
     }
 
+    /// Waits until a path below the root answers with this status, whoever is there to answer meanwhile.
+    pub async fn until_plain(&self, path: &str, status: StatusCode) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.http.get(format!("{}{path}", self.base)).send().await;
+            if answer.as_ref().is_ok_and(|answer| answer.status() == status) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "GET {path} did not get to {status}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// As [`Self::until`], where the platform may be unable to answer for a while.
+    pub async fn until_there(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE * 2;
+        loop {
+            let answer = self.request(Method::GET, path).send().await.unwrap();
+            if answer.status().is_success() {
+                let value = answer.json().await.unwrap();
+                if done(&value) {
+                    return value;
+                }
+            }
+            assert!(Instant::now() < deadline, "GET {path} did not get there");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub async fn zone(&self, apex: &str) -> String {
         let zones = self.get("/playground/zones").await;
         let found = zones["data"].as_array().unwrap().iter().find(|zone| zone["apex"] == apex).cloned();

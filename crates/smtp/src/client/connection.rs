@@ -119,6 +119,17 @@ impl Connection {
 
     /// Sends one message. May be called again after `Ok`; after an error the connection is of no more use.
     pub async fn send(&mut self, envelope: &Envelope<'_>, raw: &[u8]) -> Result<Delivery, ClientError> {
+        self.send_if(envelope, raw, &mut || true).await
+    }
+
+    /// The same, but `go` is asked before the message and again before its last octets, without which the server has
+    /// none of it. After a no the session is out of step and must be dropped.
+    pub async fn send_if(
+        &mut self,
+        envelope: &Envelope<'_>,
+        raw: &[u8],
+        go: &mut (dyn FnMut() -> bool + Send),
+    ) -> Result<Delivery, ClientError> {
         check(envelope, raw)?;
         if let Some(limit) = self.extensions.size.filter(|limit| *limit > 0 && *limit < raw.len()) {
             return Err(ClientError::TooLarge { octets: raw.len(), limit });
@@ -135,12 +146,12 @@ impl Connection {
         let recipients: Vec<_> = envelope.recipients.iter().cloned().zip(replies).collect();
         let any = recipients.iter().any(|(_, reply)| reply.is_success());
         let data = match data {
-            Some(go) if go.code == 354 && any => {
-                let reply = self.message(raw).await?;
+            Some(ready) if ready.code == 354 && any => {
+                let reply = self.message(raw, go).await?;
                 self.dirty = false;
                 Some(reply)
             }
-            Some(go) if go.code == 354 => {
+            Some(ready) if ready.code == 354 => {
                 // RFC 2920 §3.1: DATA was taken although no recipient was; an empty message ends it.
                 self.wire.write(b".\r\n", Stage::Message, self.timeouts.data_block).await?;
                 self.wire.answer(Stage::Message, self.timeouts.final_reply).await?;
@@ -238,7 +249,14 @@ impl Connection {
     }
 
     /// The message with its dots doubled and its end (RFC 5321 §4.5.2), then the reply.
-    async fn message(&mut self, raw: &[u8]) -> Result<Reply, ClientError> {
+    async fn message(
+        &mut self,
+        raw: &[u8],
+        go: &mut (dyn FnMut() -> bool + Send),
+    ) -> Result<Reply, ClientError> {
+        if !go() {
+            return Err(ClientError::HeldBack);
+        }
         let wait = self.timeouts.data_block;
         let mut block = Vec::with_capacity(raw.len().min(BLOCK) + 1024);
         for line in raw.split_inclusive(|b| *b == b'\n') {
@@ -255,6 +273,9 @@ impl Connection {
             block.extend_from_slice(b"\r\n");
         }
         block.extend_from_slice(b".\r\n");
+        if !go() {
+            return Err(ClientError::HeldBack);
+        }
         // From here on the server may have the whole message.
         self.wire.write(&block, Stage::FinalReply, wait).await?;
         let reply = self.wire.reply(Stage::FinalReply, self.timeouts.final_reply).await?;

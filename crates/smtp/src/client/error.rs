@@ -103,6 +103,9 @@ pub enum ClientError {
     /// The TLS settings could not be made.
     #[error(transparent)]
     TlsSettings(#[from] TlsError),
+    /// Whoever wanted it sent took that back before the end of the message was sent.
+    #[error("the message was held back before its end was sent")]
+    HeldBack,
     /// `server_name` is no name a certificate could have.
     #[error("\"{0}\" is not a name or address a certificate can have")]
     ServerName(String),
@@ -151,7 +154,8 @@ impl ClientError {
             | Self::Protocol { .. }
             | Self::Tls { .. }
             | Self::TlsNotOffered { .. }
-            | Self::TlsSettings(_) => true,
+            | Self::TlsSettings(_)
+            | Self::HeldBack => true,
             Self::Refused { reply, .. } => !reply.is_permanent(),
             Self::ServerName(_)
             | Self::HelloName(_)

@@ -131,9 +131,22 @@ pub async fn deliver(
     raw: &[u8],
     timeouts: &Timeouts,
 ) -> Result<Delivery, ClientError> {
+    deliver_if(target, helo, envelope, raw, timeouts, &mut || true).await
+}
+
+/// The same, but `go` is asked before the message and again before its last octets, without which the server has none of
+/// it: [`ClientError::HeldBack`] after a no.
+pub async fn deliver_if(
+    target: &Target,
+    helo: &str,
+    envelope: &Envelope<'_>,
+    raw: &[u8],
+    timeouts: &Timeouts,
+    go: &mut (dyn FnMut() -> bool + Send),
+) -> Result<Delivery, ClientError> {
     connection::check(envelope, raw)?;
     let mut connection = Connection::open(target, helo, timeouts).await?;
-    let delivery = connection.send(envelope, raw).await;
+    let delivery = connection.send_if(envelope, raw, go).await;
     // After any other error the session is out of step, and QUIT might become part of a message.
     if matches!(delivery, Ok(_) | Err(ClientError::Refused { .. })) {
         connection.close().await;

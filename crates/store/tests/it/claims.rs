@@ -2,7 +2,7 @@
 
 use crate::seed::{at, domain, new_message, organisation, to};
 use std::collections::HashSet;
-use store::{DeliveryResult, DeliveryState, Store, StoreError};
+use store::{DeliveryClaim, DeliveryResult, DeliveryState, Store, StoreError};
 
 pub async fn no_domain_is_claimed_twice(store: &Store) {
     let org = organisation(store).await;
@@ -86,11 +86,12 @@ pub async fn a_lost_lease_finishes_nothing(store: &Store) {
     store.accept_message(&message, &[to("r@example.net")], &[]).await.unwrap();
     assert_eq!(store.claim_deliveries(at(0), "slow", at(10), 1).await.unwrap().len(), 1);
     assert_eq!(store.next_delivery_due_at().await.unwrap(), Some(at(10)));
-    assert_eq!(store.claim_deliveries(at(10), "quick", at(20), 1).await.unwrap().len(), 1);
+    let second = store.claim_deliveries(at(10), "quick", at(20), 1).await.unwrap().remove(0);
     let mut result = DeliveryResult {
         message_id: message.id,
         recipient: "r@example.net".parse().unwrap(),
         owner: "slow".into(),
+        epoch: 1,
         state: DeliveryState::Failed,
         code: None,
         reply: "timed out".into(),
@@ -103,7 +104,22 @@ pub async fn a_lost_lease_finishes_nothing(store: &Store) {
     let (_, deliveries, attempts) =
         store.get_message(&store::Visible::all_of(org), message.id).await.unwrap();
     assert_eq!((deliveries[0].state, attempts.len()), (DeliveryState::Queued, 0));
+    // The same node, of an earlier claim.
     result.owner = "quick".into();
+    let earlier = store.finish_delivery(&result, &[]).await;
+    assert!(matches!(earlier, Err(StoreError::StaleVersion)), "{earlier:?}");
+    let recipient = "r@example.net".parse().unwrap();
+    let claim = |owner, epoch| DeliveryClaim { message_id: message.id, recipient: &recipient, owner, epoch };
+    for lost in [claim("slow", 1), claim("quick", 1), claim("slow", 2)] {
+        assert!(!store.renew_delivery(lost, at(90)).await.unwrap());
+        assert!(!store.release_delivery(lost).await.unwrap());
+    }
+    assert!(store.renew_delivery(claim("quick", second.epoch), at(30)).await.unwrap());
+    assert!(store.claim_deliveries(at(29), "slow", at(99), 1).await.unwrap().is_empty(), "it was renewed");
+    assert!(store.release_delivery(claim("quick", second.epoch)).await.unwrap());
+    let third = store.claim_deliveries(at(15), "quick", at(40), 1).await.unwrap().remove(0);
+    assert_eq!((third.epoch, third.attempts), (3, 0), "it was given back untried");
+    result.epoch = third.epoch;
     store.finish_delivery(&result, &[]).await.unwrap();
     let again = store.finish_delivery(&result, &[]).await;
     assert!(matches!(again, Err(StoreError::StaleVersion)), "{again:?}");

@@ -23,6 +23,7 @@ pub async fn a_message_goes_through_the_queue(store: &Store) {
             message_id: claim.message_id,
             recipient: claim.recipient,
             owner: "a".into(),
+            epoch: claim.epoch,
             state: if delivered { DeliveryState::Delivered } else { DeliveryState::Deferred },
             code: Some(if delivered { 250 } else { 451 }),
             reply: "2.0.0 queued as 1".into(),

@@ -32,10 +32,14 @@ pub fn programs() -> Option<PathBuf> {
 
 /// A running server. Dropping it ends it and deletes its folder.
 pub struct Server {
-    programs: PathBuf,
-    folder: PathBuf,
-    user: Option<(u32, u32)>,
-    process: Child,
+    /// Where the server's programs are.
+    pub programs: PathBuf,
+    /// The folder with its data and its socket.
+    pub folder: PathBuf,
+    /// The user that it runs as.
+    pub user: Option<(u32, u32)>,
+    /// The server.
+    pub process: Child,
 }
 
 impl Server {
@@ -64,28 +68,8 @@ impl Server {
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]);
         initdb.args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"]);
         run(initdb);
-        let mut postgres = command(&programs.join("postgres"), &folder, user);
-        postgres.arg("-D").arg(&data).arg("-k").arg(&folder).args(["-c", "listen_addresses="]);
-        postgres.args(["-c", setting, "-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
-        postgres.args(["-c", "log_min_messages=warning"]);
-        let mut process = postgres.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(process.stderr.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        // Goes on after the start, so that the server never waits for its log to be read.
-        std::thread::spawn(move || {
-            for line in said.lines().map_while(Result::ok) {
-                drop(sender.send(line));
-            }
-        });
-        let server = Self { programs, folder, user, process };
-        let mut log = Vec::new();
-        while let Ok(line) = lines.recv_timeout(Duration::from_secs(30)) {
-            if line.contains("ready to accept connections") {
-                return server;
-            }
-            log.push(line);
-        }
-        panic!("the PostgreSQL server did not start: {log:#?}");
+        let process = launch(&programs, &folder, user, setting);
+        Self { programs, folder, user, process }
     }
 
     /// Makes an empty database; its address.
@@ -110,7 +94,39 @@ impl Drop for Server {
     }
 }
 
-fn command(program: &Path, folder: &Path, user: Option<(u32, u32)>) -> Command {
+/// Starts the server in its folder, and waits until it takes connections.
+pub fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, setting: &str) -> Child {
+    let mut postgres = command(&programs.join("postgres"), folder, user);
+    postgres.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-c", "listen_addresses="]);
+    postgres.args(["-c", setting, "-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
+    postgres.args(["-c", "log_min_messages=warning"]);
+    let mut process = postgres.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(process.stderr.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    // Goes on after the start, so that the server never waits for its log to be read.
+    std::thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok) {
+            drop(sender.send(line));
+        }
+    });
+    let mut log = Vec::new();
+    let is_ready = loop {
+        match lines.recv_timeout(Duration::from_secs(30)) {
+            Ok(line) if line.contains("ready to accept connections") => break true,
+            Ok(line) => log.push(line),
+            Err(_) => break false,
+        }
+    };
+    if !is_ready {
+        drop(process.kill());
+        drop(process.wait());
+        panic!("the PostgreSQL server did not start: {log:#?}");
+    }
+    process
+}
+
+/// One of the server's programs, as its user.
+pub fn command(program: &Path, folder: &Path, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).stdin(Stdio::null()).env("TZ", "UTC");
     if let Some((uid, gid)) = user {
@@ -119,7 +135,8 @@ fn command(program: &Path, folder: &Path, user: Option<(u32, u32)>) -> Command {
     command
 }
 
-fn run(mut command: Command) {
+/// Runs a program to its end, which must be good.
+pub fn run(mut command: Command) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", command.get_program().display());
