@@ -186,7 +186,9 @@ impl Task {
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
             Self::DeliverToWebhooks => app.store.next_webhook_delivery_due_at().await,
-            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal | Self::Beat => Ok(None),
+            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal | Self::Beat => {
+                Ok(None)
+            }
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),
