@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -44,6 +44,15 @@ pub(crate) struct Guard {
     /// As whom everybody acts, where nobody logs in.
     pub viewer: Option<Caller>,
     pub table: Arc<Table>,
+}
+
+/// Who the client of a request is: the address of the connection, or what one of `proxies` says of it in
+/// `X-Forwarded-For`.
+pub fn client_address(proxies: &[IpAddr], request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    // Without an address (a test, another kind of listener) all clients are taken for one.
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(address)| address.ip());
+    forwarded_for(proxies, peer.to_canonical(), request.headers())
 }
 
 /// Refuses, or lets pass, renders what a handler left to be told, and sets the headers.
@@ -91,9 +100,8 @@ impl Guard {
         pages: &mut Pages,
         cookie: &mut Option<HeaderValue>,
     ) -> Result<Request, Box<Response>> {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(address)| address.ip());
-        let client = forwarded_for(&pages.proxies, peer.to_canonical(), request.headers());
+        let known = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address);
+        let client = known.unwrap_or_else(|| client_address(&pages.proxies, &request));
         let path = request.extensions().get::<MatchedPath>().cloned();
         let path = path.as_ref().map_or("", MatchedPath::as_str);
         let mut viewer = self.viewer.clone();
@@ -106,7 +114,6 @@ impl Guard {
             *cookie = set.filter(|_| self.table.needs(request.method(), path) == Some(Needs::Token));
             request = self.admit_visitor(request, pages, path).await?;
         }
-        request.extensions_mut().insert(ClientAddress(client));
         request.extensions_mut().insert(pages.clone());
         if let Some(viewer) = viewer {
             let viewer = Caller { origin: Origin { address: Some(client), ..viewer.origin }, ..viewer };

@@ -34,7 +34,7 @@ mod sandbox_verdict;
 mod visit;
 mod when;
 
-pub use guard::is_this_machine;
+pub use guard::{client_address, is_this_machine};
 pub use operator::HealthSource;
 pub use routes::{Needs, Route};
 

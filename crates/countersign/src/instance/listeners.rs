@@ -8,8 +8,17 @@ use crate::{
     operations,
     operator::Examiner,
 };
-use app::{App, access::Caller, sandbox::SandboxInbox};
+use app::{
+    App,
+    access::{Caller, ClientAddress},
+    sandbox::SandboxInbox,
+};
 use arc_swap::ArcSwap;
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use dns::authority::{Server as DnsServer, ServerError, ZoneSet};
 use model::{EmailAddress, OrgId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
@@ -95,16 +104,28 @@ impl Listeners {
         };
         let proxies: Vec<_> = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let bounds = Bounds::private(proxies.clone());
+        let router = with_clients(router, &proxies);
         running.spawn(http::serve(self.http.0, router, bounds.clone(), stop.clone()));
         if let Some((listener, _)) = self.operator_http {
             let router = operations::router(Arc::clone(app)).merge(web::operator_router(app, source));
+            let router = with_clients(router, &proxies);
             running.spawn(http::serve(listener, router, bounds, stop.clone()));
         }
         if let Some((listener, _)) = self.public_http {
-            let router = web::public_router(app, &proxies);
+            let router = with_clients(web::public_router(app, &proxies), &proxies);
             running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
     }
+}
+
+/// Says with each request who its client is: what the connection says, or a proxy that is trusted.
+fn with_clients(router: Router, proxies: &[IpAddr]) -> Router {
+    let proxies: Arc<[IpAddr]> = proxies.into();
+    router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
+        let client = ClientAddress(web::client_address(&proxies, &request));
+        request.extensions_mut().insert(client);
+        next.run(request)
+    }))
 }
 
 /// Looks at the platform whenever somebody asks how it is.

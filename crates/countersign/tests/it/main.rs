@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed, and says so"
 )]
 
+mod audit;
 mod backup;
 mod bad_input;
 mod check;
