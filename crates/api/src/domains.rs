@@ -33,6 +33,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list_domains, add_domain))
         .routes(routes!(get_domain, update_domain, delete_domain))
         .routes(routes!(verify_domain))
+        .routes(routes!(disable_domain))
+        .routes(routes!(enable_domain))
         .routes(routes!(get_domain_records))
         .routes(routes!(get_domain_report))
         .routes(routes!(get_domain_observation))
@@ -279,6 +281,57 @@ async fn verify_domain(
     Ok(axum::Json(DomainObject::new(&view, app.now())))
 }
 
+/// Why a domain is switched off.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DisableDomainRequest {
+    /// For people: at most 200 characters. The readiness shows it.
+    #[schema(max_length = 200, example = "under review")]
+    reason: Option<String>,
+}
+
+/// Switches a domain off.
+///
+/// Mail from it is refused with `DOMAIN_DISABLED`, what is in the queue waits, and its DNS is not looked at.
+#[utoipa::path(
+    post, path = "/domains/{id}/disable", tag = "domains",
+    security(("api_key" = ["admin"])), request_body = DisableDomainRequest,
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The domain, switched off.", body = DomainObject))
+)]
+async fn disable_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    Json(request): Json<DisableDomainRequest>,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.disable_domain(&caller, id, request.reason.as_deref()).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
+/// Switches a domain on again.
+///
+/// Its DNS is looked at at once: where its records are right, the answer has it verified.
+#[utoipa::path(
+    post, path = "/domains/{id}/enable", tag = "domains",
+    security(("api_key" = ["admin"])),
+    params(("id" = String, Path, description = "The domain's id")),
+    responses(
+        (status = 200, description = "The domain, freshly checked.", body = DomainObject),
+        (status = 422, description = "The body has fields; there are none to give.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn enable_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    NoFields: NoFields,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.enable_domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
 /// In which form records are wanted.
 #[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -428,8 +481,11 @@ struct Readiness {
     domain_id: String,
     /// Whether mail can be sent from it now.
     can_send: bool,
-    /// What stands in the way; empty when it can send.
+    /// What stands in the way, the one that sending is refused with first; empty when it can send.
     obstacles: Vec<ObstacleObject>,
+    /// When sending stops unless the domain is mended; null while nothing is broken.
+    #[schema(required)]
+    stops_at: Option<model::Timestamp>,
 }
 
 /// Something that stands in the way of sending.
@@ -439,8 +495,13 @@ struct ObstacleObject {
     /// The code that sending is refused with. Open: there may be more.
     #[schema(example = "DOMAIN_PENDING_VERIFICATION")]
     code: &'static str,
-    /// For people.
+    /// What stands in the way, for people.
     reason: String,
+    /// What to do next, for people.
+    fix: String,
+    /// Where the code is documented, relative to the instance.
+    #[schema(example = "/docs/errors/DOMAIN_PENDING_VERIFICATION")]
+    docs: String,
 }
 
 /// Whether a domain can send, and what stands in the way.
@@ -459,8 +520,19 @@ async fn get_domain_readiness(
     let obstacles: Vec<_> = view
         .obstacles()
         .into_iter()
-        .map(|obstacle| ObstacleObject { code: obstacle.code, reason: obstacle.reason })
+        .map(|obstacle| ObstacleObject {
+            code: obstacle.code(),
+            reason: obstacle.reason(),
+            fix: obstacle.fix(),
+            docs: obstacle.docs(),
+        })
         .collect();
     let can_send = obstacles.is_empty();
-    Ok(axum::Json(Readiness { object: "readiness", domain_id: id.to_string(), can_send, obstacles }))
+    Ok(axum::Json(Readiness {
+        object: "readiness",
+        domain_id: id.to_string(),
+        can_send,
+        obstacles,
+        stops_at: view.stops_at(),
+    }))
 }

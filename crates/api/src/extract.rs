@@ -12,7 +12,7 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{
-    ApiKeyId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId,
+    ApiKeyId, ContactId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId,
     WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -235,6 +235,7 @@ addressed! {
     UserId = "member",
     WebhookId = "webhook",
     WebhookDeliveryId = "webhook delivery",
+    ContactId = "contact",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

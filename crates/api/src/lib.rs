@@ -7,6 +7,7 @@
 mod audit;
 pub mod auth;
 mod checks;
+mod contacts;
 mod dns_hosts;
 mod docs;
 mod domain_object;
@@ -66,6 +67,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(tenants::router())
         .merge(suppressions::router())
         .merge(members::router())
+        .merge(contacts::router())
         .merge(audit::router())
         .merge(webhooks::router())
         .merge(sandbox::router())

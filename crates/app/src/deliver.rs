@@ -7,7 +7,7 @@ use crate::{
     lease::{HeldLease, Lease, Patience},
 };
 use mail::dkim;
-use model::EmailAddress;
+use model::{DomainStatus, EmailAddress};
 use serde_json::json;
 use smtp::client::{self, Envelope, Timeouts};
 use std::{sync::Arc, time::Duration};
@@ -153,6 +153,9 @@ impl App {
     async fn signed(&self, delivery: &ClaimedDelivery) -> Result<Vec<u8>> {
         let domain = self.store.get_domain(delivery.org_id, delivery.domain_id).await.map_err(deleted)?;
         let name = domain.name.clone();
+        if domain.status == DomainStatus::Disabled {
+            return Err(Error::DomainDisabled(name));
+        }
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
         let dkim_records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();

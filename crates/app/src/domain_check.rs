@@ -84,7 +84,12 @@ impl App {
         for _ in 0..5 {
             let record = self.transition(&domain, &checked);
             match self.store.record_check(&record).await {
-                Ok(stored) => return self.domain_view(stored).await,
+                Ok(stored) => {
+                    if record.alert {
+                        self.wake.alerts.notify_one();
+                    }
+                    return self.domain_view(stored).await;
+                }
                 Err(StoreError::StaleVersion) => {
                     domain = self.store.get_domain(domain.org_id, domain.id).await?;
                     // What was stored meanwhile began to look later than we did: it stands.
@@ -158,7 +163,14 @@ impl App {
         if next.status != domain.status {
             tracing::info!(domain = %domain.name, from = %domain.status, to = %next.status, "a domain changed its status");
         }
+        // A domain that was never verified is nobody's surprise.
+        let alert = change.is_some_and(|change| match change {
+            Change::Verified => false,
+            Change::Failed => domain.verified_at.is_some(),
+            Change::Warned | Change::Reminded | Change::Recovered => true,
+        });
         CheckRecord {
+            alert,
             domain_id: domain.id,
             version: domain.version,
             claimed_at: checked.claimed_at,

@@ -9,9 +9,9 @@ use crate::{
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
-use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, RecordStatus, SenderDomain, TenantId};
+use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, SenderDomain, TenantId};
 use serde_json::json;
-use store::{DomainFilter, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Told};
+use store::{DomainFilter, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Switch, Told};
 
 /// The only region there is so far.
 const REGION: &str = "local";
@@ -44,60 +44,7 @@ pub struct AddDomain {
     pub tenant_id: Option<TenantId>,
 }
 
-/// Why a domain cannot send now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The code that sending would be refused with.
-    pub code: &'static str,
-    /// For people.
-    pub reason: String,
-}
-
 impl DomainView {
-    /// What stands in the way of sending; nothing means that it can.
-    pub fn obstacles(&self) -> Vec<Obstacle> {
-        let reason = match self.domain.status {
-            DomainStatus::Verified => return self.warmup_obstacle().into_iter().collect(),
-            DomainStatus::Disabled => {
-                let reason = "The domain is disabled.".to_owned();
-                return vec![Obstacle { code: "DOMAIN_DISABLED", reason }];
-            }
-            DomainStatus::Pending | DomainStatus::Failed => self.unverified_reason(),
-        };
-        vec![Obstacle { code: "DOMAIN_PENDING_VERIFICATION", reason }]
-    }
-
-    /// What the warm-up allows today is used up.
-    fn warmup_obstacle(&self) -> Option<Obstacle> {
-        let Warmup { today, sent_today } = self.warmup.filter(Warmup::is_used_up)?;
-        let reason = format!(
-            "It is warming up and has sent {sent_today} of the {} messages of day {}; the count starts again at \
-             midnight UTC.",
-            today.cap, today.day
-        );
-        Some(Obstacle { code: "WARMUP_LIMIT_EXCEEDED", reason })
-    }
-
-    pub(crate) fn unverified_reason(&self) -> String {
-        let open: Vec<&RecordReport> = self
-            .report
-            .records
-            .iter()
-            .filter(|record| record.planned.required && record.status != RecordStatus::Verified)
-            .collect();
-        match open.as_slice() {
-            [] => "its records were right at the last check; the next check will settle it".to_owned(),
-            [one] => format!("the record at {} is not right yet ({})", one.planned.owner, one.status),
-            [first, rest @ ..] => {
-                format!(
-                    "{} required records are not right yet, the first is the one at {}",
-                    rest.len() + 1,
-                    first.planned.owner
-                )
-            }
-        }
-    }
-
     /// When sending stops unless the domain is mended; nothing where it is not broken.
     pub fn stops_at(&self) -> Option<Timestamp> {
         self.domain.fails_at.filter(|_| {
@@ -319,6 +266,61 @@ impl App {
         self.store.delete_domain(caller.org_id, id, now, told).await?;
         self.wake.dns.notify_one();
         Ok(view)
+    }
+
+    /// Switches a domain off: mail from it is refused and what is in the queue waits. Nobody looks at its DNS.
+    pub async fn disable_domain(
+        &self,
+        caller: &Caller,
+        id: DomainId,
+        reason: Option<&str>,
+    ) -> Result<DomainView> {
+        caller.require(Scope::Admin)?;
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if reason.is_some_and(|reason| reason.chars().count() > 200 || reason.contains(char::is_control)) {
+            return Err(Error::field("reason", "give at most 200 characters on one line"));
+        }
+        let domain = self.stored_domain(caller, id).await?;
+        let switch = Switch::Off { reason: reason.map(str::to_owned) };
+        self.switch_domain(caller, &domain, &switch, "domain.disabled", json!({"reason": reason})).await
+    }
+
+    /// Switches a domain on again. Its DNS is looked at at once: where it is right, the domain is verified when this
+    /// returns.
+    pub async fn enable_domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
+        caller.require(Scope::Admin)?;
+        let domain = self.stored_domain(caller, id).await?;
+        if domain.status != DomainStatus::Disabled {
+            return self.domain_view(domain).await;
+        }
+        let now = self.clock.now();
+        let fails_at = State::added(now).fails_at.unwrap_or(now);
+        let switch = Switch::On { now, fails_at };
+        let view = self.switch_domain(caller, &domain, &switch, "domain.enabled", json!({})).await?;
+        self.check(view.domain, Trigger::Demand).await
+    }
+
+    async fn switch_domain(
+        &self,
+        caller: &Caller,
+        domain: &store::Domain,
+        switch: &Switch,
+        event_type: &str,
+        mut data: serde_json::Value,
+    ) -> Result<DomainView> {
+        let now = self.clock.now();
+        data["domain"] = json!(domain.name);
+        let event = self.event(domain.org_id, event_type, domain.id.to_string(), &data, now);
+        let audit = self.audit_entry(caller, event_type, &domain.id, &data, now);
+        let told = Told::new(std::slice::from_ref(&event), &audit);
+        let switched = match self.store.switch_domain(domain.org_id, domain.id, switch, told).await {
+            Err(StoreError::NotFound(_)) => {
+                return Err(Error::NotFound { noun: "domain", id: domain.id.to_string() });
+            }
+            other => other?,
+        };
+        tracing::info!(domain = %domain.name, event = event_type, "a domain was switched");
+        self.domain_view(switched).await
     }
 
     /// Checks a domain now and answers with the fresh report. Never takes a status away.

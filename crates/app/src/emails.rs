@@ -7,9 +7,8 @@ use crate::{
     error::{Error, FieldError, Result},
     warmup::Warmup,
 };
-use diagnosis::RecordReport;
 use mail::compose::{Attachment, Composition, Mailbox, compose};
-use model::{DomainStatus, EmailAddress, MessageId};
+use model::{EmailAddress, MessageId};
 use serde_json::json;
 use store::{NewDelivery, NewMessage, StoreError};
 
@@ -160,25 +159,11 @@ impl App {
         };
         caller.require_domain(&domain, name)?;
         let view = self.domain_view(domain).await?;
-        let pending = |reason| Error::DomainPendingVerification { domain: name.clone(), reason };
-        match view.domain.status {
-            DomainStatus::Disabled => Err(Error::DomainDisabled(name.clone())),
-            DomainStatus::Pending | DomainStatus::Failed => Err(pending(view.unverified_reason())),
-            DomainStatus::Verified if !self.has_usable_key(&view) => {
-                Err(pending("it has no DKIM key to sign with that was seen in DNS".to_owned()))
-            }
-            // The store has the last word; a message that cannot pass need not be composed.
-            DomainStatus::Verified => match view.warmup.filter(Warmup::is_used_up) {
-                Some(warmup) => Err(view.warmup_refusal(warmup, self.clock.now())),
-                None => Ok(view),
-            },
+        match view.obstacles().into_iter().next() {
+            // The store has the last word on the warm-up; a message that cannot pass need not be composed.
+            Some(obstacle) => Err(obstacle.refusal(&view, self.clock.now())),
+            None => Ok(view),
         }
-    }
-
-    /// Whether the domain has keys of ours, and one of them was seen in DNS.
-    fn has_usable_key(&self, view: &DomainView) -> bool {
-        self.settings.profile(&view.domain.profile).is_some_and(|profile| profile.dkim_keys > 0)
-            && view.report.records.iter().any(RecordReport::was_right_key)
     }
 
     /// A message that the caller sees, and what became of it. A key that may only send sees what it sent itself.

@@ -32,6 +32,8 @@ pub const TYPES: &[&str] = &[
     "platform.demotions_released",
     "webhook.disabled",
     "webhook.test",
+    "domain.disabled",
+    "domain.enabled",
 ];
 
 /// How many events get their number in one transaction.

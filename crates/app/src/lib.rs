@@ -5,9 +5,11 @@
 //! ([`domain_state`], [`delivery_state`]); time and randomness come in through [`ports`].
 
 pub mod access;
+mod alerts;
 mod audit;
 pub mod check_gate;
 pub mod checks;
+pub mod contacts;
 mod deliver;
 pub mod delivery_state;
 mod dkim_keys;
@@ -31,6 +33,7 @@ pub mod platform_zone;
 pub mod playground;
 pub mod ports;
 pub mod rate;
+pub mod readiness;
 pub mod root_keys;
 pub mod sandbox;
 mod scope;
@@ -47,6 +50,7 @@ mod webhook_deliver;
 pub mod webhook_state;
 pub mod webhooks;
 
+pub use alerts::ReportText;
 pub use error::{Error, FieldError, Result};
 pub use settings::{RelayTls, Settings, Transport};
 
@@ -90,6 +94,8 @@ pub struct App {
     pub(crate) door: users::Door,
     pub(crate) webhooks: webhook_deliver::Webhooks,
     pub(crate) standing: nodes::Standing,
+    /// How alerts show a report; set once, by the composition root.
+    pub report_text: std::sync::OnceLock<ReportText>,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -167,6 +173,7 @@ impl App {
             door: users::Door::new(),
             webhooks: webhook_deliver::Webhooks::new(reach),
             standing,
+            report_text: std::sync::OnceLock::new(),
             wake: Wake::default(),
         }
     }

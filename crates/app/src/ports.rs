@@ -3,8 +3,8 @@
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
-    ApiKeyId, AuditId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId, SandboxMessageId,
-    SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, AuditId, ContactId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId,
+    SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -86,6 +86,7 @@ macro_rules! new_ids {
 
 new_ids! {
     domain_id: DomainId,
+    contact_id: ContactId,
     record_id: RecordId,
     org_id: OrgId,
     api_key_id: ApiKeyId,

@@ -20,6 +20,8 @@ pub struct Wake {
     pub dns: Notify,
     /// Received messages may wait for their verdict.
     pub authenticate: Notify,
+    /// Contacts may be to be told something.
+    pub alerts: Notify,
     /// The key pool may have room.
     pub key_pool: Notify,
     /// What was kept for a time may be over.
@@ -83,19 +85,21 @@ enum Task {
     Deliver,
     Authenticate,
     Number,
+    Alert,
     Sweep,
     Reseal,
     DeliverToWebhooks,
     Beat,
 }
 
-const TASKS: [Task; 10] = [
+const TASKS: [Task; 11] = [
     Task::ServeZones,
     Task::FillKeyPool,
     Task::Verify,
     Task::Deliver,
     Task::Authenticate,
     Task::Number,
+    Task::Alert,
     Task::Sweep,
     Task::Reseal,
     Task::DeliverToWebhooks,
@@ -149,6 +153,7 @@ impl Task {
             Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
             Self::Number => app.number_events().await,
+            Self::Alert => app.send_alerts().await,
             Self::Sweep => app.sweep_requests().await,
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
@@ -165,6 +170,7 @@ impl Task {
             Self::Deliver => &app.wake.deliver,
             Self::Authenticate => &app.wake.authenticate,
             Self::Number => app.store.changed(Topic::Events),
+            Self::Alert => &app.wake.alerts,
             Self::Sweep => &app.wake.sweep,
             Self::Reseal => &app.wake.reseal,
             Self::DeliverToWebhooks => app.store.changed(Topic::Webhooks),
@@ -186,9 +192,13 @@ impl Task {
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
             Self::DeliverToWebhooks => app.store.next_webhook_delivery_due_at().await,
-            Self::ServeZones | Self::FillKeyPool | Self::Number | Self::Sweep | Self::Reseal | Self::Beat => {
-                Ok(None)
-            }
+            Self::ServeZones
+            | Self::FillKeyPool
+            | Self::Number
+            | Self::Alert
+            | Self::Sweep
+            | Self::Reseal
+            | Self::Beat => Ok(None),
         };
         match due {
             Ok(Some(at)) => soon(at.duration_since(app.clock.now())),

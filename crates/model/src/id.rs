@@ -86,6 +86,8 @@ typed_ids! {
     AuditId = "aud_";
     /// An address that gets no mail.
     SuppressionId = "sup_";
+    /// Somebody to write to about domains.
+    ContactId = "ctc_";
     /// A DKIM key pair.
     KeyId = "dkk_";
     /// An accepted message.

@@ -15,7 +15,7 @@ mod typed_domain;
 pub use domain_name::{DomainName, DomainNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
 pub use id::{
-    ApiKeyId, AuditId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId,
+    ApiKeyId, AuditId, ContactId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId,
     SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 pub use rdata::{Caa, Srv, same_data};

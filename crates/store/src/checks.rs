@@ -2,6 +2,7 @@
 
 use crate::{
     Domain, Health, NewEvent, Store, StoreError, Watch,
+    contacts::insert_alert,
     database::{Row, Tx, sql},
     domains::{columns, domain},
     events::insert_events,
@@ -54,6 +55,8 @@ pub struct CheckRecord {
     pub watch_seconds: Option<u32>,
     /// What happened.
     pub events: Vec<NewEvent>,
+    /// Whether the contacts are to be told of it.
+    pub alert: bool,
 }
 
 /// A check as it was stored.
@@ -154,6 +157,9 @@ impl Store {
         .run(&mut tx)
         .await?;
         insert_events(&check.events, &mut tx).await?;
+        for event in check.events.iter().filter(|_| check.alert) {
+            insert_alert(event, check.domain_id, &mut tx).await?;
+        }
         tx.commit().await?;
         Ok(domain)
     }

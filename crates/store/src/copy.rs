@@ -47,6 +47,8 @@ const TABLES: &[&str] = &[
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "contacts",
+    "alerts",
 ];
 
 /// Those that the schema itself puts rows into.

@@ -108,6 +108,8 @@ pub struct Domain {
     pub lease_until: Option<Timestamp>,
     /// How many checks in a row did not pass.
     pub consecutive_failures: u32,
+    /// Why it is switched off, where somebody said.
+    pub disabled_reason: Option<String>,
     /// What is remembered of its breaks.
     pub watch: Watch,
     /// Grows with every change but claims and pokes.
@@ -139,6 +141,23 @@ pub struct Watch {
     pub last_break_at: Option<Timestamp>,
 }
 
+/// Which way to switch a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// Nothing is sent from it, and nobody looks at it.
+    Off {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// It is checked at once.
+    On {
+        /// When.
+        now: Timestamp,
+        /// When it fails unless it passes before.
+        fails_at: Timestamp,
+    },
+}
+
 /// Where a new domain's DKIM keys come from.
 #[derive(Debug, Clone)]
 pub enum KeySource {
@@ -166,7 +185,7 @@ macro_rules! columns {
          dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
          version, report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
-         last_failure_at, reminders, breaks, last_break_at"
+         last_failure_at, reminders, breaks, last_break_at, disabled_reason"
     };
 }
 
@@ -197,6 +216,7 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         lease_owner: row.opt("lease_owner")?,
         lease_until: row.opt("lease_until")?,
         consecutive_failures: row.get("consecutive_failures")?,
+        disabled_reason: row.opt("disabled_reason")?,
         watch: Watch {
             suspected_since: row.opt("suspected_since")?,
             last_failure_at: row.opt("last_failure_at")?,
@@ -465,6 +485,41 @@ impl Store {
         tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(changed)
+    }
+
+    /// Switches a domain off with a word why (`off`), or on: it is pending then, and due. A check that is running then
+    /// ends as `StaleVersion`.
+    pub async fn switch_domain(
+        &self,
+        org_id: OrgId,
+        id: DomainId,
+        switch: &Switch,
+        told: impl Into<Told<'_>>,
+    ) -> Result<Domain, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let (status, reason, fails_at, due) = match switch {
+            Switch::Off { reason } => (DomainStatus::Disabled, reason.as_ref(), None, None),
+            Switch::On { now, fails_at } => (DomainStatus::Pending, None, Some(fails_at), Some(now)),
+        };
+        let row = sql(concat!(
+            "UPDATE domains SET status = $3, disabled_reason = $4, fails_at = $5, next_check_at = $6, health = 'ok',
+                 lease_owner = NULL, lease_until = NULL, suspected_since = NULL, last_failure_at = NULL,
+                 reminders = 0, consecutive_failures = 0, watch_seconds = NULL, version = version + 1
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING ",
+            columns!()
+        ))
+        .bind(&id)
+        .bind(&org_id)
+        .bind(&status)
+        .bind_opt(reason)
+        .bind_opt(fails_at)
+        .bind_opt(due)
+        .first(&mut tx)
+        .await?;
+        let switched = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await?;
+        Ok(switched)
     }
 
     /// Sets the approval.

@@ -23,6 +23,7 @@ mod brake;
 mod checks;
 #[cfg(test)]
 mod connection_tests;
+mod contacts;
 mod copy;
 mod database;
 mod deliveries;
@@ -57,12 +58,13 @@ pub use audit::{AuditEntry, AuditFilter, Told};
 pub use backup::{back_up, check_backup, restore};
 pub use brake::{Held, Outcomes};
 pub use checks::{CheckRecord, StoredCheck};
+pub use contacts::{Alert, Contact};
 pub use database::StoreOptions;
 pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
 };
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
-pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain, Watch};
+pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain, Switch, Watch};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};

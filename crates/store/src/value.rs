@@ -2,9 +2,9 @@
 
 use crate::{Hidden, StoreError};
 use model::{
-    ApiKeyId, AuditId, CheckStatus, DomainId, DomainName, DomainStatus, EmailAddress, EventId, KeyId,
-    MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, SuppressionId, TenantId, Timestamp,
-    UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, AuditId, CheckStatus, ContactId, DomainId, DomainName, DomainStatus, EmailAddress, EventId,
+    KeyId, MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, SuppressionId, TenantId,
+    Timestamp, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -143,6 +143,7 @@ macro_rules! stored_as_text {
 }
 stored_as_text!(
     ApiKeyId,
+    ContactId,
     AuditId,
     DomainId,
     DomainName,

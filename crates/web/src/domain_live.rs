@@ -118,8 +118,7 @@ impl Live {
     ) -> Self {
         let (domain, report) = (&view.domain, &view.report);
         let host = explain::view::guide_host(report);
-        let obstacle =
-            view.obstacles().into_iter().next().map(|obstacle| crate::page::sentence(&obstacle.reason));
+        let obstacle = view.obstacles().first().map(|obstacle| crate::page::sentence(&obstacle.reason()));
         let is_right = |record: &&app::diagnosis::RecordReport| record.status == RecordStatus::Verified;
         let right = report.records.iter().filter(is_right).count();
         let required = report.records.iter().filter(|record| record.planned.required);
@@ -252,7 +251,10 @@ mod tests {
                 (variable.to_owned(), value.to_owned())
             });
         let profile = Profile::built_in().into_iter().find(|profile| profile.name == "three-cname").unwrap();
-        let report = Report::unchecked(&plan(&profile, &name, &variables.into()).unwrap(), created_at);
+        let mut report = Report::unchecked(&plan(&profile, &name, &variables.into()).unwrap(), created_at);
+        for record in report.records.iter_mut().filter(|_| status == DomainStatus::Verified) {
+            record.status = RecordStatus::Verified;
+        }
         let domain = store::Domain {
             id: DomainId::from_parts(1, 1),
             org_id: OrgId::from_parts(1, 1),
@@ -277,6 +279,7 @@ mod tests {
             lease_owner: None,
             lease_until: None,
             consecutive_failures: 0,
+            disabled_reason: None,
             watch: store::Watch::default(),
             version: 1,
             report: None,
@@ -285,7 +288,7 @@ mod tests {
             region: None,
             fallback_region: None,
         };
-        DomainView { domain, report, dkim_tokens: Vec::new(), warmup: None }
+        DomainView { domain, report, dkim_tokens: vec!["token1".to_owned()], warmup: None }
     }
 
     fn render(view: &DomainView, playground: &Playground) -> String {

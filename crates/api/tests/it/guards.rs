@@ -146,14 +146,27 @@ impl World {
         let stored = store.list_webhook_deliveries(webhook.parse().unwrap(), None, None, 1).await.unwrap();
         let delivery = stored[0].id.to_string();
         let key = made("/api/v1/keys", &key).await;
+        let contact = json!({"address": "dns@one.acme.test", "domain_id": domain.to_string()});
+        let contact = made("/api/v1/contacts", &contact).await;
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
         let record = json!({"host": "a", "type": "TXT", "value": "x"});
         let record = made(&format!("/api/v1/playground/zones/{zone}/records"), &record).await;
         let suppression =
             json!({"address": "a@there.test", "reason": "subject-of-ours", "tenant_id": ours.to_string()});
         let suppression = made("/api/v1/suppressions", &suppression).await;
-        let things =
-            Things { domain, ours, message, received, key, zone, record, suppression, webhook, delivery };
+        let things = Things {
+            domain,
+            ours,
+            message,
+            received,
+            key,
+            contact,
+            zone,
+            record,
+            suppression,
+            webhook,
+            delivery,
+        };
         let fixtures = things.fixtures();
         Self { platform, other_org, ours, theirs, domain, their_domain, fixtures, sender }
     }
@@ -245,6 +258,7 @@ struct Things {
     message: MessageId,
     received: SandboxMessageId,
     key: String,
+    contact: String,
     zone: String,
     record: String,
     suppression: String,
@@ -267,7 +281,7 @@ impl Things {
         let whole = [Refused(404, "NOT_FOUND"), LIMITED, LIMITED, LIMITED];
         let no_suppression =
             [Refused(404, "SUPPRESSION_NOT_FOUND"), Refused(404, "SUPPRESSION_NOT_FOUND"), LIMITED, LIMITED];
-        let Self { domain: id, ours, message, received, key, zone, record, suppression, .. } = self;
+        let Self { domain: id, ours, message, received, key, contact, zone, record, suppression, .. } = self;
         let new_key =
             json!({"name": "new", "scopes": ["write:keys"], "allowed_domain_ids": [id.to_string()]});
         let email =
@@ -288,6 +302,16 @@ impl Things {
             ("PATCH /domains/{id}", id.to_string(), Some(json!({"warmup_days": 3})), domain),
             ("DELETE /domains/{id}", id.to_string(), None, domain),
             ("POST /domains/{id}/verify", id.to_string(), None, domain),
+            ("POST /domains/{id}/disable", id.to_string(), Some(json!({"reason": "review"})), domain),
+            ("POST /domains/{id}/enable", id.to_string(), None, domain),
+            (
+                "POST /contacts",
+                String::new(),
+                Some(json!({"address": "new@there.test"})),
+                [Open, Open, LIMITED, LIMITED],
+            ),
+            ("GET /contacts", String::new(), None, listed),
+            ("DELETE /contacts/{id}", contact.clone(), None, gone("NOT_FOUND")),
             ("GET /domains/{id}/records", id.to_string(), None, domain),
             ("GET /domains/{id}/report", id.to_string(), None, domain),
             ("GET /domains/{id}/observation", id.to_string(), None, domain),

@@ -17,6 +17,7 @@ use app::{
     tasks,
 };
 use dns::authority::ZoneSet;
+use explain::render::{self, RenderOptions};
 use listeners::Listeners;
 use model::Timestamp;
 use parts::{make_folder, node_name, open_store, settings};
@@ -168,6 +169,8 @@ impl Instance {
             zones,
             node_name: node_name(config),
         }));
+        let in_words: app::ReportText = |report, now| render::text(report, &RenderOptions::new(now));
+        app.report_text.get_or_init(|| in_words);
         listeners.inbox.open(&app)?;
         let name = if is_dev { "Development" } else { "First organisation" };
         let (org_id, first_start) = app.first_organisation(name).await.map_err(other)?;

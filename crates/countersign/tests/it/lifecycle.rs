@@ -71,6 +71,9 @@ async fn a_break_is_confirmed_then_warned_of_and_sending_stops_after_reminders()
     let api = &platform.api;
     let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
     let path = format!("/domains/{}", text(&domain, "id"));
+    let contact = json!({"address": "dns@acme.example", "domain_id": domain["id"]});
+    api.post("/contacts", &contact).await;
+    api.post("/contacts", &json!({"address": "other@acme.example", "tenant_id": null})).await;
     let zone = api.zone("acme.test").await;
     break_first(api, &zone).await;
 
@@ -102,6 +105,34 @@ async fn a_break_is_confirmed_then_warned_of_and_sending_stops_after_reminders()
     // The store keeps milliseconds.
     assert_eq!(events[2].1["stops_at"].as_str().unwrap()[..19], warned["stops_at"].as_str().unwrap()[..19]);
     assert!(events[2].1["findings"].as_array().unwrap().contains(&json!("dkim_partial")));
+
+    // Both contacts were written to: with what to publish and by when.
+    for address in ["dns@acme.example", "other@acme.example"] {
+        // A delivery whose lease the clock jumped over is made again.
+        let distinct = |list: &Value| {
+            let mut subjects: Vec<String> = Vec::new();
+            for mail in list["data"].as_array().unwrap().iter().rev() {
+                subjects.push(text(mail, "subject").to_owned());
+            }
+            subjects.dedup();
+            subjects
+        };
+        let inbox = format!("/sandbox/messages?recipient={address}");
+        let inbox = api.until(&inbox, |list| distinct(list).len() == 3).await;
+        let subjects = distinct(&inbox);
+        for (subject, words) in
+            subjects.iter().zip(["records broke, mail stops on", "mail stops on", "has stopped"])
+        {
+            assert!(subject.starts_with("mail.acme.test") && subject.contains(words), "{subjects:?}");
+        }
+        let first = inbox["data"].as_array().unwrap().last().unwrap();
+        let raw = api.raw(text(first, "id")).await;
+        let raw = String::from_utf8(raw).unwrap().replace("=\r\n", "");
+        let is_broken = |record: &&Value| record["required"] == true && record["status"] != "verified";
+        let broken: Vec<_> = warned["records"].as_array().unwrap().iter().filter(is_broken).collect();
+        assert_eq!(broken.len(), 1);
+        assert!(raw.contains(&format!("Value: {}", text(broken[0], "value"))), "{raw}");
+    }
 
     api.post(&format!("/playground/domains/{}/publish", text(&domain, "id")), &json!({})).await;
     api.until(&path, |domain| domain["status"] == "verified").await;

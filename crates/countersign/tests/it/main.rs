@@ -37,6 +37,7 @@ mod pages;
 mod postgres;
 #[path = "../../../store/tests/it/postgres_server.rs"]
 mod postgres_server;
+mod readiness;
 mod root_keys;
 mod serve;
 mod smtp_in;

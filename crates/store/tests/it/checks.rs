@@ -26,6 +26,7 @@ fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
         watch: Watch::default(),
         watch_seconds: None,
         events: vec![event(domain.org_id, "domain.verified", &domain.id)],
+        alert: false,
     }
 }
 

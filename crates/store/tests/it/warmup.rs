@@ -88,6 +88,7 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             consecutive_failures: 0,
             watch: store::Watch::default(),
             watch_seconds: None,
+            alert: false,
             events: Vec::new(),
         };
         domain = store.record_check(&record).await.unwrap();

@@ -1,0 +1,197 @@
+//! Whom to write to about domains, and what they are still to be told.
+
+use crate::{
+    NewEvent, Store, StoreError, Told, Visible,
+    audit::tell,
+    database::{Row, Tx, sql},
+    events::before,
+    visible::{Texts, texts},
+};
+use model::{ContactId, DomainId, EmailAddress, EventId, OrgId, TenantId, Timestamp};
+
+/// How many contacts an organisation as a whole, a tenant or a domain has at most.
+const MOST: u64 = 10;
+
+/// Somebody to write to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Its id.
+    pub id: ContactId,
+    /// Whose contact.
+    pub org_id: OrgId,
+    /// The tenant whose domains it is for; all of the organisation without.
+    pub tenant_id: Option<TenantId>,
+    /// The one domain that it is for.
+    pub domain_id: Option<DomainId>,
+    /// The address.
+    pub address: EmailAddress,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// Something that the contacts of a domain are to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The event that it tells of.
+    pub event_id: EventId,
+    /// Whose domain.
+    pub org_id: OrgId,
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The type of the event.
+    pub event_type: String,
+    /// What the event says, JSON.
+    pub data: String,
+    /// When it happened.
+    pub created_at: Timestamp,
+}
+
+fn contact(row: &Row) -> Result<Contact, StoreError> {
+    Ok(Contact {
+        id: row.get("id")?,
+        org_id: row.get("org_id")?,
+        tenant_id: row.opt("tenant_id")?,
+        domain_id: row.opt("domain_id")?,
+        address: row.get("address")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+macro_rules! list {
+    ($($and:literal)*) => {
+        concat!(
+            "SELECT id, org_id, tenant_id, domain_id, address, created_at FROM contacts
+             WHERE org_id = $1 AND id < $2",
+            $($and,)*
+            " ORDER BY id DESC LIMIT $3"
+        )
+    };
+}
+pub(crate) const LIST: Texts = texts!(list, "domain_id", "$4", "$5");
+
+macro_rules! delete {
+    ($($and:literal)*) => {
+        concat!("DELETE FROM contacts WHERE org_id = $1 AND id = $2", $($and,)*)
+    };
+}
+const DELETE: Texts = texts!(delete, "domain_id", "$3", "$4");
+
+/// Puts down that the contacts are to be told of an event.
+pub(crate) async fn insert_alert(
+    event: &NewEvent,
+    domain_id: DomainId,
+    tx: &mut Tx,
+) -> Result<(), StoreError> {
+    sql("INSERT INTO alerts (event_id, org_id, domain_id, event_type, data, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)")
+    .bind(&event.id)
+    .bind(&event.org_id)
+    .bind(&domain_id)
+    .text(&event.event_type)
+    .text(&event.data)
+    .bind(&event.created_at)
+    .run(tx)
+    .await
+    .map(drop)
+}
+
+impl Store {
+    /// Adds a contact.
+    ///
+    /// # Errors
+    /// `LimitReached` when there are as many for the same as there may be.
+    pub async fn add_contact(&self, new: &Contact, told: impl Into<Told<'_>>) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let there: u64 = sql("SELECT COUNT(*) AS n FROM contacts
+             WHERE org_id = $1 AND COALESCE(tenant_id, '') = $2 AND COALESCE(domain_id, '') = $3")
+        .bind(&new.org_id)
+        .text(&new.tenant_id.map(|id| id.to_string()).unwrap_or_default())
+        .text(&new.domain_id.map(|id| id.to_string()).unwrap_or_default())
+        .number(&mut tx)
+        .await?;
+        if there >= MOST {
+            return Err(StoreError::LimitReached { what: "contacts", limit: MOST });
+        }
+        sql("INSERT INTO contacts (id, org_id, tenant_id, domain_id, address, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(&new.id)
+        .bind(&new.org_id)
+        .bind_opt(new.tenant_id.as_ref())
+        .bind_opt(new.domain_id.as_ref())
+        .bind(&new.address)
+        .bind(&new.created_at)
+        .run(&mut tx)
+        .await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// The contacts that are visible, newest first, from behind `after`.
+    pub async fn list_contacts(
+        &self,
+        visible: &Visible,
+        after: Option<ContactId>,
+        limit: u32,
+    ) -> Result<Vec<Contact>, StoreError> {
+        let page =
+            visible.sql(&LIST).bind(&visible.org_id).text(&before(after, ContactId::PREFIX)).bind(&limit);
+        self.read_all(visible.bind(page)).await?.iter().map(contact).collect()
+    }
+
+    /// Deletes a contact that is visible.
+    pub async fn delete_contact(
+        &self,
+        visible: &Visible,
+        id: ContactId,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let delete = visible.sql(&DELETE).bind(&visible.org_id).bind(&id);
+        visible.bind(delete).run_on("contact", &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Whom to write to about a domain: its own contacts, those of its tenant, and those of the organisation; each
+    /// address once.
+    pub async fn contacts_of_domain(
+        &self,
+        org_id: OrgId,
+        tenant_id: Option<TenantId>,
+        domain_id: DomainId,
+    ) -> Result<Vec<EmailAddress>, StoreError> {
+        let query = sql("SELECT DISTINCT address FROM contacts
+             WHERE org_id = $1 AND (domain_id = $2 OR (domain_id IS NULL AND (tenant_id IS NULL OR tenant_id = $3)))
+             ORDER BY address")
+        .bind(&org_id)
+        .bind(&domain_id)
+        .text(&tenant_id.map(|id| id.to_string()).unwrap_or_default());
+        self.read_all(query).await?.iter().map(|row| row.get("address")).collect()
+    }
+
+    /// What the contacts are still to be told, oldest first.
+    pub async fn open_alerts(&self, limit: u32) -> Result<Vec<Alert>, StoreError> {
+        let query = sql("SELECT event_id, org_id, domain_id, event_type, data, created_at FROM alerts
+             ORDER BY created_at, event_id LIMIT $1");
+        let rows = self.read_all(query.bind(&limit)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Alert {
+                    event_id: row.get("event_id")?,
+                    org_id: row.get("org_id")?,
+                    domain_id: row.get("domain_id")?,
+                    event_type: row.get("event_type")?,
+                    data: row.get("data")?,
+                    created_at: row.get("created_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The contacts were told, or there is nobody to tell.
+    pub async fn close_alert(&self, event_id: EventId) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("DELETE FROM alerts WHERE event_id = $1").bind(&event_id).run(&mut tx).await?;
+        tx.commit().await
+    }
+}
