@@ -173,7 +173,7 @@ impl App {
     pub async fn authenticate(&self, secret: &str) -> Result<Caller> {
         if !is_well_formed(secret) {
             return Err(Error::Unauthenticated(
-                "this is not an API key of this platform: one starts with cs_ and has 41 characters",
+                "this is not an API key of this platform: one starts with cs_ and has 41 characters, and the last ones prove the others: look for one that was mistyped",
             ));
         }
         let found = self.store.find_api_key_by_hash(&hash(secret)).await?;

@@ -45,6 +45,8 @@ struct Key {
 pub struct Vault {
     current: Key,
     earlier: Vec<Key>,
+    /// Opens as well, and is neither sealed with nor sealed away from: the key that other nodes may seal with already.
+    next: Option<Key>,
     /// Whether nothing was left to seal anew when this process last looked.
     is_clean: AtomicBool,
 }
@@ -78,7 +80,12 @@ impl Key {
 impl Vault {
     /// A vault under this master key.
     pub fn new(master_key: &[u8; 32]) -> Result<Self, VaultError> {
-        Ok(Self { current: Key::new(master_key)?, earlier: Vec::new(), is_clean: AtomicBool::new(false) })
+        Ok(Self {
+            current: Key::new(master_key)?,
+            earlier: Vec::new(),
+            next: None,
+            is_clean: AtomicBool::new(false),
+        })
     }
 
     /// The same, opening what was sealed with these keys too.
@@ -87,7 +94,13 @@ impl Vault {
         Ok(self)
     }
 
-    /// Whether there are other keys than the one that seals.
+    /// The same, opening what other nodes seal with the key that is to come.
+    pub fn with_next(mut self, master_key: Option<&[u8; 32]>) -> Result<Self, VaultError> {
+        self.next = master_key.map(Key::new).transpose()?;
+        Ok(self)
+    }
+
+    /// Whether there are keys from before the one that seals.
     pub fn has_earlier(&self) -> bool {
         !self.earlier.is_empty()
     }
@@ -114,7 +127,7 @@ impl Vault {
 
     /// Opens the secret of `id`.
     pub fn open(&self, id: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let mut keys = std::iter::once(&self.current).chain(&self.earlier);
+        let mut keys = std::iter::once(&self.current).chain(&self.earlier).chain(&self.next);
         match sealed.split_first().ok_or(VaultError)? {
             (&NAMELESS, rest) => keys.find_map(|key| key.open(id, rest).ok()).ok_or(VaultError),
             (&VERSION, rest) => {
@@ -133,10 +146,10 @@ impl App {
             return Ok(0);
         }
         let mut done = 0;
+        let mut damaged = None;
         for column in COLUMNS {
             let found = self.store.sealed_otherwise(column, self.vault.begin(), AT_ONCE).await?;
             let mut resealed = Vec::with_capacity(found.len());
-            let mut damaged = None;
             for (id, old) in found {
                 let bound_to = format!("{}{id}", column.bound_to);
                 let opened = self.vault.open(&bound_to, &old);
@@ -145,12 +158,12 @@ impl App {
                     Err(error) => damaged = Some(lost(&bound_to, error)),
                 }
             }
-            // What does not open must not keep the others from being sealed anew.
-            if let Some(error) = damaged.filter(|_| resealed.is_empty()) {
-                return Err(error);
-            }
             self.store.reseal(column, &resealed).await?;
             done += resealed.len();
+        }
+        // What does not open must not keep the others from being sealed anew.
+        if let Some(error) = damaged.filter(|_| done == 0) {
+            return Err(error);
         }
         if done == 0 {
             let check = self.vault.seal(CHECK, CHECK.as_bytes(), &self.random);
@@ -173,6 +186,9 @@ impl App {
                 self.wake.reseal.notify_one();
                 return Ok(Some(false));
             }
+        }
+        if self.store.has_answer_sealed_otherwise(self.vault.begin()).await? {
+            return Ok(Some(false));
         }
         Ok(Some(self.vault.is_clean.load(Ordering::Relaxed)))
     }
@@ -216,6 +232,9 @@ mod tests {
         let new = vault.seal("dkk_1", b"secret", &random).unwrap();
         assert_eq!(Vault::new(&[8; 32]).unwrap().open("dkk_1", &new).unwrap().as_slice(), b"secret");
         assert_eq!(Vault::new(&[7; 32]).unwrap().open("dkk_1", &new), Err(VaultError));
+        let waiting = Vault::new(&[7; 32]).unwrap().with_next(Some(&[8; 32])).unwrap();
+        assert_eq!(waiting.open("dkk_1", &new).unwrap().as_slice(), b"secret");
+        assert!(!waiting.has_earlier(), "it does not seal anew what the others have sealed already");
         // As it was before keys had names.
         let nameless = [&[NAMELESS], &old[1 + NAME_LENGTH..]].concat();
         assert_eq!(vault.open("dkk_1", &nameless).unwrap().as_slice(), b"secret");

@@ -110,6 +110,9 @@ pub struct Config {
     pub sandbox_bytes: u64,
     /// The master key, 64 hexadecimal digits; empty for a file in the data folder, made at the first start.
     pub master_key: String,
+    /// The master key that is to come: what other nodes seal with it already opens here. Give it to every node before the
+    /// first one has it as `master_key`; empty otherwise.
+    pub next_master_key: String,
     /// Master keys from before the one in force: what they sealed still opens, and is sealed anew. Empty once
     /// `countersign doctor` says that they can go.
     pub previous_master_keys: Vec<String>,
@@ -163,6 +166,7 @@ impl Default for Config {
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
             master_key: String::new(),
+            next_master_key: String::new(),
             previous_master_keys: Vec::new(),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
@@ -260,6 +264,7 @@ impl Config {
         config.certificate_authority()?;
         config.master_key()?;
         config.previous_master_keys()?;
+        config.next_master_key()?;
         config.public_http()?;
         config.operator_http()?;
         config.check_resolvers()?;
@@ -356,6 +361,18 @@ impl Config {
         })
     }
 
+    /// The master key that is to come, if there is one.
+    pub fn next_master_key(&self) -> Result<Option<[u8; 32]>, ConfigError> {
+        if self.next_master_key.is_empty() {
+            return Ok(None);
+        }
+        parse_key(&self.next_master_key).map(Some).ok_or_else(|| ConfigError::Value {
+            key: "next_master_key",
+            value: "…".to_owned(),
+            problem: "it is not 64 hexadecimal digits".to_owned(),
+        })
+    }
+
     /// The master keys from before.
     pub fn previous_master_keys(&self) -> Result<Vec<[u8; 32]>, ConfigError> {
         let parsed = self.previous_master_keys.iter().map(|text| {
@@ -376,7 +393,8 @@ impl Config {
         let mut out = String::new();
         for (key, value) in value.as_object().into_iter().flatten() {
             let source = figment.find_metadata(key).map_or("default", |metadata| source_name(&metadata.name));
-            let is_secret = ["master_key", "previous_master_keys", "database_url"].contains(&key.as_str());
+            let is_secret = ["master_key", "next_master_key", "previous_master_keys", "database_url"]
+                .contains(&key.as_str());
             let shown = if is_secret && *value != serde_json::json!("") && *value != serde_json::json!([]) {
                 "\"(set, not shown)\"".to_owned()
             } else {

@@ -39,7 +39,7 @@ macro_rules! column {
     };
 }
 
-/// All of them. What is kept for a day only is not among them: it is over before an old key may go.
+/// All of them but the answers that are kept for a day: those are waited for ([`Store::has_answer_sealed_otherwise`]).
 pub const COLUMNS: &[SealedColumn] = &[
     column!("dkim_key_pool", "private_key", ""),
     column!("dkim_keys", "private_key", ""),
@@ -71,6 +71,13 @@ impl Store {
         let mut tx = self.pools.read().await?;
         let rows = sql(column.page).bind(&begin).bind(&limit).all(&mut tx).await?;
         rows.iter().map(|row| Ok((row.get("id")?, row.get("sealed")?))).collect()
+    }
+
+    /// Whether an answer is kept whose seal does not begin with these octets.
+    pub async fn has_answer_sealed_otherwise(&self, begin: [u8; 5]) -> Result<bool, StoreError> {
+        let begin = Hidden::from(begin.to_vec());
+        let page = "SELECT principal FROM idempotency WHERE SUBSTR(answer, 1, 5) <> $1 LIMIT 1";
+        Ok(self.read_first(sql(page).bind(&begin)).await?.is_some())
     }
 
     /// Puts secrets in the place of those that they were made of; one that has changed meanwhile stays as it is.

@@ -58,6 +58,12 @@ pub async fn back_up(arguments: &BackupArgs) -> Exit {
     if !from.is_file() {
         return show::fail(&format!("there is no database {}; name its folder with --data", from.display()));
     }
+    if arguments.to.exists() {
+        return show::fail(&format!(
+            "{} is there already; give another name with --to",
+            arguments.to.display()
+        ));
+    }
     match store::back_up(&from, &arguments.to).await {
         Ok(bytes) => {
             say(&format!(

@@ -77,6 +77,11 @@ pub enum StartError {
         "the master key is not the one that the secrets in {0} were sealed with; put the old key back (file master.key in the data folder, or COUNTERSIGN_MASTER_KEY)"
     )]
     WrongMasterKey(String),
+    /// There is a database, and no key that opens its secrets.
+    #[error(
+        "there is no master key {0}, and the database beside it was sealed with one; put that file back, or give the key as COUNTERSIGN_MASTER_KEY"
+    )]
+    NoMasterKey(PathBuf),
     /// The database.
     #[error("the database {database} cannot be opened: {source}")]
     Store {
@@ -149,7 +154,8 @@ impl Instance {
             _ => Some(lock_folder(folder)?),
         };
         let random = Random::system();
-        let vault = open_vault(config, &random)?;
+        let vault =
+            open_vault(config, &random, parts::sqlite_file(folder).exists() && config.postgres()?.is_none())?;
         let store = open_store(config, &vault, &random).await?;
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
         let listeners = Listeners::bind(config, is_dev, &zones).await?;

@@ -50,11 +50,21 @@ pub(super) fn read_or_make(path: &Path, content: impl FnOnce() -> String) -> Res
 }
 
 /// The secrets, under the master key of the configuration or of the data folder.
-pub(super) fn open_vault(config: &Config, random: &Random) -> Result<Vault, StartError> {
+///
+/// A key is made where there is none, unless there is a database that was sealed with one.
+pub(super) fn open_vault(
+    config: &Config,
+    random: &Random,
+    is_database_there: bool,
+) -> Result<Vault, StartError> {
     let key = if let Some(key) = config.master_key()? {
         key
     } else {
         let path = config.data.join(MASTER_KEY_FILE);
+        // A key that is made now would not open what is there, and look as if it were the one that does.
+        if !path.exists() && is_database_there {
+            return Err(StartError::NoMasterKey(path));
+        }
         let make = || hex::encode(&random.bytes::<32>()) + "\n";
         let text = read_or_make(&path, make)?;
         let problem = "this is not a master key (64 hexadecimal digits); put the right file back".to_owned();
@@ -63,6 +73,7 @@ pub(super) fn open_vault(config: &Config, random: &Random) -> Result<Vault, Star
     let earlier = config.previous_master_keys()?;
     Vault::new(&key)
         .and_then(|vault| vault.with_earlier(&earlier))
+        .and_then(|vault| vault.with_next(config.next_master_key().ok().flatten().as_ref()))
         .map_err(|error| StartError::Other(error.to_string()))
 }
 

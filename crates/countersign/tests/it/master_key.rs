@@ -53,3 +53,17 @@ async fn a_master_key_is_replaced_and_the_old_one_can_go() {
     let refused = Instance::start(&with_keys(&folder, &old, &[])).await.err();
     assert!(matches!(refused, Some(StartError::WrongMasterKey(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_database_without_its_key_gets_no_other_one() {
+    let folder = Folder::new();
+    Instance::start(&config(&folder)).await.unwrap().stop().await;
+    let file = folder.0.join("master.key");
+    let key = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let refused = Instance::start(&config(&folder)).await.err();
+    assert!(matches!(refused, Some(StartError::NoMasterKey(_))), "{refused:?}");
+    assert!(!file.exists(), "a key that opens nothing would look as if it were the right one");
+    let given = Config { master_key: key.trim().to_owned(), ..config(&folder) };
+    Instance::start(&given).await.unwrap().stop().await;
+}

@@ -129,7 +129,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 pub fn logout() -> Exit {
     let Some(path) = path() else { return Exit::Good };
     match fs::remove_file(&path) {
-        Ok(()) => show::print("Logged out. The key still works: revoke it with the dashboard or the API.\n")
+        Ok(()) => show::print("Logged out. The key still works: countersign keys revoke ID ends it.\n")
             .unwrap_or(Exit::Good),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             show::print("You were not logged in.\n").unwrap_or(Exit::Good)

@@ -31,11 +31,13 @@ impl Client {
     }
 
     pub fn new(url: &str, key: &str, tenant: Option<String>) -> Result<Self, Failure> {
+        // What `dev` prints as the address of the API is taken too.
+        let url = url.trim_end_matches('/').trim_end_matches("/api/v1");
         let is_address =
             Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !is_address {
             return Err(Failure::Usage(format!(
-                "\"{url}\" is no address of a platform; give one such as https://send.example.com"
+                "\"{url}\" is no address of a platform; give one such as https://send.example.com or http://127.0.0.1:8080"
             )));
         }
         let http = reqwest::Client::builder()
