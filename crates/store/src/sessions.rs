@@ -1,7 +1,7 @@
 //! Sessions of those who are logged in, and the tokens of links that let somebody in once. Of both only hashes are stored.
 
 use crate::{
-    Role, Store, StoreError, Told, User,
+    Hidden, Role, Store, StoreError, Told, User,
     audit::tell,
     database::{Row, sql},
     users::user,
@@ -76,7 +76,7 @@ pub struct Token {
 
 fn token(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
-        hash: row.get::<crate::Hidden>("token_hash")?.to_vec(),
+        hash: row.get::<Hidden>("token_hash")?.to_vec(),
         kind: row.get("kind")?,
         email: row.opt("email")?,
         org_id: row.opt("org_id")?,
@@ -87,14 +87,32 @@ fn token(row: &Row) -> Result<Token, StoreError> {
 }
 
 impl Store {
-    /// Stores a session in the place of another one, which ends: nobody goes on with a secret from before.
+    /// Stores a session in the place of another one, which ends: nobody goes on with a secret from before. `checked` is
+    /// the user as it was when the password, the link or the code was looked at.
+    ///
+    /// # Errors
+    /// `StaleVersion` where the user has another password since, or for a whole session another second factor.
     pub async fn begin_session(
         &self,
         session: &NewSession,
+        checked: &User,
         replaced: Option<&[u8]>,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
+        // Locked, so that who changes the password waits, and then ends this session with the others.
+        let row = sql("SELECT password_hash, totp_secret FROM users WHERE id = $1")
+            .on_postgres("SELECT password_hash, totp_secret FROM users WHERE id = $1 FOR SHARE")
+            .bind(&session.user_id)
+            .first(&mut tx)
+            .await?
+            .ok_or(StoreError::NotFound("user"))?;
+        let is_same_factor = row.opt::<Hidden>("totp_secret")? == checked.totp_secret;
+        if row.opt::<String>("password_hash")? != checked.password_hash
+            || !(session.waits_for_code || is_same_factor)
+        {
+            return Err(StoreError::StaleVersion);
+        }
         sql("DELETE FROM sessions WHERE secret_hash = $1 OR expires_at <= $2")
             .blob(replaced.unwrap_or_default())
             .bind(&session.created_at)
@@ -161,8 +179,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Stores the token of a link; those that are over go. Of one address and kind there are no more than `limit`: the
-    /// oldest goes first.
+    /// Stores the token of a link; those that are over go. Of one address, kind and organisation there are no more
+    /// than `limit`: the oldest goes first.
     pub async fn insert_token(
         &self,
         token: &Token,
@@ -182,12 +200,15 @@ impl Store {
         .bind(&token.expires_at)
         .run(&mut tx)
         .await?;
-        sql("DELETE FROM login_tokens WHERE kind = $1 AND email = $2 AND token_hash NOT IN (
-                 SELECT token_hash FROM login_tokens WHERE kind = $1 AND email = $2
+        sql("DELETE FROM login_tokens WHERE kind = $1 AND email = $2 AND COALESCE(org_id, '') = $4
+             AND token_hash NOT IN (
+                 SELECT token_hash FROM login_tokens
+                 WHERE kind = $1 AND email = $2 AND COALESCE(org_id, '') = $4
                  ORDER BY created_at DESC, token_hash LIMIT $3)")
         .bind(&token.kind)
         .bind_opt(token.email.as_ref())
         .bind(&limit)
+        .text(&token.org_id.map_or_else(String::new, |id| id.to_string()))
         .run(&mut tx)
         .await?;
         tell(told.into(), &mut tx).await?;

@@ -324,16 +324,18 @@ impl Store {
         tx.commit().await
     }
 
-    /// Replaces the hash of a password that is the same one, made with newer parameters.
-    pub async fn rehash_password(&self, user_id: UserId, old: &str, hash: &str) -> Result<(), StoreError> {
+    /// Replaces the hash of a password that is the same one, made with newer parameters: whether it was the
+    /// `old` one until now.
+    pub async fn rehash_password(&self, user_id: UserId, old: &str, hash: &str) -> Result<bool, StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+        let replaced = sql("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
             .bind(&user_id)
             .text(old)
             .text(hash)
             .run(&mut tx)
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(replaced > 0)
     }
 
     /// Sets or takes away the second factor, with the codes that stand in for it, and ends all other sessions.

@@ -40,6 +40,8 @@ struct AccountPage {
 struct FactorPage {
     shell: Shell,
     factor: NewFactor,
+    email: String,
+    has_password: bool,
     errors: FormErrors,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct PasswordForm {
 pub(crate) struct FactorForm {
     sealed: String,
     shown: String,
+    current: String,
     code: String,
 }
 
@@ -117,29 +120,39 @@ pub(crate) async fn change_password(web: Web, form: Result<Form<PasswordForm>, F
     }
 }
 
+fn factor_page(web: &Web, user: &LoggedIn, factor: NewFactor, errors: FormErrors) -> FactorPage {
+    FactorPage {
+        shell: Shell::new(web, Section::Account, "Set up a second factor"),
+        factor,
+        email: user.user.email.to_string(),
+        has_password: user.user.password_hash.is_some(),
+        errors,
+    }
+}
+
 pub(crate) async fn show_second_factor(web: Web) -> Answer {
     let (user, _) = logged_in(&web)?;
     if user.user.totp_secret.is_some() {
         return Ok(go("/account"));
     }
     let factor = web.app.new_second_factor(user)?;
-    let shell = Shell::new(&web, Section::Account, "Set up a second factor");
-    html(&FactorPage { shell, factor, errors: FormErrors::default() })
+    html(&factor_page(&web, user, factor, FormErrors::default()))
 }
 
 pub(crate) async fn set_second_factor(web: Web, form: Result<Form<FactorForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let (user, session) = logged_in(&web)?;
-    match web.app.set_second_factor(user, session, &form.sealed, &form.code).await {
+    let client = web.pages.visit.client;
+    let FactorForm { sealed, shown, current, code } = &form;
+    match web.app.set_second_factor(user, session, sealed, current, code, client).await {
         Ok(codes) => {
             let shell = Shell::new(&web, Section::Account, "Codes to keep");
             html(&CodesPage { shell, codes })
         }
         Err(error) => {
             let errors = FormErrors::of(error)?;
-            let factor = web.app.same_second_factor(user, &form.sealed, &form.shown);
-            let shell = Shell::new(&web, Section::Account, "Set up a second factor");
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &FactorPage { shell, factor, errors })
+            let factor = web.app.same_second_factor(user, sealed, shown);
+            html_with(StatusCode::UNPROCESSABLE_ENTITY, &factor_page(&web, user, factor, errors))
         }
     }
 }

@@ -151,7 +151,7 @@ impl Guard {
         }
         with_token(request, &pages.visit.form_token, FORM_LIMIT).await.ok_or_else(|| {
             let message =
-                "Nothing was changed: the form is from before you logged in, too large, or not from here.";
+                "Nothing was changed: the form is from before you logged in, too large, too slow, or not from here.";
             Box::new(refused("This form is not valid any more", message.to_owned(), AGAIN))
         })
     }

@@ -14,13 +14,20 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+use tokio::time::timeout;
 
 /// The name of the field that forms carry.
 pub(crate) const FORM_FIELD: &str = "_csrf";
 
 /// How long a browser keeps the cookie of a session, in seconds. The session may end earlier.
 const LIFE: u32 = 30 * 24 * 3600;
+
+/// How long the octets of a form may take.
+const READING: Duration = Duration::from_secs(30);
 
 /// Who visits.
 #[derive(Clone)]
@@ -137,10 +144,10 @@ fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Reads the form, looks whether it carries the token, and gives the request back as it was; `None` where it does not,
-/// or is too large.
+/// is too large, or does not come in time.
 pub(crate) async fn with_token(request: Request, token: &str, limit: usize) -> Option<Request> {
     let (parts, body) = request.into_parts();
-    let octets = to_bytes(body, limit).await.ok()?;
+    let octets = timeout(READING, to_bytes(body, limit)).await.ok()?.ok()?;
     let prefix = format!("{FORM_FIELD}=");
     let mut given =
         octets.split(|octet| *octet == b'&').filter_map(|pair| pair.strip_prefix(prefix.as_bytes()));

@@ -11,7 +11,7 @@ use crate::{
 };
 use serde_json::json;
 use std::net::IpAddr;
-use store::Hidden;
+use store::{Hidden, User};
 
 /// A second factor to set up: what the app is given. It is kept nowhere until a code shows that the app has it.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl App {
             return Err(Error::LinkOver);
         }
         let Some(stored) = user.user.password_hash.as_deref() else { return Ok(()) };
-        self.count_try(client, &user.user.email.to_string())?;
+        self.count_try(client, &format!("password of {}", user.user.id))?;
         match self.check_password(password, Some(stored)).await? {
             (true, _) => Ok(()),
             (false, _) => Err(Error::field("current", "this is not your password")),
@@ -51,7 +51,8 @@ impl App {
         let now = self.clock.now();
         let audit = self.audit_entry(&user.caller(), "user.password_changed", &user.user.id, &json!({}), now);
         self.store.set_password(user.user.id, &made, &audit).await?;
-        self.begin_session(&user.user, Some(user.org_id), false, None).await
+        let changed = User { password_hash: Some(made), ..user.user.clone() };
+        self.begin_session(&changed, Some(user.org_id), false, None).await
     }
 
     /// A secret for a second factor.
@@ -72,18 +73,22 @@ impl App {
         NewFactor { link: link(user, &shown), shown, sealed: sealed.to_owned() }
     }
 
-    /// Sets the second factor, when a code shows that the app has it. The codes to keep on paper are told once.
+    /// Sets the second factor, when a code shows that the app has it; wants the password too, where there is one: who
+    /// finds an open browser locks nobody out. The codes to keep on paper are told once.
     pub async fn set_second_factor(
         &self,
         user: &LoggedIn,
         session: &str,
         sealed: &str,
+        current: &str,
         code: &str,
+        client: IpAddr,
     ) -> Result<Vec<String>> {
         let again = || Error::field("code", "this has taken too long; begin again");
         if user.waits_for_code || user.user.totp_secret.is_some() {
             return Err(again());
         }
+        self.require_password(user, current, client).await?;
         let octets: Option<Vec<u8>> = (sealed.len() < 400 && sealed.is_ascii())
             .then(|| sealed.as_bytes().chunks(2).map(octet_of_hex).collect())
             .flatten();

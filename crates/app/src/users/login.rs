@@ -120,12 +120,15 @@ impl App {
         let user = self.store.find_user(&email).await?;
         let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
         let (is_right, renewed) = self.check_password(login.password, stored).await?;
-        let Some(user) = user.filter(|_| is_right) else {
+        let Some(mut user) = user.filter(|_| is_right) else {
             metrics::counter!("countersign_logins_refused_total").increment(1);
             return Err(Error::field("password", "this address and this password do not belong together"));
         };
         if let (Some(renewed), Some(old)) = (renewed, &user.password_hash) {
-            self.store.rehash_password(user.id, old, &renewed).await?;
+            // Where another login did it first, or the password was changed, the session is refused below.
+            if self.store.rehash_password(user.id, old, &renewed).await? {
+                user.password_hash = Some(renewed);
+            }
         }
         self.begin_session(&user, None, user.totp_secret.is_some(), login.replaced).await
     }

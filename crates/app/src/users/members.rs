@@ -18,7 +18,7 @@ use store::{Member, Organisation, Role, StoreError, Token, TokenKind};
 /// How long an invitation works.
 const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many invitations of one address are open at the same time, in all organisations.
+/// How many invitations of one address are open at the same time, in one organisation.
 const MOST_INVITATIONS: u32 = 10;
 
 /// An invitation, as whoever has its link sees it.
@@ -91,7 +91,8 @@ impl App {
             return Err(Error::field("email", format!("{email} is a member already")));
         }
         let now = self.clock.now();
-        if self.door.links.admit(&[(format!("invitation to {email}"), 1)], now).is_err() {
+        if self.door.links.admit(&[(format!("invitation to {email} of {}", caller.org_id), 1)], now).is_err()
+        {
             return Err(Error::field("email", format!("{email} was just invited; wait a minute")));
         }
         let secret = new_secret(&self.random);

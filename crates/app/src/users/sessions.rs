@@ -13,7 +13,7 @@ use crate::{
 use aws_lc_rs::hmac;
 use jiff::SignedDuration;
 use model::OrgId;
-use store::{Membership, NewSession, Role, Told, User};
+use store::{Membership, NewSession, Role, StoreError, Told, User};
 
 /// How long a session is there when it is not used.
 const IDLE: SignedDuration = SignedDuration::from_hours(12);
@@ -71,7 +71,7 @@ pub fn form_token(secret: &str) -> String {
 }
 
 impl App {
-    /// Begins a session of a user, in the place of another one. Where the user is in no organisation, there is none.
+    /// Begins a session of a user as it was checked, in the place of another one. Where the user is in no organisation, there is none.
     pub(super) async fn begin_session(
         &self,
         user: &User,
@@ -101,7 +101,12 @@ impl App {
             self.audit_entry(&caller, "user.logged_in", &user.id, &serde_json::json!({}), now)
         });
         let told = Told { events: &[], audit: audit.as_ref() };
-        self.store.begin_session(&session, replaced.as_deref(), told).await?;
+        match self.store.begin_session(&session, user, replaced.as_deref(), told).await {
+            Err(StoreError::StaleVersion) => {
+                return Err(Error::field("email", "the account was changed just now; log in again"));
+            }
+            other => other?,
+        }
         Ok(Begun { secret, waits_for_code })
     }
 

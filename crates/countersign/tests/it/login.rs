@@ -388,12 +388,17 @@ async fn a_second_factor_is_asked_for_and_its_codes_work_once() {
     let now = || house.now.load(Ordering::SeqCst);
     let page = owner.get("/account/second-factor").await.body;
     let (sealed, key) = (field(&page, "sealed").unwrap(), field(&page, "shown").unwrap());
-    let wrong = [("sealed", &*sealed), ("shown", &*key), ("code", "000000")];
+    // Who finds the browser open does not know the password.
+    let found_open = [("sealed", &*sealed), ("shown", &*key), ("code", &*code(&key, now()))];
+    let refused = owner.submit("/account", "/account/second-factor", &found_open).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("not your password") && refused.body.contains(&key), "{}", refused.body);
+    let wrong = [("sealed", &*sealed), ("shown", &*key), ("current", PASSWORD), ("code", "000000")];
     let refused = owner.submit("/account", "/account/second-factor", &wrong).await;
     assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains(&key));
     let right = code(&key, now());
-    let set =
-        owner.submit("/account", "/account/second-factor", &[("sealed", &sealed), ("code", &right)]).await;
+    let form = [("sealed", &*sealed), ("current", PASSWORD), ("code", &*right)];
+    let set = owner.submit("/account", "/account/second-factor", &form).await;
     let codes: Vec<&str> =
         set.body.split("<li>").skip(1).filter_map(|rest| rest.split("</li>").next()).collect();
     assert_eq!(codes.len(), 10, "{}", set.body);

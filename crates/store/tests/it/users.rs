@@ -50,7 +50,8 @@ async fn session(store: &Store, user: &User, org_id: OrgId) -> Vec<u8> {
         created_at: at(0),
         expires_at: at(10_000),
     };
-    store.begin_session(&new, None, &[]).await.unwrap();
+    let user = store.get_user(user.id).await.unwrap();
+    store.begin_session(&new, &user, None, &[]).await.unwrap();
     secret_hash
 }
 
@@ -107,6 +108,16 @@ pub async fn links_are_used_once_and_end(store: &Store) {
     assert!(store.use_token(&hashes[0], TokenKind::Login, at(9)).await.unwrap().is_none(), "the oldest went");
     assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_some());
     assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_none(), "used");
+    // Of one organisation, which pushes nothing of another one out.
+    let (ours, theirs) = (organisation(store).await, organisation(store).await);
+    let email = EmailAddress::parse("many@example.net").unwrap();
+    let first = invitation(ours, &email, Role::Viewer);
+    store.insert_token(&first, 2, &[]).await.unwrap();
+    for _ in 0..4 {
+        store.insert_token(&invitation(theirs, &email, Role::Viewer), 2, &[]).await.unwrap();
+    }
+    assert!(store.find_token(&first.hash, TokenKind::Invitation, at(1)).await.unwrap().is_some());
+    assert_eq!(store.list_invitations(theirs, at(1)).await.unwrap().len(), 2);
     // One that is taken back.
     let other = invitation(org, &EmailAddress::parse("other@example.net").unwrap(), Role::Viewer);
     store.insert_token(&other, 10, &[]).await.unwrap();
@@ -149,10 +160,62 @@ pub async fn sessions_end_with_time_membership_and_password(store: &Store) {
         created_at: at(1),
         expires_at: at(100),
     };
-    store.begin_session(&new, Some(&replaced), &[]).await.unwrap();
+    store.begin_session(&new, &owner, Some(&replaced), &[]).await.unwrap();
     assert!(find(&replaced, 8, -1).await.is_none() && find(&new.secret_hash, 8, -1).await.is_some());
     store.end_session(&new.secret_hash).await.unwrap();
     assert!(find(&new.secret_hash, 8, -1).await.is_none());
+}
+
+pub async fn a_login_under_way_ends_with_the_password(store: &Store) {
+    let org = organisation(store).await;
+    let checked = member(store, org, Role::Member).await;
+    let begin = async |checked: &User, waits_for_code| {
+        let new = NewSession {
+            secret_hash: secret(),
+            user_id: checked.id,
+            org_id: org,
+            waits_for_code,
+            created_at: at(0),
+            expires_at: at(10_000),
+        };
+        let begun = store.begin_session(&new, checked, None, &[]).await;
+        let found = store.find_session(&new.secret_hash, at(1), at(-1)).await.unwrap();
+        assert_eq!(begun.is_ok(), found.is_some());
+        begun
+    };
+    assert!(store.rehash_password(checked.id, "hash", "renewed").await.unwrap());
+    assert!(!store.rehash_password(checked.id, "hash", "again").await.unwrap());
+    let renewed = User { password_hash: Some("renewed".into()), ..checked.clone() };
+    begin(&renewed, false).await.unwrap();
+    store.set_password(checked.id, "other", &[]).await.unwrap();
+    for waits in [false, true] {
+        let late = begin(&renewed, waits).await;
+        assert!(matches!(late, Err(StoreError::StaleVersion)), "{late:?}");
+    }
+    // A second factor that was set meanwhile is asked for.
+    let before = store.get_user(checked.id).await.unwrap();
+    let factor = Hidden::from(vec![1]);
+    store.set_second_factor(checked.id, Some((&factor, &[])), &[], &[]).await.unwrap();
+    let late = begin(&before, false).await;
+    assert!(matches!(late, Err(StoreError::StaleVersion)), "{late:?}");
+    begin(&before, true).await.unwrap();
+    begin(&store.get_user(checked.id).await.unwrap(), false).await.unwrap();
+    // Both at once: whichever is first, the session is not there afterwards.
+    let before = store.get_user(checked.id).await.unwrap();
+    let new = NewSession {
+        secret_hash: secret(),
+        user_id: checked.id,
+        org_id: org,
+        waits_for_code: false,
+        created_at: at(0),
+        expires_at: at(10_000),
+    };
+    let (set, _) = tokio::join!(
+        store.set_password(checked.id, "third", &[]),
+        store.begin_session(&new, &before, None, &[]),
+    );
+    set.unwrap();
+    assert!(store.find_session(&new.secret_hash, at(1), at(-1)).await.unwrap().is_none());
 }
 
 pub async fn the_first_owner_is_made_once(store: &Store) {
