@@ -9,6 +9,7 @@ use crate::{
     App,
     error::{Error, Result},
     idempotency::Reserved,
+    keys::rights_of,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -188,18 +189,7 @@ impl App {
         if let Err(error) = self.store.touch_api_key(key.id, now).await {
             tracing::warn!(%error, "the last use of an API key could not be noted");
         }
-        Ok(Caller {
-            org_id: key.org_id,
-            actor: Actor::Key(key.id),
-            origin: Origin::default(),
-            reserved: None,
-            tenant_id: key.tenant_id,
-            new_tenant: None,
-            is_root: key.is_root,
-            scopes: ScopeSet::from_words(&key.scopes),
-            allowed_domain_ids: key.allowed_domain_ids.map(Into::into),
-            expires_at: key.expires_at,
-        })
+        Ok(rights_of(&key))
     }
 }
 

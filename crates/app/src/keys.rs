@@ -264,7 +264,7 @@ fn told_of(new: &NewApiKey) -> Value {
 }
 
 /// What a stored key may do.
-fn rights_of(key: &ApiKey) -> Caller {
+pub(crate) fn rights_of(key: &ApiKey) -> Caller {
     Caller {
         org_id: key.org_id,
         actor: Actor::Key(key.id),
