@@ -91,6 +91,11 @@ async fn carried_out(app: Arc<App>, key: &str, request: Request, next: Next) -> 
             Code::IdempotencyKeyReused,
             "This Idempotency-Key came with another request before; take a new key for a new request.",
         )),
+        Repeated::TooMany(seconds) => {
+            let detail = "The organisation has begun as many requests with an Idempotency-Key in 24 hours as it may. What \
+                 was begun can be repeated still; send less of what is new with a key, or wait.";
+            Err(Problem::new(Code::RateLimited, detail).with_retry_after(seconds))
+        }
         Repeated::Answered(status, answer) => again(status, &answer),
         Repeated::CarryOut(claim, reserved) => {
             let caller = Caller { reserved: Some(reserved), ..caller };
@@ -137,9 +142,12 @@ async fn run(app: Arc<App>, claim: Claim, request: Request, next: Next) -> Resul
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-/// A fault of ours and a refusal because there are too many requests say nothing of the request itself.
+/// A fault of ours and a refusal because there are too many requests say nothing of the request itself; one that is wrong
+/// is refused again without being kept, and made nothing.
 fn is_kept(status: StatusCode) -> bool {
-    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+    const NOT: [StatusCode; 3] =
+        [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !NOT.contains(&status)
 }
 
 /// What stands in front of a body that is kept.

@@ -188,7 +188,7 @@ fn tenant_header() -> Parameter {
 fn may_be_repeated(operation: &mut Operation) {
     const TEXT: &str = "A word of your choice that stands for this request, such as a UUID. Where the answer was lost, the \
          same request with the same key is not carried out again: it gets the first answer, for 24 hours, with the header \
-         `Idempotency-Replayed: true`. Answers 429 and 5xx are not kept.";
+         `Idempotency-Replayed: true`. Answers 400, 422, 429 and 5xx are not kept.";
     let key = ParameterBuilder::new()
         .name(crate::idempotency::HEADER)
         .parameter_in(ParameterIn::Header)

@@ -2,8 +2,8 @@
 //!
 //! A request with a key is claimed before it is carried out, and the claim has the number of the id that what it makes
 //! will have ([`Caller::reserved`]). So a repeat after a crash finds what was made, where the answer never went out. The
-//! answer is kept for a day, sealed: it may have a secret in it. A fault of ours, and a refusal because there were too many
-//! requests, is no answer: whoever repeats the request has it carried out.
+//! answer is kept for a day, sealed: it may have a secret in it. A fault of ours, a refusal because there were too many
+//! requests, and one of a request that is wrong, is no answer: whoever repeats the request has it carried out.
 
 use crate::{App, access::Caller, error::Result, vault::VaultError};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -17,8 +17,8 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long one who carries a request out may be silent before another one does. Longer than a request may take.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many requests are kept in all; the oldest go first.
-const MOST: u32 = 1_000_000;
+/// How many requests with a key an organisation may begin while one is kept. None is forgotten for the sake of another.
+const MOST: u64 = 200_000;
 
 /// How many are forgotten at once.
 const SWEPT_AT_ONCE: u32 = 1_000;
@@ -54,6 +54,8 @@ pub enum Repeated {
     Running,
     /// The key came with another request.
     OtherRequest,
+    /// The organisation has as many as it may have; for so many seconds.
+    TooMany(u32),
 }
 
 impl Caller {
@@ -99,6 +101,7 @@ impl App {
         }
         let later = |by: SignedDuration| now.checked_add(by).unwrap_or(Timestamp::MAX);
         let request = IdempotentRequest {
+            org_id: caller.org_id,
             principal: principal(caller),
             key: key.to_owned(),
             request_hash: Hidden::from(hash.finish().as_ref()),
@@ -106,6 +109,7 @@ impl App {
             now,
             lease_until: later(LEASE),
             not_before: later(-KEPT),
+            most: MOST,
         };
         Ok(match self.store.begin_idempotent(&request).await? {
             Begun::Claimed { reserved_id, claims } => {
@@ -114,6 +118,10 @@ impl App {
             }
             Begun::Running => Repeated::Running,
             Begun::OtherRequest => Repeated::OtherRequest,
+            Begun::TooMany(again_at) => {
+                let seconds = again_at.duration_since(now).as_secs().max(1);
+                Repeated::TooMany(u32::try_from(seconds).unwrap_or(u32::MAX))
+            }
             Begun::Answered { status, answer } => {
                 let opened = self.vault.open(&sealed_as(&request.principal, key), &answer);
                 let opened = opened.map_err(|error: VaultError| crate::Error::Internal(error.to_string()))?;
@@ -150,8 +158,9 @@ impl App {
 
     /// Forgets what was kept long enough. Returns how much.
     pub async fn sweep_requests(&self) -> Result<usize> {
-        let not_before = self.clock.now().checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-        let swept = self.store.sweep_idempotent(not_before, MOST, SWEPT_AT_ONCE).await?;
+        let now = self.clock.now();
+        let not_before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let swept = self.store.sweep_idempotent(not_before, now, SWEPT_AT_ONCE).await?;
         Ok(usize::try_from(swept).unwrap_or(usize::MAX))
     }
 }

@@ -40,6 +40,7 @@ const TABLES: &[&str] = &[
     "warmup_days",
     "audit_log",
     "idempotency",
+    "idempotency_counts",
     "check_outcomes",
     "demotion_brake",
     "suppressions",

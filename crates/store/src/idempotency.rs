@@ -5,11 +5,13 @@ use crate::{
     Hidden, Store, StoreError,
     database::{Tx, sql},
 };
-use model::{RequestId, Timestamp};
+use model::{OrgId, RequestId, Timestamp};
 
 /// A request that came with a key.
 #[derive(Debug, Clone)]
 pub struct IdempotentRequest {
+    /// For whom requests are counted.
+    pub org_id: OrgId,
     /// Who asks; keys of several do not meet.
     pub principal: String,
     /// The key that the client chose.
@@ -24,6 +26,8 @@ pub struct IdempotentRequest {
     pub lease_until: Timestamp,
     /// What is older is forgotten.
     pub not_before: Timestamp,
+    /// How many an organisation may begin between then and now.
+    pub most: u64,
 }
 
 /// What is known of a request.
@@ -47,16 +51,49 @@ pub enum Begun {
     },
     /// The key came with another request.
     OtherRequest,
+    /// The organisation has as many as it may have; until then.
+    TooMany(Timestamp),
+}
+
+const HOUR: i64 = 3_600;
+
+fn hour_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(HOUR)
+}
+
+/// Counts a new request; if it is one too many, when there will be room.
+async fn one_too_many(request: &IdempotentRequest, tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    sql("INSERT INTO idempotency_counts (org_id, hour, requests) VALUES ($1, $2, 1)
+         ON CONFLICT (org_id, hour) DO UPDATE SET requests = idempotency_counts.requests + 1")
+    .bind(&request.org_id)
+    .bind(&hour_of(request.now))
+    .run(tx)
+    .await?;
+    let counted = sql("SELECT CAST(SUM(requests) AS BIGINT) AS requests, MIN(hour) AS oldest
+         FROM idempotency_counts WHERE org_id = $1 AND hour >= $2");
+    let counted = counted.bind(&request.org_id).bind(&hour_of(request.not_before)).first(tx).await?;
+    let Some(counted) = counted else { return Ok(None) };
+    if counted.opt::<u64>("requests")?.is_none_or(|requests| requests <= request.most) {
+        return Ok(None);
+    }
+    let oldest = counted.opt::<i64>("oldest")?.unwrap_or_else(|| hour_of(request.not_before));
+    // Its hour is over, and all of it is long enough ago.
+    let ends =
+        Timestamp::from_second(oldest.saturating_add(1).saturating_mul(HOUR)).unwrap_or(Timestamp::MAX);
+    let kept = request.now.duration_since(request.not_before);
+    Ok(Some(ends.checked_add(kept).unwrap_or(Timestamp::MAX)))
 }
 
 async fn forget_old(request: &IdempotentRequest, tx: &mut Tx) -> Result<(), StoreError> {
-    sql("DELETE FROM idempotency WHERE principal = $1 AND idempotency_key = $2 AND created_at < $3")
-        .text(&request.principal)
-        .text(&request.key)
-        .bind(&request.not_before)
-        .run(tx)
-        .await
-        .map(drop)
+    sql("DELETE FROM idempotency WHERE principal = $1 AND idempotency_key = $2 AND created_at < $3
+         AND (lease_until IS NULL OR lease_until <= $4)")
+    .text(&request.principal)
+    .text(&request.key)
+    .bind(&request.not_before)
+    .bind(&request.now)
+    .run(tx)
+    .await
+    .map(drop)
 }
 
 impl Store {
@@ -77,6 +114,9 @@ impl Store {
             .run(&mut tx)
             .await?;
         if first > 0 {
+            if let Some(again_at) = one_too_many(request, &mut tx).await? {
+                return Ok(Begun::TooMany(again_at));
+            }
             tx.commit().await?;
             return Ok(Begun::Claimed { reserved_id: request.reserved_id, claims: 1 });
         }
@@ -149,32 +189,30 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets requests from before `not_before`, and the oldest where there are more than `most`; at most `limit` at
-    /// once. How many.
+    /// Forgets requests from before `not_before` that nobody carries out, at most `limit` at once. How many.
     pub async fn sweep_idempotent(
         &self,
         not_before: Timestamp,
-        most: u32,
+        now: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        let beyond = sql("SELECT created_at FROM idempotency ORDER BY created_at DESC LIMIT 1 OFFSET $1");
-        let beyond = match self.read_first(beyond.bind(&most)).await? {
-            Some(row) => row.opt::<Timestamp>("created_at")?,
-            None => None,
-        };
-        let before = beyond.map_or(not_before, |at| at.max(not_before));
-        let due = sql("SELECT created_at FROM idempotency WHERE created_at <= $1 LIMIT 1");
-        if self.read_first(due.bind(&before)).await?.is_none() {
+        let due = sql("SELECT created_at FROM idempotency
+             WHERE created_at < $1 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1");
+        if self.read_first(due.bind(&not_before).bind(&now)).await?.is_none() {
             return Ok(0);
         }
         let mut tx = self.pools.write().await?;
         let swept = sql("DELETE FROM idempotency WHERE (principal, idempotency_key) IN (
-                 SELECT principal, idempotency_key FROM idempotency WHERE created_at <= $1
-                 ORDER BY created_at LIMIT $2)")
-        .bind(&before)
+                 SELECT principal, idempotency_key FROM idempotency
+                 WHERE created_at < $1 AND (lease_until IS NULL OR lease_until <= $2)
+                 ORDER BY created_at LIMIT $3)
+             AND (lease_until IS NULL OR lease_until <= $2)")
+        .bind(&not_before)
+        .bind(&now)
         .bind(&limit)
         .run(&mut tx)
         .await?;
+        sql("DELETE FROM idempotency_counts WHERE hour < $1").bind(&hour_of(not_before)).run(&mut tx).await?;
         tx.commit().await?;
         Ok(swept)
     }

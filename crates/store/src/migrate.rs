@@ -39,6 +39,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, name: "webhooks", script: include_str!("../migrations/0012_webhooks.sql") },
     Migration { version: 13, name: "nodes", script: include_str!("../migrations/0013_nodes.sql") },
     Migration { version: 14, name: "contacts", script: include_str!("../migrations/0014_contacts.sql") },
+    Migration {
+        version: 15,
+        name: "idempotency_counts",
+        script: include_str!("../migrations/0015_idempotency_counts.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

@@ -155,6 +155,20 @@ async fn what_was_made_before_a_crash_is_found() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_wrong_is_not_kept() {
+    let platform = Platform::start().await;
+    for (body, status, code) in
+        [("{", 400, "INVALID_JSON"), (r#"{"domain":"com"}"#, 422, "DOMAIN_INVALID")]
+    {
+        for _ in 0..2 {
+            let answer = post(&platform, &platform.key, "/api/v1/domains", body, Some(code)).await;
+            answer.assert_problem(status, code);
+            assert!(answer.headers.get("idempotency-replayed").is_none(), "{code}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_says_nothing_of_the_request_is_not_kept() {
     let request_limits = RequestLimits { write: 3, ..RequestLimits::default() };
     let platform = Platform::start_with(Settings { request_limits, ..settings() }).await;

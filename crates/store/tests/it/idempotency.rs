@@ -1,11 +1,12 @@
 //! Requests that may be repeated.
 
 use crate::seed::at;
-use model::RequestId;
+use model::{OrgId, RequestId, Timestamp};
 use store::{Begun, Hidden, IdempotentRequest, Store};
 
 fn request(key: &str, hash: u8, number: u64, now: i64) -> IdempotentRequest {
     IdempotentRequest {
+        org_id: OrgId::from_parts(1, 1),
         principal: "key_1".into(),
         key: key.into(),
         request_hash: Hidden::from(vec![hash; 32]),
@@ -13,6 +14,7 @@ fn request(key: &str, hash: u8, number: u64, now: i64) -> IdempotentRequest {
         now: at(now),
         lease_until: at(now + 60),
         not_before: at(now - 1_000),
+        most: 100,
     }
 }
 
@@ -58,14 +60,70 @@ pub async fn of_several_at_once_one_gets_it(store: &Store) {
     assert_eq!(claimed, 1);
 }
 
-pub async fn old_requests_are_swept_and_their_number_is_bounded(store: &Store) {
+pub async fn old_requests_are_swept_and_no_younger_or_running_one(store: &Store) {
     for number in 0..6 {
         let millis = i64::try_from(number).unwrap();
         store.begin_idempotent(&request(&format!("k{number}"), 1, number, millis)).await.unwrap();
     }
-    assert_eq!(store.sweep_idempotent(at(1), 100, 9).await.unwrap(), 2);
-    assert_eq!(store.sweep_idempotent(at(1), 100, 9).await.unwrap(), 0);
-    assert_eq!(store.sweep_idempotent(at(-5), 2, 1).await.unwrap(), 1, "no more than is asked for at once");
-    assert_eq!(store.sweep_idempotent(at(-5), 2, 9).await.unwrap(), 1);
-    assert_eq!(store.begin_idempotent(&request("k5", 1, 9, 6)).await.unwrap(), Begun::Running);
+    assert_eq!(store.sweep_idempotent(at(6), at(20), 9).await.unwrap(), 0, "all are being carried out");
+    for key in ["k0", "k1", "k2", "k5"] {
+        store.give_back_request("key_1", key, 1).await.unwrap();
+    }
+    assert_eq!(
+        store.sweep_idempotent(at(2), at(20), 1).await.unwrap(),
+        1,
+        "no more than is asked for at once"
+    );
+    assert_eq!(store.sweep_idempotent(at(2), at(20), 9).await.unwrap(), 1);
+    assert_eq!(store.sweep_idempotent(at(2), at(20), 9).await.unwrap(), 0, "the rest is younger");
+    let claims = async |key: &str| match store.begin_idempotent(&request(key, 1, 9, 20)).await.unwrap() {
+        Begun::Claimed { claims, .. } => claims,
+        Begun::Running => 0,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((claims("k1").await, claims("k2").await, claims("k3").await), (1, 2, 0));
+    // One that was claimed again in the last moment is not forgotten while it runs, by its key or by the sweep.
+    let again = request("k5", 1, 9, 20);
+    assert!(matches!(store.begin_idempotent(&again).await.unwrap(), Begun::Claimed { claims: 2, .. }));
+    let late = IdempotentRequest { not_before: at(30), ..request("k5", 1, 10, 40) };
+    assert_eq!(store.begin_idempotent(&late).await.unwrap(), Begun::Running);
+    assert_eq!(store.sweep_idempotent(at(30), at(79), 9).await.unwrap(), 2, "k3, k4");
+    assert_eq!(store.begin_idempotent(&late).await.unwrap(), Begun::Running);
+}
+
+/// A request of the organisation `org` at `second`, where three are kept for a day.
+fn one_of_three(org: u64, key: &str, second: i64) -> IdempotentRequest {
+    IdempotentRequest {
+        org_id: OrgId::from_parts(org, 1),
+        principal: format!("org_{org}/key_1"),
+        lease_until: at((second + 60) * 1_000),
+        not_before: at((second - 86_400) * 1_000),
+        most: 3,
+        ..request(key, 1, 1, second * 1_000)
+    }
+}
+
+pub async fn each_organisation_has_its_own_bound_and_pushes_out_nobody(store: &Store) {
+    let begin = async |request: IdempotentRequest| store.begin_idempotent(&request).await.unwrap();
+    let is_claimed = |begun: Begun| matches!(begun, Begun::Claimed { .. });
+    assert!(is_claimed(begin(one_of_three(2, "theirs", 0)).await));
+    for key in ["a", "b", "c"] {
+        assert!(is_claimed(begin(one_of_three(1, key, 1)).await), "{key}");
+    }
+    let Begun::TooMany(again_at) = begin(one_of_three(1, "d", 2)).await else { panic!("a fourth") };
+    assert!(again_at > at(86_400_000) && again_at <= at((86_400 + 3_600) * 1_000), "{again_at}");
+    // What was begun is known still, of both; refusing it was not counted and left nothing.
+    for key in ["a", "b", "c"] {
+        assert_eq!(begin(one_of_three(1, key, 2)).await, Begun::Running);
+    }
+    assert_eq!(begin(one_of_three(2, "theirs", 2)).await, Begun::Running);
+    assert!(is_claimed(begin(one_of_three(2, "more", 2)).await));
+    assert_eq!(begin(one_of_three(1, "d", 3)).await, Begun::TooMany(again_at));
+    assert_eq!(store.sweep_idempotent(at(-86_398_000), at(2_000), 9).await.unwrap(), 0);
+    // A day later there is room, and what is over is gone.
+    let later = again_at.duration_since(at(0)).as_secs() + 1;
+    assert!(is_claimed(begin(one_of_three(1, "d", later)).await));
+    let day_before = Timestamp::from_second(again_at.as_second() - 86_400).unwrap();
+    assert_eq!(store.sweep_idempotent(day_before, again_at, 9).await.unwrap(), 5);
+    assert_eq!(begin(one_of_three(1, "d", later + 1)).await, Begun::Running);
 }

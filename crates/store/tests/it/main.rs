@@ -85,7 +85,8 @@ mod conformance {
             outcomes_are_summed_over_nodes_and_the_brake_is_one;
         audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
         idempotency: the_first_answer_is_kept, of_several_at_once_one_gets_it,
-            old_requests_are_swept_and_their_number_is_bounded;
+            old_requests_are_swept_and_no_younger_or_running_one,
+            each_organisation_has_its_own_bound_and_pushes_out_nobody;
         suppressions: what_is_suppressed_is_not_accepted, each_tenant_has_its_own;
         claims: no_domain_is_claimed_twice, a_lease_ends, no_delivery_is_claimed_twice,
             a_lost_lease_finishes_nothing;
