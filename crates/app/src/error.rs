@@ -131,7 +131,7 @@ pub enum Error {
     #[error("{0}")]
     Unauthenticated(&'static str),
     /// This client asks too often.
-    #[error("the limit is {allowed} {what} a minute for one client; try again in {retry_after} s")]
+    #[error("the limit is {allowed} {what} a minute; try again in {retry_after} s")]
     RateLimited {
         /// Of what there were too many.
         what: &'static str,

@@ -1,4 +1,4 @@
-//! How often a client may ask: a count for each client in windows of a minute, bounded in memory.
+//! How often a client may ask: a count for each client in windows of a minute or a day, bounded in memory.
 //!
 //! The windows are those of the clock, the same for everyone, so that all counts are dropped at once and nothing has
 //! to be swept. A client can use up two windows one after the other; what matters here is the order of magnitude.
@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The length of a window, in seconds.
+/// The usual length of a window, in seconds.
 const WINDOW: i64 = 60;
 
 /// How many clients are counted apart; those who come when so many are known share one count.
@@ -32,6 +32,8 @@ pub struct Quota {
 #[derive(Debug)]
 pub struct RateLimiter<K> {
     allowed: u32,
+    /// The length of a window, in seconds.
+    length: i64,
     counts: Mutex<Counts<K>>,
 }
 
@@ -51,7 +53,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
         let refused = self.admit(&[(client.clone(), 1)], now).is_err();
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let used = *counts.clients.get(client).unwrap_or(&counts.others);
-        let ends = Timestamp::from_second((counts.window + 1) * WINDOW).unwrap_or(now);
+        let ends = Timestamp::from_second((counts.window + 1) * self.length).unwrap_or(now);
         let remaining = if refused { 0 } else { self.allowed.saturating_sub(used) };
         let quota = Quota { limit: self.allowed, remaining, reset: seconds_until(ends, now) };
         if refused { Err(quota) } else { Ok(quota) }
@@ -59,15 +61,20 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 
     /// Allows so many requests of one client in a minute.
     pub fn new(allowed: u32) -> Self {
+        Self::in_window(allowed, WINDOW)
+    }
+
+    /// Allows so many requests of one client in windows of so many seconds.
+    pub fn in_window(allowed: u32, length: i64) -> Self {
         let counts = Counts { window: 0, clients: HashMap::new(), others: 0 };
-        Self { allowed, counts: Mutex::new(counts) }
+        Self { allowed, length: length.max(1), counts: Mutex::new(counts) }
     }
 
     /// Counts a request under each of these names of its client, such as an address and its network; with each comes
     /// how many times what one client may is allowed under it. Where one of them had too many, nothing is counted and
     /// no name is kept, and the error is the number of seconds after which it may ask again.
     pub fn admit(&self, client: &[(K, u32)], now: Timestamp) -> Result<(), u32> {
-        let window = now.as_second().div_euclid(WINDOW);
+        let window = now.as_second().div_euclid(self.length);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.window != window {
             *counts = Counts { window, clients: HashMap::new(), others: 0 };
@@ -77,7 +84,7 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
             *counts.clients.get(name).unwrap_or(&of_others) < self.allowed.saturating_mul(*times)
         };
         if !client.iter().all(has_room) {
-            let ends = Timestamp::from_second((window + 1) * WINDOW).unwrap_or(now);
+            let ends = Timestamp::from_second((window + 1) * self.length).unwrap_or(now);
             return Err(seconds_until(ends, now));
         }
         let Counts { clients, others, .. } = &mut *counts;

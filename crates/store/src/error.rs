@@ -25,6 +25,9 @@ pub enum StoreError {
     /// An organisation would be left without an owner.
     #[error("an organisation has an owner always")]
     LastOwner,
+    /// Who changes a member is less than that member is or becomes.
+    #[error("the role does not suffice")]
+    RoleTooLow,
     /// The playground has a zone with this apex already.
     #[error("the playground has a zone with this name already")]
     ZoneAlreadyExists,

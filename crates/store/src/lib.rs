@@ -77,7 +77,7 @@ pub use sessions::{NewSession, Session, Token, TokenKind};
 pub use signals::Topic;
 pub use suppressions::Suppression;
 pub use tenants::Tenant;
-pub use users::{Member, Membership, Role, User};
+pub use users::{ChangedBy, Member, Membership, Role, User};
 pub use visible::Visible;
 pub use warmup::DailyCap;
 pub use webhook_deliveries::{

@@ -215,6 +215,18 @@ impl Store {
         tx.commit().await
     }
 
+    /// Whether a token for this address that is not used yet was made after a moment.
+    pub async fn has_token_since(
+        &self,
+        email: &EmailAddress,
+        kind: TokenKind,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let query = sql("SELECT kind FROM login_tokens
+             WHERE email = $1 AND kind = $2 AND created_at > $3 LIMIT 1");
+        Ok(self.read_first(query.bind(email).bind(&kind).bind(&since)).await?.is_some())
+    }
+
     /// A token that is not over. It stays.
     pub async fn find_token(
         &self,

@@ -23,6 +23,15 @@ words! {
     }
 }
 
+/// Who changes members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangedBy {
+    /// A user, as what they are in the organisation when it is done.
+    User(UserId),
+    /// Who is no member, and has the rights of this role.
+    Rank(Role),
+}
+
 /// A person who logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -126,6 +135,19 @@ async fn role_of(org_id: OrgId, user_id: UserId, tx: &mut Tx) -> Result<Role, St
     let row = sql("SELECT role FROM memberships WHERE org_id = $1 AND user_id = $2");
     let row = row.bind(&org_id).bind(&user_id).first(tx).await?;
     row.ok_or(StoreError::NotFound("member"))?.get("role")
+}
+
+/// Refuses who is not, or not any more, at least an admin and what the member is and becomes.
+async fn require_rank(org_id: OrgId, by: ChangedBy, roles: [Role; 2], tx: &mut Tx) -> Result<(), StoreError> {
+    let own = match by {
+        ChangedBy::Rank(role) => role,
+        ChangedBy::User(id) => match role_of(org_id, id, tx).await {
+            Err(StoreError::NotFound(_)) => return Err(StoreError::RoleTooLow),
+            other => other?,
+        },
+    };
+    let suffices = own as u8 >= Role::Admin as u8 && roles.iter().all(|role| own as u8 >= *role as u8);
+    if suffices { Ok(()) } else { Err(StoreError::RoleTooLow) }
 }
 
 /// Refuses to leave an organisation without an owner, after one who was `before` is that no more.
@@ -256,17 +278,20 @@ impl Store {
     /// Gives a member another role.
     ///
     /// # Errors
-    /// `LastOwner` where nobody would own the organisation any more.
+    /// `LastOwner` where nobody would own the organisation any more, `RoleTooLow` where the role of who does it does not
+    /// suffice when it is done.
     pub async fn set_role(
         &self,
         org_id: OrgId,
         user_id: UserId,
         role: Role,
+        by: ChangedBy,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         lock_members(org_id, &mut tx).await?;
         let before = role_of(org_id, user_id, &mut tx).await?;
+        require_rank(org_id, by, [before, role], &mut tx).await?;
         sql("UPDATE memberships SET role = $3 WHERE org_id = $1 AND user_id = $2")
             .bind(&org_id)
             .bind(&user_id)
@@ -281,16 +306,19 @@ impl Store {
     /// Takes a member out; the sessions in this organisation end with it.
     ///
     /// # Errors
-    /// `LastOwner` where nobody would own the organisation any more.
+    /// `LastOwner` where nobody would own the organisation any more, `RoleTooLow` where the role of who does it does not
+    /// suffice when it is done.
     pub async fn remove_member(
         &self,
         org_id: OrgId,
         user_id: UserId,
+        by: ChangedBy,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         lock_members(org_id, &mut tx).await?;
         let before = role_of(org_id, user_id, &mut tx).await?;
+        require_rank(org_id, by, [before, before], &mut tx).await?;
         sql("DELETE FROM memberships WHERE org_id = $1 AND user_id = $2")
             .bind(&org_id)
             .bind(&user_id)

@@ -23,6 +23,9 @@ const LINK: SignedDuration = SignedDuration::from_mins(15);
 /// How long the link for the first owner works; a start makes a new one.
 const FIRST_OWNER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// How long a link that was not used is the newest one: no other is sent meanwhile.
+const KEPT: SignedDuration = SignedDuration::from_mins(1);
+
 /// How many links of an address work at the same time.
 const MOST_LINKS: u32 = 3;
 
@@ -138,15 +141,19 @@ impl App {
         let email = address(email)?;
         self.count_try(client, &format!("link to {email}"))?;
         let now = self.clock.now();
-        if self.door.links.admit(&[(email.to_string(), 1)], now).is_err() {
-            // One is on its way.
-            return Ok(());
-        }
         let app = Arc::clone(self);
         // Afterwards, so that the time the answer takes does not tell either.
         self.running.spawn(async move {
             let sent = async {
                 let Some(user) = app.store.find_user(&email).await? else { return Ok(()) };
+                // The one that was just sent stays: more do not push it out before it is read.
+                let fresh = now.checked_sub(KEPT).unwrap_or(now);
+                if app.store.has_token_since(&email, TokenKind::Login, fresh).await?
+                    || app.door.links.admit(&[(email.to_string(), 1)], now).is_err()
+                    || app.door.links_of_day.admit(&[(email.to_string(), 1)], now).is_err()
+                {
+                    return Ok(());
+                }
                 let secret = new_secret(&app.random);
                 let token = Token {
                     hash: hash(&secret),

@@ -13,7 +13,7 @@ use crate::{
 use jiff::SignedDuration;
 use model::{EmailAddress, OrgId, UserId};
 use serde_json::json;
-use store::{Member, Organisation, Role, StoreError, Token, TokenKind};
+use store::{ChangedBy, Member, Organisation, Role, StoreError, Token, TokenKind};
 
 /// How long an invitation works.
 const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -177,7 +177,7 @@ impl App {
         let found = self.changeable(caller, id, role).await?;
         let data = json!({"role": role.as_str(), "before": found.role.as_str()});
         let audit = self.audit_entry(caller, "member.role_changed", &id, &data, self.clock.now());
-        let set = self.store.set_role(caller.org_id, id, role, &audit).await;
+        let set = self.store.set_role(caller.org_id, id, role, changed_by(caller), &audit).await;
         set.map_err(|error| of_member(error, id))
     }
 
@@ -186,7 +186,7 @@ impl App {
         let found = self.changeable(caller, id, Role::Viewer).await?;
         let data = json!({"role": found.role.as_str()});
         let audit = self.audit_entry(caller, "member.removed", &id, &data, self.clock.now());
-        let removed = self.store.remove_member(caller.org_id, id, &audit).await;
+        let removed = self.store.remove_member(caller.org_id, id, changed_by(caller), &audit).await;
         removed.map_err(|error| of_member(error, id))
     }
 
@@ -227,10 +227,20 @@ impl App {
     }
 }
 
+/// Who changes members, for the store, which looks again at what a user is.
+fn changed_by(caller: &Caller) -> ChangedBy {
+    match caller.actor {
+        Actor::User(id) => ChangedBy::User(id),
+        Actor::Key(_) => ChangedBy::Rank(Role::Admin),
+        Actor::System => ChangedBy::Rank(Role::Owner),
+    }
+}
+
 fn of_member(error: StoreError, id: UserId) -> Error {
     match error {
         StoreError::NotFound(_) => Error::NotFound { noun: "member", id: id.to_string() },
         StoreError::LastOwner => Error::LastOwner,
+        StoreError::RoleTooLow => Error::RoleTooLow,
         other => other.into(),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     ports::Random,
 };
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use model::EmailAddress;
 use std::{fmt::Write, net::IpAddr, sync::Arc};
 use store::Role;
@@ -46,42 +47,86 @@ pub fn is_at_least(role: Role, wanted: Role) -> bool {
 /// How many passwords are checked at the same time: each takes 19 MiB and a core.
 const PASSWORDS_AT_ONCE: usize = 2;
 
-/// How often one client may try to log in in a minute, and how often an account may be tried.
+/// How often one client may try to log in in a minute; how often it may try one account; how often all of them may, which
+/// is more, so that a stranger does not keep the owner of an account out.
 const TRIES_OF_CLIENT: u32 = 20;
 const TRIES_OF_ACCOUNT: u32 = 5;
+const TRIES_OF_ACCOUNT_BY_ALL: u32 = 60;
 
 /// How many links an address is sent in a minute.
 const LINKS_OF_ADDRESS: u32 = 2;
 
+/// How many links to log in an address is sent in a day.
+const LINKS_OF_DAY: u32 = 10;
+
+const DAY: i64 = 24 * 3600;
+
+/// A network, as clients are counted by it.
+type Network = (IpAddr, u8);
+
+/// The tries to log in of a minute.
+struct Tries {
+    clients: RateLimiter<Network>,
+    accounts: RateLimiter<(String, Network)>,
+    by_all: RateLimiter<String>,
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self {
+            clients: RateLimiter::new(TRIES_OF_CLIENT),
+            accounts: RateLimiter::new(TRIES_OF_ACCOUNT),
+            by_all: RateLimiter::new(TRIES_OF_ACCOUNT_BY_ALL),
+        }
+    }
+}
+
 /// Counts and places of those who want in.
 pub(crate) struct Door {
-    clients: RateLimiter<(IpAddr, u8)>,
-    accounts: RateLimiter<String>,
+    tries: Tries,
+    /// Apart from IPv4, where nobody has more addresses than we can count.
+    tries_v6: Tries,
     links: RateLimiter<String>,
+    /// Counts users only: who asks for links of addresses that are nobody's uses up no room.
+    links_of_day: RateLimiter<String>,
     passwords: Arc<Semaphore>,
 }
 
 impl Door {
     pub(crate) fn new() -> Self {
         Self {
-            clients: RateLimiter::new(TRIES_OF_CLIENT),
-            accounts: RateLimiter::new(TRIES_OF_ACCOUNT),
+            tries: Tries::new(),
+            tries_v6: Tries::new(),
+            links_of_day: RateLimiter::in_window(LINKS_OF_DAY, DAY),
             links: RateLimiter::new(LINKS_OF_ADDRESS),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
         }
     }
 }
 
+impl Door {
+    /// Counts a try to log in, or says why there can be none now.
+    fn count_try(&self, address: IpAddr, account: &str, now: Timestamp) -> Result<()> {
+        let limited = |what, allowed| move |retry_after| Error::RateLimited { what, allowed, retry_after };
+        let address = address.to_canonical();
+        let tries = if address.is_ipv4() { &self.tries } else { &self.tries_v6 };
+        let networks = crate::check_gate::networks(address);
+        let of_client = limited("tries to log in", TRIES_OF_CLIENT);
+        tries.clients.admit(&networks, now).map_err(of_client)?;
+        let of_account: Vec<_> =
+            networks.iter().map(|(network, times)| ((account.to_owned(), *network), *times)).collect();
+        let of_client = limited("tries to log in", TRIES_OF_ACCOUNT);
+        tries.accounts.admit(&of_account, now).map_err(of_client)?;
+        let by_all = [(account.to_owned(), 1)];
+        let of_all = limited("tries to log in to this account", TRIES_OF_ACCOUNT_BY_ALL);
+        tries.by_all.admit(&by_all, now).map_err(of_all)
+    }
+}
+
 impl App {
     /// Counts a try to log in, or says why there can be none now.
     fn count_try(&self, address: IpAddr, account: &str) -> Result<()> {
-        let now = self.clock.now();
-        let limited =
-            |allowed, retry_after| Error::RateLimited { what: "tries to log in", allowed, retry_after };
-        let networks = crate::check_gate::networks(address.to_canonical());
-        self.door.clients.admit(&networks, now).map_err(|after| limited(TRIES_OF_CLIENT, after))?;
-        let account = (account.to_owned(), 1);
-        self.door.accounts.admit(&[account], now).map_err(|after| limited(TRIES_OF_ACCOUNT, after))
+        self.door.count_try(address, account, self.clock.now())
     }
 }
 
@@ -132,6 +177,27 @@ mod tests {
         assert!(!scopes_of(Role::Viewer).allows(Scope::WriteDomains));
         assert!(!scopes_of(Role::Member).allows(Scope::Admin));
         assert!(!scopes_of(Role::Member).allows(Scope::WriteKeys));
+    }
+
+    #[test]
+    fn tries_are_counted_by_network_and_account_and_by_all() {
+        let (door, now) = (Door::new(), Timestamp::UNIX_EPOCH);
+        let count =
+            |address: &str, account: &str| door.count_try(address.parse().unwrap(), account, now).is_ok();
+        // One who tries wears out nobody else's tries; of IPv6 a whole /64 is one, however it is mapped.
+        for _ in 0..TRIES_OF_ACCOUNT {
+            assert!(count("192.0.2.1", "ann") && count("2001:db8::1", "ann"));
+        }
+        assert!(!count("::ffff:192.0.2.1", "ann") && !count("2001:db8::ffff:1", "ann"));
+        assert!(count("192.0.2.2", "ann") && count("2001:db8:0:1::1", "ann") && count("192.0.2.1", "ben"));
+        // Many addresses of IPv6 use up what is counted apart there, not here.
+        for number in 0..20_000_u32 {
+            count(&format!("2001:{:x}:{:x}::1", number >> 8, number & 0xff), "cora");
+        }
+        assert!(count("192.0.2.3", "dora"));
+        // And there is a bound for all together.
+        let tried = (0..200).filter(|number| count(&format!("198.51.100.{number}"), "eve")).count();
+        assert_eq!(tried, TRIES_OF_ACCOUNT_BY_ALL as usize);
     }
 
     #[test]

@@ -43,7 +43,13 @@ impl House {
     }
 
     fn visitor(&self) -> Visitor {
-        let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE).build().unwrap();
+        self.visitor_from([127, 0, 0, 1])
+    }
+
+    /// A visitor with another address.
+    fn visitor_from(&self, address: [u8; 4]) -> Visitor {
+        let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
+        let http = http.local_address(std::net::IpAddr::from(address)).build().unwrap();
         Visitor { http, base: format!("http://{}", self.instance.http), cookies: BTreeMap::new() }
     }
 
@@ -239,6 +245,74 @@ async fn a_wrong_password_says_nothing_and_is_limited() {
     assert!(!stranger.is_in().await);
     house.pass(60);
     assert_eq!(stranger.log_in("ann@example.net", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    house.instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_s_tries_keep_nobody_out() {
+    let house = House::open().await;
+    let mut owner = house.owner().await;
+    owner.submit("/", "/logout", &[]).await;
+    let mut stranger = house.visitor_from([127, 0, 0, 2]);
+    for _ in 0..5 {
+        let wrong = stranger.log_in("ann@example.net", "not the password").await;
+        assert!(wrong.body.contains("do not belong together"), "{}", wrong.body);
+    }
+    let limited = stranger.log_in("ann@example.net", "not the password").await;
+    assert!(limited.body.contains("tries to log in a minute"), "{}", limited.body);
+    assert_eq!(owner.log_in("ann@example.net", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    // All of them together have a bound too: after 6 and 54 more (each client has 5 of them), nobody tries this account.
+    for client in 3..14 {
+        let mut stranger = house.visitor_from([127, 0, 0, client]);
+        for _ in 0..5 {
+            stranger.log_in("ann@example.net", "not the password").await;
+        }
+    }
+    let limited = house.visitor_from([127, 0, 0, 99]).log_in("ann@example.net", PASSWORD).await;
+    assert!(limited.body.contains("tries to log in to this account a minute"), "{}", limited.body);
+    // Who is in changes the password all the same.
+    let form = [("current", PASSWORD), ("password", "another one that is long")];
+    assert_eq!(owner.submit("/account", "/account/password", &form).await.status, StatusCode::SEE_OTHER);
+    house.instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_that_was_just_sent_is_not_pushed_out() {
+    let house = House::open().await;
+    house.owner().await;
+    let query = "/sandbox/messages?recipient=ann@example.net&limit=50";
+    let count = async || house.api.get(query).await["data"].as_array().unwrap().len();
+    let ask = async || {
+        let sent = house.visitor().submit("/login", "/login/send", &[("email", "ann@example.net")]).await;
+        assert_eq!(sent.status, StatusCode::OK);
+    };
+    let arrived = async |n: usize| {
+        drop(house.api.until(query, |list| list["data"].as_array().unwrap().len() >= n).await);
+    };
+    ask().await;
+    arrived(1).await;
+    let path = house.link_to("ann@example.net", "/login/link?token=").await;
+    house.pass(59);
+    for _ in 0..3 {
+        ask().await;
+    }
+    for sent in 2..=10 {
+        house.pass(60);
+        ask().await;
+        arrived(sent).await;
+        if sent == 3 {
+            let token = path.split_once('=').unwrap().1;
+            let mut visitor = house.visitor();
+            let done = visitor.submit(&path, "/login/link", &[("token", token)]).await;
+            assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+        }
+    }
+    house.pass(60);
+    ask().await;
+    house.pass(24 * 3600);
+    ask().await;
+    arrived(11).await;
+    assert_eq!(count().await, 11, "one a minute, and ten a day");
     house.instance.stop().await;
 }
 

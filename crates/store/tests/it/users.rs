@@ -2,7 +2,9 @@
 
 use crate::seed::{at, next, organisation};
 use model::{EmailAddress, OrgId, UserId};
-use store::{Hidden, NewSession, Role, Store, StoreError, Token, TokenKind, User};
+use store::{ChangedBy, Hidden, NewSession, Role, Store, StoreError, Token, TokenKind, User};
+
+const OPERATOR: ChangedBy = ChangedBy::Rank(Role::Owner);
 
 fn user() -> User {
     let number = next();
@@ -58,20 +60,45 @@ async fn session(store: &Store, user: &User, org_id: OrgId) -> Vec<u8> {
 pub async fn the_last_owner_stays(store: &Store) {
     let org = organisation(store).await;
     let (one, two) = (member(store, org, Role::Owner).await, member(store, org, Role::Owner).await);
-    store.set_role(org, one.id, Role::Admin, &[]).await.unwrap();
-    for refused in
-        [store.set_role(org, two.id, Role::Viewer, &[]).await, store.remove_member(org, two.id, &[]).await]
-    {
+    store.set_role(org, one.id, Role::Admin, OPERATOR, &[]).await.unwrap();
+    for refused in [
+        store.set_role(org, two.id, Role::Viewer, OPERATOR, &[]).await,
+        store.remove_member(org, two.id, OPERATOR, &[]).await,
+    ] {
         assert!(matches!(refused, Err(StoreError::LastOwner)), "{refused:?}");
     }
     assert_eq!(store.get_member(org, two.id).await.unwrap().role, Role::Owner);
     // Two who go at once: one of them stays.
-    store.set_role(org, one.id, Role::Owner, &[]).await.unwrap();
-    let (a, b) = tokio::join!(store.remove_member(org, one.id, &[]), store.remove_member(org, two.id, &[]));
+    store.set_role(org, one.id, Role::Owner, OPERATOR, &[]).await.unwrap();
+    let (a, b) = tokio::join!(
+        store.remove_member(org, one.id, OPERATOR, &[]),
+        store.remove_member(org, two.id, OPERATOR, &[])
+    );
     assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
     let left = store.list_members(org, None, 10).await.unwrap();
     assert_eq!(left.iter().filter(|member| member.role == Role::Owner).count(), 1);
     assert_eq!(left.len(), 1);
+}
+
+pub async fn a_role_counts_when_it_is_used(store: &Store) {
+    let org = organisation(store).await;
+    let owner = member(store, org, Role::Owner).await;
+    let (admin, other) = (member(store, org, Role::Admin).await, member(store, org, Role::Admin).await);
+    let by = ChangedBy::User(admin.id);
+    let too_low = |refused: Result<(), StoreError>| {
+        assert!(matches!(refused, Err(StoreError::RoleTooLow)), "{refused:?}");
+    };
+    too_low(store.set_role(org, other.id, Role::Owner, by, &[]).await);
+    too_low(store.remove_member(org, owner.id, by, &[]).await);
+    store.set_role(org, other.id, Role::Admin, by, &[]).await.unwrap();
+    // Two admins who take each other down at once: the second one is none any more.
+    let (a, b) = tokio::join!(
+        store.set_role(org, other.id, Role::Viewer, by, &[]),
+        store.set_role(org, admin.id, Role::Viewer, ChangedBy::User(other.id), &[]),
+    );
+    assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    store.remove_member(org, admin.id, ChangedBy::User(owner.id), &[]).await.unwrap();
+    too_low(store.remove_member(org, other.id, by, &[]).await);
 }
 
 pub async fn links_are_used_once_and_end(store: &Store) {
@@ -92,6 +119,9 @@ pub async fn links_are_used_once_and_end(store: &Store) {
     assert_eq!(store.find_user(&user.email).await.unwrap().unwrap(), user);
     assert_eq!(store.memberships(user.id).await.unwrap().len(), 1);
     // Of one address, a few.
+    let since =
+        async |second| store.has_token_since(&user.email, TokenKind::Login, at(second)).await.unwrap();
+    assert!(!since(-9).await);
     let mut hashes = Vec::new();
     for second in 0..4 {
         let token = Token {
@@ -105,6 +135,7 @@ pub async fn links_are_used_once_and_end(store: &Store) {
         store.insert_token(&token, 3, &[]).await.unwrap();
         hashes.push(token.hash);
     }
+    assert!(since(2).await && !since(3).await);
     assert!(store.use_token(&hashes[0], TokenKind::Login, at(9)).await.unwrap().is_none(), "the oldest went");
     assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_some());
     assert!(store.use_token(&hashes[3], TokenKind::Login, at(9)).await.unwrap().is_none(), "used");
@@ -137,7 +168,7 @@ pub async fn sessions_end_with_time_membership_and_password(store: &Store) {
     assert!(find(&one, 5, 0).await.is_none(), "idle");
     store.touch_session(&one, at(7)).await.unwrap();
     assert!(find(&one, 8, 6).await.is_some());
-    store.set_role(org, user.id, Role::Viewer, &[]).await.unwrap();
+    store.set_role(org, user.id, Role::Viewer, OPERATOR, &[]).await.unwrap();
     assert_eq!(find(&one, 8, 6).await.unwrap().role, Role::Viewer, "at once");
     let two = session(store, &user, org).await;
     store.set_second_factor(user.id, Some((&Hidden::from(vec![1]), &[vec![7]])), &two, &[]).await.unwrap();
@@ -149,7 +180,7 @@ pub async fn sessions_end_with_time_membership_and_password(store: &Store) {
     store.set_password(user.id, "other", &[]).await.unwrap();
     assert!(find(&two, 8, -1).await.is_none());
     let three = session(store, &user, org).await;
-    store.remove_member(org, user.id, &[]).await.unwrap();
+    store.remove_member(org, user.id, OPERATOR, &[]).await.unwrap();
     assert!(find(&three, 8, -1).await.is_none());
     let replaced = session(store, &owner, org).await;
     let new = NewSession {
