@@ -8,11 +8,13 @@ use crate::{
     lease::Lease,
     watch::{self, LATE},
 };
+use aws_lc_rs::digest::{Context, SHA256};
 use diagnosis::Report;
 use jiff::Timestamp;
 use model::{DomainStatus, Verdict};
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -177,6 +179,7 @@ impl App {
             checked_at: now,
             report: checked.report_text.clone(),
             observation: checked.observation_text.clone(),
+            digest: found(report),
             status: next.status,
             spf_status: report.spf_status,
             dkim_status: report.dkim_status,
@@ -217,6 +220,34 @@ impl App {
     }
 }
 
+/// Stands for what a check found: the same as long as nothing of it changes but times and the order of answers.
+fn found(report: &Report) -> i64 {
+    let mut hash = Context::new(&SHA256);
+    let mut add = |part: &str| {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    };
+    let servers: BTreeSet<String> = report.name_servers.iter().map(ToString::to_string).collect();
+    let zone = report.zone.as_ref().map(ToString::to_string);
+    add(report.verdict.as_str());
+    zone.iter().chain(&servers).for_each(|name| add(name));
+    for record in &report.records {
+        add(&record.planned.key);
+        add(record.status.as_str());
+        let current: BTreeSet<_> = record.current.iter().collect();
+        for value in current {
+            add(value);
+        }
+    }
+    for finding in &report.findings {
+        add(finding.code());
+        add(finding.record.as_deref().unwrap_or_default());
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finish().as_ref()[..8]);
+    i64::from_be_bytes(first)
+}
+
 fn state_of(domain: &store::Domain) -> State {
     State {
         status: domain.status,
@@ -225,5 +256,38 @@ fn state_of(domain: &store::Domain) -> State {
         fails_at: domain.fails_at,
         consecutive_failures: domain.consecutive_failures,
         watch: domain.watch.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::RecordStatus;
+
+    #[test]
+    fn what_is_found_is_the_same_until_more_than_times_and_orders_change() {
+        let name = |text: &str| model::DomainName::parse(text).unwrap();
+        let plan = diagnosis::plan::audit(&name("acme.test"), &["s1".to_owned()]);
+        let mut report = Report::unchecked(&plan, Timestamp::UNIX_EPOCH);
+        report.name_servers = vec![name("a.test"), name("b.test")];
+        report.records[0].current = vec!["one".to_owned(), "two".to_owned()];
+        let before = found(&report);
+        let mut same = report.clone();
+        same.checked_at = Timestamp::MAX;
+        same.questions_asked += 1;
+        same.name_servers.reverse();
+        same.records[0].current.reverse();
+        assert_eq!(found(&same), before);
+        let changes: [fn(&mut Report); 4] = [
+            |report| report.verdict = Verdict::Fail,
+            |report| report.name_servers.truncate(1),
+            |report| report.records[0].status = RecordStatus::Failed,
+            |report| report.records[0].current[0].push('x'),
+        ];
+        for change in changes {
+            let mut other = report.clone();
+            change(&mut other);
+            assert_ne!(found(&other), before);
+        }
     }
 }

@@ -6,11 +6,12 @@ use crate::{
     database::{Row, Tx, sql},
     domains::{columns, domain},
     events::insert_events,
+    packed::Packed,
 };
 use model::{CheckStatus, DomainId, DomainStatus, Timestamp};
 
-/// How many checks of a domain are kept.
-const KEPT: u32 = 20;
+/// How much is kept of a domain: what the last check found, and what was there before it changed.
+const KEPT: u32 = 4;
 
 /// The outcome of a check.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct CheckRecord {
     pub report: String,
     /// What was observed, JSON.
     pub observation: String,
+    /// Stands for what was found: a check that found the same as the one before takes its place in the history.
+    pub digest: i64,
     /// Where the domain stands now.
     pub status: DomainStatus,
     /// SPF of the return path.
@@ -59,28 +62,33 @@ pub struct CheckRecord {
     pub alert: bool,
 }
 
-/// A check as it was stored.
+/// A check as it was stored: the last one of those in a row that found the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCheck {
     /// The domain.
     pub domain_id: DomainId,
     /// The version of the domain that the check led to.
     pub version: i64,
+    /// When this was found first.
+    pub since: Timestamp,
     /// When the check ended.
     pub checked_at: Timestamp,
     /// What was observed, JSON.
     pub observation: String,
-    /// The report, JSON.
-    pub report: String,
 }
 
 fn stored_check(row: &Row) -> Result<StoredCheck, StoreError> {
+    let checked_at = row.get("checked_at")?;
+    let observation = match row.opt::<Packed>("packed")? {
+        Some(packed) => packed.0,
+        None => row.get("observation")?,
+    };
     Ok(StoredCheck {
         domain_id: row.get("domain_id")?,
         version: row.get("version")?,
-        checked_at: row.get("checked_at")?,
-        observation: row.get("observation")?,
-        report: row.get("report")?,
+        since: row.opt("since")?.unwrap_or(checked_at),
+        checked_at,
+        observation,
     })
 }
 
@@ -90,7 +98,7 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
         "UPDATE domains SET status = $3, spf_status = $4, dkim_status = $5, dmarc_status = $6,
              return_path_status = $7, health = $8, verified_at = $9, fails_at = $10, last_checked_at = $11,
              next_check_at = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN $11 ELSE $13 END,
-             consecutive_failures = $14, report = $15,
+             consecutive_failures = $14, report = NULL, packed_report = $15,
              warmup_started_at = COALESCE(warmup_started_at, $16), suspected_since = $17, last_failure_at = $18,
              reminders = $19, breaks = $20, last_break_at = $21, deferred = 0,
              watch_seconds = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN NULL ELSE $22 END, lease_owner = NULL, lease_until = NULL,
@@ -112,7 +120,7 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     .bind(&check.claimed_at)
     .bind_opt(check.next_check_at.as_ref())
     .bind(&check.consecutive_failures)
-    .bind(&check.report)
+    .bind(&Packed(check.report.clone()))
     .bind_opt(check.warmup_started_at.as_ref())
     .bind_opt(check.watch.suspected_since.as_ref())
     .bind_opt(check.watch.last_failure_at.as_ref())
@@ -132,6 +140,40 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     }
 }
 
+/// Keeps what was observed, in place of what the check before observed where both found the same.
+async fn keep_observation(check: &CheckRecord, version: i64, tx: &mut Tx) -> Result<(), StoreError> {
+    let packed = Packed(check.observation.clone());
+    let same = sql("UPDATE observations SET version = $2, checked_at = $3, packed = $4
+         WHERE domain_id = $1 AND digest = $5
+             AND version = (SELECT MAX(version) FROM observations WHERE domain_id = $1)")
+    .bind(&check.domain_id)
+    .bind(&version)
+    .bind(&check.checked_at)
+    .bind(&packed)
+    .bind(&check.digest)
+    .run(tx)
+    .await?;
+    if same > 0 {
+        return Ok(());
+    }
+    sql("INSERT INTO observations (domain_id, version, checked_at, digest, since, packed, observation, report)
+         VALUES ($1, $2, $3, $4, $3, $5, '', '')")
+    .bind(&check.domain_id)
+    .bind(&version)
+    .bind(&check.checked_at)
+    .bind(&check.digest)
+    .bind(&packed)
+    .run(tx)
+    .await?;
+    sql("DELETE FROM observations WHERE domain_id = $1 AND (digest IS NULL OR version NOT IN (
+             SELECT version FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2))")
+    .bind(&check.domain_id)
+    .bind(&KEPT)
+    .run(tx)
+    .await?;
+    Ok(())
+}
+
 impl Store {
     /// Stores the outcome of a check and gives the lease back.
     ///
@@ -141,21 +183,7 @@ impl Store {
     pub async fn record_check(&self, check: &CheckRecord) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
         let domain = update_domain(check, &mut tx).await?;
-        sql("INSERT INTO observations (domain_id, version, checked_at, observation, report)
-             VALUES ($1, $2, $3, $4, $5)")
-        .bind(&check.domain_id)
-        .bind(&domain.version)
-        .bind(&check.checked_at)
-        .bind(&check.observation)
-        .bind(&check.report)
-        .run(&mut tx)
-        .await?;
-        sql("DELETE FROM observations WHERE domain_id = $1 AND version NOT IN (
-                 SELECT version FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2)")
-        .bind(&check.domain_id)
-        .bind(&KEPT)
-        .run(&mut tx)
-        .await?;
+        keep_observation(check, domain.version, &mut tx).await?;
         insert_events(&check.events, &mut tx).await?;
         for event in check.events.iter().filter(|_| check.alert) {
             insert_alert(event, check.domain_id, &mut tx).await?;
@@ -181,15 +209,14 @@ impl Store {
         Ok(self.check_history(domain_id, 1).await?.pop())
     }
 
-    /// The last checks, newest first.
+    /// What the last checks found, newest first: one for each time that it changed.
     pub async fn check_history(
         &self,
         domain_id: DomainId,
         limit: u32,
     ) -> Result<Vec<StoredCheck>, StoreError> {
-        let query = sql(
-            "SELECT domain_id, version, checked_at, observation, report FROM observations WHERE domain_id = $1 ORDER BY version DESC LIMIT $2",
-        );
+        let query = sql("SELECT domain_id, version, since, checked_at, observation, packed FROM observations
+             WHERE domain_id = $1 ORDER BY version DESC LIMIT $2");
         self.read_all(query.bind(&domain_id).bind(&limit)).await?.iter().map(stored_check).collect()
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
     error::Unique,
     events::before,
+    packed::Packed,
     value::{contains, escape, words},
     visible::{Texts, texts},
 };
@@ -184,7 +185,7 @@ macro_rules! columns {
         "id, org_id, tenant_id, name, profile, variables, capabilities, status, spf_status, dkim_status, \
          dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
-         version, report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
+         version, report, packed_report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
          last_failure_at, reminders, breaks, last_break_at, disabled_reason"
     };
 }
@@ -225,7 +226,10 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
             last_break_at: row.opt("last_break_at")?,
         },
         version: row.get("version")?,
-        report: row.opt("report")?,
+        report: match row.opt::<Packed>("packed_report")? {
+            Some(packed) => Some(packed.0),
+            None => row.opt("report")?,
+        },
         warmup_started_at: row.opt("warmup_started_at")?,
         warmup_days: row.opt("warmup_days")?,
         region: row.opt("region")?,

@@ -37,6 +37,7 @@ mod messages;
 mod migrate;
 mod nodes;
 mod organisations;
+mod packed;
 mod playground;
 mod postgres;
 mod sandbox;

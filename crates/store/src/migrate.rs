@@ -44,6 +44,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "idempotency_counts",
         script: include_str!("../migrations/0015_idempotency_counts.sql"),
     },
+    Migration {
+        version: 16,
+        name: "packed_checks",
+        script: include_str!("../migrations/0016_packed_checks.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

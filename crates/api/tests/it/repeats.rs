@@ -157,9 +157,7 @@ async fn what_was_made_before_a_crash_is_found() {
 #[tokio::test]
 async fn a_request_that_is_wrong_is_not_kept() {
     let platform = Platform::start().await;
-    for (body, status, code) in
-        [("{", 400, "INVALID_JSON"), (r#"{"domain":"com"}"#, 422, "DOMAIN_INVALID")]
-    {
+    for (body, status, code) in [("{", 400, "INVALID_JSON"), (r#"{"domain":"com"}"#, 422, "DOMAIN_INVALID")] {
         for _ in 0..2 {
             let answer = post(&platform, &platform.key, "/api/v1/domains", body, Some(code)).await;
             answer.assert_problem(status, code);

@@ -12,6 +12,7 @@ fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
         checked_at: at(checked_ms),
         report: format!("{{\"report\":{checked_ms}}}"),
         observation: format!("{{\"observation\":{checked_ms}}}"),
+        digest: checked_ms,
         status: DomainStatus::Verified,
         spf_status: CheckStatus::Verified,
         dkim_status: CheckStatus::Verified,
@@ -52,7 +53,7 @@ pub async fn a_check_is_stored_whole(store: &Store) {
     assert_eq!(after.version, claimed.version + 1);
     assert_eq!(after.report.as_deref(), Some(check.report.as_str()));
     let latest = store.latest_observation(claimed.id).await.unwrap().unwrap();
-    assert_eq!((latest.observation, latest.report), (check.observation, check.report));
+    assert_eq!((latest.observation, latest.since), (check.observation, at(15)));
     assert_eq!(store.list_events(org, None, 9).await.unwrap(), check.events);
 }
 
@@ -89,16 +90,32 @@ pub async fn a_poke_during_a_check_is_not_lost(store: &Store) {
     assert_eq!(after.next_check_at, Some(at(3_010)), "one poke, one more check");
 }
 
-pub async fn only_the_newest_checks_are_kept(store: &Store) {
+pub async fn what_changed_is_kept_and_what_did_not_takes_the_place_of_the_last(store: &Store) {
     let org = organisation(store).await;
     let mut current = domain(store, org, "example.com").await;
-    for ms in 0..25 {
-        current = store.record_check(&verified(&current, ms, ms)).await.unwrap();
+    let other = domain(store, org, "example.org").await;
+    store.record_check(&verified(&other, 0, 7)).await.unwrap();
+    // Found first at 0, 10, 20 and so on, and three times more each.
+    for ms in 0..60 {
+        let check = CheckRecord { digest: -(ms / 10), ..verified(&current, ms, ms) };
+        current = store.record_check(&check).await.unwrap();
+        let latest = store.latest_observation(current.id).await.unwrap().unwrap();
+        assert_eq!(
+            (latest.observation, latest.checked_at),
+            (check.observation, at(ms)),
+            "always that of the last"
+        );
+        assert_eq!((latest.since, latest.version), (at(ms / 10 * 10), current.version));
     }
     let history = store.check_history(current.id, 99).await.unwrap();
-    let times: Vec<_> = history.iter().map(|check| check.checked_at).collect();
-    assert_eq!(times, (5..25).rev().map(at).collect::<Vec<_>>());
+    let times: Vec<_> = history.iter().map(|check| (check.since, check.checked_at)).collect();
+    assert_eq!(times, [(50, 59), (40, 49), (30, 39), (20, 29)].map(|(since, last)| (at(since), at(last))));
     assert_eq!(store.check_history(current.id, 3).await.unwrap(), history[..3]);
+    // What was there before comes back: that is a change too.
+    let check = CheckRecord { digest: -4, ..verified(&current, 60, 60) };
+    current = store.record_check(&check).await.unwrap();
+    assert_eq!(store.check_history(current.id, 1).await.unwrap()[0].since, at(60));
+    assert_eq!(store.check_history(other.id, 9).await.unwrap().len(), 1);
 }
 
 pub async fn a_deleted_domain_takes_no_check(store: &Store) {

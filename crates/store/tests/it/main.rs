@@ -79,7 +79,7 @@ mod conformance {
             lists_page_filter_and_keep_to_the_organisation, pokes_reach_names_at_and_below_an_apex,
             a_disabled_domain_is_not_due;
         checks: a_check_is_stored_whole, a_stale_check_changes_nothing, a_poke_during_a_check_is_not_lost,
-            only_the_newest_checks_are_kept, a_deleted_domain_takes_no_check,
+            what_changed_is_kept_and_what_did_not_takes_the_place_of_the_last, a_deleted_domain_takes_no_check,
             what_is_remembered_of_breaks_reads_back,
             late_domains_go_to_their_next_place_once_and_hurried_ones_come_first,
             outcomes_are_summed_over_nodes_and_the_brake_is_one;

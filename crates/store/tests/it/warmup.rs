@@ -75,6 +75,7 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             checked_at: at(ms),
             report: "{}".into(),
             observation: "{}".into(),
+            digest: 0,
             status: DomainStatus::Pending,
             spf_status: CheckStatus::Pending,
             dkim_status: CheckStatus::Pending,
