@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use explain::render::{self, RenderOptions};
-use model::{DomainId, DomainStatus, EmailAddress, TenantId};
+use model::{DomainId, DomainName, DomainStatus, EmailAddress, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -139,6 +139,9 @@ struct ListDomains {
     status: Option<String>,
     /// Only those whose name contains this.
     q: Option<String>,
+    /// Only the one with this name, in any writing: the list has that one, or none. Not together with the others.
+    #[param(example = "mail.example.com")]
+    domain: Option<String>,
 }
 
 impl ListDomains {
@@ -171,8 +174,19 @@ async fn list_domains(
     Query(query): Query<ListDomains>,
 ) -> Result<axum::Json<List<DomainObject>>, Problem> {
     let page = Page::<DomainId>::parse(query.limit, query.cursor.as_deref())?;
-    let views = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
     let now = app.now();
+    if let Some(name) = &query.domain {
+        if query.cursor.is_some() || query.status.is_some() || query.q.is_some() {
+            return Err(Problem::field("domain", "names one domain; leave cursor, status and q out"));
+        }
+        let name = DomainName::parse(name).map_err(|error| Problem::field("domain", error.to_string()))?;
+        let mut found = Vec::new();
+        if let Some(id) = app.domain_id(&caller, &name).await? {
+            found.push(DomainObject::new(&app.domain(&caller, id).await?, now));
+        }
+        return Ok(axum::Json(List::whole(found)));
+    }
+    let views = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
     Ok(axum::Json(page.list(views, |view| view.domain.id.to_string(), |view| DomainObject::new(&view, now))))
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{commands::check::resolvers, hex};
 use figment::{
-    Figment,
+    Figment, Source,
+    error::Kind,
     providers::{Env, Format, Serialized, Toml},
 };
 use model::DomainName;
@@ -233,6 +234,16 @@ pub enum ConfigError {
     /// A file or variable is wrong.
     #[error("the configuration is wrong: {0}")]
     Read(#[from] Box<figment::Error>),
+    /// A setting that there is not.
+    #[error("the configuration is wrong: there is no setting \"{}\" ({place}){hint}", one_line(.key))]
+    Unknown {
+        /// What was given.
+        key: String,
+        /// Where.
+        place: String,
+        /// What may have been meant, or where all are listed.
+        hint: String,
+    },
     /// A file that was named is not there.
     #[error("there is no file {}", one_line(&.0.to_string_lossy()))]
     NoFile(PathBuf),
@@ -259,7 +270,7 @@ impl Config {
         if let Some(path) = overrides.config.as_ref().filter(|path| !path.is_file()) {
             return Err(ConfigError::NoFile(path.clone()));
         }
-        let config: Self = figment(overrides).extract().map_err(Box::new)?;
+        let config: Self = figment(overrides).extract().map_err(wrong)?;
         config.platform_zone()?;
         config.certificate_authority()?;
         config.master_key()?;
@@ -407,6 +418,26 @@ impl Config {
     }
 }
 
+/// What figment says, in the words of whoever wrote the setting.
+fn wrong(error: figment::Error) -> ConfigError {
+    let Kind::UnknownField(key, known) = &error.kind else { return ConfigError::Read(Box::new(error)) };
+    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(key, name);
+    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let hint = match nearest.filter(|name| likeness(name) > 0.6) {
+        Some(name) => format!("; did you mean \"{name}\"?"),
+        None => "; `countersign config` lists all that there are".to_owned(),
+    };
+    let metadata = error.metadata.as_ref();
+    let place = match metadata.and_then(|metadata| metadata.source.as_ref()) {
+        Some(Source::File(path)) => one_line(&path.to_string_lossy()),
+        _ if metadata.is_some_and(|metadata| metadata.name.contains("environment")) => {
+            format!("COUNTERSIGN_{} in the environment", one_line(&key.to_uppercase()))
+        }
+        _ => metadata.map_or_else(String::new, |metadata| one_line(&metadata.name)),
+    };
+    ConfigError::Unknown { key: key.clone(), place, hint }
+}
+
 /// Where an optional listener is.
 fn listener(key: &'static str, text: &str) -> Result<Option<SocketAddr>, ConfigError> {
     if text.is_empty() {
@@ -447,7 +478,14 @@ fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
         .merge(Env::raw().only(&["DATABASE_URL"]))
-        .merge(Env::prefixed("COUNTERSIGN_").ignore(&["tools", "config", "url", "api_key", "credentials"]))
+        .merge(Env::prefixed("COUNTERSIGN_").ignore(&[
+            "tools",
+            "config",
+            "url",
+            "api_key",
+            "credentials",
+            "organisation",
+        ]))
         .merge(NamedFlags(overrides))
 }
 
@@ -510,7 +548,30 @@ mod tests {
             jail.create_file("countersign.toml", "htpp = \"127.0.0.1:9000\"\n")?;
             let overrides = Overrides::default();
             let error = Config::load(&overrides).unwrap_err().to_string();
-            assert!(error.contains("htpp"), "{error}");
+            assert!(
+                error.contains("htpp")
+                    && error.contains("countersign.toml")
+                    && error.contains("did you mean \"http\"?"),
+                "{error}"
+            );
+            jail.create_file("countersign.toml", "")?;
+            jail.set_env("COUNTERSIGN_LEASE_SECOND", "9");
+            let error = Config::load(&overrides).unwrap_err().to_string();
+            assert!(
+                error.contains("COUNTERSIGN_LEASE_SECOND in") && error.contains("\"lease_seconds\"?"),
+                "{error}"
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
+    fn what_is_like_no_setting_is_told_where_all_are_listed() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("countersign.toml", "colour = \"red\"\n")?;
+            let error = Config::load(&Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains("colour") && error.contains("`countersign config` lists"), "{error}");
             Ok(())
         });
     }

@@ -8,8 +8,8 @@ use countersign::{
         backup::{BackupArgs, RestoreArgs},
         check::CheckArgs,
         client::{
-            self, AuditArgs, DomainsCommand, EmailsCommand, EventsArgs, KeysCommand, LoginArgs, ServerArgs,
-            SuppressionsCommand, TenantsCommand,
+            self, AuditArgs, ContactsCommand, DomainsCommand, EmailsCommand, EventsArgs, KeysCommand,
+            LoginArgs, ServerArgs, SuppressionsCommand, TenantsCommand, WebhooksCommand,
         },
         doctor::DoctorArgs,
         explain::ExplainArgs,
@@ -230,11 +230,37 @@ Examples:
         #[command(subcommand)]
         command: SuppressionsCommand,
     },
+    /// Addresses that are told what happens at a platform
+    #[command(after_help = "\
+Examples:
+  countersign webhooks create https://example.com/hook --event 'domain.*'
+  countersign webhooks test whk_01JD0000000000000000000000
+  countersign webhooks deliveries whk_01JD0000000000000000000000 --state failed
+  countersign webhooks replay whk_01JD0000000000000000000000 --since 2h")]
+    Webhooks {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: WebhooksCommand,
+    },
+    /// Whom a platform writes to before sending from a domain stops
+    #[command(after_help = "\
+Examples:
+  countersign contacts list
+  countersign contacts add dns@example.com
+  countersign contacts add shop@example.com --domain mail.example.com")]
+    Contacts {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: ContactsCommand,
+    },
     /// Who changed what at a platform, newest first
     #[command(after_help = "\
 Examples:
   countersign audit
-  countersign audit --subject dom_01JD0000000000000000000000 --json")]
+  countersign audit --subject mail.example.com
+  countersign audit --actor key_01JD0000000000000000000000 --json")]
     Audit {
         #[command(flatten)]
         server: ServerArgs,
@@ -331,6 +357,8 @@ async fn run(command: Command) -> Exit {
         Command::Keys { server, command } => client::keys(&server, &command).await,
         Command::Tenants { server, command } => client::tenants(&server, &command).await,
         Command::Suppressions { server, command } => client::suppressions(&server, &command).await,
+        Command::Webhooks { server, command } => client::webhooks(&server, &command).await,
+        Command::Contacts { server, command } => client::contacts(&server, &command).await,
         Command::Audit { server, arguments } => client::audit(&server, &arguments).await,
         Command::Events { server, arguments } => client::events(&server, &arguments).await,
         Command::Completions { shell } => {

@@ -2,6 +2,7 @@
 
 use super::running::{print, run_until_stopped};
 use crate::{Instance, config::Config, instance::StartError};
+use app::Transport;
 
 /// Starts the platform, prints where it is, and runs until SIGTERM or Ctrl-C.
 pub async fn run(config: &Config) -> Result<(), StartError> {
@@ -20,14 +21,19 @@ fn welcome(instance: &Instance, config: &Config) -> String {
         format!("API            http://{http}/api/v1   reference: http://{http}/docs"),
     ];
     lines.extend(instance.public_http.map(|at| format!("Public page    http://{at}/check")));
-    lines.extend(
-        instance
-            .operator_http
-            .map(|at| format!("Operator       http://{at}/metrics   and /readyz, /healthz")),
-    );
+    lines.extend(instance.operator_http.map(|at| {
+        format!(
+            "Operator       http://{at}/operator   what has to be fixed; also /metrics, /readyz, /healthz"
+        )
+    }));
     lines.push(format!("DNS            {dns} (UDP and TCP)   zone: {}", settings.platform_zone));
     lines.push(format!("SMTP           {smtp}   for bounces"));
-    lines.push(format!("Mail goes to   {}", settings.transport));
+    lines.push(match &settings.transport {
+        Transport::Sandbox(_) => {
+            format!("Mail goes to   the sandbox inbox: none leaves. To read: {}/sandbox", settings.public_url)
+        }
+        relay @ Transport::Relay { .. } => format!("Mail goes to   {relay}"),
+    });
     lines.push(format!("State          {}{database}", config.data.display()));
     let mut text = format!("\nCountersign is running.\n\n  {}\n", lines.join("\n  "));
     if instance.first_start {

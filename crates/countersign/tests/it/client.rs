@@ -9,16 +9,16 @@ use std::{
 };
 
 /// A terminal of its own: where it is logged in, and with what environment.
-struct Terminal {
-    folder: Folder,
-    url: String,
-    key: Option<String>,
+pub struct Terminal {
+    pub folder: Folder,
+    pub url: String,
+    pub key: Option<String>,
 }
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl From<Output> for Said {
@@ -29,7 +29,7 @@ impl From<Output> for Said {
 }
 
 impl Terminal {
-    fn of(platform: &Platform) -> Self {
+    pub fn of(platform: &Platform) -> Self {
         let url = format!("http://{}", platform.instance.http);
         Self { folder: Folder::new(), url, key: Some(platform.instance.api_key.clone()) }
     }
@@ -50,18 +50,18 @@ impl Terminal {
     }
 
     /// Runs to the end, beside the platform that it talks to.
-    async fn run(&self, arguments: &[&str]) -> Said {
+    pub async fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
     }
 
-    async fn good(&self, arguments: &[&str]) -> String {
+    pub async fn good(&self, arguments: &[&str]) -> String {
         let said = self.run(arguments).await;
         assert_eq!(said.code, Some(0), "{arguments:?}: {}{}", said.out, said.err);
         said.out
     }
 
-    async fn json(&self, arguments: &[&str]) -> Value {
+    pub async fn json(&self, arguments: &[&str]) -> Value {
         let out = self.good(&[arguments, &["--json"]].concat()).await;
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
@@ -105,8 +105,17 @@ async fn a_domain_from_added_to_mail_sent() {
     let sent = terminal.good(&send).await;
     assert!(sent.contains("delivered") && sent.contains("you@example.org"), "{sent}");
     assert!(terminal.good(&["emails", "list"]).await.contains("Hello"));
-    let events = terminal.good(&["events", "--types", "domain.verified"]).await;
-    assert!(events.contains("domain.verified") && events.lines().count() == 1, "{events}");
+    let events = terminal.run(&["events", "--types", "domain.verified"]).await;
+    assert!(
+        events.out.contains("domain.verified") && events.out.contains("mail.acme.test"),
+        "{}",
+        events.out
+    );
+    assert_eq!(events.out.lines().count(), 2, "a head and one event: {}", events.out);
+    // The cursor is in the command that goes on.
+    let next: Vec<&str> = events.err.trim().split("countersign ").last().unwrap().split(' ').collect();
+    assert!(events.err.contains("--after"), "{}", events.err);
+    assert!(terminal.good(&next).await.contains("Nothing happened since."), "{}", events.err);
 
     terminal.good(&["suppressions", "add", "you@example.org", "--reason", "asked"]).await;
     assert!(terminal.good(&["suppressions", "list"]).await.contains("you@example.org"));
@@ -145,7 +154,8 @@ async fn keys_and_tenants_are_made_and_ended() {
         ])
         .await;
     assert!(made["tenant_id"].is_string());
-    assert!(terminal.good(&["keys", "list"]).await.contains("reader"));
+    let list = terminal.good(&["keys", "list"]).await;
+    assert!(list.contains("reader") && list.contains("tenant cust_1") && list.contains("this one"), "{list}");
     let owner = terminal.key.replace(text(&made, "secret").to_owned());
     terminal.good(&["domains", "list"]).await;
     let refused = terminal.run(&["domains", "add", "mail.acme.test"]).await;
@@ -215,6 +225,21 @@ async fn what_goes_wrong_is_told_with_what_to_do() {
         (&["domains", "verify", "x.test", "--deadline", "5m"], 2, "--watch"),
         (&["emails", "show", "msg_../../keys"], 1, "MESSAGE_NOT_FOUND"),
         (&["keys", "create", "x", "--scope", "read:all"], 1, "known are"),
+        (&["keys", "create", "x", "--scope", "admin", "--expires-at", "tomorrow"], 2, "30d"),
+        (&["keys", "create", "x", "--scope", "admin", "--tenant", "typo"], 1, "--create-tenant"),
+        (&["domains", "add", "x.test", "--tenant", "typo"], 1, "no tenant typo"),
+        (&["domains", "show", "a b"], 2, "cannot have"),
+        (&["audit", "--subject", "nowhere.acme.test"], 1, "no domain nowhere.acme.test"),
+        (
+            &["emails", "send", "--from", "a@x.test", "--to", "b@x.test", "--subject", "s", "--text", "t"],
+            1,
+            "countersign domains add",
+        ),
+        (&["webhooks", "replay", "whk_01JD0000000000000000000000"], 2, "--since 2h"),
+        (&["webhooks", "update", "whk_01JD0000000000000000000000"], 2, "required"),
+        (&["webhooks", "create", "ftp://x"], 1, "WEBHOOK_TARGET_REFUSED"),
+        (&["contacts", "delete", "nobody@acme.test"], 1, "countersign contacts list"),
+        (&["contacts", "add", "nobody"], 1, "address"),
         (&["domains", "list", "--url", "ftp://x"], 2, "no address of a platform"),
         (&["domains", "list", "--url", "http://127.0.0.1:1"], 3, "cannot be reached"),
         (&["domains"], 2, "Usage"),

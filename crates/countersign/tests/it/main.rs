@@ -17,6 +17,7 @@ mod check_watch;
 mod checks;
 mod claims;
 mod client;
+mod client_nouns;
 mod command_line;
 mod dns_server;
 mod doctor;

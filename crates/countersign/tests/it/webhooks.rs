@@ -75,7 +75,7 @@ impl Sink {
         format!("http://{}/hook", self.address)
     }
 
-    fn answer(&self, status: u16) {
+    pub fn answer(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
     }
 

@@ -1,6 +1,9 @@
 //! Which platform, and with which key: from the environment, or from a file that only its owner reads.
 
-use super::{Failure, Outcome, ended, http::Client};
+use super::{
+    Failure, Outcome, ended,
+    http::{Client, address},
+};
 use crate::commands::{Exit, show};
 use figment::{
     Figment,
@@ -62,7 +65,6 @@ pub fn find(url: Option<&str>) -> Result<(String, String), Failure> {
     let key = env::var_os("COUNTERSIGN_API_KEY")
         .and_then(|key| key.into_string().ok())
         .filter(|key| !key.is_empty());
-    let address = |text: &str| text.trim_end_matches('/').to_owned();
     let url = url.map(address).or_else(|| file.as_ref().map(|file| address(&file.url)));
     let url = url.unwrap_or_else(|| HERE.to_owned());
     let of_file = file.filter(|file| address(&file.url) == url).map(|file| file.api_key);
@@ -81,15 +83,25 @@ pub async fn login(arguments: &LoginArgs) -> Exit {
 }
 
 async fn log_in(arguments: &LoginArgs) -> Outcome {
-    let url = arguments.url.trim_end_matches('/');
+    let url = address(&arguments.url);
     let key = ask_for_key()?;
-    let client = Client::new(url, &key, None)?;
-    // Any key may ask this: it tells whether the key is good, and nothing else.
-    client.get("/profiles").await?;
+    let client = Client::new(&url, &key)?;
+    // Any key may ask this: it tells whether the key is good, and nothing else. A root key is good too.
+    let is_root = match client.get("/profiles").await {
+        Ok(_) => false,
+        Err(Failure::Usage(text)) if text.contains(app::root_keys::HEADER) => true,
+        Err(failure) => return Err(failure),
+    };
     let path = path().ok_or_else(|| Failure::Usage("there is no HOME to keep the key in".to_owned()))?;
     let text = format!("url = {url:?}\napi_key = {key:?}\n");
     write(&path, &text).map_err(|error| Failure::Usage(format!("{}: {error}", show::path(&path))))?;
-    let text = format!("Logged in to {url}; the key is in {}.\n", show::path(&path));
+    let root = if is_root {
+        "It is a root key: `countersign organisations list` shows the organisations, --organisation or \
+         COUNTERSIGN_ORGANISATION names the one to act in.\n"
+    } else {
+        ""
+    };
+    let text = format!("Logged in to {url}; the key is in {}.\n{root}", show::path(&path));
     Ok(show::print(&text).unwrap_or(Exit::Good))
 }
 

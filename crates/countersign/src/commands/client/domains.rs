@@ -1,11 +1,14 @@
 //! `countersign domains`: sender domains, from added to verified.
 
 use super::{
-    Failure, Outcome, PageArgs, ServerArgs, ended, field,
-    http::{Client, step, with_query},
-    shown,
+    Failure, Outcome, PAUSE, PageArgs, ServerArgs, ended, field,
+    find::domain_path as path,
+    http::{Client, commands, step, with_query},
+    items, shown,
     table::{facts, table},
+    tenant::{self, NewTenantArgs},
     time,
+    when::duration,
 };
 use crate::commands::{Exit, show};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,9 +17,6 @@ use std::{
     io::{IsTerminal, Write},
     time::Duration,
 };
-
-/// How often a domain is looked at while it is waited for.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// What to do with domains. A domain is named by its name or its id.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -38,7 +38,7 @@ pub enum DomainsCommand {
     },
     /// Add a domain, and show the records to publish
     #[command(
-        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch"
+        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch\n  countersign domains add mail.example.com --tenant cust_12345 --create-tenant"
     )]
     Add {
         /// The domain
@@ -46,6 +46,9 @@ pub enum DomainsCommand {
         /// Which records it is to have; `GET /api/v1/profiles` lists them
         #[arg(long)]
         profile: Option<String>,
+        /// Whether the tenant may be a new one
+        #[command(flatten)]
+        new_tenant: NewTenantArgs,
         /// Whether to wait
         #[command(flatten)]
         watch: WatchArgs,
@@ -90,6 +93,32 @@ pub enum DomainsCommand {
         /// Name or id
         domain: String,
     },
+    /// Switch a domain off: mail from it is refused, and what is in the queue waits
+    #[command(
+        after_help = "Example:\n  countersign domains disable mail.example.com --reason 'under review'"
+    )]
+    Disable {
+        /// Name or id
+        domain: String,
+        /// Why, for people
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Switch a domain on again, and check its DNS now
+    #[command(after_help = "Example:\n  countersign domains enable mail.example.com")]
+    Enable {
+        /// Name or id
+        domain: String,
+    },
+    /// Say how many days a domain warms up, counted from the day on which it was first verified
+    #[command(after_help = "Example:\n  countersign domains warm-up mail.example.com --days 0")]
+    WarmUp {
+        /// Name or id
+        domain: String,
+        /// How many, at most 90; 0 ends it, where the domain has a reputation already
+        #[arg(long)]
+        days: u32,
+    },
     /// Delete a domain; its messages stay, and its DNS is not touched
     #[command(after_help = "Example:\n  countersign domains delete mail.example.com --yes")]
     Delete {
@@ -112,15 +141,6 @@ pub struct WatchArgs {
     deadline: Option<Duration>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a number with s, m or h, such as 20m".to_owned();
-    let units = [("s", 1), ("m", 60), ("h", 3_600)];
-    let read = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
-    let (number, seconds) = read.ok_or_else(wrong)?;
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
-}
-
 /// `countersign domains`.
 pub async fn run(server: &ServerArgs, command: &DomainsCommand) -> Exit {
     ended(carry_out(server, command).await)
@@ -136,7 +156,8 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             let list = client.list("/domains", &query, page).await?;
             Ok(shown(server, &list, of_list))
         }
-        DomainsCommand::Add { domain, profile, watch } => {
+        DomainsCommand::Add { domain, profile, new_tenant, watch } => {
+            tenant::check(server, &client, new_tenant).await?;
             let mut body = json!({ "domain": domain });
             if let Some(profile) = profile {
                 body["profile"] = json!(profile);
@@ -183,6 +204,26 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
                 other => other,
             })
         }
+        DomainsCommand::Disable { domain, reason } => {
+            let path = format!("{}/disable", path(&client, domain).await?);
+            let disabled = client.post(&path, &json!({ "reason": reason })).await?;
+            Ok(shown(server, &disabled, |_| {
+                format!("Switched off. `countersign domains enable {domain}` switches it on again.")
+            }))
+        }
+        DomainsCommand::Enable { domain } => {
+            let path = format!("{}/enable", path(&client, domain).await?);
+            Ok(shown(server, &client.post(&path, &json!({})).await?, of_one))
+        }
+        DomainsCommand::WarmUp { domain, days } => {
+            let path = path(&client, domain).await?;
+            let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
+            Ok(shown(server, &changed, |changed| match days {
+                0 => format!("{} does not warm up.", field(changed, "domain")),
+                1 => format!("{} warms up for 1 day.", field(changed, "domain")),
+                days => format!("{} warms up for {days} days.", field(changed, "domain")),
+            }))
+        }
         DomainsCommand::Why { domain } => why(server, &client, domain).await,
         DomainsCommand::Delete { domain, yes } => {
             if !yes {
@@ -196,25 +237,6 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
                     .to_owned()
             }))
         }
-    }
-}
-
-/// The address of a domain that is given by name or id.
-async fn path(client: &Client, given: &str) -> Result<String, Failure> {
-    if given.starts_with("dom_") {
-        return Ok(format!("/domains/{}", step(given)));
-    }
-    let name = given.trim_end_matches('.').to_lowercase();
-    let everything = PageArgs { limit: 10_000 };
-    let found = client.list("/domains", &[("q", &name)], &everything).await?;
-    let domains = found["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let same = |domain: &&Value| [&domain["domain"], &domain["unicode"]].contains(&&json!(name));
-    match domains.iter().find(same) {
-        Some(domain) => Ok(path_of(domain)),
-        None => Err(Failure::Refused(format!(
-            "there is no domain {given} that this key may see\n\
-             `countersign domains list` shows what there is, `countersign domains add {given}` adds it."
-        ))),
     }
 }
 
@@ -299,8 +321,12 @@ fn of_list(list: &Value) -> String {
 }
 
 fn of_one(domain: &Value) -> String {
+    let name = match (field(domain, "domain"), field(domain, "unicode")) {
+        (name, unicode) if name == unicode => name,
+        (name, unicode) => format!("{unicode} ({name})"),
+    };
     let mut told = vec![
-        ("Domain", field(domain, "domain")),
+        ("Domain", name),
         ("Id", field(domain, "id")),
         ("Status", field(domain, "status")),
         ("Can send", if domain["can_send"] == true { "yes".to_owned() } else { "no".to_owned() }),
@@ -326,17 +352,18 @@ fn of_one(domain: &Value) -> String {
 }
 
 fn records(domain: &Value) -> String {
-    let rows: Vec<[String; 4]> = domain["records"]
+    let rows: Vec<[String; 5]> = domain["records"]
         .as_array()
         .into_iter()
         .flatten()
         .map(|record| {
             let priority = record["priority"].as_u64().map(|priority| format!("{priority} "));
             let value = priority.unwrap_or_default() + &field(record, "value");
-            [field(record, "status"), field(record, "type"), field(record, "name"), value]
+            let needed = if record["required"] == true { "required" } else { "optional" };
+            [field(record, "status"), needed.to_owned(), field(record, "type"), field(record, "name"), value]
         })
         .collect();
-    table(["STATUS", "TYPE", "NAME", "VALUE"], &rows, "It has no records.")
+    table(["STATUS", "", "TYPE", "NAME", "VALUE"], &rows, "It has no records.")
 }
 
 async fn why(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
@@ -350,32 +377,19 @@ async fn why(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
         let mut lines = vec![format!("{domain} cannot send:")];
         for obstacle in answer["obstacles"].as_array().into_iter().flatten() {
             lines.push(format!("  {} ({})", field(obstacle, "reason"), field(obstacle, "code")));
-            lines.extend(obstacle["fix"].as_str().map(|fix| format!("    {fix}")));
+            lines.extend(obstacle["fix"].as_str().map(|fix| format!("    {}", commands(fix))));
         }
-        lines.push(format!("`countersign domains report {domain}` says what to do."));
+        let is_of_dns = |obstacle: &Value| obstacle["code"] == "DOMAIN_PENDING_VERIFICATION";
+        if answer["obstacles"].as_array().into_iter().flatten().any(is_of_dns) {
+            lines.push(format!(
+                "Next: `countersign domains report {domain}` says what is wrong and what to publish, then \
+                 `countersign domains verify {domain}`."
+            ));
+        }
         lines.join("\n")
     });
     Ok(match exit {
         Exit::Good if !can_send => Exit::Problems,
         other => other,
     })
-}
-
-/// The things of a list.
-pub(super) fn items(list: &Value) -> &[Value] {
-    list["data"].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_numbers_with_a_unit() {
-        assert_eq!(duration("20m"), Ok(Duration::from_mins(20)));
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        for wrong in ["", "m", "20", "20d", "-1s", "1.5h", "99999999999999999999h", "5ä"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 }

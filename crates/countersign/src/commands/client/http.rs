@@ -21,18 +21,20 @@ pub struct Client {
     url: String,
     key: String,
     tenant: Option<String>,
+    organisation: Option<String>,
 }
 
 impl Client {
     /// For the platform and the key that the command line, the environment or the file name.
     pub fn of(server: &ServerArgs) -> Result<Self, Failure> {
         let (url, key) = credentials::find(server.url.as_deref())?;
-        Self::new(&url, &key, server.tenant.clone())
+        let client = Self::new(&url, &key)?;
+        Ok(Self { tenant: server.tenant.clone(), organisation: server.organisation.clone(), ..client })
     }
 
-    pub fn new(url: &str, key: &str, tenant: Option<String>) -> Result<Self, Failure> {
-        // What `dev` prints as the address of the API is taken too.
-        let url = url.trim_end_matches('/').trim_end_matches("/api/v1");
+    /// For everything that the key sees.
+    pub fn new(url: &str, key: &str) -> Result<Self, Failure> {
+        let url = &address(url);
         let is_address =
             Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !is_address {
@@ -48,7 +50,12 @@ impl Client {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::Unknown(format!("no requests can be made: {error}")))?;
-        Ok(Self { http, url: url.to_owned(), key: key.to_owned(), tenant })
+        Ok(Self { http, url: url.clone(), key: key.to_owned(), tenant: None, organisation: None })
+    }
+
+    /// Whether a key as the API shows it is the one that is used here.
+    pub fn is_with(&self, key: &Value) -> bool {
+        key["prefix"].as_str().is_some_and(|prefix| !prefix.is_empty() && self.key.starts_with(prefix))
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
@@ -61,6 +68,10 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::PATCH, path, Some(body)).await
     }
 
     /// At most so many things of a list, over as many pages as it takes.
@@ -110,6 +121,9 @@ impl Client {
             self.http.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.key);
         if let Some(tenant) = &self.tenant {
             request = request.header(app::tenants::HEADER, tenant);
+        }
+        if let Some(organisation) = &self.organisation {
+            request = request.header(app::root_keys::HEADER, organisation);
         }
         if let Some(body) = body {
             request = request.json(body);
@@ -163,13 +177,21 @@ impl Client {
 
     fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
         let text = |field: &str| problem[field].as_str().unwrap_or_default();
-        let mut said = format!("{} ({})", text("detail"), text("code"));
+        let mut said = format!("{} ({})", commands(text("detail")), text("code"));
         let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
         if errors.len() > 1 {
             for error in errors {
                 let part = |field: &str| error[field].as_str().unwrap_or_default();
                 let _ = write!(said, "\n  {}: {}", part("field"), part("message"));
             }
+        }
+        let is_about = |name: &str| errors.iter().any(|error| error["field"] == name);
+        if is_about(app::root_keys::HEADER) {
+            said.push_str(
+                "\nThis is a root key: name the organisation with --organisation or COUNTERSIGN_ORGANISATION; \
+                 `countersign organisations list` shows those that there are.",
+            );
+            return Failure::Usage(said);
         }
         if status == StatusCode::UNAUTHORIZED {
             let _ = write!(said, "\nLog in again with `countersign login {}`.", self.url);
@@ -184,6 +206,35 @@ impl Client {
         }
         Failure::Refused(said)
     }
+}
+
+/// An address as it was typed, as requests need it: what `dev` prints as that of the API is taken too, and without a scheme
+/// this machine is asked without TLS and every other one with it.
+pub fn address(typed: &str) -> String {
+    let url = typed.trim().trim_end_matches('/').trim_end_matches("/api/v1").trim_end_matches('/');
+    if url.is_empty() || typed.contains("://") {
+        return url.to_owned();
+    }
+    let host = Url::parse(&format!("http://{url}")).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let is_here = host.is_some_and(|host| {
+        let number = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        host == "localhost" || number.is_ok_and(|address| address.is_loopback())
+    });
+    format!("{}://{url}", if is_here { "http" } else { "https" })
+}
+
+/// The command for each request that the platform's words name.
+const COMMANDS: [(&str, &str); 5] = [
+    ("POST /api/v1/domains/{id}/enable", "`countersign domains enable`"),
+    ("DELETE /api/v1/suppressions", "`countersign suppressions delete`"),
+    ("POST /api/v1/domains", "`countersign domains add`"),
+    ("(warmup_days 0)", "(`countersign domains warm-up --days 0`)"),
+    ("PATCH it with enabled true", "`countersign webhooks update --enable`"),
+];
+
+/// What the platform says, for who is at a command line: commands in place of requests.
+pub fn commands(text: &str) -> String {
+    COMMANDS.iter().fold(text.to_owned(), |text, (request, command)| text.replace(request, command))
 }
 
 /// A path with a query, its values escaped.
@@ -209,6 +260,35 @@ pub fn step(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_they_are_typed() {
+        for (typed, asked) in [
+            ("127.0.0.1:28080", "http://127.0.0.1:28080"),
+            ("localhost:8080/", "http://localhost:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("send.example.com", "https://send.example.com"),
+            ("http://10.0.0.1/api/v1/", "http://10.0.0.1"),
+            ("ftp://x", "ftp://x"),
+        ] {
+            assert_eq!(address(typed), asked);
+        }
+        for typed in ["", "ftp://x", "https://", "a b", "://x"] {
+            assert!(Client::new(typed, "cs_x").is_err(), "{typed}");
+        }
+    }
+
+    /// The requests that texts of the use cases name each have their command.
+    #[test]
+    fn no_request_is_named_where_a_command_is_meant() {
+        let texts = concat!(
+            include_str!("../../../../app/src/error.rs"),
+            include_str!("../../../../app/src/readiness.rs")
+        );
+        assert!(texts.contains("/api/v1"));
+        let told = commands(texts);
+        assert!(!told.contains("/api/v1"), "{told}");
+    }
 
     #[test]
     fn words_stay_in_their_place() {

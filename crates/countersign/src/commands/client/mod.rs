@@ -3,24 +3,42 @@
 //! Each command is one request, or a few. What people read is a table or a few lines; `--json` gives what the API
 //! answered, byte for byte. Nothing of what a server says steers the terminal.
 
+mod audit;
+mod contacts;
 mod credentials;
 mod domains;
+mod emails;
+mod events;
+mod find;
 mod http;
-mod nouns;
+mod keys;
+mod suppressions;
 mod table;
+mod tenant;
+mod tenants;
+mod webhooks;
+mod when;
 
+pub use audit::{AuditArgs, run as audit};
+pub use contacts::{ContactsCommand, run as contacts};
 pub use credentials::{LoginArgs, login, logout};
 pub use domains::{DomainsCommand, run as domains};
-pub use nouns::{
-    AuditArgs, EmailsCommand, EventsArgs, KeysCommand, SuppressionsCommand, TenantsCommand, audit, emails,
-    events, keys, suppressions, tenants,
-};
+pub use emails::{EmailsCommand, run as emails};
+pub use events::{EventsArgs, run as events};
+pub use keys::{KeysCommand, run as keys};
+pub use suppressions::{SuppressionsCommand, run as suppressions};
+pub use tenants::{TenantsCommand, run as tenants};
+pub use webhooks::{WebhooksCommand, run as webhooks};
 
 use super::{
     Exit,
     show::{self, harmless},
 };
 use serde_json::Value;
+use std::{io::Write, time::Duration};
+
+/// How often what is waited for is looked at.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Which platform, and how its answers are shown.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +55,9 @@ pub struct ServerArgs {
     /// Your name for the customer whose things alone are seen and used
     #[arg(long, value_name = "REF", global = true)]
     tenant: Option<String>,
+    /// With a root key: the id of the organisation to act in
+    #[arg(long, env = "COUNTERSIGN_ORGANISATION", hide_env_values = true, value_name = "ID", global = true)]
+    organisation: Option<String>,
     /// Print what the API answers, as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -73,7 +94,7 @@ impl Failure {
     }
 }
 
-type Outcome = Result<Exit, Failure>;
+type Outcome<T = Exit> = Result<T, Failure>;
 
 /// The exit code of what a command came to.
 fn ended(outcome: Outcome) -> Exit {
@@ -84,6 +105,22 @@ fn ended(outcome: Outcome) -> Exit {
 fn shown(server: &ServerArgs, answer: &Value, text: impl FnOnce(&Value) -> String) -> Exit {
     let text = if server.json { format!("{answer:#}\n") } else { harmless(&text(answer)) + "\n" };
     show::print(&text).unwrap_or(Exit::Good)
+}
+
+/// Says beside the result what leads on; not a part of it, so that what reads the result has just that.
+fn show_more(text: &str) {
+    drop(writeln!(std::io::stderr(), "{}", harmless(text)));
+}
+
+/// The things of a list.
+fn items(list: &Value) -> &[Value] {
+    list["data"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Now, for times that are given as how far away they are.
+#[expect(clippy::disallowed_methods, reason = "the command line is the composition root of the client")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// A field as people read it.
