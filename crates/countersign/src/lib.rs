@@ -8,7 +8,7 @@ pub mod config;
 mod hex;
 mod http;
 pub mod instance;
-mod operations;
+pub mod operations;
 pub mod operator;
 pub mod report_file;
 mod serving;

@@ -2,6 +2,8 @@
 //! one is at a listener of its own, which only they can reach; in development, where there is no such listener, it wants a
 //! key with `admin` of the organisation that the instance began with.
 
+pub mod metric_list;
+
 use app::App;
 use axum::{
     Router,
@@ -28,6 +30,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
                 .and_then(PrometheusBuilder::install_recorder)
                 .inspect_err(|error| tracing::error!(%error, "metrics are off"))
                 .ok()
+                .inspect(|_| metric_list::describe())
         })
         .as_ref()
 }

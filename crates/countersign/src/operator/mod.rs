@@ -53,6 +53,10 @@ impl Examiner {
         for item in &items {
             metrics::gauge!("countersign_health", "code" => item.code.clone()).set(gauge(item.state));
         }
+        for gone in codes_gone(last.as_ref().map_or(&[], |(_, before)| before), &items) {
+            // What is not found any more is in order: an alert on it must end.
+            metrics::gauge!("countersign_health", "code" => gone).set(gauge(HealthState::Ok));
+        }
         *last = Some((Instant::now(), items.clone()));
         items
     }
@@ -107,6 +111,12 @@ impl Examiner {
     }
 }
 
+/// What was found before and is not found now.
+fn codes_gone(before: &[HealthItem], now: &[HealthItem]) -> Vec<String> {
+    let is_gone = |item: &&HealthItem| now.iter().all(|other| other.code != item.code);
+    before.iter().filter(is_gone).map(|item| item.code.clone()).collect()
+}
+
 /// 0 in order, 1 not seen, 2 a warning, 3 a failure: an alert is on `>= 2`.
 fn gauge(state: HealthState) -> f64 {
     match state {
@@ -114,5 +124,19 @@ fn gauge(state: HealthState) -> f64 {
         HealthState::Unknown => 1.0,
         HealthState::Warn => 2.0,
         HealthState::Fail => 3.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_found_any_more_ends_its_alert() {
+        let bad = |code: &str| HealthItem::not_ok(code, HealthState::Fail, "seen", "fix");
+        let before = [bad("ptr"), bad("spf_multiple_records")];
+        let now = [HealthItem::ok("ptr", "seen")];
+        assert_eq!(codes_gone(&before, &now), ["spf_multiple_records"]);
+        assert!(codes_gone(&[], &now).is_empty());
     }
 }

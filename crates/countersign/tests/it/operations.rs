@@ -26,6 +26,76 @@ async fn health_readiness_and_metrics_answer() {
     platform.stop().await;
 }
 
+/// The names of all metrics that are told, and their samples.
+fn samples(metrics: &str) -> Vec<&str> {
+    metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn what_metrics_gives_is_what_the_table_for_operators_has() {
+    let platform = Platform::start().await;
+    let metrics = platform.api.with_key("/metrics").await.text().await.unwrap();
+    let page = include_str!("../../../../docs/OPERATING.md");
+    for sample in samples(&metrics) {
+        let name = sample.split(['{', ' ']).next().unwrap();
+        // What a histogram is made of.
+        let name =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert!(page.contains(&format!("`{name}")), "{name} is not in docs/OPERATING.md");
+        assert!(metrics.contains(&format!("# HELP {name} ")), "{name} has no help");
+    }
+    for code in diagnosis::finding::Defect::CODES {
+        let line = format!("countersign_findings_total{{code=\"{code}\"}} ");
+        assert!(metrics.contains(&line), "{line} is not there from the start");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn hostile_paths_methods_and_names_make_no_labels() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let routes: Vec<String> = {
+        let document: serde_json::Value = api.plain("/api/v1/openapi.json").await.json().await.unwrap();
+        document["paths"].as_object().unwrap().keys().cloned().collect()
+    };
+    for number in 0..15 {
+        for path in [
+            format!("/domains/evil{number}"),
+            format!("/evil{number}"),
+            format!("/domains/evil{number}/evil?evil={number}"),
+            format!("/emails/%00evil{number}"),
+            format!("/domains/dom_{number:026}/verify/evil"),
+        ] {
+            let method = reqwest::Method::from_bytes(format!("EVIL{number}").as_bytes()).unwrap();
+            for method in [method, reqwest::Method::GET, reqwest::Method::TRACE] {
+                api.request(method, &path).send().await.unwrap();
+            }
+        }
+        api.refused("/domains", &json!({"domain": format!("evil{number}..acme.test")})).await;
+    }
+    for number in 0..3 {
+        api.post("/checks", &json!({"domain": format!("evil{number}.acme.test")})).await;
+    }
+    let metrics = api.with_key("/metrics").await.text().await.unwrap();
+    assert!(!metrics.to_lowercase().contains("evil"), "{metrics}");
+    let label = |sample: &str, name: &str| -> Option<String> {
+        let (_, rest) = sample.split_once(&format!("{name}=\""))?;
+        Some(rest.split('"').next()?.to_owned())
+    };
+    let known = ["none", "/api", "/api/", "/api/{*rest}", "/api/v1/openapi.json"];
+    let mut seen = std::collections::BTreeSet::new();
+    for sample in samples(&metrics) {
+        if let Some(route) = label(sample, "route") {
+            assert!(known.contains(&route.as_str()) || routes.contains(&route), "{sample}");
+        }
+        seen.extend(label(sample, "method"));
+    }
+    let methods: Vec<&str> = seen.iter().map(String::as_str).collect();
+    assert_eq!(methods, ["GET", "POST", "other"]);
+    platform.stop().await;
+}
+
 #[tokio::test]
 async fn state_survives_a_restart() {
     let platform = Platform::start().await;
