@@ -25,7 +25,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
 /// Who did it.
 #[derive(Debug, Serialize, ToSchema)]
 struct AuditActor {
-    /// `key`, `user`, or `system`: the platform itself, or whoever stands at its machine. Open.
+    /// `key`, `user`, `system`: the platform itself, or whoever stands at its machine; `visitor`: somebody who is not logged
+    /// in. Open.
     #[serde(rename = "type")]
     #[schema(example = "key")]
     kind: String,

@@ -26,6 +26,8 @@ pub enum Actor {
     User(UserId),
     /// The platform itself, or whoever stands at its machine.
     System,
+    /// Somebody who is not logged in.
+    Visitor,
 }
 
 /// Where a request came from: for the audit log, never for a decision.
@@ -89,7 +91,7 @@ impl Caller {
     pub const fn key_id(&self) -> Option<ApiKeyId> {
         match self.actor {
             Actor::Key(id) => Some(id),
-            Actor::User(_) | Actor::System => None,
+            Actor::User(_) | Actor::System | Actor::Visitor => None,
         }
     }
 

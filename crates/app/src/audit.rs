@@ -31,6 +31,7 @@ impl App {
             Actor::Key(id) => ("key", Some(id.to_string())),
             Actor::User(id) => ("user", Some(id.to_string())),
             Actor::System => ("system", None),
+            Actor::Visitor => ("visitor", None),
         };
         AuditEntry {
             id: self.random.audit_id(now),

@@ -82,6 +82,7 @@ fn principal(caller: &Caller) -> String {
         crate::access::Actor::Key(id) => id.to_string(),
         crate::access::Actor::User(id) => id.to_string(),
         crate::access::Actor::System => "system".to_owned(),
+        crate::access::Actor::Visitor => "visitor".to_owned(),
     };
     format!("{}/{actor}", caller.org_id)
 }

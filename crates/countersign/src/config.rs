@@ -32,6 +32,9 @@ pub struct Config {
     /// `serve`: where `/metrics`, `/healthz` and `/readyz` are without a key, for those who run the platform; empty for
     /// nowhere. (`dev` has them at `http`.)
     pub operator_http: String,
+    /// By which names `operator_http` is asked, beside addresses and those of this machine, such as `metrics.internal`. It
+    /// answers no others, so that a web page of a stranger cannot read it by a name of its own.
+    pub operator_hosts: Vec<String>,
     /// The name of this process in leases and logs; empty for the host's name and the process's number.
     pub node_name: String,
     /// For how many seconds work is claimed, 4 to 3600: what a node that died had in hand is taken up by another one
@@ -132,6 +135,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             public_url: String::new(),
             operator_http: loopback(8082).to_string(),
+            operator_hosts: Vec::new(),
             node_name: String::new(),
             lease_seconds: 120,
             drain_seconds: 30,

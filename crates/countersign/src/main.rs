@@ -14,6 +14,7 @@ use countersign::{
         doctor::DoctorArgs,
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
+        owner_link::OwnerLinkArgs,
         root_keys::RootKeysCommand,
     },
     instance::StartError,
@@ -143,6 +144,15 @@ Exit codes: 0 it is done, 2 it is not.")]
         #[command(subcommand)]
         command: RootKeysCommand,
     },
+    /// A link for who cannot get in: the first owner, or a user without password or second factor; made at the platform's machine
+    #[command(after_help = "\
+Examples:
+  countersign owner-link --data /var/lib/countersign
+  countersign owner-link --email ann@example.com
+  countersign owner-link --email ann@example.com --without-second-factor --config /etc/countersign.toml
+
+Works while the platform runs, too. Exit codes: 0 here is the link, 2 there is none.")]
+    OwnerLink(OwnerLinkArgs),
     /// Copy the SQLite database to a file, also while the platform runs
     #[command(after_help = "\
 Examples:
@@ -347,6 +357,7 @@ async fn run(command: Command) -> Exit {
         }
         Command::Doctor(arguments) => commands::doctor::run(&arguments).await,
         Command::RootKeys { command } => commands::root_keys::run(&command).await,
+        Command::OwnerLink(arguments) => commands::owner_link::run(&arguments).await,
         Command::Backup(arguments) => commands::backup::back_up(&arguments).await,
         Command::Restore(arguments) => commands::backup::restore(&arguments).await,
         Command::MigrateStore(arguments) => commands::migrate_store::run(&arguments).await,

@@ -129,7 +129,7 @@ fn policy(config: &Config) -> Result<Policy, ConfigError> {
 }
 
 /// The origin that browsers see. Passwords and sessions do not cross a network in plain text.
-fn public_url(config: &Config) -> Result<Option<String>, ConfigError> {
+pub(crate) fn public_url(config: &Config) -> Result<Option<String>, ConfigError> {
     const KEY: &str = "public_url";
     let given = config.public_url.trim_end_matches('/');
     if given.is_empty() {

@@ -309,6 +309,10 @@ impl Store {
             return Ok(());
         }
         sql("UPDATE api_keys SET revoked_at = $2 WHERE id = $1").bind(&id).bind(&now).run(&mut tx).await?;
+        sql("DELETE FROM login_tokens WHERE kind = 'invitation' AND invited_by = $1")
+            .bind(&id)
+            .run(&mut tx)
+            .await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

@@ -33,6 +33,7 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod invitations;
 mod messages;
 mod migrate;
 mod nodes;

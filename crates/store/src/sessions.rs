@@ -3,7 +3,7 @@
 use crate::{
     Hidden, Role, Store, StoreError, Told, User,
     audit::tell,
-    database::{Row, sql},
+    database::{Row, Tx, sql},
     users::user,
     value::words,
 };
@@ -52,6 +52,10 @@ words! {
         Invitation = "invitation",
         /// To log in.
         Login = "login",
+        /// To set another password, for who is locked out.
+        Reset = "reset",
+        /// The same, and to go on without the second factor.
+        ResetAll = "reset_all",
     }
 }
 
@@ -68,22 +72,43 @@ pub struct Token {
     pub org_id: Option<OrgId>,
     /// As what.
     pub role: Option<Role>,
+    /// The user or key that invited.
+    pub invited_by: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
 }
 
-fn token(row: &Row) -> Result<Token, StoreError> {
+pub(crate) fn token(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
         hash: row.get::<Hidden>("token_hash")?.to_vec(),
         kind: row.get("kind")?,
         email: row.opt("email")?,
         org_id: row.opt("org_id")?,
         role: row.opt("role")?,
+        invited_by: row.opt("invited_by")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
     })
+}
+
+/// Stores a token; those that are over go.
+pub(crate) async fn insert_token(token: &Token, tx: &mut Tx) -> Result<(), StoreError> {
+    sql("DELETE FROM login_tokens WHERE expires_at <= $1").bind(&token.created_at).run(tx).await?;
+    sql("INSERT INTO login_tokens (token_hash, kind, email, org_id, role, invited_by, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+    .blob(&token.hash)
+    .bind(&token.kind)
+    .bind_opt(token.email.as_ref())
+    .bind_opt(token.org_id.as_ref())
+    .bind_opt(token.role.as_ref())
+    .bind_opt(token.invited_by.as_ref())
+    .bind(&token.created_at)
+    .bind(&token.expires_at)
+    .run(tx)
+    .await
+    .map(drop)
 }
 
 impl Store {
@@ -188,18 +213,7 @@ impl Store {
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("DELETE FROM login_tokens WHERE expires_at <= $1").bind(&token.created_at).run(&mut tx).await?;
-        sql("INSERT INTO login_tokens (token_hash, kind, email, org_id, role, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .blob(&token.hash)
-        .bind(&token.kind)
-        .bind_opt(token.email.as_ref())
-        .bind_opt(token.org_id.as_ref())
-        .bind_opt(token.role.as_ref())
-        .bind(&token.created_at)
-        .bind(&token.expires_at)
-        .run(&mut tx)
-        .await?;
+        insert_token(token, &mut tx).await?;
         sql("DELETE FROM login_tokens WHERE kind = $1 AND email = $2 AND COALESCE(org_id, '') = $4
              AND token_hash NOT IN (
                  SELECT token_hash FROM login_tokens
@@ -234,8 +248,8 @@ impl Store {
         kind: TokenKind,
         now: Timestamp,
     ) -> Result<Option<Token>, StoreError> {
-        let query =
-            sql("SELECT token_hash, kind, email, org_id, role, created_at, expires_at FROM login_tokens
+        let query = sql("SELECT token_hash, kind, email, org_id, role, invited_by, created_at, expires_at
+             FROM login_tokens
              WHERE token_hash = $1 AND kind = $2 AND expires_at > $3");
         self.read_first(query.blob(hash).bind(&kind).bind(&now)).await?.as_ref().map(token).transpose()
     }
@@ -249,7 +263,7 @@ impl Store {
     ) -> Result<Option<Token>, StoreError> {
         let mut tx = self.pools.write().await?;
         let row = sql("DELETE FROM login_tokens WHERE token_hash = $1 AND kind = $2 AND expires_at > $3
-             RETURNING token_hash, kind, email, org_id, role, created_at, expires_at")
+             RETURNING token_hash, kind, email, org_id, role, invited_by, created_at, expires_at")
         .blob(hash)
         .bind(&kind)
         .bind(&now)
@@ -257,31 +271,5 @@ impl Store {
         .await?;
         tx.commit().await?;
         row.as_ref().map(token).transpose()
-    }
-
-    /// The invitations of an organisation that are not over, newest first.
-    pub async fn list_invitations(&self, org_id: OrgId, now: Timestamp) -> Result<Vec<Token>, StoreError> {
-        let query =
-            sql("SELECT token_hash, kind, email, org_id, role, created_at, expires_at FROM login_tokens
-             WHERE org_id = $1 AND kind = 'invitation' AND expires_at > $2
-             ORDER BY created_at DESC, token_hash LIMIT 100");
-        self.read_all(query.bind(&org_id).bind(&now)).await?.iter().map(token).collect()
-    }
-
-    /// Takes back the invitations of an address to an organisation.
-    pub async fn withdraw_invitation(
-        &self,
-        org_id: OrgId,
-        email: &EmailAddress,
-        told: impl Into<Told<'_>>,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pools.write().await?;
-        sql("DELETE FROM login_tokens WHERE org_id = $1 AND email = $2 AND kind = 'invitation'")
-            .bind(&org_id)
-            .bind(email)
-            .run_on("invitation", &mut tx)
-            .await?;
-        tell(told.into(), &mut tx).await?;
-        tx.commit().await
     }
 }

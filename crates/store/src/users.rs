@@ -1,10 +1,11 @@
 //! People: users, and what they are in which organisation.
 
 use crate::{
-    Hidden, Store, StoreError, Told,
+    Hidden, Store, StoreError, TokenKind, Told,
     audit::tell,
     database::{Row, Tx, sql},
     error::Unique,
+    invitations::end_invitations_of,
     value::words,
 };
 use model::{EmailAddress, OrgId, Timestamp, UserId};
@@ -88,7 +89,7 @@ fn member(row: &Row) -> Result<Member, StoreError> {
     Ok(Member { user: user(row)?, role: row.get("role")?, since: row.get("since")? })
 }
 
-async fn insert_user(user: &User, tx: &mut Tx) -> Result<(), StoreError> {
+pub(crate) async fn insert_user(user: &User, tx: &mut Tx) -> Result<(), StoreError> {
     sql("INSERT INTO users (id, email, name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)")
         .bind(&user.id)
         .bind(&user.email)
@@ -121,7 +122,7 @@ pub(crate) async fn insert_member(
 }
 
 /// Whoever changes the members of an organisation does it alone: of two who go at once, one would be the last owner.
-async fn lock_members(org_id: OrgId, tx: &mut Tx) -> Result<(), StoreError> {
+pub(crate) async fn lock_members(org_id: OrgId, tx: &mut Tx) -> Result<(), StoreError> {
     let locked = sql("SELECT id FROM organisations WHERE id = $1")
         .on_postgres("SELECT id FROM organisations WHERE id = $1 FOR NO KEY UPDATE")
         .bind(&org_id)
@@ -131,14 +132,19 @@ async fn lock_members(org_id: OrgId, tx: &mut Tx) -> Result<(), StoreError> {
 }
 
 /// What a member is.
-async fn role_of(org_id: OrgId, user_id: UserId, tx: &mut Tx) -> Result<Role, StoreError> {
+pub(crate) async fn role_of(org_id: OrgId, user_id: UserId, tx: &mut Tx) -> Result<Role, StoreError> {
     let row = sql("SELECT role FROM memberships WHERE org_id = $1 AND user_id = $2");
     let row = row.bind(&org_id).bind(&user_id).first(tx).await?;
     row.ok_or(StoreError::NotFound("member"))?.get("role")
 }
 
 /// Refuses who is not, or not any more, at least an admin and what the member is and becomes.
-async fn require_rank(org_id: OrgId, by: ChangedBy, roles: [Role; 2], tx: &mut Tx) -> Result<(), StoreError> {
+pub(crate) async fn require_rank(
+    org_id: OrgId,
+    by: ChangedBy,
+    roles: [Role; 2],
+    tx: &mut Tx,
+) -> Result<(), StoreError> {
     let own = match by {
         ChangedBy::Rank(role) => role,
         ChangedBy::User(id) => match role_of(org_id, id, tx).await {
@@ -196,35 +202,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// Uses an invitation up: makes the user where `new` is one, and the user a member.
-    ///
-    /// # Errors
-    /// `NotFound` where there is no such invitation that is not over, `UserTaken` where the address got a user meanwhile.
-    pub async fn accept_invitation(
-        &self,
-        token_hash: &[u8],
-        user: &User,
-        is_new: bool,
-        told: impl Into<Told<'_>>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pools.write().await?;
-        let row = sql("DELETE FROM login_tokens WHERE token_hash = $1 AND kind = 'invitation' AND email = $2
-                 AND expires_at > $3 RETURNING org_id, role")
-        .blob(token_hash)
-        .bind(&user.email)
-        .bind(&now)
-        .first(&mut tx)
-        .await?
-        .ok_or(StoreError::NotFound("invitation"))?;
-        if is_new {
-            insert_user(user, &mut tx).await?;
-        }
-        insert_member(row.get("org_id")?, user.id, row.get("role")?, now, &mut tx).await?;
-        tell(told.into(), &mut tx).await?;
-        tx.commit().await
-    }
-
     /// The user with this address.
     pub async fn find_user(&self, email: &EmailAddress) -> Result<Option<User>, StoreError> {
         let query =
@@ -275,7 +252,7 @@ impl Store {
         member(&row.ok_or(StoreError::NotFound("member"))?)
     }
 
-    /// Gives a member another role.
+    /// Gives a member another role. Open invitations that this member sent, to more than that, end.
     ///
     /// # Errors
     /// `LastOwner` where nobody would own the organisation any more, `RoleTooLow` where the role of who does it does not
@@ -299,11 +276,12 @@ impl Store {
             .run_on("member", &mut tx)
             .await?;
         keep_an_owner(org_id, before, &mut tx).await?;
+        end_invitations_of(org_id, &user_id.to_string(), Some(role), &mut tx).await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
 
-    /// Takes a member out; the sessions in this organisation end with it.
+    /// Takes a member out; the sessions in this organisation end with it, and the invitations that this member sent.
     ///
     /// # Errors
     /// `LastOwner` where nobody would own the organisation any more, `RoleTooLow` where the role of who does it does not
@@ -325,6 +303,7 @@ impl Store {
             .run_on("member", &mut tx)
             .await?;
         keep_an_owner(org_id, before, &mut tx).await?;
+        end_invitations_of(org_id, &user_id.to_string(), None, &mut tx).await?;
         sql("DELETE FROM sessions WHERE org_id = $1 AND user_id = $2")
             .bind(&org_id)
             .bind(&user_id)
@@ -348,6 +327,49 @@ impl Store {
             .run_on("user", &mut tx)
             .await?;
         sql("DELETE FROM sessions WHERE user_id = $1").bind(&user_id).run(&mut tx).await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Uses up the token of somebody who is locked out: sets what the password is checked with, takes the second factor
+    /// away where the token is for that too, and ends all sessions.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such token of this user that is not over.
+    pub async fn reset_password(
+        &self,
+        token_hash: &[u8],
+        user: &User,
+        hash: &str,
+        now: Timestamp,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let row = sql("DELETE FROM login_tokens WHERE token_hash = $1 AND email = $2 AND expires_at > $3
+             AND kind IN ('reset', 'reset_all') RETURNING kind")
+        .blob(token_hash)
+        .bind(&user.email)
+        .bind(&now)
+        .first(&mut tx)
+        .await?
+        .ok_or(StoreError::NotFound("token"))?;
+        sql("UPDATE users SET password_hash = $2 WHERE id = $1")
+            .bind(&user.id)
+            .text(hash)
+            .run_on("user", &mut tx)
+            .await?;
+        if row.get::<TokenKind>("kind")? == TokenKind::ResetAll {
+            sql("UPDATE users SET totp_secret = NULL, totp_last_step = NULL WHERE id = $1")
+                .bind(&user.id)
+                .run_on("user", &mut tx)
+                .await?;
+            sql("DELETE FROM recovery_codes WHERE user_id = $1").bind(&user.id).run(&mut tx).await?;
+        }
+        sql("DELETE FROM login_tokens WHERE email = $1 AND kind IN ('reset', 'reset_all', 'login')")
+            .bind(&user.email)
+            .run(&mut tx)
+            .await?;
+        sql("DELETE FROM sessions WHERE user_id = $1").bind(&user.id).run(&mut tx).await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

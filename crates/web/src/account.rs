@@ -3,17 +3,14 @@
 use crate::{
     Web,
     forms::FormErrors,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    page::{Answer, Failure, Section, Shell, go, html},
 };
 use app::{
     Error,
     users::{account::NewFactor, sessions::LoggedIn},
 };
 use askama::Template;
-use axum::{
-    extract::{Form, rejection::FormRejection},
-    http::StatusCode,
-};
+use axum::extract::{Form, rejection::FormRejection};
 use serde::Deserialize;
 
 struct OrganisationRow {
@@ -84,7 +81,7 @@ fn logged_in(web: &Web) -> Result<(&LoggedIn, &str), Failure> {
     found.ok_or_else(|| Error::Unauthenticated("nobody is logged in").into())
 }
 
-async fn page(web: &Web, errors: FormErrors, status: StatusCode) -> Answer {
+async fn page(web: &Web, errors: FormErrors) -> Answer {
     let (user, _) = logged_in(web)?;
     let organisations = web.app.organisations_of(user).await?;
     let row = |membership: app::store::Membership| OrganisationRow {
@@ -102,21 +99,21 @@ async fn page(web: &Web, errors: FormErrors, status: StatusCode) -> Answer {
         organisations: organisations.into_iter().map(row).collect(),
         errors,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn show(web: Web) -> Answer {
-    page(&web, FormErrors::default(), StatusCode::OK).await
+    page(&web, FormErrors::default()).await
 }
 
 pub(crate) async fn change_password(web: Web, form: Result<Form<PasswordForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let (user, _) = logged_in(&web)?;
-    let changed = web.app.change_password(user, &form.current, &form.password, web.pages.visit.client).await;
+    let changed = web.app.change_password(user, &form.current, &form.password, web.pages.visit.origin).await;
     match (changed, &web.pages.login) {
         (Ok(session), Some(login)) => Ok(login.begin(&session, go("/account"))),
         (Ok(_), None) => Ok(go("/account")),
-        (Err(error), _) => page(&web, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await,
+        (Err(error), _) => page(&web, FormErrors::of(error)?).await,
     }
 }
 
@@ -142,9 +139,9 @@ pub(crate) async fn show_second_factor(web: Web) -> Answer {
 pub(crate) async fn set_second_factor(web: Web, form: Result<Form<FactorForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let (user, session) = logged_in(&web)?;
-    let client = web.pages.visit.client;
+    let origin = web.pages.visit.origin;
     let FactorForm { sealed, shown, current, code } = &form;
-    match web.app.set_second_factor(user, session, sealed, current, code, client).await {
+    match web.app.set_second_factor(user, session, sealed, current, code, origin).await {
         Ok(codes) => {
             let shell = Shell::new(&web, Section::Account, "Codes to keep");
             html(&CodesPage { shell, codes })
@@ -152,7 +149,8 @@ pub(crate) async fn set_second_factor(web: Web, form: Result<Form<FactorForm>, F
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let factor = web.app.same_second_factor(user, sealed, shown);
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &factor_page(&web, user, factor, errors))
+            let page = factor_page(&web, user, factor, errors);
+            page.errors.answer(&page)
         }
     }
 }
@@ -160,9 +158,9 @@ pub(crate) async fn set_second_factor(web: Web, form: Result<Form<FactorForm>, F
 pub(crate) async fn remove_second_factor(web: Web, form: Result<Form<FactorForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let (user, session) = logged_in(&web)?;
-    match web.app.remove_second_factor(user, session, &form.code, web.pages.visit.client).await {
+    match web.app.remove_second_factor(user, session, &form.code, web.pages.visit.origin).await {
         Ok(()) => Ok(go("/account")),
-        Err(error) => page(&web, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await,
+        Err(error) => page(&web, FormErrors::of(error)?).await,
     }
 }
 
@@ -173,7 +171,8 @@ pub(crate) async fn switch_organisation(
     let Form(form) = form?;
     let (user, session) = logged_in(&web)?;
     let id = form.organisation.parse().map_err(|_| Failure::no_such("organisation", &form.organisation))?;
-    let switched = web.app.switch_organisation(user, session, id).await?;
+    let origin = web.pages.visit.origin;
+    let switched = web.app.switch_organisation(user, session, id, origin).await?;
     Ok(match &web.pages.login {
         Some(login) => login.begin(&switched, go("/")),
         None => go("/"),

@@ -1,20 +1,28 @@
 //! What was wrong with a form, told beside its fields.
 
-use crate::page::sentence;
+use crate::page::{Answer, html_with, sentence};
 use app::{Error, FieldError};
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
 
 /// The errors of a form that is shown again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FormErrors {
     fields: Vec<FieldError>,
     general: Option<String>,
+    /// Seconds until it may be sent again, where it came too often.
+    retry_after: Option<u32>,
 }
 
 impl FormErrors {
     /// The errors, when the form can mend them; anything else goes on as it is.
     pub fn of(error: Error) -> Result<Self, Error> {
+        let retry_after = match error {
+            Error::RateLimited { retry_after, .. } => Some(retry_after),
+            _ => None,
+        };
         match error {
-            Error::Invalid(fields) => Ok(Self { fields, general: None }),
+            Error::Invalid(fields) => Ok(Self { fields, ..Self::default() }),
             Error::NotASenderDomain(_)
             | Error::DomainAlreadyAdded(_)
             | Error::DomainHeldElsewhere(_)
@@ -26,10 +34,25 @@ impl FormErrors {
             | Error::DomainPendingVerification { .. }
             | Error::WarmupLimitExceeded { .. }
             | Error::TooLarge { .. } => {
-                Ok(Self { fields: Vec::new(), general: Some(sentence(&error.to_string())) })
+                let general = Some(sentence(&error.to_string()));
+                Ok(Self { fields: Vec::new(), general, retry_after })
             }
             other => Err(other),
         }
+    }
+
+    /// The form: as it was asked for where nothing is wrong, else as what did not go through.
+    pub fn answer(&self, page: &impl Template) -> Answer {
+        let status = match self.retry_after {
+            Some(_) => StatusCode::TOO_MANY_REQUESTS,
+            None if self.fields.is_empty() && self.general.is_none() => StatusCode::OK,
+            None => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let mut response = html_with(status, page)?;
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        Ok(response)
     }
 
     /// The messages for a field, or for one of its parts such as `to[0]`.

@@ -23,6 +23,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use model::RequestId;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -59,9 +60,10 @@ pub fn client_address(proxies: &[IpAddr], request: &Request) -> IpAddr {
 pub(crate) async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let mut pages = guard.pages.clone();
     let mut cookie = None;
+    let id = pages.app.request_id();
     let mut response = match refusal(&pages, request.method(), request.uri(), request.headers()) {
         Some(reason) => (StatusCode::FORBIDDEN, format!("{reason}\n")).into_response(),
-        None => match guard.admit(request, &mut pages, &mut cookie).await {
+        None => match guard.admit(request, id, &mut pages, &mut cookie).await {
             Ok(request) => next.run(request).await,
             Err(response) => *response,
         },
@@ -70,6 +72,9 @@ pub(crate) async fn stand(State(guard): State<Guard>, request: Request, next: Ne
         response = page::notice(&pages, notice);
     }
     let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
     if let Some(cookie) = cookie {
         headers.append(header::SET_COOKIE, cookie);
     }
@@ -97,17 +102,19 @@ impl Guard {
     async fn admit(
         &self,
         mut request: Request,
+        id: RequestId,
         pages: &mut Pages,
         cookie: &mut Option<HeaderValue>,
     ) -> Result<Request, Box<Response>> {
         let known = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address);
         let client = known.unwrap_or_else(|| client_address(&pages.proxies, &request));
+        let origin = Origin { address: Some(client), request_id: Some(id) };
         let path = request.extensions().get::<MatchedPath>().cloned();
         let path = path.as_ref().map_or("", MatchedPath::as_str);
         let mut viewer = self.viewer.clone();
         if let Some(login) = pages.login.clone() {
             let is_use = !path.ends_with("/live");
-            let visit = login.visit(pages, request.headers(), client, is_use).await;
+            let visit = login.visit(pages, request.headers(), origin, is_use).await;
             let (visit, set) = visit.map_err(|error| Box::new(page::Failure::from(error).into_response()))?;
             viewer = visit.user.as_ref().map(app::users::sessions::LoggedIn::caller);
             pages.visit = Arc::new(visit);
@@ -116,7 +123,7 @@ impl Guard {
         }
         request.extensions_mut().insert(pages.clone());
         if let Some(viewer) = viewer {
-            let viewer = Caller { origin: Origin { address: Some(client), ..viewer.origin }, ..viewer };
+            let viewer = Caller { origin, ..viewer };
             let app = Arc::clone(&pages.app);
             request.extensions_mut().insert(Web { app, viewer, pages: pages.clone() });
         }
@@ -161,7 +168,7 @@ const AGAIN: &str = "Go back, load the page again, and send the form once more."
 
 /// A page that says why not.
 fn refused(title: &'static str, message: String, next: &'static str) -> Response {
-    let notice = Notice { status: StatusCode::FORBIDDEN, title, message, next };
+    let notice = Notice { status: StatusCode::FORBIDDEN, title, message, next, retry_after: None };
     let mut response = notice.status.into_response();
     response.extensions_mut().insert(notice);
     response
@@ -242,6 +249,24 @@ fn refusal_of(
 const FOREIGN: &str = "Refused: this form was sent from another web site. \
     Nothing was changed. Open the page itself and send the form from there.";
 
+/// Whether a request may be addressed so to what only its operator reaches: by a name of this machine, by an address, or
+/// by one of `names`. A page of a stranger reaches it by a name of its own only (DNS rebinding).
+pub fn is_addressed_to_operator(names: &[String], uri: &Uri, headers: &HeaderMap) -> bool {
+    let Some(host) = requested_host(uri, headers) else { return false };
+    if is_this_machine(host) || host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = match host.split_once(':') {
+        Some((name, port)) if is_port(&format!(":{port}")) => name,
+        Some(_) => return false,
+        None => host,
+    };
+    names.iter().any(|own| own.eq_ignore_ascii_case(name) || own.eq_ignore_ascii_case(host))
+}
+
 /// The host and port that the request is addressed to; `None` when that is not clear.
 fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut values = headers.get_all(header::HOST).iter();
@@ -315,6 +340,41 @@ mod tests {
         }
         assert!(refused(&Method::GET, &[]));
         assert!(refused(&Method::GET, &[("host", "localhost"), ("host", "evil.example")]));
+    }
+
+    #[test]
+    fn the_operator_s_listener_has_addresses_and_the_names_that_it_was_given() {
+        let names = ["metrics.internal".to_owned(), "node1:8082".to_owned()];
+        let is_let_in = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+            is_addressed_to_operator(&names, &Uri::from_static("/"), &headers)
+        };
+        for host in [
+            "localhost:8082",
+            "127.0.0.1",
+            "10.0.0.5",
+            "10.0.0.5:8082",
+            "[fd00::5]",
+            "[fd00::5]:8082",
+            "metrics.internal",
+            "Metrics.internal:9000",
+            "node1:8082",
+        ] {
+            assert!(is_let_in(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "10.0.0.5.evil.example",
+            "metrics.internal.evil.example",
+            "node1",
+            "[x]",
+            "a:b",
+            "",
+        ] {
+            assert!(!is_let_in(host), "{host}");
+        }
+        assert!(!is_addressed_to_operator(&names, &Uri::from_static("/"), &HeaderMap::new()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod sandbox_verdict;
 mod visit;
 mod when;
 
-pub use guard::{client_address, is_this_machine};
+pub use guard::{client_address, is_addressed_to_operator, is_this_machine};
 pub use operator::HealthSource;
 pub use routes::{Needs, Route};
 
@@ -226,6 +226,8 @@ fn people() -> Routes {
         .post("/welcome", Needs::Token, login::welcome)
         .get("/invitation", Needs::Token, login::show_invitation)
         .post("/invitation", Needs::Token, login::accept_invitation)
+        .get("/reset", Needs::Token, login::show_reset)
+        .post("/reset", Needs::Token, login::reset)
         .get("/account", VIEWER, account::show)
         .post("/account/password", VIEWER, account::change_password)
         .get("/account/second-factor", VIEWER, account::show_second_factor)

@@ -6,7 +6,7 @@ use crate::{
     Pages, Web,
     forms::FormErrors,
     guard::is_own_path,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    page::{Answer, Failure, Section, Shell, go, html},
 };
 use app::{
     Error,
@@ -18,7 +18,6 @@ use axum::{
         Form, Query,
         rejection::{FormRejection, QueryRejection},
     },
-    http::StatusCode,
     response::Response,
 };
 use serde::Deserialize;
@@ -106,6 +105,8 @@ struct NewcomerPage {
     lead: String,
     action: &'static str,
     button: &'static str,
+    /// Whether a name is asked for.
+    has_name: bool,
     /// Whether the address is chosen here; else it is that of the invitation.
     chooses_address: bool,
     /// Whether there is an account already, and nothing to fill in.
@@ -141,7 +142,7 @@ pub(crate) async fn show(pages: Pages, query: Result<Query<NextQuery>, QueryReje
 pub(crate) async fn log_in(pages: Pages, form: Result<Form<LoginForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     let replaced = pages.visit.secret.as_deref();
-    let login = Login { email: &form.email, password: &form.password, client: pages.visit.client, replaced };
+    let login = Login { email: &form.email, password: &form.password, origin: pages.visit.origin, replaced };
     match pages.app.log_in(login).await {
         Ok(session) => Ok(begun(&pages, &session, &form.next)),
         Err(error) => again(&pages, form, error),
@@ -151,13 +152,14 @@ pub(crate) async fn log_in(pages: Pages, form: Result<Form<LoginForm>, FormRejec
 fn again(pages: &Pages, form: LoginForm, error: Error) -> Answer {
     let errors = FormErrors::of(error)?;
     let form = LoginForm { password: String::new(), ..form };
-    html_with(StatusCode::UNPROCESSABLE_ENTITY, &LoginPage::new(pages, form, errors))
+    let page = LoginPage::new(pages, form, errors);
+    page.errors.answer(&page)
 }
 
 /// Sends a link; says the same whether or not there is such a user.
 pub(crate) async fn send_link(pages: Pages, form: Result<Form<LoginForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
-    match pages.app.send_login_link(&form.email, pages.visit.client) {
+    match pages.app.send_login_link(&form.email, pages.visit.origin) {
         Ok(()) => html(&SentPage {
             shell: Shell::of(&pages, Section::None, "Look into your mail"),
             email: form.email,
@@ -173,7 +175,8 @@ pub(crate) async fn show_link(pages: Pages, query: Result<Query<TokenQuery>, Que
 
 pub(crate) async fn use_link(pages: Pages, form: Result<Form<TokenQuery>, FormRejection>) -> Answer {
     let Form(form) = form?;
-    let session = pages.app.log_in_by_link(&form.token, pages.visit.secret.as_deref()).await?;
+    let session =
+        pages.app.log_in_by_link(&form.token, pages.visit.secret.as_deref(), pages.visit.origin).await?;
     Ok(begun(&pages, &session, "/"))
 }
 
@@ -189,12 +192,13 @@ pub(crate) async fn enter_code(web: Web, form: Result<Form<CodeForm>, FormReject
     let Form(form) = form?;
     let visit = &web.pages.visit;
     let (Some(user), Some(secret)) = (&visit.user, &visit.secret) else { return Ok(go("/login")) };
-    match web.app.enter_code(user, secret, &form.code, visit.client).await {
+    match web.app.enter_code(user, secret, &form.code, visit.origin).await {
         Ok(session) => Ok(begun(&web.pages, &session, "/")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let shell = Shell::new(&web, Section::None, "Your second factor");
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &CodePage { shell, errors })
+            let page = CodePage { shell, errors };
+            page.errors.answer(&page)
         }
     }
 }
@@ -217,6 +221,7 @@ fn welcome_page(pages: &Pages, form: NewcomerForm, errors: FormErrors) -> Newcom
         lead: "You are the first one here, and become the owner. Others come by your invitation.".to_owned(),
         action: "/welcome",
         button: "Begin",
+        has_name: true,
         chooses_address: true,
         is_known: false,
         form,
@@ -235,12 +240,13 @@ pub(crate) async fn show_welcome(pages: Pages, query: Result<Query<TokenQuery>, 
 
 pub(crate) async fn welcome(pages: Pages, form: Result<Form<NewcomerForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
-    match pages.app.make_first_owner(&form.token, &newcomer(&form)).await {
+    match pages.app.make_first_owner(&form.token, &newcomer(&form), pages.visit.origin).await {
         Ok(session) => Ok(begun(&pages, &session, "/")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let form = NewcomerForm { password: String::new(), ..form };
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &welcome_page(&pages, form, errors))
+            let page = welcome_page(&pages, form, errors);
+            page.errors.answer(&page)
         }
     }
 }
@@ -266,11 +272,48 @@ async fn invitation_page(
         lead,
         action: "/invitation",
         button: "Join",
+        has_name: true,
         chooses_address: false,
         is_known: invitation.is_known,
         form: NewcomerForm { email: invitation.email.to_string(), ..form },
         errors,
     })
+}
+
+async fn reset_page(pages: &Pages, form: NewcomerForm, errors: FormErrors) -> Result<NewcomerPage, Failure> {
+    let (user, is_all) = pages.app.reset_of(&form.token).await?;
+    let also = if is_all { " The second factor is taken away with it." } else { "" };
+    Ok(NewcomerPage {
+        shell: Shell::of(pages, Section::None, "Another password"),
+        heading: "Choose another password".to_owned(),
+        lead: format!("Wherever you are logged in, you are logged out.{also}"),
+        action: "/reset",
+        button: "Set it",
+        has_name: false,
+        chooses_address: false,
+        is_known: false,
+        form: NewcomerForm { email: user.email.to_string(), ..form },
+        errors,
+    })
+}
+
+pub(crate) async fn show_reset(pages: Pages, query: Result<Query<TokenQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let form = NewcomerForm { token: query.token, ..NewcomerForm::default() };
+    html(&reset_page(&pages, form, FormErrors::default()).await?)
+}
+
+pub(crate) async fn reset(pages: Pages, form: Result<Form<NewcomerForm>, FormRejection>) -> Answer {
+    let Form(form) = form?;
+    match pages.app.reset_password(&form.token, &form.password, pages.visit.origin).await {
+        Ok(()) => Ok(go("/login")),
+        Err(error) => {
+            let errors = FormErrors::of(error)?;
+            let form = NewcomerForm { password: String::new(), ..form };
+            let page = reset_page(&pages, form, errors).await?;
+            page.errors.answer(&page)
+        }
+    }
 }
 
 /// A role with its article.
@@ -298,14 +341,14 @@ pub(crate) async fn accept_invitation(
     form: Result<Form<NewcomerForm>, FormRejection>,
 ) -> Answer {
     let Form(form) = form?;
-    match pages.app.accept_invitation(&form.token, &newcomer(&form)).await {
+    match pages.app.accept_invitation(&form.token, &newcomer(&form), pages.visit.origin).await {
         Ok(Some(session)) => Ok(begun(&pages, &session, "/")),
         Ok(None) => Ok(go("/login")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let form = NewcomerForm { password: String::new(), ..form };
             let page = invitation_page(&pages, form, errors).await?;
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            page.errors.answer(&page)
         }
     }
 }

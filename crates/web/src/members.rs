@@ -4,7 +4,7 @@ use crate::{
     Web,
     domain::ConfirmPage,
     forms::FormErrors,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    page::{Answer, Failure, Section, Shell, go, html},
     when::When,
 };
 use app::{
@@ -12,10 +12,7 @@ use app::{
     users::is_at_least,
 };
 use askama::Template;
-use axum::{
-    extract::{Form, Path, rejection::FormRejection},
-    http::StatusCode,
-};
+use axum::extract::{Form, Path, rejection::FormRejection};
 use model::UserId;
 use serde::Deserialize;
 
@@ -83,7 +80,7 @@ fn user_id(text: &str) -> Result<UserId, Failure> {
     text.parse().map_err(|_| Failure::no_such("member", text))
 }
 
-async fn page(web: &Web, form: InviteForm, errors: FormErrors, status: StatusCode) -> Answer {
+async fn page(web: &Web, form: InviteForm, errors: FormErrors) -> Answer {
     let now = web.app.now();
     let user = web.pages.visit.user.as_ref();
     let own = user.map_or(Role::Owner, |user| user.role);
@@ -113,19 +110,19 @@ async fn page(web: &Web, form: InviteForm, errors: FormErrors, status: StatusCod
         form,
         errors,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn list(web: Web) -> Answer {
     let form = InviteForm { role: Role::Member.as_str().to_owned(), ..InviteForm::default() };
-    page(&web, form, FormErrors::default(), StatusCode::OK).await
+    page(&web, form, FormErrors::default()).await
 }
 
 pub(crate) async fn invite(web: Web, form: Result<Form<InviteForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     match web.app.invite(&web.viewer, &form.email, role_of(&form.role)?).await {
         Ok(()) => Ok(go("/members")),
-        Err(error) => page(&web, form, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await,
+        Err(error) => page(&web, form, FormErrors::of(error)?).await,
     }
 }
 
@@ -145,7 +142,7 @@ pub(crate) async fn set_role(
         Ok(()) => Ok(go("/members")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
-            page(&web, InviteForm::default(), errors, StatusCode::UNPROCESSABLE_ENTITY).await
+            page(&web, InviteForm::default(), errors).await
         }
     }
 }
@@ -171,7 +168,7 @@ pub(crate) async fn remove(web: Web, Path(id): Path<String>) -> Answer {
         Ok(()) => Ok(go("/members")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
-            page(&web, InviteForm::default(), errors, StatusCode::UNPROCESSABLE_ENTITY).await
+            page(&web, InviteForm::default(), errors).await
         }
     }
 }
@@ -182,7 +179,7 @@ pub(crate) async fn rename(web: Web, form: Result<Form<NameForm>, FormRejection>
         Ok(()) => Ok(go("/members")),
         Err(error) => {
             let errors = FormErrors::of(error)?;
-            page(&web, InviteForm::default(), errors, StatusCode::UNPROCESSABLE_ENTITY).await
+            page(&web, InviteForm::default(), errors).await
         }
     }
 }

@@ -5,7 +5,7 @@ use app::{Error, Transport, store::Role, users::is_at_least};
 use askama::Template;
 use axum::{
     extract::rejection::{FormRejection, QueryRejection},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 
@@ -182,6 +182,8 @@ pub(crate) struct Notice {
     pub title: &'static str,
     pub message: String,
     pub next: &'static str,
+    /// Seconds until it may be tried again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl IntoResponse for Failure {
@@ -198,6 +200,7 @@ impl IntoResponse for Failure {
                 title: "This request was not understood",
                 message: sentence(&other.to_string()),
                 next: "Go back, reload the page, and send the form once more.",
+                retry_after: None,
             },
         };
         let mut response = notice.status.into_response();
@@ -212,6 +215,7 @@ fn fault(message: String) -> Notice {
         title: "Something went wrong here",
         message,
         next: "Try again. If it stays, look into the log of the instance.",
+        retry_after: None,
     }
 }
 
@@ -227,8 +231,11 @@ fn of_error(error: &Error) -> Notice {
             "There is no playground here",
             "Start a development instance with countersign dev to have one.",
         ),
-        Error::Unavailable(_) => {
+        Error::Unavailable(_) | Error::Busy { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "Not possible at the moment", "Try again in a few seconds.")
+        }
+        Error::RateLimited { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Too much in a short time", "Wait a moment, and try again.")
         }
         Error::LinkOver => (StatusCode::GONE, "This link works no more", "Log in, or ask for a new link."),
         Error::Internal(_) => return fault(sentence(&error.to_string())),
@@ -248,7 +255,11 @@ fn of_error(error: &Error) -> Notice {
             "Go back, change what the message names, and send it again.",
         ),
     };
-    Notice { status, title, message: sentence(&error.to_string()), next }
+    let retry_after = match error {
+        Error::RateLimited { retry_after, .. } | Error::Busy { retry_after, .. } => Some(*retry_after),
+        _ => None,
+    };
+    Notice { status, title, message: sentence(&error.to_string()), next, retry_after }
 }
 
 /// A message of an error as a sentence.
@@ -271,10 +282,16 @@ struct NoticePage {
 
 /// Renders the page for what did not go through.
 pub(crate) fn notice(pages: &Pages, notice: Notice) -> Response {
-    let status = notice.status;
+    let (status, retry_after) = (notice.status, notice.retry_after);
     let shell = Shell::of(pages, Section::None, notice.title);
     match (NoticePage { shell, notice }).render() {
-        Ok(body) => (status, Html(body)).into_response(),
+        Ok(body) => {
+            let mut response = (status, Html(body)).into_response();
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
         Err(error) => {
             tracing::error!(%error, "the page for a failure could not be made");
             let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
@@ -290,6 +307,7 @@ pub(crate) async fn not_found() -> Response {
         title: "There is no such page",
         message: "The address may be mistyped, or the page was moved.".to_owned(),
         next: "Start from the first page.",
+        retry_after: None,
     };
     let mut response = notice.status.into_response();
     response.extensions_mut().insert(notice);

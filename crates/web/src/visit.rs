@@ -6,6 +6,7 @@
 use crate::Pages;
 use app::{
     Error,
+    access::Origin,
     users::sessions::{Begun, LoggedIn, form_token},
 };
 use axum::{
@@ -14,10 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// The name of the field that forms carry.
@@ -30,7 +28,7 @@ const LIFE: u32 = 30 * 24 * 3600;
 const READING: Duration = Duration::from_secs(30);
 
 /// Who visits.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Visit {
     /// Who is logged in.
     pub user: Option<LoggedIn>,
@@ -39,13 +37,7 @@ pub(crate) struct Visit {
     /// The token of forms; empty where none is wanted.
     pub form_token: String,
     /// Where the request comes from.
-    pub client: IpAddr,
-}
-
-impl Default for Visit {
-    fn default() -> Self {
-        Self { user: None, secret: None, form_token: String::new(), client: Ipv4Addr::UNSPECIFIED.into() }
-    }
+    pub origin: Origin,
 }
 
 /// How people log in here.
@@ -88,7 +80,7 @@ impl LoginSettings {
         &self,
         pages: &Pages,
         headers: &HeaderMap,
-        client: IpAddr,
+        origin: Origin,
         is_use: bool,
     ) -> Result<(Visit, Option<HeaderValue>), Error> {
         let secret = cookie_of(headers, self.session_cookie());
@@ -98,7 +90,7 @@ impl LoginSettings {
         };
         if let (Some(_), Some(secret)) = (&user, &secret) {
             let form_token = form_token(secret);
-            return Ok((Visit { user, secret: Some(secret.clone()), form_token, client }, None));
+            return Ok((Visit { user, secret: Some(secret.clone()), form_token, origin }, None));
         }
         let known = cookie_of(headers, self.form_cookie()).filter(|known| known.len() == 52);
         let (own, set) = if let Some(known) = known {
@@ -108,7 +100,7 @@ impl LoginSettings {
             let set = self.cookie(self.form_cookie(), &new, None);
             (new, set)
         };
-        Ok((Visit { user: None, secret, form_token: form_token(&own), client }, set))
+        Ok((Visit { user: None, secret, form_token: form_token(&own), origin }, set))
     }
 
     /// Gives the browser its session.

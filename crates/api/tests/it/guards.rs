@@ -235,6 +235,7 @@ async fn add_people(store: &Store, org_id: OrgId) {
             email: Some(email.parse().unwrap()),
             org_id: Some(org_id),
             role: Some(Role::Member),
+            invited_by: None,
             created_at: now(),
             expires_at: Timestamp::from_second(1_760_000_000).unwrap(),
         };

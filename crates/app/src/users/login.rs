@@ -3,31 +3,29 @@
 
 use super::{
     address, hash, name, new_secret,
-    sessions::{Begun, LoggedIn},
+    reset::AtTheMachine,
+    sessions::{Beginning, Begun, LoggedIn},
     totp,
 };
 use crate::{
     App,
-    access::{Actor, Caller},
+    access::{Actor, Caller, Origin},
     error::{Error, Result},
     notices::Notice,
 };
 use jiff::SignedDuration;
 use serde_json::json;
-use std::{net::IpAddr, sync::Arc};
-use store::{Role, StoreError, Token, TokenKind, User};
+use std::sync::Arc;
+use store::{Role, StoreError, Token, TokenKind, Told, User};
 
 /// How long a link to log in works.
 const LINK: SignedDuration = SignedDuration::from_mins(15);
-
-/// How long the link for the first owner works; a start makes a new one.
-const FIRST_OWNER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How long a link that was not used is the newest one: no other is sent meanwhile.
 const KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 /// How many links of an address work at the same time.
-const MOST_LINKS: u32 = 3;
+pub(super) const MOST_LINKS: u32 = 3;
 
 /// What somebody who has no account yet chooses.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +46,7 @@ pub struct Login<'a> {
     /// The password.
     pub password: &'a str,
     /// Where the request comes from.
-    pub client: IpAddr,
+    pub origin: Origin,
     /// The session that the browser has, which ends.
     pub replaced: Option<&'a str>,
 }
@@ -56,22 +54,8 @@ pub struct Login<'a> {
 impl App {
     /// A link by which the first owner comes in, where nobody is there yet. It works once.
     pub async fn first_owner_link(&self) -> Result<Option<String>> {
-        if self.store.count_users().await? > 0 {
-            return Ok(None);
-        }
-        let now = self.clock.now();
-        let secret = new_secret(&self.random);
-        let token = Token {
-            hash: hash(&secret),
-            kind: TokenKind::FirstOwner,
-            email: None,
-            org_id: None,
-            role: None,
-            created_at: now,
-            expires_at: now.checked_add(FIRST_OWNER).unwrap_or(now),
-        };
-        self.store.insert_token(&token, MOST_LINKS, &[]).await?;
-        Ok(Some(format!("{}/welcome?token={secret}", self.settings.public_url)))
+        let (now, public_url) = (self.clock.now(), &self.settings.public_url);
+        AtTheMachine { store: &self.store, random: &self.random, now, public_url }.first_owner_link().await
     }
 
     /// Whether a link for the first owner works.
@@ -81,27 +65,30 @@ impl App {
     }
 
     /// Makes the first owner, once, and logs them in.
-    pub async fn make_first_owner(&self, secret: &str, newcomer: &Newcomer) -> Result<Begun> {
+    pub async fn make_first_owner(&self, secret: &str, newcomer: &Newcomer, origin: Origin) -> Result<Begun> {
         if !self.is_first_owner_link(secret).await? {
             return Err(Error::LinkOver);
         }
         let user = self.new_user(newcomer).await?;
         let first = self.store.first_organisation().await?.ok_or(Error::LinkOver)?;
-        let caller = Caller { actor: Actor::User(user.id), ..Caller::owner(first.id) };
+        let caller = Caller { actor: Actor::User(user.id), origin, ..Caller::owner(first.id) };
         let data = json!({"role": Role::Owner.as_str()});
         let audit = self.audit_entry(&caller, "member.added", &user.id, &data, user.created_at);
         match self.store.create_first_owner(&hash(secret), &user, first.id, &audit).await {
             Err(StoreError::NotFound(_) | StoreError::UserTaken) => return Err(Error::LinkOver),
             other => other?,
         }
-        self.begin_session(&user, Some(first.id), false, None).await
+        let by = Some("first owner's link");
+        let org_id = Some(first.id);
+        self.begin_session(&user, Beginning { org_id, waits_for_code: false, replaced: None, by, origin })
+            .await
     }
 
     /// A user who is not stored yet.
     pub(super) async fn new_user(&self, newcomer: &Newcomer) -> Result<User> {
         let email = address(&newcomer.email)?;
         let name = name(&newcomer.name)?;
-        let password_hash = self.hash_password(&newcomer.password, &email.to_string()).await?;
+        let password_hash = self.hash_password(&newcomer.password, &[&email.to_string(), &name]).await?;
         let now = self.clock.now();
         Ok(User {
             id: self.random.user_id(now),
@@ -117,12 +104,15 @@ impl App {
     ///
     /// # Errors
     /// `RateLimited`, or `Invalid`: which does not say whether the address or the password is wrong.
-    pub async fn log_in(&self, login: Login<'_>) -> Result<Begun> {
+    pub async fn log_in(self: &Arc<Self>, login: Login<'_>) -> Result<Begun> {
         let email = address(login.email)?;
-        self.count_try(login.client, &email.to_string())?;
+        self.count_try(login.origin, &email.to_string())?;
         let user = self.store.find_user(&email).await?;
         let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
         let (is_right, renewed) = self.check_password(login.password, stored).await?;
+        if let Some(user) = user.as_ref().filter(|_| !is_right) {
+            self.tell_refused(user, login.origin, "password");
+        }
         let Some(mut user) = user.filter(|_| is_right) else {
             metrics::counter!("countersign_logins_refused_total").increment(1);
             return Err(Error::field("password", "this address and this password do not belong together"));
@@ -133,13 +123,16 @@ impl App {
                 user.password_hash = Some(renewed);
             }
         }
-        self.begin_session(&user, None, user.totp_secret.is_some(), login.replaced).await
+        let Login { replaced, origin, .. } = login;
+        let waits_for_code = user.totp_secret.is_some();
+        let by = Some("password");
+        self.begin_session(&user, Beginning { org_id: None, waits_for_code, replaced, by, origin }).await
     }
 
     /// Sends a link to log in, where there is a user with this address; who asks is not told whether there is.
-    pub fn send_login_link(self: &Arc<Self>, email: &str, client: IpAddr) -> Result<()> {
+    pub fn send_login_link(self: &Arc<Self>, email: &str, origin: Origin) -> Result<()> {
         let email = address(email)?;
-        self.count_try(client, &format!("link to {email}"))?;
+        self.count_try(origin, &format!("link to {email}"))?;
         let now = self.clock.now();
         let app = Arc::clone(self);
         // Afterwards, so that the time the answer takes does not tell either.
@@ -161,10 +154,13 @@ impl App {
                     email: Some(email),
                     org_id: None,
                     role: None,
+                    invited_by: None,
                     created_at: now,
                     expires_at: now.checked_add(LINK).unwrap_or(now),
                 };
-                app.store.insert_token(&token, MOST_LINKS, &[]).await?;
+                let line = app.visitor_s_entry(&user, origin, "user.link_sent", "mail").await?;
+                let told = Told { events: &[], audit: line.as_ref() };
+                app.store.insert_token(&token, MOST_LINKS, told).await?;
                 let url = &app.settings.public_url;
                 let text = format!(
                     "Log in to Countersign with this link. It works once, and for 15 minutes:\n\n\
@@ -182,29 +178,39 @@ impl App {
     }
 
     /// Logs in with a link; it works once.
-    pub async fn log_in_by_link(&self, secret: &str, replaced: Option<&str>) -> Result<Begun> {
+    pub async fn log_in_by_link(
+        &self,
+        secret: &str,
+        replaced: Option<&str>,
+        origin: Origin,
+    ) -> Result<Begun> {
         let used = self.store.use_token(&hash(secret), TokenKind::Login, self.clock.now()).await?;
         let email = used.and_then(|token| token.email).ok_or(Error::LinkOver)?;
         let user = self.store.find_user(&email).await?.ok_or(Error::LinkOver)?;
-        self.begin_session(&user, None, user.totp_secret.is_some(), replaced).await
+        let waits_for_code = user.totp_secret.is_some();
+        let by = Some("link");
+        self.begin_session(&user, Beginning { org_id: None, waits_for_code, replaced, by, origin }).await
     }
 
     /// Gives the second factor that a session waits for: a code of the app, or one from paper. The session goes on with a
     /// new secret.
     pub async fn enter_code(
-        &self,
+        self: &Arc<Self>,
         user: &LoggedIn,
         secret: &str,
         code: &str,
-        client: IpAddr,
+        origin: Origin,
     ) -> Result<Begun> {
-        self.count_try(client, &format!("code of {}", user.user.id))?;
+        self.count_try(origin, &format!("code of {}", user.user.id))?;
         if !user.waits_for_code {
             return Err(Error::LinkOver);
         }
         if self.is_second_factor(&user.user, code).await? {
-            return self.begin_session(&user.user, Some(user.org_id), false, Some(secret)).await;
+            let (org_id, replaced, by) = (Some(user.org_id), Some(secret), Some("code"));
+            let beginning = Beginning { org_id, waits_for_code: false, replaced, by, origin };
+            return self.begin_session(&user.user, beginning).await;
         }
+        self.tell_refused(&user.user, origin, "code");
         metrics::counter!("countersign_logins_refused_total").increment(1);
         Err(Error::field("code", "this code is not right, or was used before; wait for the next one"))
     }

@@ -3,10 +3,15 @@
 //! Owners and admins invite people and change what they are. Nobody makes anybody more than they are themselves, so an
 //! admin neither makes nor changes an owner; and there is an owner always.
 
-use super::{address, hash, is_at_least, login::Newcomer, new_secret, sessions::Begun};
+use super::{
+    address, hash, is_at_least,
+    login::Newcomer,
+    new_secret,
+    sessions::{Beginning, Begun},
+};
 use crate::{
     App,
-    access::{Actor, Caller, Scope},
+    access::{Actor, Caller, Origin, Scope},
     error::{Error, Result},
     notices::Notice,
 };
@@ -17,9 +22,6 @@ use store::{ChangedBy, Member, Organisation, Role, StoreError, Token, TokenKind}
 
 /// How long an invitation works.
 const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// How many invitations of one address are open at the same time, in one organisation.
-const MOST_INVITATIONS: u32 = 10;
 
 /// An invitation, as whoever has its link sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl App {
         caller.require_whole_organisation()?;
         match caller.actor {
             Actor::System => Ok(Role::Owner),
+            Actor::Visitor => Err(Error::ScopeMissing(Scope::Admin.as_str())),
             Actor::Key(_) => Ok(Role::Admin),
             Actor::User(id) => match self.store.get_member(caller.org_id, id).await {
                 Ok(member) if is_at_least(member.role, Role::Admin) => Ok(member.role),
@@ -77,7 +80,8 @@ impl App {
         Ok(self.store.list_invitations(caller.org_id, self.clock.now()).await?)
     }
 
-    /// Invites somebody: a link goes to the address.
+    /// Invites somebody: a link goes to the address, and an earlier one works no more. It ends with the rights of whoever
+    /// invites.
     pub async fn invite(&self, caller: &Caller, email: &str, role: Role) -> Result<()> {
         let own = self.role_of(caller).await?;
         if !is_at_least(own, role) {
@@ -96,18 +100,29 @@ impl App {
             return Err(Error::field("email", format!("{email} was just invited; wait a minute")));
         }
         let secret = new_secret(&self.random);
+        let invited_by = match caller.actor {
+            Actor::User(id) => Some(id.to_string()),
+            Actor::Key(id) => Some(id.to_string()),
+            Actor::System | Actor::Visitor => None,
+        };
         let token = Token {
             hash: hash(&secret),
             kind: TokenKind::Invitation,
             email: Some(email.clone()),
             org_id: Some(caller.org_id),
             role: Some(role),
+            invited_by,
             created_at: now,
             expires_at: now.checked_add(INVITATION).unwrap_or(now),
         };
         let data = json!({"role": role.as_str()});
         let audit = self.audit_entry(caller, "member.invited", &email, &data, now);
-        self.store.insert_token(&token, MOST_INVITATIONS, &audit).await?;
+        let by = changed_by(caller);
+        let stored = self.store.insert_invitation(caller.org_id, &token, by, &audit).await;
+        stored.map_err(|error| match error {
+            StoreError::RoleTooLow => Error::RoleTooLow,
+            other => other.into(),
+        })?;
         let organisation = self.store.get_organisation(caller.org_id).await?.name;
         let text = format!(
             "You are invited to \"{organisation}\" at Countersign. This link works once, and for 7 days:\n\n\
@@ -145,11 +160,17 @@ impl App {
     }
 
     /// Becomes a member. Who is new is logged in; who has an account logs in with it.
-    pub async fn accept_invitation(&self, secret: &str, newcomer: &Newcomer) -> Result<Option<Begun>> {
+    pub async fn accept_invitation(
+        &self,
+        secret: &str,
+        newcomer: &Newcomer,
+        origin: Origin,
+    ) -> Result<Option<Begun>> {
         let hash = hash(secret);
         let invitation = self.invitation(secret).await?;
-        let org_id = self.store.find_token(&hash, TokenKind::Invitation, self.clock.now()).await?;
-        let org_id = org_id.and_then(|token| token.org_id).ok_or(Error::LinkOver)?;
+        let token = self.store.find_token(&hash, TokenKind::Invitation, self.clock.now()).await?;
+        let token = token.ok_or(Error::LinkOver)?;
+        let org_id = token.org_id.ok_or(Error::LinkOver)?;
         let known = self.store.find_user(&invitation.email).await?;
         let is_new = known.is_none();
         let user = match known {
@@ -159,8 +180,8 @@ impl App {
             }
         };
         let now = self.clock.now();
-        let caller = Caller { actor: Actor::User(user.id), ..Caller::owner(org_id) };
-        let data = json!({"role": invitation.role.as_str()});
+        let caller = Caller { actor: Actor::User(user.id), origin, ..Caller::owner(org_id) };
+        let data = json!({"role": invitation.role.as_str(), "invited_by": token.invited_by});
         let audit = self.audit_entry(&caller, "member.added", &user.id, &data, now);
         match self.store.accept_invitation(&hash, &user, is_new, &audit, now).await {
             Err(StoreError::NotFound(_) | StoreError::UserTaken) => return Err(Error::LinkOver),
@@ -169,7 +190,9 @@ impl App {
         if !is_new {
             return Ok(None);
         }
-        self.begin_session(&user, Some(org_id), false, None).await.map(Some)
+        let (org_id, by) = (Some(org_id), Some("invitation"));
+        let beginning = Beginning { org_id, waits_for_code: false, replaced: None, by, origin };
+        self.begin_session(&user, beginning).await.map(Some)
     }
 
     /// Gives a member another role.
@@ -220,7 +243,7 @@ impl App {
             self.audit_entry(caller, "organisation.created", &new.id, &json!({"name": new.name}), now);
         let owner = match caller.actor {
             Actor::User(id) => Some(id),
-            Actor::Key(_) | Actor::System => None,
+            Actor::Key(_) | Actor::System | Actor::Visitor => None,
         };
         self.store.create_owned_organisation(&new, owner, &audit).await?;
         Ok(new.id)
@@ -233,6 +256,7 @@ fn changed_by(caller: &Caller) -> ChangedBy {
         Actor::User(id) => ChangedBy::User(id),
         Actor::Key(_) => ChangedBy::Rank(Role::Admin),
         Actor::System => ChangedBy::Rank(Role::Owner),
+        Actor::Visitor => ChangedBy::Rank(Role::Viewer),
     }
 }
 

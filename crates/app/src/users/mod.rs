@@ -9,6 +9,8 @@ pub mod account;
 pub mod login;
 pub mod members;
 mod password;
+mod password_rules;
+pub mod reset;
 pub mod sessions;
 mod totp;
 
@@ -16,15 +18,20 @@ pub use login::Login;
 
 use crate::{
     App,
-    access::{Scope, ScopeSet},
+    access::{Actor, Caller, Origin, Scope, ScopeSet},
     error::{Error, Result},
     ports::Random,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
-use model::EmailAddress;
-use std::{fmt::Write, net::IpAddr, sync::Arc};
-use store::Role;
+use model::{EmailAddress, UserId};
+use serde_json::json;
+use std::{
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+use store::{AuditEntry, Role, User};
 use tokio::sync::Semaphore;
 
 use crate::rate::RateLimiter;
@@ -59,6 +66,9 @@ const LINKS_OF_ADDRESS: u32 = 2;
 /// How many links to log in an address is sent in a day.
 const LINKS_OF_DAY: u32 = 10;
 
+/// How many lines of the audit log tell of refused logins of one user in a day, at each node: strangers fill no disk.
+const REFUSALS_TOLD: u32 = 20;
+
 const DAY: i64 = 24 * 3600;
 
 /// A network, as clients are counted by it.
@@ -89,6 +99,8 @@ pub(crate) struct Door {
     links: RateLimiter<String>,
     /// Counts users only: who asks for links of addresses that are nobody's uses up no room.
     links_of_day: RateLimiter<String>,
+    /// Counts users only, too.
+    refusals_told: RateLimiter<UserId>,
     passwords: Arc<Semaphore>,
 }
 
@@ -98,6 +110,7 @@ impl Door {
             tries: Tries::new(),
             tries_v6: Tries::new(),
             links_of_day: RateLimiter::in_window(LINKS_OF_DAY, DAY),
+            refusals_told: RateLimiter::in_window(REFUSALS_TOLD, DAY),
             links: RateLimiter::new(LINKS_OF_ADDRESS),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
         }
@@ -125,8 +138,45 @@ impl Door {
 
 impl App {
     /// Counts a try to log in, or says why there can be none now.
-    fn count_try(&self, address: IpAddr, account: &str) -> Result<()> {
+    fn count_try(&self, origin: Origin, account: &str) -> Result<()> {
+        let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.door.count_try(address, account, self.clock.now())
+    }
+
+    /// The line about a user that whoever is not logged in has caused. It is in the log of the organisation that a login
+    /// leads to; none where there is none.
+    async fn visitor_s_entry(
+        &self,
+        user: &User,
+        origin: Origin,
+        action: &str,
+        by: &str,
+    ) -> Result<Option<AuditEntry>> {
+        let memberships = self.store.memberships(user.id).await?;
+        let Some(first) = memberships.first() else { return Ok(None) };
+        let caller = Caller { actor: Actor::Visitor, origin, ..Caller::owner(first.org_id) };
+        let now = self.clock.now();
+        Ok(Some(self.audit_entry(&caller, action, &user.id, &json!({ "by": by }), now)))
+    }
+
+    /// Tells of a login that was refused, afterwards: the time that the answer takes does not say whether there is such a
+    /// user.
+    fn tell_refused(self: &Arc<Self>, user: &User, origin: Origin, by: &'static str) {
+        if self.door.refusals_told.admit(&[(user.id, 1)], self.clock.now()).is_err() {
+            return;
+        }
+        let (app, user) = (Arc::clone(self), user.clone());
+        self.running.spawn(async move {
+            let told = async {
+                if let Some(entry) = app.visitor_s_entry(&user, origin, "user.login_refused", by).await? {
+                    app.store.add_audit(&entry).await?;
+                }
+                Result::Ok(())
+            };
+            if let Err(error) = told.await {
+                tracing::error!(%error, "a refused login could not be told");
+            }
+        });
     }
 }
 

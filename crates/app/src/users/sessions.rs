@@ -13,6 +13,7 @@ use crate::{
 use aws_lc_rs::hmac;
 use jiff::SignedDuration;
 use model::OrgId;
+use serde_json::json;
 use store::{Membership, NewSession, Role, StoreError, Told, User};
 
 /// How long a session is there when it is not used.
@@ -26,6 +27,21 @@ const FOR_CODE: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often a use is noted.
 const NOTED: SignedDuration = SignedDuration::from_mins(1);
+
+/// How a session begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    /// In which organisation; the first one of the user where nothing is said.
+    pub org_id: Option<OrgId>,
+    /// Whether the second factor is asked for next.
+    pub waits_for_code: bool,
+    /// The secret of the session that ends with it.
+    pub replaced: Option<&'a str>,
+    /// What the user came in with, for the audit log; `None` where another line tells it.
+    pub by: Option<&'static str>,
+    /// Where the request came from.
+    pub origin: Origin,
+}
 
 /// What a browser gets: the secret of its session, and whether the second factor is asked for next.
 #[derive(Clone)]
@@ -71,14 +87,9 @@ pub fn form_token(secret: &str) -> String {
 }
 
 impl App {
-    /// Begins a session of a user as it was checked, in the place of another one. Where the user is in no organisation, there is none.
-    pub(super) async fn begin_session(
-        &self,
-        user: &User,
-        org_id: Option<OrgId>,
-        waits_for_code: bool,
-        replaced: Option<&str>,
-    ) -> Result<Begun> {
+    /// Begins a session of a user as it was checked. Where the user is in no organisation, there is none.
+    pub(super) async fn begin_session(&self, user: &User, beginning: Beginning<'_>) -> Result<Begun> {
+        let Beginning { org_id, waits_for_code, replaced, by, origin } = beginning;
         let memberships = self.store.memberships(user.id).await?;
         let chosen = memberships
             .iter()
@@ -96,9 +107,9 @@ impl App {
             expires_at: now.checked_add(if waits_for_code { FOR_CODE } else { LIFE }).unwrap_or(now),
         };
         let replaced = replaced.map(hash);
-        let audit = (!waits_for_code).then(|| {
-            let caller = Caller { actor: Actor::User(user.id), ..Caller::owner(chosen.org_id) };
-            self.audit_entry(&caller, "user.logged_in", &user.id, &serde_json::json!({}), now)
+        let audit = by.filter(|_| !waits_for_code).map(|by| {
+            let caller = Caller { actor: Actor::User(user.id), origin, ..Caller::owner(chosen.org_id) };
+            self.audit_entry(&caller, "user.logged_in", &user.id, &json!({ "by": by }), now)
         });
         let told = Told { events: &[], audit: audit.as_ref() };
         match self.store.begin_session(&session, user, replaced.as_deref(), told).await {
@@ -151,11 +162,24 @@ impl App {
     }
 
     /// Goes on in another organisation of the user, with a new secret.
-    pub async fn switch_organisation(&self, user: &LoggedIn, secret: &str, org_id: OrgId) -> Result<Begun> {
+    pub async fn switch_organisation(
+        &self,
+        user: &LoggedIn,
+        secret: &str,
+        org_id: OrgId,
+        origin: Origin,
+    ) -> Result<Begun> {
         if user.waits_for_code || !self.organisations_of(user).await?.iter().any(|own| own.org_id == org_id) {
             return Err(Error::NotFound { noun: "organisation", id: org_id.to_string() });
         }
-        self.begin_session(&user.user, Some(org_id), false, Some(secret)).await
+        let beginning = Beginning {
+            org_id: Some(org_id),
+            waits_for_code: false,
+            replaced: Some(secret),
+            by: Some("other organisation"),
+            origin,
+        };
+        self.begin_session(&user.user, beginning).await
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     instance::{StartError, lock_folder, sqlite_file},
 };
 use std::{io::Write as _, path::PathBuf};
+use store::{Store, StoreOptions};
 
 /// Which installation is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,6 +26,22 @@ impl Place {
     pub(super) fn load(&self) -> Result<Config, ConfigError> {
         let (config, data) = (self.config.clone(), self.data.clone());
         Config::load(&Overrides { config, data, ..Overrides::default() })
+    }
+
+    /// The database of an installation, also while the platform runs.
+    pub(super) async fn open(&self) -> Result<(Config, Store), String> {
+        let config = self.load().map_err(|error| error.to_string())?;
+        let store = if let Some(url) = config.postgres().map_err(|error| error.to_string())? {
+            Store::connect(url, StoreOptions::default()).await
+        } else {
+            let path = sqlite_file(&config.data);
+            if !path.exists() {
+                let folder = show::path(&config.data);
+                return Err(format!("there is no platform in {folder}; name its folder with --data"));
+            }
+            Store::open(&path, StoreOptions::default()).await
+        };
+        Ok((config, store.map_err(|error| error.to_string())?))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod generate;
 mod input;
 pub mod migrate_store;
+pub mod owner_link;
 pub mod root_keys;
 mod running;
 pub mod serve;

@@ -5,10 +5,9 @@ use super::{
     backup::{Place, say},
     show,
 };
-use crate::instance::{sqlite_file, system_time};
+use crate::instance::system_time;
 use app::{ports::Random, root_keys::RootKeys};
 use std::fmt::Write as _;
-use store::{Store, StoreOptions};
 
 /// What to do with root keys.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -55,18 +54,7 @@ async fn carry_out(command: &RootKeysCommand) -> Result<String, String> {
     let (RootKeysCommand::Create { place, .. }
     | RootKeysCommand::List { place }
     | RootKeysCommand::Revoke { place, .. }) = command;
-    let config = place.load().map_err(|error| error.to_string())?;
-    let store = if let Some(url) = config.postgres().map_err(|error| error.to_string())? {
-        Store::connect(url, StoreOptions::default()).await
-    } else {
-        let path = sqlite_file(&config.data);
-        if !path.exists() {
-            let folder = show::path(&config.data);
-            return Err(format!("there is no platform in {folder}; name its folder with --data"));
-        }
-        Store::open(&path, StoreOptions::default()).await
-    };
-    let store = store.map_err(|error| error.to_string())?;
+    let (_, store) = place.open().await?;
     let random = Random::system();
     let keys = RootKeys { store: &store, random: &random, now: system_time() };
     let text = match command {

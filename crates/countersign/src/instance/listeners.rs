@@ -17,7 +17,9 @@ use arc_swap::ArcSwap;
 use axum::{
     Router,
     extract::Request,
+    http::StatusCode,
     middleware::{self, Next},
+    response::IntoResponse,
 };
 use dns::authority::{Server as DnsServer, ServerError, ZoneSet};
 use model::{EmailAddress, OrgId};
@@ -108,7 +110,7 @@ impl Listeners {
         running.spawn(http::serve(self.http.0, router, bounds.clone(), stop.clone()));
         if let Some((listener, _)) = self.operator_http {
             let router = operations::router(Arc::clone(app)).merge(web::operator_router(app, source));
-            let router = with_clients(router, &proxies);
+            let router = for_operator(with_clients(router, &proxies), config.operator_hosts.clone());
             running.spawn(http::serve(listener, router, bounds, stop.clone()));
         }
         if let Some((listener, _)) = self.public_http {
@@ -125,6 +127,26 @@ fn with_clients(router: Router, proxies: &[IpAddr]) -> Router {
         let client = ClientAddress(web::client_address(&proxies, &request));
         request.extensions_mut().insert(client);
         next.run(request)
+    }))
+}
+
+/// Answers what is addressed to the operator's listener by a name that it has. Whether the process lives and works is told
+/// to anybody: what asks for that often says no name.
+fn for_operator(router: Router, names: Vec<String>) -> Router {
+    let names: Arc<[String]> = names.into();
+    router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
+        let is_let_in =
+            is_open || web::is_addressed_to_operator(&names, request.uri(), request.headers());
+        async move {
+            if is_let_in {
+                return next.run(request).await;
+            }
+            let reason = "Refused: this request is not addressed to the operator's listener. It answers by an address, \
+                          by localhost, and by the names in operator_hosts; another name may be that of a stranger's web \
+                          page (DNS rebinding).\n";
+            (StatusCode::FORBIDDEN, reason).into_response()
+        }
     }))
 }
 

@@ -7,7 +7,11 @@ use crate::{
 use app::{access::Caller, ports::Clock};
 use countersign::Instance;
 use model::Timestamp;
-use reqwest::{Client, Method, StatusCode, header, redirect::Policy};
+use reqwest::{
+    Client, Method, StatusCode,
+    header::{self, HeaderMap},
+    redirect::Policy,
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -17,57 +21,61 @@ use std::{
 };
 use web::Needs;
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 
 /// A platform with a clock of its own.
-struct House {
-    instance: Instance,
-    api: Api,
-    now: Arc<AtomicI64>,
-    _folder: Folder,
+pub struct House {
+    pub instance: Instance,
+    pub api: Api,
+    pub now: Arc<AtomicI64>,
+    pub folder: Folder,
 }
 
 impl House {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let folder = Folder::new();
         let now = Arc::new(AtomicI64::new(1_750_000_020));
         let read = Arc::clone(&now);
         let clock = Clock::new(move || Timestamp::from_second(read.load(Ordering::SeqCst)).unwrap());
         let instance = Instance::serve_at(&serving(&folder), clock).await.unwrap();
         let api = Api::new(instance.http, &instance.api_key);
-        Self { instance, api, now, _folder: folder }
+        Self { instance, api, now, folder }
     }
 
-    fn pass(&self, seconds: i64) {
+    pub fn pass(&self, seconds: i64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    fn visitor(&self) -> Visitor {
+    pub fn visitor(&self) -> Visitor {
         self.visitor_from([127, 0, 0, 1])
     }
 
     /// A visitor with another address.
-    fn visitor_from(&self, address: [u8; 4]) -> Visitor {
+    pub fn visitor_from(&self, address: [u8; 4]) -> Visitor {
         let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
         let http = http.local_address(std::net::IpAddr::from(address)).build().unwrap();
         Visitor { http, base: format!("http://{}", self.instance.http), cookies: BTreeMap::new() }
     }
 
     /// The first owner, logged in.
-    async fn owner(&self) -> Visitor {
-        let mut visitor = self.visitor();
+    pub async fn owner(&self) -> Visitor {
         let link = self.instance.first_owner_link.clone().unwrap();
-        let path = link.strip_prefix(&visitor.base).unwrap().to_owned();
+        self.owner_by(link.strip_prefix(&self.visitor().base).unwrap()).await
+    }
+
+    /// The first owner by a link with this path.
+    pub async fn owner_by(&self, path: &str) -> Visitor {
+        let mut visitor = self.visitor();
         let token = path.split_once('=').unwrap().1.to_owned();
         let form =
             [("token", &*token), ("name", "Ann"), ("email", "ann@example.net"), ("password", PASSWORD)];
-        let done = visitor.submit(&path, "/welcome", &form).await;
+        let done = visitor.submit(path, "/welcome", &form).await;
         assert_eq!((done.status, done.to.as_str()), (StatusCode::SEE_OTHER, "/"), "{}", done.body);
         visitor
     }
 
     /// The path of the link in the newest mail to an address.
-    async fn link_to(&self, address: &str, path: &str) -> String {
+    pub async fn link_to(&self, address: &str, path: &str) -> String {
         let query = format!("/sandbox/messages?recipient={address}");
         let inbox = self.api.until(&query, |list| list["data"][0].is_object()).await;
         let raw = String::from_utf8(self.api.raw(text(&inbox["data"][0], "id")).await).unwrap();
@@ -78,7 +86,7 @@ impl House {
     }
 
     /// Somebody who was invited, logged in.
-    async fn invited(&self, owner: &mut Visitor, email: &str, role: &str) -> Visitor {
+    pub async fn invited(&self, owner: &mut Visitor, email: &str, role: &str) -> Visitor {
         let sent = owner.submit("/members", "/members", &[("email", email), ("role", role)]).await;
         assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
         let path = self.link_to(email, "/invitation?token=").await;
@@ -93,20 +101,21 @@ impl House {
 
 /// A browser without a window.
 #[derive(Clone)]
-struct Visitor {
-    http: Client,
-    base: String,
-    cookies: BTreeMap<String, String>,
+pub struct Visitor {
+    pub http: Client,
+    pub base: String,
+    pub cookies: BTreeMap<String, String>,
 }
 
-struct Page {
-    status: StatusCode,
-    to: String,
-    body: String,
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub to: String,
+    pub body: String,
 }
 
 impl Visitor {
-    async fn ask(&mut self, method: Method, path: &str, body: Option<String>) -> Page {
+    pub async fn ask(&mut self, method: Method, path: &str, body: Option<String>) -> Page {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         request = request.header(header::COOKIE, cookies.join("; "));
@@ -125,15 +134,16 @@ impl Visitor {
             }
         }
         let to = response.headers().get(header::LOCATION).map_or("", |to| to.to_str().unwrap()).to_owned();
-        Page { status: response.status(), to, body: response.text().await.unwrap() }
+        let (status, headers) = (response.status(), response.headers().clone());
+        Page { status, headers, to, body: response.text().await.unwrap() }
     }
 
-    async fn get(&mut self, path: &str) -> Page {
+    pub async fn get(&mut self, path: &str) -> Page {
         self.ask(Method::GET, path, None).await
     }
 
     /// Sends a form as it is.
-    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let escape =
             |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
         let pairs: Vec<_> =
@@ -142,22 +152,22 @@ impl Visitor {
     }
 
     /// The token of the forms of a page.
-    async fn token(&mut self, page: &str) -> String {
+    pub async fn token(&mut self, page: &str) -> String {
         let found = self.get(page).await;
         field(&found.body, "_csrf").unwrap_or_else(|| panic!("{page} has no form: {}", found.body))
     }
 
     /// Sends a form of a page.
-    async fn submit(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn submit(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Page {
         let token = self.token(page).await;
         self.post(path, &[&[("_csrf", token.as_str())], fields].concat()).await
     }
 
-    async fn log_in(&mut self, email: &str, password: &str) -> Page {
+    pub async fn log_in(&mut self, email: &str, password: &str) -> Page {
         self.submit("/login", "/login", &[("email", email), ("password", password)]).await
     }
 
-    async fn is_in(&mut self) -> bool {
+    pub async fn is_in(&mut self) -> bool {
         self.get("/").await.status == StatusCode::OK
     }
 }
@@ -168,7 +178,7 @@ fn value_of(name: &str, value: &str, escape: impl Fn(&str) -> String) -> String 
 }
 
 /// The value of a hidden field.
-fn field(page: &str, name: &str) -> Option<String> {
+pub fn field(page: &str, name: &str) -> Option<String> {
     let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1)?;
     rest.split('"').next().map(str::to_owned)
 }
@@ -436,7 +446,7 @@ async fn sessions_end_and_secrets_change() {
 }
 
 /// The code that an app shows.
-fn code(key: &str, now: i64) -> String {
+pub fn code(key: &str, now: i64) -> String {
     let bits = key.bytes().map(|letter| {
         let value = if letter.is_ascii_digit() { letter - b'2' + 26 } else { letter - b'A' };
         format!("{value:05b}")

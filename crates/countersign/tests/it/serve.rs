@@ -20,6 +20,7 @@ use tokio::{
 pub fn serving(folder: &Folder) -> Config {
     Config {
         operator_http: "127.0.0.1:0".into(),
+        operator_hosts: vec!["metrics.internal".into()],
         platform_zone: "send.serve.test".into(),
         smtp_relay: "sandbox".into(),
         resolvers: vec!["127.0.0.1:1".into()],
@@ -46,6 +47,18 @@ async fn what_is_there_to_try_it_is_not_served_and_the_operator_has_a_listener()
     let metrics = operator.plain("/metrics").await.text().await.unwrap();
     assert!(metrics.contains("countersign_domains{status=\"pending\"} 1"), "{metrics}");
     assert_eq!(operator.plain("/api/v1/openapi.json").await.status(), StatusCode::NOT_FOUND);
+    // By a name that is somebody else's, nothing is told but one word.
+    let by_name = async |path: &str, host: &str| {
+        let request = reqwest::Client::new().get(format!("{}{path}", operator.base));
+        request.header("host", host).send().await.unwrap().status()
+    };
+    for path in ["/", "/metrics", "/operator", "/operator/health", "/nothing"] {
+        assert_eq!(by_name(path, "evil.example").await, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(by_name("/healthz", "evil.example").await, StatusCode::OK);
+    for host in ["metrics.internal", "10.0.0.5:8082", "localhost"] {
+        assert_eq!(by_name("/metrics", host).await, StatusCode::OK, "{host}");
+    }
     let key = instance.api_key.clone();
     instance.stop().await;
 

@@ -105,7 +105,8 @@ mod conformance {
         keys: key_changes_are_numbered_apart, text_with_nul_is_kept, the_first_organisation_is_one,
             api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
-        users: the_last_owner_stays, a_role_counts_when_it_is_used, links_are_used_once_and_end,
+        users: the_last_owner_stays, a_role_counts_when_it_is_used, an_invitation_ends_with_the_rights_of_who_sent_it,
+            who_is_locked_out_gets_another_password, links_are_used_once_and_end,
             sessions_end_with_time_membership_and_password, a_login_under_way_ends_with_the_password,
             the_first_owner_is_made_once;
         webhooks: deliveries_are_made_for_those_who_want_them, a_claim_is_fenced, a_busy_webhook_is_passed_over,

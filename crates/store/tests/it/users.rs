@@ -29,6 +29,7 @@ fn invitation(org_id: OrgId, email: &EmailAddress, role: Role) -> Token {
         email: Some(email.clone()),
         org_id: Some(org_id),
         role: Some(role),
+        invited_by: None,
         created_at: at(0),
         expires_at: at(1_000),
     }
@@ -99,6 +100,91 @@ pub async fn a_role_counts_when_it_is_used(store: &Store) {
     assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
     store.remove_member(org, admin.id, ChangedBy::User(owner.id), &[]).await.unwrap();
     too_low(store.remove_member(org, other.id, by, &[]).await);
+}
+
+pub async fn an_invitation_ends_with_the_rights_of_who_sent_it(store: &Store) {
+    let org = organisation(store).await;
+    let owner = member(store, org, Role::Owner).await;
+    let owners = ChangedBy::User(owner.id);
+    let invite = async |by: &User, email: &str, role| {
+        let token = Token {
+            invited_by: Some(by.id.to_string()),
+            ..invitation(org, &EmailAddress::parse(email).unwrap(), role)
+        };
+        let sent = store.insert_invitation(org, &token, ChangedBy::User(by.id), &[]).await;
+        sent.map(|()| token)
+    };
+    let open = async || store.list_invitations(org, at(1)).await.unwrap().len();
+    let inviter = member(store, org, Role::Owner).await;
+    let to_owner = invite(&inviter, "one@example.net", Role::Owner).await.unwrap();
+    let to_admin = invite(&inviter, "two@example.net", Role::Admin).await.unwrap();
+    let of_owner = invite(&owner, "three@example.net", Role::Owner).await.unwrap();
+    assert_eq!(open().await, 3);
+    store.set_role(org, inviter.id, Role::Admin, owners, &[]).await.unwrap();
+    assert_eq!(open().await, 2, "the one to an owner is void");
+    let refused = store.accept_invitation(&to_owner.hash, &user(), true, &[], at(2)).await;
+    assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    let refused = invite(&inviter, "four@example.net", Role::Owner).await;
+    assert!(matches!(refused, Err(StoreError::RoleTooLow)), "{refused:?}");
+    // Of one address the newest: the one before works no more.
+    let again = invite(&inviter, "two@example.net", Role::Member).await.unwrap();
+    assert_eq!(open().await, 2);
+    assert!(store.find_token(&to_admin.hash, TokenKind::Invitation, at(1)).await.unwrap().is_none());
+    // Also where the end of the rights came another way, as from a node of before.
+    store.insert_token(&to_admin, 10, &[]).await.unwrap();
+    store.remove_member(org, inviter.id, owners, &[]).await.unwrap();
+    assert_eq!(open().await, 1);
+    let late = Token { hash: secret(), ..again };
+    store.insert_token(&late, 10, &[]).await.unwrap();
+    let invited = User { email: late.email.clone().unwrap(), ..user() };
+    let refused = store.accept_invitation(&late.hash, &invited, true, &[], at(2)).await;
+    assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    // What others sent stays.
+    let invited = User { email: of_owner.email.clone().unwrap(), ..user() };
+    store.accept_invitation(&of_owner.hash, &invited, true, &[], at(2)).await.unwrap();
+    // An organisation has a bounded number of them.
+    for number in 0..99 {
+        invite(&owner, &format!("many{number}@example.net"), Role::Viewer).await.unwrap();
+    }
+    let over = match invite(&owner, "over@example.net", Role::Viewer).await {
+        Ok(_) => invite(&owner, "over2@example.net", Role::Viewer).await,
+        refused => refused,
+    };
+    assert!(matches!(over, Err(StoreError::LimitReached { limit: 100, .. })), "{over:?}");
+}
+
+pub async fn who_is_locked_out_gets_another_password(store: &Store) {
+    let org = organisation(store).await;
+    let user = member(store, org, Role::Owner).await;
+    let link = async |kind| {
+        let token = Token {
+            hash: secret(),
+            kind,
+            org_id: None,
+            role: None,
+            ..invitation(org, &user.email, Role::Viewer)
+        };
+        store.insert_token(&token, 1, &[]).await.unwrap();
+        token.hash
+    };
+    let own = session(store, &user, org).await;
+    let factor = Hidden::from(vec![1]);
+    store.set_second_factor(user.id, Some((&factor, &[vec![7]])), &own, &[]).await.unwrap();
+    let reset = async |hash: &[u8], now| store.reset_password(hash, &user, "new", at(now), &[]).await;
+    let hash = link(TokenKind::Reset).await;
+    assert!(matches!(reset(&hash, 1_000).await, Err(StoreError::NotFound(_))), "too late");
+    let other = member(store, org, Role::Owner).await;
+    let stolen = store.reset_password(&hash, &other, "new", at(1), &[]).await;
+    assert!(matches!(stolen, Err(StoreError::NotFound(_))), "{stolen:?}");
+    reset(&hash, 1).await.unwrap();
+    assert!(matches!(reset(&hash, 1).await, Err(StoreError::NotFound(_))), "used");
+    let now = store.get_user(user.id).await.unwrap();
+    assert_eq!((now.password_hash.as_deref(), now.totp_secret), (Some("new"), Some(factor)));
+    assert!(store.find_session(&own, at(1), at(-1)).await.unwrap().is_none());
+    let hash = link(TokenKind::ResetAll).await;
+    reset(&hash, 1).await.unwrap();
+    assert_eq!(store.get_user(user.id).await.unwrap().totp_secret, None);
+    assert!(!store.use_recovery_code(user.id, &[7]).await.unwrap());
 }
 
 pub async fn links_are_used_once_and_end(store: &Store) {
@@ -257,6 +343,7 @@ pub async fn the_first_owner_is_made_once(store: &Store) {
         email: None,
         org_id: None,
         role: None,
+        invited_by: None,
         created_at: at(0),
         expires_at: at(100),
     };
