@@ -99,13 +99,16 @@ struct ListEvents {
 /// Lists what happened, oldest first.
 ///
 /// Poll it: give `next_cursor` as `after`, and you get each event once, in the order in which they became visible, and
-/// miss none. An event is there a moment after its change, not necessarily with the next request. A key that is bound to a
+/// miss none. Events are kept for a time (90 days unless the operator says otherwise); a cursor from before is refused with
+/// 410. An event is there a moment after its change, not necessarily with the next request. A key that is bound to a
 /// tenant, or a request that names one, sees the tenant's; one with `allowed_domain_ids` sees those of its domains.
 #[utoipa::path(
     get, path = "/events", tag = "events",
     security(("api_key" = ["read:events"])), params(ListEvents),
     responses(
         (status = 200, description = "A part of the feed.", body = EventList),
+        (status = 410, description = "Events behind the cursor are kept no more. Code: `EVENTS_GONE`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "A parameter is wrong, or the cursor is of another instance. Code: `INVALID_REQUEST`.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )

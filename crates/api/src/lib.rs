@@ -15,6 +15,7 @@ mod domains;
 mod emails;
 mod events;
 pub mod extract;
+pub mod fresh;
 pub mod guard;
 pub mod headers;
 pub mod idempotency;
@@ -89,7 +90,9 @@ pub fn router(app: Arc<App>) -> Router {
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
     // The layers are around the routes that need a key, and the others come after them. The last one is the outermost.
-    api.route_layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::once))
+    let memory = fresh::Memory::new(Arc::clone(&app));
+    api.route_layer(middleware::from_fn_with_state(memory, fresh::answer))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::once))
         .route_layer(middleware::from_fn_with_state(door, auth::authenticate))
         .route("/api/v1/openapi.json", get(serve_document))
         .route("/api", any(not_found))
@@ -98,7 +101,10 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(docs::router())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(limit_time))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), request_id::observe))
+        .layer(middleware::from_fn_with_state(
+            request_id::Observer::new(Arc::clone(&app)),
+            request_id::observe,
+        ))
         .with_state(app)
 }
 

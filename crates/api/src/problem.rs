@@ -148,6 +148,9 @@ codes! {
     IdempotencyInProgress = "IDEMPOTENCY_IN_PROGRESS", CONFLICT, "The request is being carried out",
         "Another request with this Idempotency-Key is not answered yet. Ask again after the seconds in Retry-After: the \
          answer is the same.";
+    EventsGone = "EVENTS_GONE", GONE, "The cursor has fallen behind",
+        "Events are kept for a time, and some behind this cursor went. Read what you follow as it is now (GET /api/v1/domains), \
+         then go on with after=latest; or without after, from the oldest event that is kept.";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests",
         "This client asked more often than is allowed. Retry-After says how many seconds to wait; RateLimit-Limit, \
          RateLimit-Remaining and RateLimit-Reset are in every answer.";
@@ -380,6 +383,7 @@ impl From<app::Error> for Problem {
             E::TooLarge { .. } => new(Code::PayloadTooLarge),
             E::LimitReached { .. } => new(Code::LimitReached),
             E::AlreadyExists(_) => new(Code::AlreadyExists),
+            E::EventsGone => new(Code::EventsGone),
             E::ScopeMissing(_) => new(Code::ScopeMissing),
             E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
             E::RateLimited { retry_after, .. } => {
@@ -460,6 +464,7 @@ mod tests {
             (Error::field("to", "x"), (422, "INVALID_REQUEST")),
             (Error::TooLarge { what: "the message", size: 2, limit: 1 }, (413, "PAYLOAD_TOO_LARGE")),
             (Error::LimitReached { what: "zones", limit: 1 }, (409, "LIMIT_REACHED")),
+            (Error::EventsGone, (410, "EVENTS_GONE")),
             (Error::AlreadyExists("it".into()), (409, "ALREADY_EXISTS")),
             (Error::ScopeMissing("admin"), (403, "SCOPE_MISSING")),
             (Error::Unauthenticated("x"), (401, "UNAUTHENTICATED")),

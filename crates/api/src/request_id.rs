@@ -1,6 +1,6 @@
 //! The outermost layer: gives each request an id, measures it, logs one line, and finishes every response.
 
-use crate::{headers, problem::Problem};
+use crate::{fresh::Ended, headers, problem::Problem};
 use app::App;
 use axum::{
     body::{Body, HttpBody},
@@ -9,19 +9,24 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
 use tracing::Instrument;
 
 /// The header with the request's id.
 pub const HEADER: &str = "x-request-id";
 
 /// Wraps a request. Problem documents get the id that the log has.
-pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let id = app.request_id();
+pub async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+    let id = observer.app.request_id();
     request.extensions_mut().insert(id);
     let id = id.to_string();
     let method = method_word(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
     let start = Instant::now();
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -39,19 +44,58 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let status = response.status().as_u16();
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::info!(method, route, status, micros, "answered"));
-    metrics::counter!("countersign_http_requests_total",
-        "route" => route.clone(), "method" => method, "status" => status.to_string())
-    .increment(1);
-    metrics::histogram!("countersign_http_request_seconds", "route" => route, "method" => method)
-        .record(elapsed.as_secs_f64());
+    observer.count(route, method, status, elapsed);
     response
+}
+
+/// What the layer has at hand.
+#[derive(Clone)]
+pub struct Observer {
+    app: Arc<App>,
+    /// By route: looking a metric up costs more than counting.
+    counted: Arc<RwLock<HashMap<String, Vec<Counted>>>>,
+}
+
+/// The metrics of one route, method and status.
+struct Counted {
+    method: &'static str,
+    status: u16,
+    requests: metrics::Counter,
+    seconds: metrics::Histogram,
+}
+
+impl Observer {
+    /// With nothing counted yet.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, counted: Arc::default() }
+    }
+
+    fn count(&self, route: &str, method: &'static str, status: u16, elapsed: Duration) {
+        let is_it = |counted: &&Counted| counted.method == method && counted.status == status;
+        let known = self.counted.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = known.get(route).and_then(|of_route| of_route.iter().find(is_it)) {
+            counted.requests.increment(1);
+            counted.seconds.record(elapsed.as_secs_f64());
+            return;
+        }
+        drop(known);
+        let requests = metrics::counter!("countersign_http_requests_total",
+            "route" => route.to_owned(), "method" => method, "status" => status.to_string());
+        requests.increment(1);
+        let seconds = metrics::histogram!("countersign_http_request_seconds",
+            "route" => route.to_owned(), "method" => method);
+        seconds.record(elapsed.as_secs_f64());
+        let mut known = self.counted.write().unwrap_or_else(PoisonError::into_inner);
+        // There are as many routes as the program has, and a bounded set of words and codes.
+        known.entry(route.to_owned()).or_default().push(Counted { method, status, requests, seconds });
+    }
 }
 
 /// Ends a JSON answer with a line break, so that a terminal's prompt starts on a line of its own. Problems have one.
 async fn end_line(response: Response) -> Response {
     let is_json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
-    if !is_json {
+    if !is_json || response.extensions().get::<Ended>().is_some() {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -115,6 +115,12 @@ pub enum Error {
     /// The thing is there already.
     #[error("{0} is there already")]
     AlreadyExists(String),
+    /// Events behind a cursor were deleted by their age.
+    #[error(
+        "events behind this cursor are kept no more, so some would be missed: read what you follow as it is now, and go \
+             on with after=latest, or without after from the oldest event that is kept"
+    )]
+    EventsGone,
     /// The key does not have the scope.
     #[error("this API key lacks the scope {0}")]
     ScopeMissing(&'static str),

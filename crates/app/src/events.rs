@@ -75,8 +75,11 @@ impl App {
                 return Ok(Feed { events: Vec::new(), has_more: false, next: last_seq });
             }
         };
-        let EventPage { mut events, last_seq } =
+        let EventPage { mut events, last_seq, gone } =
             self.store.event_feed(&visible, from, &types, limit.saturating_add(1)).await?;
+        if matches!(after, After::Number(_)) && from < gone {
+            return Err(Error::EventsGone);
+        }
         if from > last_seq {
             let message = "is ahead of everything that happened here: it is of another instance, or of a time before \
                            a copy was restored; begin anew without it, or with latest";

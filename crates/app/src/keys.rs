@@ -190,14 +190,21 @@ impl App {
         caller.require(Scope::WriteKeys)?;
         match self.store.get_api_key(&caller.visible(), id).await {
             Err(StoreError::NotFound(_)) => Err(Error::NotFound { noun: "API key", id: id.to_string() }),
-            other => Ok(other?),
+            other => Ok(self.with_last_use(other?)),
         }
     }
 
     /// The keys that the caller sees, newest first, those that are revoked or over too.
     pub async fn keys(&self, caller: &Caller, after: Option<ApiKeyId>, limit: u32) -> Result<Vec<ApiKey>> {
         caller.require(Scope::WriteKeys)?;
-        Ok(self.store.list_api_keys(&caller.visible(), after, limit).await?)
+        let keys = self.store.list_api_keys(&caller.visible(), after, limit).await?;
+        Ok(keys.into_iter().map(|key| self.with_last_use(key)).collect())
+    }
+
+    /// With the last use at this node, where that is not written down yet.
+    fn with_last_use(&self, key: ApiKey) -> ApiKey {
+        let last_used_at = key.last_used_at.max(self.known_keys.last_use(key.id));
+        ApiKey { last_used_at, ..key }
     }
 
     /// Makes a key with the rights of this one, which works on for `overlap_seconds`.

@@ -22,6 +22,7 @@ pub mod events;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+mod known_keys;
 mod lease;
 pub mod limits;
 mod nodes;
@@ -39,6 +40,7 @@ pub mod sandbox;
 mod scope;
 pub mod settings;
 mod suppressions;
+pub mod sweep;
 pub mod tasks;
 pub mod tenants;
 mod transport;
@@ -79,6 +81,7 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) keys: dkim_keys::KeyCache,
+    pub(crate) known_keys: known_keys::KnownKeys,
     pub(crate) zones: Arc<ArcSwap<ZoneSet>>,
     pub(crate) zone_turn: tokio::sync::Mutex<()>,
     /// Names this process in leases.
@@ -161,6 +164,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             keys: dkim_keys::KeyCache::default(),
+            known_keys: known_keys::KnownKeys::default(),
             zones: parts.zones,
             zone_turn: tokio::sync::Mutex::new(()),
             node,
@@ -186,6 +190,9 @@ impl App {
 
     /// Takes this node off the list and closes the database: nothing changes in the data folder any more.
     pub async fn close(&self) {
+        if let Err(error) = self.note_key_uses(true).await {
+            tracing::debug!(%error, "the last uses of API keys could not be noted");
+        }
         if self.store.is_shared()
             && let Err(error) = self.store.remove_node(&self.node).await
         {
@@ -208,6 +215,12 @@ impl App {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the database is like now, where it tells without being asked: what is read from now on stays right as long as
+    /// this is the same.
+    pub fn store_mark(&self) -> Option<store::Mark> {
+        self.store.mark()
     }
 
     /// A new id for a request, for logs and problem documents.

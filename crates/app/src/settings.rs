@@ -62,6 +62,8 @@ pub struct Settings {
     pub checks_per_minute: u32,
     /// How often one key may call.
     pub request_limits: crate::limits::RequestLimits,
+    /// For how long events, deliveries to webhooks and the audit log are kept.
+    pub keep: crate::sweep::Keep,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
     pub sandbox_limits: store::SandboxLimits,
 }

@@ -154,7 +154,7 @@ impl Task {
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
             Self::Number => app.number_events().await,
             Self::Alert => app.send_alerts().await,
-            Self::Sweep => app.sweep_requests().await,
+            Self::Sweep => app.sweep().await,
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
             Self::Beat if app.store.is_shared() => app.beat().await.map(|()| 0),

@@ -112,6 +112,12 @@ pub struct Config {
     pub sandbox_messages: u32,
     /// How many bytes of messages the sandbox inbox keeps.
     pub sandbox_bytes: u64,
+    /// For how many days events are kept, 7 at least; 0 for ever. Who polls `GET /events` with an older cursor is told so.
+    pub keep_events_days: u32,
+    /// For how many days deliveries to webhooks are kept once they came to an end; 0 for ever.
+    pub keep_webhook_deliveries_days: u32,
+    /// For how many days the audit log is kept; 0 for ever.
+    pub keep_audit_days: u32,
     /// The master key, 64 hexadecimal digits; empty for a file in the data folder, made at the first start.
     pub master_key: String,
     /// The master key that is to come: what other nodes seal with it already opens here. Give it to every node before the
@@ -170,6 +176,9 @@ impl Default for Config {
             verifies_per_minute: 300,
             sandbox_messages: 1_000,
             sandbox_bytes: 200 * 1024 * 1024,
+            keep_events_days: 90,
+            keep_webhook_deliveries_days: 30,
+            keep_audit_days: 400,
             master_key: String::new(),
             next_master_key: String::new(),
             previous_master_keys: Vec::new(),
@@ -295,6 +304,12 @@ impl Config {
                 let problem = format!("give 1 to {most} hours");
                 return Err(ConfigError::Value { key, value: hours.to_string(), problem });
             }
+        }
+        if (1..7).contains(&config.keep_events_days) {
+            // Webhooks are tried for days, and who polls may be away over a weekend.
+            let value = config.keep_events_days.to_string();
+            let problem = "give 7 or more, or 0 to keep events for ever".to_owned();
+            return Err(ConfigError::Value { key: "keep_events_days", value, problem });
         }
         if !(4..=3_600).contains(&config.lease_seconds) {
             let value = config.lease_seconds.to_string();

@@ -272,23 +272,6 @@ impl Store {
         self.read_all(all).await?.iter().map(api_key).collect()
     }
 
-    /// Notes that the key was used. Writes at most once a minute, so that a busy key costs nothing.
-    pub async fn touch_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
-        let stale = sql("SELECT id FROM api_keys
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $2 - 60000)");
-        if self.read_first(stale.bind(&id).bind(&now)).await?.is_none() {
-            return Ok(());
-        }
-        let mut tx = self.pools.write().await?;
-        sql("UPDATE api_keys SET last_used_at = $2
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $2 - 60000)")
-        .bind(&id)
-        .bind(&now)
-        .run(&mut tx)
-        .await?;
-        tx.commit().await
-    }
-
     /// Revokes a key; a second time changes nothing.
     pub async fn revoke_api_key(
         &self,

@@ -57,7 +57,12 @@ pub(crate) struct Pools {
 /// The two databases.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        #[cfg(unix)]
+        index: Arc<crate::mark::Index>,
+    },
     Postgres(PgPool),
 }
 
@@ -93,7 +98,12 @@ impl Pools {
         let writer = pool(1).idle_timeout(None).connect_with(writing).await?;
         let readers =
             pool(options.readers.max(1)).idle_timeout(Duration::from_mins(1)).connect_lazy_with(reading);
-        Ok(Self::of(Kind::Sqlite { writer, readers }))
+        Ok(Self::of(Kind::Sqlite {
+            writer,
+            readers,
+            #[cfg(unix)]
+            index: Arc::new(crate::mark::Index::of(path)),
+        }))
     }
 
     /// Connects to a PostgreSQL database.
@@ -141,7 +151,7 @@ impl Pools {
     /// Waits for running work and closes every connection.
     pub(crate) async fn close(&self) {
         match &self.kind {
-            Kind::Sqlite { writer, readers } => {
+            Kind::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -195,6 +205,7 @@ pub(crate) enum Link {
 pub(crate) enum Turn {
     TrimSandbox = 0x6373_0002,
     CountZones = 0x6373_0003,
+    Sweep = 0x6373_0004,
 }
 
 impl Tx {
@@ -210,6 +221,15 @@ impl Tx {
             sql("SELECT pg_advisory_xact_lock($1)").bind(&(turn as i64)).run(self).await?;
         }
         Ok(())
+    }
+
+    /// Takes this turn until the end, unless another transaction has it; whether it did.
+    pub(crate) async fn try_turn(&mut self, turn: Turn) -> Result<bool, StoreError> {
+        if let Link::Sqlite(_) = self.link {
+            return Ok(true);
+        }
+        let lock = sql("SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END::BIGINT AS n");
+        Ok(lock.bind(&(turn as i64)).number::<i64>(self).await? == 1)
     }
 
     /// Waits until no other process migrates, however long that takes, and is the one that does until the end.

@@ -88,6 +88,8 @@ pub struct EventPage {
     pub events: Vec<NumberedEvent>,
     /// The last number that was given to any event. Every event up to it was looked at, unless the page is full.
     pub last_seq: u64,
+    /// Events up to this number were deleted by their age, all or some: who goes on behind an earlier one may miss some.
+    pub gone: u64,
 }
 
 pub(crate) fn numbered_event(row: &Row) -> Result<NumberedEvent, StoreError> {
@@ -181,11 +183,14 @@ impl Store {
     ) -> Result<EventPage, StoreError> {
         let types = if types.is_empty() { String::new() } else { format!(",{},", types.join(",")) };
         let mut tx = self.pools.snapshot().await?;
-        let last_seq = sql(LAST_NUMBER).number(&mut tx).await?;
+        let numbers = sql("SELECT (SELECT value FROM generations WHERE name = 'events') AS last_seq,
+                 (SELECT value FROM generations WHERE name = 'events_gone') AS gone");
+        let numbers = numbers.first(&mut tx).await?.ok_or(StoreError::NotFound("row"))?;
+        let (last_seq, gone) = (numbers.get("last_seq")?, numbers.get("gone")?);
         let page = visible.sql(&FEED).bind(&visible.org_id).bind(&after).text(&types).bind(&limit);
         let rows = visible.bind(page).all(&mut tx).await?;
         let events = rows.iter().map(numbered_event).collect::<Result<_, _>>()?;
-        Ok(EventPage { events, last_seq })
+        Ok(EventPage { events, last_seq, gone })
     }
 
     /// The organisation's events, newest first, from behind `after`.
@@ -215,23 +220,6 @@ impl Store {
         let mut tx = self.pools.write().await?;
         insert_events(events, &mut tx).await?;
         tx.commit().await
-    }
-
-    /// Deletes at most `limit` events from before `created_before`; how many.
-    pub async fn delete_events_before(
-        &self,
-        created_before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        let mut tx = self.pools.write().await?;
-        let deleted = sql("DELETE FROM events WHERE id IN (
-                 SELECT id FROM events WHERE created_at < $1 ORDER BY created_at LIMIT $2)")
-        .bind(&created_before)
-        .bind(&limit)
-        .run(&mut tx)
-        .await?;
-        tx.commit().await?;
-        Ok(deleted)
     }
 }
 

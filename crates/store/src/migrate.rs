@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/0016_packed_checks.sql"),
     },
     Migration { version: 17, name: "invited_by", script: include_str!("../migrations/0017_invited_by.sql") },
+    Migration { version: 18, name: "sweeps", script: include_str!("../migrations/0018_sweeps.sql") },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

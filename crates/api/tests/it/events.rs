@@ -65,3 +65,23 @@ async fn cursors_and_types_that_cannot_be_are_refused() {
     let ahead = platform.get("/api/v1/events?after=1").await.json();
     assert!(ahead["detail"].as_str().unwrap().contains("begin anew"), "{ahead}");
 }
+
+#[tokio::test]
+async fn who_fell_behind_what_is_kept_is_told() {
+    let platform = Platform::start().await;
+    for name in ["one.acme.test", "two.acme.test", "three.acme.test"] {
+        platform.add_domain(name).await;
+    }
+    number(&platform).await;
+    let store = Store::open(&platform.path, StoreOptions::default()).await.unwrap();
+    assert_eq!(store.delete_events_before(model::Timestamp::MAX, 9).await.unwrap(), 3);
+    store.close().await;
+    for behind in ["0", "1", "2"] {
+        let answer = platform.get(&format!("/api/v1/events?after={behind}")).await;
+        answer.assert_problem(410, "EVENTS_GONE");
+        assert!(answer.text.contains("after=latest"), "{}", answer.text);
+    }
+    for kept in ["", "?after=latest", "?after=3"] {
+        assert_eq!(platform.get(&format!("/api/v1/events{kept}")).await.status, 200, "{kept}");
+    }
+}

@@ -8,6 +8,7 @@ mod domains;
 mod edge;
 mod emails;
 mod events;
+mod fresh;
 mod guards;
 mod keys;
 mod limits;

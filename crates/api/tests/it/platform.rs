@@ -111,6 +111,7 @@ pub fn settings() -> Settings {
         request_limits: RequestLimits::default(),
         warmup_daily_limit: 100_000,
         life_cycle: Rules::default(),
+        keep: app::sweep::Keep::default(),
         sandbox_limits: SandboxLimits { messages: 100, bytes: 10_000_000 },
     }
 }

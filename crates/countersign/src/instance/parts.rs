@@ -5,7 +5,14 @@ use crate::{
     config::{Config, ConfigError},
     serving::Serving,
 };
-use app::{Settings, Transport, domain_state::Rules, limits::RequestLimits, ports::Random, vault::Vault};
+use app::{
+    Settings, Transport,
+    domain_state::Rules,
+    limits::RequestLimits,
+    ports::Random,
+    sweep::{Keep, days},
+    vault::Vault,
+};
 use diagnosis::{Profile, inquiry::Policy};
 use model::{DomainName, EmailAddress};
 use std::{
@@ -136,6 +143,11 @@ pub(super) fn settings(
         },
         warmup_daily_limit: config.warmup_daily_limit,
         life_cycle: Rules::of_hours(config.grace_hours, config.watch_hours),
+        keep: Keep {
+            events: days(config.keep_events_days),
+            webhook_deliveries: days(config.keep_webhook_deliveries_days),
+            audit: days(config.keep_audit_days),
+        },
         sandbox_limits: store::SandboxLimits {
             messages: config.sandbox_messages,
             bytes: config.sandbox_bytes,

@@ -69,6 +69,10 @@ fn webhook_states() -> Vec<&'static str> {
     WebhookDeliveryState::ALL.iter().map(|state| state.as_str()).collect()
 }
 
+fn swept() -> Vec<&'static str> {
+    vec!["events", "webhook_deliveries", "audit"]
+}
+
 /// Every code that a check of a domain can find.
 fn finding_codes() -> Vec<&'static str> {
     Defect::CODES.to_vec()
@@ -139,6 +143,11 @@ pub const METRICS: &[Metric] = &[
         "countersign_logins_refused_total",
         Labels::None,
         "Logins with a wrong password, or a wrong second factor",
+    ),
+    counter(
+        "countersign_swept_total",
+        Labels::Of("what", swept),
+        "Rows that were deleted, since they were kept long enough",
     ),
     counter("countersign_task_panics_total", Labels::None, "Parts of the program that failed and began anew"),
 ];

@@ -4,7 +4,7 @@ use crate::seed::{api_key_id, at, audit_id, domain, event, new_domain, new_key, 
 use model::OrgId;
 use store::{AuditEntry, AuditFilter, KeySource, Store, Told};
 
-fn entry(org_id: OrgId, actor: &str, action: &str, subject: &str) -> AuditEntry {
+pub fn entry(org_id: OrgId, actor: &str, action: &str, subject: &str) -> AuditEntry {
     AuditEntry {
         id: audit_id(),
         org_id,

@@ -26,6 +26,7 @@ mod sandbox;
 mod seed;
 mod sqlite;
 mod suppressions;
+mod sweeps;
 mod users;
 mod visible;
 mod warmup;
@@ -97,6 +98,9 @@ mod conformance {
         visible: lists_are_narrowed_before_they_are_paged, tenants_are_found_or_made_once,
             keys_see_those_that_are_no_wider, a_key_is_replaced_once_and_counted,
             keys_of_many_domains_come_at_once;
+        sweeps: who_fell_behind_the_events_that_are_kept_is_told,
+            deliveries_go_when_they_are_over_with_their_attempts, the_audit_log_goes_by_its_age,
+            uses_of_keys_are_noted_together;
         warmup: a_message_past_the_cap_is_refused_whole, parallel_messages_never_pass_the_cap,
             days_and_domains_are_counted_apart, the_warm_up_begins_once;
         sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;

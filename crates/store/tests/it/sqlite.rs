@@ -43,6 +43,49 @@ async fn a_copy_of_the_files_without_any_close_has_every_commit() {
 }
 
 #[tokio::test]
+async fn a_mark_is_the_same_until_something_is_committed_by_anybody() {
+    let database = Database::new().await;
+    let store = &database.store;
+    let mark = || store.mark().expect("it is told without asking");
+    let first = mark();
+    let org = organisation(store).await;
+    let second = mark();
+    assert_ne!(first, second);
+    // Reading, a transaction that is given up, and a checkpoint change nothing that could be read.
+    store.first_organisation().await.unwrap();
+    let mut other = connect(&database.path).await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    run(&mut other, "UPDATE organisations SET name = 'x'").await;
+    assert_eq!(mark(), second, "nobody sees it yet");
+    run(&mut other, "ROLLBACK").await;
+    run(&mut other, "PRAGMA wal_checkpoint(PASSIVE)").await;
+    assert_eq!(mark(), second);
+    // Another connection, and each commit whether or not it changes much.
+    let mut marks = vec![first, second];
+    for statement in ["UPDATE organisations SET name = 'x'", "UPDATE organisations SET name = 'Acme'"] {
+        run(&mut other, statement).await;
+        assert!(!marks.contains(&mark()), "{statement}");
+        marks.push(mark());
+    }
+    // The log begins anew.
+    run(&mut other, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    for n in 0..50 {
+        store.ping_write(at(n)).await.unwrap();
+        assert!(!marks.contains(&mark()));
+        marks.push(mark());
+    }
+    other.close().await.unwrap();
+    // SQLite takes the file away with its last connection and makes a new one.
+    store.close().await;
+    assert_eq!(store.mark(), None, "there is nobody to ask");
+    let again = Store::open(&database.path, StoreOptions::default()).await.unwrap();
+    again.get_organisation(org).await.unwrap();
+    assert!(!marks.contains(&again.mark().unwrap()));
+    assert_eq!(store.mark(), again.mark(), "whoever looks");
+    again.close().await;
+}
+
+#[tokio::test]
 async fn a_full_disk_is_told_and_loses_nothing() {
     let options = StoreOptions { max_page_count: Some(160), ..StoreOptions::default() };
     let database = Database::with(options).await;

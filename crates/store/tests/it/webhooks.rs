@@ -27,25 +27,25 @@ fn webhook(org_id: OrgId, tenant_id: Option<TenantId>, types: &[&str]) -> Webhoo
     }
 }
 
-async fn add(store: &Store, org_id: OrgId, types: &[&str]) -> Webhook {
+pub async fn add(store: &Store, org_id: OrgId, types: &[&str]) -> Webhook {
     let new = webhook(org_id, None, types);
     store.insert_webhook(&new, 10, &[]).await.unwrap();
     new
 }
 
-async fn happen(store: &Store, events: &[NewEvent]) {
+pub async fn happen(store: &Store, events: &[NewEvent]) {
     store.add_events(events).await.unwrap();
     while store.number_events(2, at(0), &mut webhook_delivery_id).await.unwrap() > 0 {}
 }
 
-async fn types_of(store: &Store, id: WebhookId) -> Vec<String> {
+pub async fn types_of(store: &Store, id: WebhookId) -> Vec<String> {
     let listed = store.list_webhook_deliveries(id, None, None, 100).await.unwrap();
     let mut types: Vec<_> = listed.into_iter().map(|delivery| delivery.event_type).collect();
     types.sort();
     types
 }
 
-fn result(claimed: &ClaimedWebhookDelivery, owner: &str, state: State) -> WebhookResult {
+pub fn result(claimed: &ClaimedWebhookDelivery, owner: &str, state: State) -> WebhookResult {
     let is_good = state == State::Delivered;
     WebhookResult {
         id: claimed.id,

@@ -1,0 +1,146 @@
+//! Answers that are still right: what a list or a domain looks like is made once for each state of the database and each
+//! second, however often it is asked for.
+//!
+//! What is answered to a GET here follows from the database, the caller and the time. Where the database tells without being
+//! asked that nothing was written to it since ([`app::store::Mark`]: SQLite), an answer to the same question in the same second
+//! is given again. Who may ask is decided before, for each request. On PostgreSQL every request asks the database.
+
+use crate::auth::Authenticated;
+use app::{App, access::Caller, store::Mark};
+use axum::{
+    body::{Body, Bytes, HttpBody as _},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use model::{ApiKeyId, OrgId, TenantId};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// What is looked at often.
+const ROUTES: [&str; 2] = ["/api/v1/domains", "/api/v1/domains/{id}"];
+
+/// How many bytes are kept; then all are forgotten.
+const MOST: usize = 32 << 20;
+
+/// The largest answer that is kept.
+const LARGEST: usize = 1 << 20;
+
+/// Says that a body has its line break already.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended;
+
+/// Whose question it is, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    org_id: OrgId,
+    tenant_id: Option<TenantId>,
+    /// The key, where it is limited to domains.
+    limited: Option<ApiKeyId>,
+    /// Path and query.
+    asked: String,
+}
+
+struct Answer {
+    mark: Mark,
+    second: i64,
+    body: Bytes,
+}
+
+/// The answers that are kept, and how many bytes they are.
+#[derive(Default)]
+struct Kept {
+    answers: HashMap<Question, Answer>,
+    bytes: usize,
+}
+
+/// What the middleware has at hand.
+#[derive(Clone)]
+pub struct Memory {
+    app: Arc<App>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl Memory {
+    /// With nothing in it.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, kept: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, question: &Question, mark: Mark, second: i64) -> Option<Bytes> {
+        let kept = self.lock();
+        let answer = kept.answers.get(question)?;
+        (answer.mark == mark && answer.second == second).then(|| answer.body.clone())
+    }
+
+    fn keep(&self, question: Question, answer: Answer) {
+        let mut kept = self.lock();
+        if kept.bytes + answer.body.len() > MOST {
+            *kept = Kept::default();
+        }
+        kept.bytes += answer.body.len();
+        if let Some(before) = kept.answers.insert(question, answer) {
+            kept.bytes -= before.body.len();
+        }
+    }
+}
+
+/// Answers as before where that is still right.
+pub async fn answer(State(memory): State<Memory>, request: Request, next: Next) -> Response {
+    let Some(question) = question(&request) else { return next.run(request).await };
+    // Before anything is read: what is read then is at least as new.
+    let Some(mark) = memory.app.store_mark() else { return next.run(request).await };
+    let second = memory.app.now().as_second();
+    if let Some(body) = memory.find(&question, mark, second) {
+        return ended(body);
+    }
+    let response = next.run(request).await;
+    let is_json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    let size = response.body().size_hint().exact();
+    if response.status() != StatusCode::OK || !is_json || size.is_none_or(|size| size >= LARGEST as u64) {
+        return response;
+    }
+    let Ok(body) = axum::body::to_bytes(response.into_body(), LARGEST).await else {
+        tracing::error!("an answer broke off");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut body = Vec::from(body);
+    body.push(b'\n');
+    let body = Bytes::from(body);
+    memory.keep(question, Answer { mark, second, body: body.clone() });
+    ended(body)
+}
+
+fn question(request: &Request) -> Option<Question> {
+    let route = request.extensions().get::<MatchedPath>()?.as_str();
+    if request.method() != Method::GET || !ROUTES.contains(&route) {
+        return None;
+    }
+    let Authenticated(caller) = request.extensions().get()?;
+    let Caller { org_id, tenant_id, .. } = *caller;
+    // Of a tenant that is not there yet nothing is seen, and the one with that name is another one next time.
+    if caller.new_tenant.is_some() {
+        return None;
+    }
+    let limited = match caller.allowed_domain_ids {
+        None => None,
+        Some(_) => Some(caller.key_id()?),
+    };
+    let asked = request.uri().path_and_query()?.as_str().to_owned();
+    Some(Question { org_id, tenant_id, limited, asked })
+}
+
+fn ended(body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(Ended);
+    response
+}
