@@ -190,7 +190,7 @@ impl App {
 
     /// A template may name any host. It is told at once where no question will be put.
     fn in_public(&self, plan: Plan) -> Result<Plan> {
-        let outside = |record: &&PlannedRecord| !dns::is_public_name(&record.owner);
+        let outside = |record: &&Arc<PlannedRecord>| !dns::is_public_name(&record.owner);
         match plan.records.iter().find(outside) {
             Some(record) if !self.settings.check_policy.private_addresses => {
                 let message = format!("has a record at {}, which is not in the public DNS", record.owner);

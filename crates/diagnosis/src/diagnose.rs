@@ -21,6 +21,7 @@ use crate::{
 use model::{
     CheckStatus, Confidence, DomainName, Purpose, RecordStatus, RecordType, Severity, Timestamp, Verdict,
 };
+use std::sync::Arc;
 
 /// One record of a plan, judged by an observation.
 pub struct Judged {
@@ -152,22 +153,27 @@ fn add_domain_findings(
     if plan.tried_selectors.is_empty() {
         findings.extend(checks::dkim_partial::check(records));
     }
-    let not_delegated = checks::zone_not_delegated::check(plan, view);
-    findings.retain(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding));
-    let mismatches = checks::delegation_mismatch::check(plan, view).into_iter();
-    findings.extend(
-        mismatches.filter(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding)),
-    );
-    findings.extend(not_delegated);
-    findings.extend(checks::glue_mismatch::check(plan, view));
-    findings.extend(checks::name_server_lame::check(view));
+    // Only then were name servers asked.
+    if view.may_know_zones() {
+        let not_delegated = checks::zone_not_delegated::check(plan, view);
+        findings.retain(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding));
+        let mismatches = checks::delegation_mismatch::check(plan, view).into_iter();
+        findings.extend(
+            mismatches.filter(|finding| !checks::zone_not_delegated::explains(&not_delegated, plan, finding)),
+        );
+        findings.extend(not_delegated);
+        findings.extend(checks::glue_mismatch::check(plan, view));
+    }
+    if view.has_authorities() {
+        findings.extend(checks::name_server_lame::check(view));
+    }
     findings.extend(checks::wildcard_shadowed::check(plan, view, records));
     findings.extend(checks::subdomain_recommended::check(plan));
     is_found
 }
 
 /// Whether a record is right beyond doubt by what is known so far.
-pub(crate) fn is_verified(plan: &Plan, planned: &PlannedRecord, view: &View) -> bool {
+pub(crate) fn is_verified(plan: &Plan, planned: &Arc<PlannedRecord>, view: &View) -> bool {
     judge_record(plan, planned, view).is_verified()
 }
 
@@ -186,7 +192,7 @@ pub(crate) fn heard_of<'v>(planned: &PlannedRecord, view: &'v View) -> &'v [Hear
     heard.find(|heard| !heard.is_empty()).unwrap_or_default()
 }
 
-pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View) -> Judged {
+pub(crate) fn judge_record(plan: &Plan, planned: &Arc<PlannedRecord>, view: &View) -> Judged {
     let heard = heard_of(planned, view);
     let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
     for (index, of_server) in heard.iter().enumerate() {
@@ -201,7 +207,13 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View) ->
     }
     let zone = view.zone_of(&zone_question_name(planned));
     let jury = Jury::new(heard, &seen, zone.as_ref(), view);
-    let here = jury.says().cloned().unwrap_or_else(|| undecided(heard));
+    let nothing_decided;
+    let here = if let Some(says) = jury.says() {
+        says
+    } else {
+        nothing_decided = undecided(heard);
+        &nothing_decided
+    };
     let context = Context::new(plan, planned, view, zone.clone(), here);
     let (status, findings) = judge(&context, &jury, heard);
     let replace = findings.iter().find_map(|finding| match &finding.remedy {
@@ -220,7 +232,7 @@ pub(crate) fn judge_record(plan: &Plan, planned: &PlannedRecord, view: &View) ->
     });
     let propagation = propagation::of(heard, &seen, zone.as_ref(), view);
     let report = RecordReport {
-        planned: planned.clone(),
+        planned: Arc::clone(planned),
         zone,
         status,
         last_certain: None,
@@ -301,7 +313,7 @@ impl<'v> Jury<'v> {
             }
             Server::Resolver { .. } => false,
         };
-        let resolvers: Vec<(&Heard, bool)> = certain().filter(|(heard, _)| !by_name_server(heard)).collect();
+        let resolvers = || certain().filter(|(heard, _)| !by_name_server(heard));
         let is_asked_in_vain = |(heard, seen): (&Heard, &Seen)| {
             seen.right.is_none()
                 && by_name_server(heard)
@@ -315,8 +327,8 @@ impl<'v> Jury<'v> {
             beside_wrong: of(&is_beside, false),
             authoritative,
             is_incomplete: heard.iter().zip(seen).any(is_asked_in_vain),
-            resolvers: resolvers.len(),
-            resolvers_right: resolvers.iter().filter(|(_, right)| *right).map(|(heard, _)| *heard).collect(),
+            resolvers: resolvers().count(),
+            resolvers_right: resolvers().filter(|(_, right)| *right).map(|(heard, _)| heard).collect(),
             resolvers_asked: heard.iter().any(|heard| !by_name_server(heard)),
         }
     }
@@ -399,9 +411,9 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
             return (RecordStatus::Unknown, findings);
         }
         status = RecordStatus::Failed;
-    } else if let Expected::Cname { target, dkim_key: Some(_) } = &context.record.expected
-        && let target = context.alias().unwrap_or(target)
-        && let Some(reasons) = not_known(context, target)
+    } else if let Expected::Cname { dkim_key: Some(_), .. } = &context.record.expected
+        && let Some(target) = context.alias()
+        && let Some(reasons) = not_known(context)
     {
         status = RecordStatus::Unknown;
         findings.push(dns_unanswered::target(context, target, reasons));
@@ -420,8 +432,8 @@ fn judge_right(context: &Context<'_>, jury: &Jury<'_>, heard: &[Heard]) -> (Reco
 }
 
 /// Why the key behind our alias is not known for certain; nothing where it is.
-fn not_known(context: &Context<'_>, target: &DomainName) -> Option<Vec<String>> {
-    match context.view.behind_alias(&context.record.owner, target, RecordType::Txt) {
+fn not_known(context: &Context<'_>) -> Option<Vec<String>> {
+    match context.behind_alias()? {
         Fact::Agreed(Says::Records(_) | Says::Alias { end: ChainEnd::Records, .. }) => None,
         Fact::Agreed(Says::AliasLoop(_)) => Some(vec!["the aliases behind it go in a circle".to_owned()]),
         Fact::Agreed(Says::SeveralAliases(_)) => {
@@ -433,7 +445,7 @@ fn not_known(context: &Context<'_>, target: &DomainName) -> Option<Vec<String>> 
         }
         Fact::Stale(_) if context.key_texts().is_some() => None,
         Fact::Stale(_) => Some(vec![RUN_OUT.to_owned()]),
-        Fact::Unknown(reasons) => Some(reasons),
+        Fact::Unknown(reasons) => Some(reasons.clone()),
     }
 }
 
@@ -456,7 +468,7 @@ fn judge_wrong(context: &Context<'_>, heard: &[Heard]) -> (RecordStatus, Vec<Fin
         return (RecordStatus::Unknown, vec![finding]);
     };
     if let Defect::SpfMechanismAbsent { .. } = &finding.defect
-        && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.tree.node.unanswered())
+        && let Some((name, reason)) = context.spf_tree().and_then(|tree| tree.node.unanswered())
     {
         // It may be in there.
         let unanswered = dns_unanswered::target(context, name, vec![reason.to_owned()]);
@@ -525,8 +537,8 @@ fn current_values(context: &Context<'_>) -> Vec<String> {
     let texts = context.texts();
     match &context.record.expected {
         Expected::Spf { .. } => checks::spf_records(texts),
-        Expected::Dmarc { .. } | Expected::Dkim { .. } | Expected::Txt { .. } => texts.to_vec(),
-        _ => match &context.here {
+        Expected::Dmarc { .. } | Expected::Dkim { .. } | Expected::Txt { .. } => checks::kept(texts),
+        _ => match context.here {
             Says::Records(records) => records.iter().map(ToString::to_string).collect(),
             Says::Alias { target, .. } => vec![target.to_string()],
             Says::SeveralAliases(targets) => targets.iter().map(ToString::to_string).collect(),

@@ -142,7 +142,7 @@ impl<'p> Inquiry<'p> {
         let is_closer =
             |index: usize| self.stages.get(index).is_none_or(|stage| matches!(stage, Stage::Closer));
         // What selectors were found at comes behind the plan's own records.
-        let closer: Vec<&PlannedRecord> = (plan.records.iter().enumerate())
+        let closer: Vec<&Arc<PlannedRecord>> = (plan.records.iter().enumerate())
             .filter_map(|(index, record)| is_closer(index).then_some(record))
             .collect();
         if !closer.is_empty() {
@@ -391,7 +391,7 @@ impl Wanted<'_> {
     }
 
     /// Asks everyone who can know about these records.
-    fn thoroughly(&mut self, plan: &Plan, view: &View, records: &[&PlannedRecord]) {
+    fn thoroughly(&mut self, plan: &Plan, view: &View, records: &[&Arc<PlannedRecord>]) {
         // Many records are in one place, and asking the same again asks nothing more.
         let mut places: Vec<DomainName> = Vec::new();
         for record in records {
@@ -455,7 +455,7 @@ impl Wanted<'_> {
 
     /// Asks a record's name servers, what it needs to be right, and where it may have gone. Whether it is known not
     /// to be there.
-    fn at_authorities(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) -> bool {
+    fn at_authorities(&mut self, plan: &Plan, view: &View, record: &Arc<PlannedRecord>) -> bool {
         let mut servers = self.authorities(view, &zone_question_name(record));
         if !plan.tried_selectors.is_empty() && is_selector(record) {
             let mut few = servers.to_vec();
@@ -623,10 +623,10 @@ fn unmade_names(plan: &Plan, view: &View, name: &DomainName, record_type: Record
     if view.zone_of(name).as_ref() == Some(name) {
         return Vec::new();
     }
-    let is_covered = wildcard::is_covered(view, &plan.domain, name, record_type);
+    let Some(beside) = wildcard::beside_in(view, &plan.domain, name) else { return Vec::new() };
+    let is_covered = wildcard::is_covered_by(view, name, &beside, record_type);
     let below = is_covered.then(|| wildcard::below(&plan.domain, name)).flatten();
-    let names = wildcard::beside_in(view, &plan.domain, name).into_iter().chain(below);
-    names.map(|name| Question { name, record_type }).collect()
+    std::iter::once(beside).chain(below).map(|name| Question { name, record_type }).collect()
 }
 
 fn has_spf_record(view: &View, owner: &DomainName) -> bool {
@@ -635,7 +635,7 @@ fn has_spf_record(view: &View, owner: &DomainName) -> bool {
 }
 
 /// Questions that are only put when a record is not certainly where it should be, or a wildcard may have given it.
-fn probes(plan: &Plan, view: &View, record: &PlannedRecord) -> Vec<Question> {
+fn probes(plan: &Plan, view: &View, record: &Arc<PlannedRecord>) -> Vec<Question> {
     let record_type = record.expected.record_type();
     let owner = &record.owner;
     let of = |record_type| Question { name: owner.clone(), record_type };

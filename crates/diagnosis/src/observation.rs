@@ -100,7 +100,7 @@ pub struct Reply {
     pub authentic_data: bool,
     /// The answer section.
     pub answer: Vec<Record>,
-    /// The authority section.
+    /// The authority section; of a resolver's answer that has records without the name servers that stand beside them.
     pub authority: Vec<Record>,
     /// The addresses in the additional section of a referral; left out of every other response.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -128,17 +128,7 @@ impl Reply {
 }
 
 fn octets_of(record: &Record) -> usize {
-    let data = match &record.data {
-        RecordData::A(_) | RecordData::Aaaa(_) => 0,
-        RecordData::Cname(name)
-        | RecordData::Ns(name)
-        | RecordData::Ptr(name)
-        | RecordData::Mx { exchange: name, .. } => name.as_str().len(),
-        RecordData::Soa(soa) => soa.mname.as_str().len() + soa.rname.as_str().len(),
-        RecordData::Txt(text) => text.as_wire().len(),
-        RecordData::Other { octets, .. } => octets.len(),
-    };
-    size_of::<Record>() + record.owner.as_str().len() + data
+    size_of::<Record>() + record.owner.as_str().len() + record.data.octets()
 }
 
 impl ExtendedError {
@@ -385,14 +375,16 @@ fn describe(rcode: Rcode, extended: Option<&ExtendedError>) -> String {
 }
 
 fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Says {
-    let mut name = question.name.clone();
+    let mut name = &question.name;
     let mut first_target = None;
-    let mut passed = Vec::new();
-    for _ in 0..MAX_CHAIN {
+    // Each name on the way, this one last.
+    let mut passed = [name; MAX_CHAIN];
+    for step in 0..MAX_CHAIN {
+        passed[step] = name;
         let mut here: Vec<RecordData> = reply
             .answer
             .iter()
-            .filter(|record| record.owner == name && record.data.record_type() == question.record_type)
+            .filter(|record| record.data.record_type() == question.record_type && record.owner == *name)
             .map(|record| record.data.clone())
             .collect();
         if !here.is_empty() {
@@ -406,44 +398,46 @@ fn read_answer(reply: &Reply, question: &Question, authority_asked: bool) -> Say
                     }
                     _ => Says::Nothing("damaged answer".to_owned()),
                 },
-                (_, Some(target)) => Says::Alias { target, at_end: here, end: ChainEnd::Records },
+                (_, Some(target)) => {
+                    Says::Alias { target: DomainName::clone(target), at_end: here, end: ChainEnd::Records }
+                }
                 (_, None) => Says::Records(here),
             };
         }
         let mut aliases = reply.answer.iter().filter_map(|record| match &record.data {
-            RecordData::Cname(target) if record.owner == name => Some(target),
+            RecordData::Cname(target) if record.owner == *name => Some(target),
             _ => None,
         });
-        let next = aliases.next().cloned();
-        if aliases.any(|other| next.as_ref() != Some(other)) {
+        let next = aliases.next();
+        if aliases.any(|other| next != Some(other)) {
             if let Some(target) = first_target {
                 // They stand somewhere behind the first alias: which one is followed from there is left to chance.
-                return Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen };
+                return unseen_behind(target);
             }
-            let all = reply.answer.iter().filter(|record| record.owner == name);
+            let all = reply.answer.iter().filter(|record| record.owner == *name);
             return Says::SeveralAliases(targets(all.map(|record| record.data.clone()).collect()));
         }
         let Some(next) = next else {
             return match first_target {
                 Some(target) => {
                     let end = end_without_records(reply, name, authority_asked);
-                    Says::Alias { target, at_end: Vec::new(), end }
+                    Says::Alias { target: target.clone(), at_end: Vec::new(), end }
                 }
                 None => nothing_here(reply),
             };
         };
-        let first = first_target.get_or_insert_with(|| next.clone());
-        passed.push(name);
-        if passed.contains(&next) {
+        let first = *first_target.get_or_insert(next);
+        if passed[..=step].contains(&next) {
             return Says::AliasLoop(first.clone());
         }
         name = next;
     }
     // Longer than anybody follows.
-    match first_target {
-        Some(target) => Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen },
-        None => nothing_here(reply),
-    }
+    first_target.map_or_else(|| nothing_here(reply), unseen_behind)
+}
+
+fn unseen_behind(target: &DomainName) -> Says {
+    Says::Alias { target: target.clone(), at_end: Vec::new(), end: ChainEnd::Unseen }
 }
 
 /// The targets of aliases, each once, sorted.
@@ -465,11 +459,11 @@ fn nothing_here(reply: &Reply) -> Says {
 }
 
 /// A resolver has gone to the end of the chain; what a name server says of it may be of another's zone.
-fn end_without_records(reply: &Reply, last: DomainName, authority_asked: bool) -> ChainEnd {
+fn end_without_records(reply: &Reply, last: &DomainName, authority_asked: bool) -> ChainEnd {
     let has_soa = reply.authority.iter().any(|record| matches!(record.data, RecordData::Soa(_)));
     match reply.rcode {
         _ if authority_asked => ChainEnd::Unseen,
-        Rcode::NxDomain => ChainEnd::NxDomain(last),
+        Rcode::NxDomain => ChainEnd::NxDomain(last.clone()),
         // Without the SOA record of a negative answer (RFC 2308 §2.2) the chain may have been given up half way.
         _ if has_soa => ChainEnd::NoData,
         _ => ChainEnd::Unseen,

@@ -9,7 +9,7 @@ use crate::{
 };
 use model::{DomainName, Purpose, RecordData, RecordType, TxtData};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// The records that should exist for one domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Plan {
     pub domain: DomainName,
     /// The profile's name.
     pub profile: String,
-    /// The records, in the order in which people should be shown them.
-    pub records: Vec<PlannedRecord>,
+    /// The records, in the order in which people should be shown them. Reports share them.
+    pub records: Vec<Arc<PlannedRecord>>,
     /// The certificate authority (the domain that it names itself by in CAA records, such as `letsencrypt.org`) that
     /// issues for the plan's hosts with web pages or links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ impl Plan {
         Self {
             domain,
             profile: profile.to_owned(),
-            records,
+            records: records.into_iter().map(Arc::new).collect(),
             certificate_authority: None,
             senders: Vec::new(),
             tried_selectors: Vec::new(),
@@ -57,8 +57,8 @@ impl Plan {
 
     /// The records for hosts that web pages or links are served from, over HTTPS: those of the group `tracking`, and
     /// where a template has groups of its own its aliases and addresses, but for names that are no hosts (`_acme`).
-    pub fn web_hosts(&self) -> impl Iterator<Item = &PlannedRecord> {
-        let is_host = |record: &&PlannedRecord| {
+    pub fn web_hosts(&self) -> impl Iterator<Item = &Arc<PlannedRecord>> {
+        let is_host = |record: &&Arc<PlannedRecord>| {
             let leads_there =
                 matches!(record.expected, Expected::Cname { dkim_key: None, .. } | Expected::Address { .. });
             match record.purpose {
@@ -75,7 +75,8 @@ impl Plan {
     pub fn is_for_sending(&self) -> bool {
         let is_for_it =
             |purpose| matches!(purpose, Purpose::Dkim | Purpose::Spf | Purpose::ReturnPath | Purpose::Dmarc);
-        let is_its_name = |record: &PlannedRecord| record.owner.labels().any(|label| label == "_domainkey");
+        let is_its_name =
+            |record: &Arc<PlannedRecord>| record.owner.labels().any(|label| label == "_domainkey");
         self.records.iter().any(|record| is_for_it(record.purpose) || is_its_name(record))
     }
 }

@@ -4,6 +4,7 @@
 //! Reading is a pure function of the text, so it makes no difference to what is found whether a reading was kept.
 //! Bounded in number and in octets.
 
+use crate::spf_tree::Counted;
 use mail::{
     dmarc::{DmarcReading, PolicyRecord},
     spf::{SpfReading, SpfRecord},
@@ -17,17 +18,69 @@ const MOST: usize = 512;
 /// The longest text that is kept, in octets.
 const LONGEST: usize = 512;
 
+/// How many octets what came of counting SPF records takes in all; when it is more, all of it goes.
+const MOST_OCTETS: usize = 1 << 20;
+
+/// What takes more is not kept.
+const LARGEST: usize = 64 << 10;
+
+/// With how many sets of answers one record is kept: before what it includes was asked for, and after.
+const MOST_ANSWERS: usize = 4;
+
 /// What was read so far.
 #[derive(Debug, Default)]
 pub struct Readings {
     spf: Kept<SpfReading>,
     dmarc: Kept<DmarcReading>,
+    trees: Mutex<Trees>,
+}
+
+/// What SPF records came to with all that they include, by their text: with each set of answers that there was lately.
+#[derive(Debug, Default)]
+struct Trees {
+    by_record: FxHashMap<Box<str>, Vec<Arc<Counted>>>,
+    octets: usize,
+}
+
+impl Trees {
+    fn keep(&mut self, record: &str, counted: &Arc<Counted>) {
+        let octets = counted.octets();
+        if octets > LARGEST {
+            return;
+        }
+        if self.octets + octets > MOST_OCTETS {
+            *self = Self::default();
+        }
+        let of_record = self.by_record.entry(record.into()).or_default();
+        if of_record.len() == MOST_ANSWERS {
+            self.octets -= of_record.remove(0).octets();
+        }
+        of_record.push(Arc::clone(counted));
+        self.octets += octets;
+    }
 }
 
 impl Readings {
     /// As [`SpfRecord::parse`].
     pub fn spf(&self, text: &str) -> SpfReading {
         self.spf.get(text, |text| Arc::new(SpfRecord::parse(text)))
+    }
+
+    /// An SPF record with all that it includes: as it was counted earlier, where that holds here and now, or anew.
+    pub(crate) fn counted(
+        &self,
+        record: &str,
+        holds: impl Fn(&Counted) -> bool,
+        count: impl FnOnce() -> Counted,
+    ) -> Arc<Counted> {
+        let lock = || self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = |counted: &&Arc<Counted>| holds(counted);
+        if let Some(known) = lock().by_record.get(record).and_then(|all| all.iter().find(holds)) {
+            return Arc::clone(known);
+        }
+        let counted = Arc::new(count());
+        lock().keep(record, &counted);
+        counted
     }
 
     /// As [`PolicyRecord::parse`].

@@ -12,10 +12,13 @@ use mail::{
 /// nothing can be, or where nothing but `all` would be left of a record that names senders.
 pub fn spf(context: &Context<'_>) -> Option<String> {
     let found = context.spf_tree()?;
-    let (record, tree) = (found.record.as_str(), &found.tree.node);
+    let (record, tree) = (found.record(), &found.node);
     let known = |word: &str| tree.terms.iter().find(|term| term.text == word);
-    let has_to_go =
-        |term: &SpfNodeTerm| has_to_go(term) || (tree.void_lookups > MAX_VOID_LOOKUPS && is_void(term));
+    let has_to_go = |term: &SpfNodeTerm| {
+        has_to_go(term)
+            || (tree.void_lookups > MAX_VOID_LOOKUPS && is_void(term))
+            || (tree.passes_all && is_wide(term))
+    };
     let words: Vec<&str> = record
         .split(' ')
         .enumerate()
@@ -55,6 +58,14 @@ pub fn lets_everyone_pass(term: &SpfNodeTerm) -> bool {
     term.leads_to.as_ref().is_some_and(|node| node.passes_all)
         || (term.text.to_ascii_lowercase().contains("ip4:") && term.text.ends_with("/0"))
         || is_all_of_ipv6(term)
+}
+
+/// Whether more clients of IPv4 pass by this term than any network has: with others like it, all of them may.
+pub fn is_wide(term: &SpfNodeTerm) -> bool {
+    let text = term.text.strip_prefix('+').unwrap_or(&term.text);
+    let prefix = text.rsplit_once('/').and_then(|(_, prefix)| prefix.parse::<u8>().ok());
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ip4:"))
+        && prefix.is_some_and(|prefix| prefix < 8)
 }
 
 /// Whether every client of IPv6 passes by this term.
@@ -150,6 +161,15 @@ fn dkim_name(tag: &str) -> &str {
 /// A DMARC record without the tags that are no longer part of it, that cannot be read, or that only registries use, and
 /// with `mailto:` before the addresses that lack it.
 pub fn dmarc(context: &Context<'_>, record: &str, parsed: &PolicyRecord) -> String {
+    let mut reports = parsed.aggregate_reports.iter().chain(&parsed.failure_reports);
+    let has_nothing_odd = parsed.removed_tags.is_empty()
+        && parsed.ignored_tags.is_empty()
+        && parsed.public_suffix == PublicSuffix::Undeclared
+        && !parsed.policy_defaulted
+        && reports.all(|uri| uri.address.is_some());
+    if has_nothing_odd {
+        return record.to_owned();
+    }
     let mut tags = parsed.removed_tags.clone();
     if is_no_registry(context, parsed) {
         tags.push("psd".to_owned());

@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{CheckStatus, DomainName, Purpose, RecordStatus, RecordType, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What is there, what is wrong, and what follows from it, for one domain at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub struct Report {
 pub struct RecordReport {
     /// The plan's record.
     #[serde(flatten)]
-    pub planned: PlannedRecord,
+    pub planned: Arc<PlannedRecord>,
     /// The zone that the name is in, where DNS told.
     pub zone: Option<DomainName>,
     /// What became of it.
@@ -219,7 +219,7 @@ impl Report {
             .records
             .iter()
             .map(|planned| RecordReport {
-                planned: planned.clone(),
+                planned: Arc::clone(planned),
                 zone: None,
                 status: RecordStatus::Unknown,
                 last_certain: None,
@@ -277,7 +277,7 @@ mod tests {
             expected: Expected::Address { data: RecordData::A("192.0.2.1".parse().unwrap()) },
             explanation: String::new(),
         };
-        let records = vec![planned("one", true), planned("two", false)];
+        let records = [planned("one", true), planned("two", false)].map(Arc::new).to_vec();
         let plan = Plan { records, ..crate::plan::audit(&name, &[]) };
         let mut report = Report::unchecked(&plan, time(at));
         let address = "192.0.2.53:53".parse().unwrap();
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(broken.authoritative_since, None);
         assert_eq!(next(50, all, &broken).authoritative_since, Some(time(50)));
         let mut other_plan = first.clone();
-        other_plan.records[0].planned.ttl = 61;
+        Arc::make_mut(&mut other_plan.records[0].planned).ttl = 61;
         assert_eq!(next(60, all, &other_plan).authoritative_since, Some(time(60)));
     }
 }

@@ -9,9 +9,9 @@ use crate::{
     spf_tree::{self, SpfTree},
     wildcard,
 };
-use mail::lookup::Needed;
+use mail::dmarc::{DmarcReading, PublicSuffix};
 use model::{DomainName, RecordData, RecordType};
-use std::{cell::RefCell, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, net::IpAddr, ops::Range, sync::Arc};
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
 ///
@@ -37,8 +37,8 @@ pub struct View {
     readings: Arc<Readings>,
 }
 
-/// The DMARC policy that holds for a domain; the error is what has to be asked first.
-pub type Discovered = Result<mail::dmarc::Discovery, Needed>;
+/// The DMARC policy that holds for a domain; nothing where more has to be asked first.
+pub type Discovered = Option<mail::dmarc::Discovery>;
 
 /// A name that nobody has made.
 struct Unmade {
@@ -282,7 +282,8 @@ impl View {
 
     /// An SPF record at a name with all that it leads to, as far as was asked.
     pub fn spf_tree(&self, name: &DomainName, record: &str) -> Arc<SpfTree> {
-        let known = self.spf.borrow().iter().find(|(at, tree)| at == name && tree.record == record).cloned();
+        let known =
+            self.spf.borrow().iter().find(|(at, tree)| at == name && tree.record() == record).cloned();
         if let Some((_, tree)) = known {
             return tree;
         }
@@ -301,16 +302,45 @@ impl View {
         {
             return Arc::clone(discovered);
         }
-        let answer = |question: &Question| checks::dmarc_answer(self, domain, question);
-        let read = |text: &str| self.readings.dmarc(text);
-        let discovered = Arc::new(mail::dmarc::discover_by(domain, &read, &answer));
+        let discovered = Arc::new(self.discover_dmarc(domain));
         *self.dmarc.borrow_mut() = Some((domain.clone(), Arc::clone(&discovered)));
         discovered
     }
 
+    fn discover_dmarc(&self, domain: &DomainName) -> Discovered {
+        let is_asked = |name: &DomainName| match name.prepend("_dmarc") {
+            Ok(name) => self.was_asked(&name, RecordType::Txt),
+            Err(_) => true,
+        };
+        // Of a domain that is right mostly nothing further up was asked, and the walk ends there, unless its own
+        // record says that it ends here.
+        let walk = mail::dmarc::tree_walk_names(domain);
+        if walk.get(1).is_some_and(|above| !is_asked(above))
+            && let Some(own) = self.dmarc_record(domain)
+            && (own.as_ref().as_ref()).is_ok_and(|own| own.public_suffix == PublicSuffix::Undeclared)
+        {
+            return None;
+        }
+        let answer = |question: &Question| checks::dmarc_answer(self, domain, question);
+        let read = |text: &str| self.readings.dmarc(text);
+        mail::dmarc::discover_by(domain, &read, &answer).ok()
+    }
+
+    /// The domain's own DMARC record, where everyone says that there is exactly one.
+    fn dmarc_record(&self, domain: &DomainName) -> Option<DmarcReading> {
+        let Fact::Agreed(Says::Records(records)) =
+            self.fact(&domain.prepend("_dmarc").ok()?, RecordType::Txt)
+        else {
+            return None;
+        };
+        let texts: Vec<Cow<'_, str>> = records.iter().filter_map(RecordData::text).collect();
+        checks::only_dmarc_record(&texts).map(|record| self.readings.dmarc(record))
+    }
+
     /// Whether anyone sees an alias to the wanted name.
     pub fn has_alias_to(&self, name: &DomainName, wanted: &DomainName) -> bool {
-        [RecordType::Cname, RecordType::Txt, RecordType::A].into_iter().any(|record_type| {
+        // Where it mostly shows comes first.
+        [RecordType::Txt, RecordType::Cname, RecordType::A].into_iter().any(|record_type| {
             self.says(name, record_type)
                 .any(|says| matches!(says, Says::Alias { target, .. } if target == wanted))
         })
@@ -557,8 +587,11 @@ enum Weight {
 #[derive(Default)]
 struct ByQuestion {
     all: Vec<Heard>,
-    /// A digest of each question, and where its part of `all` starts.
-    questions: Vec<(u64, usize)>,
+    /// Where each question's part of `all` starts and ends.
+    questions: Vec<Range<u32>>,
+    /// The questions, by digest: in the place that it gives, or in the next ones. `NO_QUESTION` is an empty place, and
+    /// half of them are.
+    places: Vec<u32>,
     /// Whether anybody was asked where a zone begins.
     has_soa: bool,
     /// Whether any name server was asked.
@@ -571,47 +604,67 @@ impl ByQuestion {
         // Digests are compared sooner than names.
         self.all.sort_by(|a, b| a.digest.cmp(&b.digest).then_with(|| a.exchange.ask.cmp(&b.exchange.ask)));
         self.questions.clear();
-        for (index, heard) in self.all.iter().enumerate() {
+        // More than 2^32 answers are kept of nobody.
+        for (index, heard) in (0_u32..).zip(&self.all) {
             let ask = &heard.exchange.ask;
-            let before = index.checked_sub(1).map(|before| &self.all[before]);
-            let is_next = before.is_none_or(|before| {
-                before.digest != heard.digest || before.exchange.ask.question != ask.question
-            });
-            if is_next {
-                self.questions.push((heard.digest, index));
+            match self.questions.last_mut() {
+                Some(last) if is_of_one_question(&self.all[last.start as usize], heard) => {
+                    last.end = index + 1;
+                }
+                _ => self.questions.push(index..index + 1),
             }
             self.has_soa |= ask.question.record_type == RecordType::Soa;
             self.has_authorities |= matches!(ask.server, Server::Authority { .. });
         }
+        self.places.clear();
+        self.places.resize((self.questions.len() * 2).next_power_of_two(), NO_QUESTION);
+        let mask = self.places.len() - 1;
+        for (number, question) in (0_u32..).zip(&self.questions) {
+            let mut place = place_of(self.all[question.start as usize].digest, mask);
+            while self.places[place] != NO_QUESTION {
+                place = (place + 1) & mask;
+            }
+            self.places[place] = number;
+        }
     }
 
-    /// Looked up dozens of times a record: digests in a row are compared sooner than names in a tree.
+    /// Looked up dozens of times a record.
     fn of(&self, name: &DomainName, record_type: RecordType) -> &[Heard] {
-        if record_type == RecordType::Soa && !self.has_soa {
+        if self.places.is_empty() || (record_type == RecordType::Soa && !self.has_soa) {
             return &[];
         }
         let wanted = digest(name, record_type);
-        for (position, &(found, start)) in self.questions.iter().enumerate() {
-            if found == wanted {
-                let question = &self.all[start].exchange.ask.question;
+        let mask = self.places.len() - 1;
+        let mut place = place_of(wanted, mask);
+        while let Some(range) = self.questions.get(self.places[place] as usize) {
+            let all = &self.all[range.start as usize..range.end as usize];
+            if all[0].digest == wanted {
+                let question = &all[0].exchange.ask.question;
                 if question.record_type == record_type && question.name == *name {
-                    let end = self.questions.get(position + 1).map_or(self.all.len(), |&(_, end)| end);
-                    return &self.all[start..end];
+                    return all;
                 }
             }
+            place = (place + 1) & mask;
         }
         &[]
     }
 }
 
+/// In [`ByQuestion::places`]: nothing.
+const NO_QUESTION: u32 = u32::MAX;
+
+/// Where a digest is looked for first.
+fn place_of(digest: u64, mask: usize) -> usize {
+    usize::try_from(digest.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).unwrap_or_default() & mask
+}
+
+fn is_of_one_question(one: &Heard, other: &Heard) -> bool {
+    one.digest == other.digest && one.exchange.ask.question == other.exchange.ask.question
+}
+
 /// A digest of a question, to tell most others apart by; equal ones have equal digests.
 pub(crate) fn digest(name: &DomainName, record_type: RecordType) -> u64 {
-    let octets = name.as_str().as_bytes();
-    // The names of one plan differ at their start, and in length.
-    let start = octets.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    let middle = octets.get(8..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
-    let record_type = u64::from(record_type.code()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    start ^ middle.rotate_left(29) ^ record_type ^ octets.len() as u64
+    u64::from(name.digest()) | u64::from(record_type.code()) << 32
 }
 
 fn ns_names<'r>(records: impl Iterator<Item = &'r RecordData>) -> Vec<DomainName> {

@@ -16,7 +16,7 @@ use crate::{
 use mail::dkim::{KeyRecord, KeyRecordError, KeyState};
 use model::{DomainName, Purpose, RecordData, RecordType};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 const LIST: &str = include_str!("../../../profiles/well-known-selectors.txt");
 
@@ -67,7 +67,7 @@ pub(crate) fn with_found<'p>(plan: &'p Plan, observation: &Observation) -> Cow<'
         return Cow::Borrowed(plan);
     }
     let mut extended = plan.clone();
-    extended.records.extend(found.into_iter().map(|(selector, owner)| PlannedRecord {
+    let planned = |(selector, owner)| PlannedRecord {
         key: format!("dkim-{selector}"),
         purpose: Purpose::Dkim,
         owner,
@@ -75,7 +75,8 @@ pub(crate) fn with_found<'p>(plan: &'p Plan, observation: &Observation) -> Cow<'
         required: false,
         expected: Expected::Dkim { public_key: None, record: None },
         explanation: String::new(),
-    }));
+    };
+    extended.records.extend(found.into_iter().map(planned).map(Arc::new));
     Cow::Owned(extended)
 }
 

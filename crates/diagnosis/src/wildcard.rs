@@ -59,10 +59,19 @@ fn label(domain: &DomainName, parent: &DomainName) -> String {
 /// Whether a wildcard answers beside a name as it answers at the name: then the name below has to be asked too.
 pub fn is_covered(view: &View, domain: &DomainName, name: &DomainName, record_type: RecordType) -> bool {
     // Most often nothing to compare with was asked at all.
-    let Some(here @ (Says::Records(_) | Says::Alias { .. })) = view.fact(name, record_type).says() else {
+    view.was_asked(name, record_type)
+        && beside_in(view, domain, name).is_some_and(|beside| is_covered_by(view, name, &beside, record_type))
+}
+
+/// The same where the name beside it is known.
+pub fn is_covered_by(view: &View, name: &DomainName, beside: &DomainName, record_type: RecordType) -> bool {
+    if !view.has_any(beside, record_type) {
         return false;
-    };
-    beside_in(view, domain, name).is_some_and(|beside| is_same(view, here, &beside, record_type))
+    }
+    match view.fact(name, record_type).says() {
+        Some(here @ (Says::Records(_) | Says::Alias { .. })) => is_same(view, here, beside, record_type),
+        _ => false,
+    }
 }
 
 /// Where the answer at a name comes from, as far as was asked.

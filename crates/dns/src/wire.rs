@@ -26,6 +26,7 @@ const MAX_ERROR_TEXT: usize = 200;
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
+const TYPE_NS: u16 = 2;
 const TYPE_OPT: u16 = 41;
 /// The option code of an extended error (RFC 8914 §2).
 const OPTION_EXTENDED_ERROR: u16 = 15;
@@ -148,9 +149,13 @@ impl Query<'_> {
             }
             return Ok(Response { reply, truncated: true });
         }
-        reply.answer = reader.records(header.answers, MAX_RECORDS).ok_or(DAMAGED)?;
+        let all = |_: u16| true;
+        reply.answer = reader.records(header.answers, MAX_RECORDS, all).ok_or(DAMAGED)?;
         let room = MAX_RECORDS - reply.answer.len();
-        reply.authority = reader.records(header.authorities, room).ok_or(DAMAGED)?;
+        // Whom a resolver would have asked says nothing of the answer that it found.
+        let leaves_out_ns = self.recursion_desired && !reply.answer.is_empty();
+        let is_kept = |record_type: u16| !leaves_out_ns || record_type != TYPE_NS;
+        reply.authority = reader.records(header.authorities, room, is_kept).ok_or(DAMAGED)?;
         reader.read_additional(&header, &mut reply);
         Ok(Response { reply, truncated: false })
     }
@@ -235,6 +240,9 @@ struct Reader<'a> {
 
 const KNOWN: usize = 4;
 
+/// A pointer to the name in the question.
+const TO_QUESTION: u16 = 0xc00c;
+
 /// The fixed part of a record, and where its data is.
 struct Framed {
     /// Where its owner starts.
@@ -263,7 +271,11 @@ impl<'a> Reader<'a> {
     /// The frame of the next record; `None` when it is cut off or its owner is no name.
     fn frame(&mut self) -> Option<Framed> {
         let owner = self.at;
-        let fixed = Labels::check(self.octets, owner)?;
+        let fixed = match self.u16_at(owner)? {
+            // To the name that was asked for, and compared.
+            TO_QUESTION if self.known[0].is_some() => owner + 2,
+            _ => Labels::check(self.octets, owner)?,
+        };
         let length = usize::from(self.u16_at(fixed + 8)?);
         let data = fixed + 10..fixed + 10 + length;
         self.octets.get(data.clone())?;
@@ -281,17 +293,21 @@ impl<'a> Reader<'a> {
         (0..count).try_for_each(|_| self.frame().map(drop))
     }
 
-    fn records(&mut self, count: u16, room: usize) -> Option<Vec<Record>> {
-        // The count is a stranger's: it reserves nothing that did not come.
-        let fit = (self.octets.len() - self.at) / 11;
-        let mut records = Vec::with_capacity(usize::from(count).min(room).min(fit));
-        for _ in 0..count {
+    fn records(&mut self, count: u16, room: usize, is_kept: impl Fn(u16) -> bool) -> Option<Vec<Record>> {
+        let mut records = Vec::new();
+        for done in 0..count {
             let frame = self.frame()?;
             if records.len() < room
                 && frame.class == CLASS_IN
                 && frame.record_type != TYPE_OPT
+                && is_kept(frame.record_type)
                 && let Some(record) = self.record(&frame)
             {
+                if records.is_empty() {
+                    // The count is a stranger's: it reserves nothing that did not come.
+                    let fit = 1 + (self.octets.len() - self.at) / 11;
+                    records.reserve_exact(usize::from(count - done).min(room).min(fit));
+                }
                 records.push(record);
             }
         }

@@ -23,6 +23,8 @@ pub struct DomainName {
     text: Arc<str>,
     /// Where this name starts.
     start: u16,
+    /// Of this name's text: names are compared hundreds of times, and most of them differ.
+    digest: u32,
 }
 
 /// The root's text, so that no root allocates.
@@ -78,11 +80,20 @@ pub enum DomainNameError {
 impl DomainName {
     /// The root of the DNS.
     pub fn root() -> Self {
-        Self { text: Arc::clone(&EMPTY), start: 0 }
+        Self { text: Arc::clone(&EMPTY), start: 0, digest: digest(b"") }
     }
 
     fn of_text(text: &str) -> Self {
-        if text.is_empty() { Self::root() } else { Self { text: Arc::from(text), start: 0 } }
+        if text.is_empty() {
+            return Self::root();
+        }
+        Self { text: Arc::from(text), start: 0, digest: digest(text.as_bytes()) }
+    }
+
+    /// A digest of the name, by which to look it up: names that are equal have the same, and most others another one.
+    /// Nothing that strangers could slow down by names of the same digest may rest on it.
+    pub fn digest(&self) -> u32 {
+        self.digest
     }
 
     /// Parses what a person or a program wrote: trims white space and one final dot, lowers the case and turns
@@ -197,7 +208,10 @@ impl DomainName {
 
     /// The name without a final dot; empty for the root.
     pub fn as_str(&self) -> &str {
-        &self.text[usize::from(self.start)..]
+        match self.start {
+            0 => &self.text,
+            start => &self.text[usize::from(start)..],
+        }
     }
 
     /// The name with its final dot, as zone files want it.
@@ -230,14 +244,15 @@ impl DomainName {
         if self.is_root() {
             return None;
         }
-        let dot = self.as_str().bytes().position(|octet| octet == b'.');
-        let parent = dot.map(|dot| usize::from(self.start) + dot + 1);
+        let text = self.as_str().as_bytes();
+        let dot = text.iter().position(|octet| *octet == b'.');
         // A name in text has 1,016 octets at the most (every octet of 254 escaped): its positions fit.
-        Some(
-            parent
-                .and_then(|start| u16::try_from(start).ok())
-                .map_or_else(Self::root, |start| Self { text: Arc::clone(&self.text), start }),
-        )
+        let parent = dot.and_then(|dot| Some((u16::try_from(dot + 1).ok()?, text.get(dot + 1..)?)));
+        Some(parent.map_or_else(Self::root, |(further, text)| Self {
+            text: Arc::clone(&self.text),
+            start: self.start + further,
+            digest: digest(text),
+        }))
     }
 
     /// This name and all above it, nearest first, without the root.
@@ -307,6 +322,20 @@ impl DomainName {
         let (unicode, result) = idna::domain_to_unicode(self.as_str());
         if result.is_ok() { unicode } else { self.as_str().to_owned() }
     }
+}
+
+fn digest(text: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (place, octet) in last.iter_mut().zip(rest) {
+        *place = *octet;
+    }
+    let mix = |digest: u64, word: &[u8; 8]| {
+        (digest ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR).rotate_left(32)
+    };
+    let digest = mix(words.iter().fold(text.len() as u64, mix), &last);
+    u32::try_from(digest >> 32).unwrap_or_default() ^ u32::try_from(digest & 0xffff_ffff).unwrap_or_default()
 }
 
 /// What an octet of a label is in text, where it stands for itself there; zero where it does not.
@@ -469,7 +498,9 @@ impl Default for DomainName {
 
 impl PartialEq for DomainName {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.digest == other.digest
+            && (Arc::ptr_eq(&self.text, &other.text) && self.start == other.start
+                || self.as_str() == other.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{Caa, DomainName, Srv};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
+    borrow::Cow,
     cmp::Ordering,
     fmt::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
@@ -195,6 +196,16 @@ impl TxtData {
         })
     }
 
+    /// As [`TxtData::joined`], without a copy where it is one string, as most are.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.0.split_first() {
+            Some((&length, string)) if usize::from(length) == string.len() => {
+                std::str::from_utf8(string).map_or_else(|_| String::from_utf8_lossy(string), Cow::Borrowed)
+            }
+            _ => Cow::Owned(self.joined()),
+        }
+    }
+
     /// The strings joined with nothing between them (RFC 7208 §3.3, RFC 6376 §3.6.2.2), bytes that are not UTF-8
     /// replaced.
     pub fn joined(&self) -> String {
@@ -329,6 +340,27 @@ pub enum RecordData {
 }
 
 impl RecordData {
+    /// The text of a TXT record ([`TxtData::text`]).
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Txt(text) => Some(text.text()),
+            _ => None,
+        }
+    }
+
+    /// About how many octets it holds beyond its own size.
+    pub fn octets(&self) -> usize {
+        match self {
+            Self::A(_) | Self::Aaaa(_) => 0,
+            Self::Cname(name) | Self::Ns(name) | Self::Ptr(name) | Self::Mx { exchange: name, .. } => {
+                name.as_str().len()
+            }
+            Self::Soa(soa) => soa.mname.as_str().len() + soa.rname.as_str().len(),
+            Self::Txt(text) => text.as_wire().len(),
+            Self::Other { octets, .. } => octets.len(),
+        }
+    }
+
     /// The type this data belongs to.
     pub const fn record_type(&self) -> RecordType {
         match self {

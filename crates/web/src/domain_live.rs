@@ -378,10 +378,10 @@ mod tests {
                 value: expected.to_string(),
                 preference: None,
             },
-            defect: Defect::CnameWrongTarget { name: planned.owner, expected, found: found.clone() },
+            defect: Defect::CnameWrongTarget { name: planned.owner.clone(), expected, found: found.clone() },
             severity: Severity::Error,
             confidence: Confidence::Confirmed,
-            record: Some(planned.key),
+            record: Some(planned.key.clone()),
         });
         view.report.findings = findings.collect();
         let keys: Vec<String> = view.report.findings.iter().filter_map(|f| f.record.clone()).collect();

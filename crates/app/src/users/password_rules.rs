@@ -146,7 +146,8 @@ fn cover_rows(text: &[char], covered: &mut [bool]) {
         }
     }
     for (at, window) in text.windows(4).enumerate() {
-        if matches!(window, ['1', '8' | '9', a, b] | ['2', '0', a, b] if a.is_ascii_digit() && b.is_ascii_digit()) {
+        if matches!(window, ['1', '8' | '9', a, b] | ['2', '0', a, b] if a.is_ascii_digit() && b.is_ascii_digit())
+        {
             covered[at..at + 4].fill(true);
         }
     }

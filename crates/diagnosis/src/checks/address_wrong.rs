@@ -23,7 +23,7 @@ use crate::{
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Address { data } = &context.record.expected else { return None };
-    let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();
+    let found: Vec<String> = records_of(context.here).iter().map(ToString::to_string).collect();
     if found.is_empty() {
         return None;
     }

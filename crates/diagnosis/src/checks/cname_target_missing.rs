@@ -35,8 +35,15 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     }
     let record_type = target_type(context.record);
     let behind = |record_type| context.view.behind_alias(&context.record.owner, target, record_type);
-    let fact = behind(record_type);
-    let missing = match &fact {
+    let looked_up;
+    let fact = match context.behind_alias() {
+        Some(texts) if record_type == RecordType::Txt => texts,
+        _ => {
+            looked_up = behind(record_type);
+            &looked_up
+        }
+    };
+    let missing = match fact {
         Fact::Agreed(
             Says::NxDomain(_) | Says::AliasLoop(_) | Says::Alias { end: ChainEnd::NxDomain(_), .. },
         ) => true,

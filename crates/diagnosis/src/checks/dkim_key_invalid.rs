@@ -16,7 +16,7 @@
 //! - RFC 6376 §3.6.1
 //! - RFC 8463 §4.2
 
-use super::Context;
+use super::{Context, kept};
 use crate::{
     finding::{Defect, Finding, Remedy},
     repair,
@@ -27,17 +27,18 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let [found] = texts else { return None };
     let reason = match context.key()? {
         Err(reason) => reason.to_owned(),
-        Ok(key) if !key.serves_mail() => "its h= or s= tag rules out SHA-256 or mail".to_owned(),
+        Ok(key) if !key.serves_mail => "its h= or s= tag rules out SHA-256 or mail".to_owned(),
         Ok(_) => return None,
     };
-    let defect = Defect::DkimKeyInvalid { name: context.record.owner.clone(), found: found.clone(), reason };
+    let defect =
+        Defect::DkimKeyInvalid { name: context.record.owner.clone(), found: found.to_string(), reason };
     let remedy = match context.expected_key() {
         _ if context.key_is_ours() => Remedy::AskOperator,
         // Nobody but whoever the alias leads to can change it.
         None if context.alias().is_some() => Remedy::AskOperator,
         None => repair::dkim_syntax(found)
-            .map_or_else(|| context.replace(texts.to_vec()), |mended| context.replace_text(found, mended)),
-        Some(_) => context.replace(texts.to_vec()),
+            .map_or_else(|| context.replace(kept(texts)), |mended| context.replace_text(found, mended)),
+        Some(_) => context.replace(kept(texts)),
     };
     Some(context.finding(defect, context.severity(), remedy))
 }

@@ -17,9 +17,9 @@
 //! - RFC 6376 §3.6.1
 //! - RFC 6376 §6.1.3
 
-use super::Context;
+use super::{Context, kept};
 use crate::finding::{Defect, Finding, Remedy};
-use mail::dkim::KeyState;
+use mail::dkim::{KeyKind, KeyRecord};
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let expected = context.expected_key()?;
@@ -27,8 +27,10 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     let [found] = texts else { return None };
     let key = context.key()?.ok()?;
     // A record that can be read has one p=: where it is ours to the letter, nothing need be decoded.
+    let is_last = || found.strip_suffix(expected).and_then(|front| front.strip_suffix("; p=")).is_some();
     let is_to_the_letter = || found.split(';').any(|tag| tag.trim().strip_prefix("p=") == Some(expected));
-    if is_to_the_letter() || key.is_public_key(expected) || key.key == KeyState::Revoked {
+    let is_same = || KeyRecord::parse(found).is_ok_and(|key| key.is_public_key(expected));
+    if key.kind == KeyKind::Revoked || is_last() || is_to_the_letter() || is_same() {
         return None;
     }
     let found_key: String =
@@ -38,7 +40,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         expected_start: ends(expected),
         found_start: ends(&found_key),
     };
-    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.to_vec()) };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(kept(texts)) };
     Some(context.finding(defect, context.severity(), remedy))
 }
 

@@ -14,16 +14,16 @@
 //!
 //! - RFC 6376 §3.6.1
 
-use super::Context;
+use super::{Context, kept};
 use crate::finding::{Defect, Finding, Remedy};
-use mail::dkim::KeyState;
+use mail::dkim::KeyKind;
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
-    if context.key()?.ok()?.key != KeyState::Revoked {
+    if context.key()?.ok()?.kind != KeyKind::Revoked {
         return None;
     }
-    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(texts.to_vec()) };
+    let remedy = if context.key_is_ours() { Remedy::AskOperator } else { context.replace(kept(texts)) };
     Some(context.finding(
         Defect::DkimKeyRevoked { name: context.record.owner.clone() },
         context.severity(),

@@ -14,22 +14,22 @@
 //!
 //! - RFC 8301 §3.2
 
-use super::Context;
+use super::{Context, kept};
 use crate::finding::{Defect, Finding, Remedy};
-use mail::dkim::KeyState;
+use mail::dkim::KeyKind;
 use model::Severity;
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let texts = context.key_texts()?;
-    let KeyState::Rsa { bits, .. } = &context.key()?.ok()?.key else { return None };
-    let bits = u32::try_from(*bits).ok()?;
+    let KeyKind::Rsa { bits } = context.key()?.ok()?.kind else { return None };
+    let bits = u32::try_from(bits).ok()?;
     if bits >= 2048 {
         return None;
     }
     let severity = if bits < 1024 { Severity::Error } else { Severity::Warning };
     let remedy = match context.expected_key() {
         Some(_) if context.key_is_ours() => Remedy::AskOperator,
-        Some(_) => context.replace(texts.to_vec()),
+        Some(_) => context.replace(kept(texts)),
         None => Remedy::AskOperator,
     };
     Some(context.finding(Defect::DkimKeyWeak { name: context.record.owner.clone(), bits }, severity, remedy))

@@ -14,7 +14,7 @@
 //!
 //! - RFC 6376 §3.6.2.2
 
-use super::Context;
+use super::{Context, kept};
 use crate::{
     finding::{Defect, Finding, Remedy},
     plan::Expected,
@@ -29,7 +29,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     // Behind an alias they are at the platform's name.
     let remedy = match context.record.expected {
         Expected::Cname { .. } => Remedy::AskOperator,
-        _ => context.replace(texts.to_vec()),
+        _ => context.replace(kept(texts)),
     };
     Some(context.finding(defect, context.severity(), remedy))
 }

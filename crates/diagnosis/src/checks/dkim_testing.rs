@@ -14,7 +14,7 @@
 //!
 //! - RFC 6376 §3.6.1
 
-use super::Context;
+use super::{Context, kept};
 use crate::{
     finding::{Defect, Finding, Remedy},
     repair,
@@ -28,7 +28,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     }
     let remedy = match context.expected_key() {
         _ if context.key_is_ours() => Remedy::AskOperator,
-        Some(_) => context.replace(texts.to_vec()),
+        Some(_) => context.replace(kept(texts)),
         None if context.alias().is_some() => Remedy::AskOperator,
         None => texts
             .first()

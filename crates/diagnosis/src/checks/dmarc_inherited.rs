@@ -36,7 +36,7 @@ pub fn inherited(context: &Context<'_>) -> Option<(DomainName, String)> {
         return None;
     }
     let discovered = context.view.dmarc(&context.plan.domain);
-    let Ok(discovery) = &*discovered else { return None };
+    let Some(discovery) = &*discovered else { return None };
     let (found, policy) = (discovery.found.as_ref()?, discovery.applied?);
     found.inherited.then(|| (found.at.clone(), policy.to_string()))
 }

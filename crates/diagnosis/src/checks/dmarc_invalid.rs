@@ -34,7 +34,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         // `v=dmarc1` is no DMARC record to a receiver, but somebody meant it to be one. What is behind an alias is
         // another name's.
         [] if context.alias().is_none() => {
-            (texts.iter().find(|text| is_meant(text))?.clone(), PolicyRecordError::NotDmarc)
+            (texts.iter().find(|text| is_meant(text))?.to_string(), PolicyRecordError::NotDmarc)
         }
         _ => return None,
     };

@@ -103,13 +103,13 @@ use crate::{
     view::{Fact, RUN_OUT, View},
 };
 use mail::{
-    dkim::{KeyRecord, KeyState},
+    dkim::{KeyOutline, KeyRecord, KeyState},
     dmarc::{DmarcReading, PolicyRecord},
     lookup::{Answer, Question},
     spf::SpfNode,
 };
 use model::{Confidence, DomainName, RecordData, RecordType, Severity};
-use std::{cell::OnceCell, sync::Arc};
+use std::{borrow::Cow, cell::OnceCell, sync::Arc};
 
 /// One planned record and all that was observed around it.
 pub struct Context<'a> {
@@ -122,16 +122,18 @@ pub struct Context<'a> {
     /// The zone that the record's name is in.
     pub zone: Option<DomainName>,
     /// What is at the name for the record's own type.
-    pub here: Says,
+    pub here: &'a Says,
     /// The texts there, joined once for all checks.
-    texts: OnceCell<Vec<String>>,
+    texts: OnceCell<Vec<Cow<'a, str>>>,
     /// The DMARC record there, read once for all checks.
     dmarc: OnceCell<Option<(String, DmarcReading)>>,
     /// The SPF record there with all that it includes, counted once for all checks.
     spf: OnceCell<Option<Arc<SpfTree>>>,
     /// The texts of the key record, and the key of the only one, read once for all checks.
-    key_texts: OnceCell<Option<Vec<String>>>,
-    key: OnceCell<Option<Result<KeyRecord, String>>>,
+    key_texts: OnceCell<Option<Vec<Cow<'a, str>>>>,
+    /// What is known of the texts behind the alias there.
+    behind: OnceCell<Option<Fact<'a>>>,
+    key: OnceCell<Option<Result<KeyOutline, String>>>,
 }
 
 /// A check: a pure function of its context.
@@ -174,42 +176,70 @@ const WRONG: &[Check] = &[
     record_missing::check,
 ];
 
-/// All that can be wrong with a record that is at its place.
-const RIGHT: &[Check] = &[
-    dkim_multiple_records::check,
-    cname_several::check,
-    cname_conflict::check,
-    cname_detour::check,
-    cname_target_missing::check,
-    dkim_key_revoked::check,
-    dkim_key_invalid::check,
-    dkim_key_mismatched::check,
-    dkim_key_weak::check,
-    dkim_testing::check,
-    dkim_strict::check,
-    dmarc_inherited::check,
-    dmarc_policy_none::check,
-    dmarc_policy_unusable::check,
-    dmarc_testing::check,
-    dmarc_removed_tags::check,
-    dmarc_tags_ignored::check,
-    dmarc_report_uri_invalid::check,
-    dmarc_no_reports::check,
-    dmarc_subdomains_weaker::check,
-    dmarc_public_suffix::check,
-    spf_passes_all::check,
-    spf_too_many_lookups::check,
-    spf_too_many_void_lookups::check,
-    spf_include_loop::check,
-    spf_include_broken::check,
-    txt_conflicting::check,
-    spf_ptr_used::check,
-    spf_no_all::check,
-    spf_redirect_ignored::check,
-    spf_near_lookup_limit::check,
-    mx_exchange_missing::check,
-    mx_exchange_alias::check,
-];
+/// All that can be wrong with a record that is at its place, by what is planned there.
+fn at_its_place(expected: &Expected) -> &'static [Check] {
+    match expected {
+        Expected::Cname { .. } => &[
+            dkim_multiple_records::check,
+            cname_several::check,
+            cname_conflict::check,
+            cname_detour::check,
+            cname_target_missing::check,
+            dkim_key_revoked::check,
+            dkim_key_invalid::check,
+            dkim_key_mismatched::check,
+            dkim_key_weak::check,
+            dkim_testing::check,
+            dkim_strict::check,
+        ],
+        Expected::Dkim { .. } => &[
+            dkim_multiple_records::check,
+            cname_several::check,
+            cname_conflict::check,
+            dkim_key_revoked::check,
+            dkim_key_invalid::check,
+            dkim_key_mismatched::check,
+            dkim_key_weak::check,
+            dkim_testing::check,
+            dkim_strict::check,
+        ],
+        Expected::Dmarc { .. } => &[
+            cname_several::check,
+            cname_conflict::check,
+            dmarc_inherited::check,
+            dmarc_policy_none::check,
+            dmarc_policy_unusable::check,
+            dmarc_testing::check,
+            dmarc_removed_tags::check,
+            dmarc_tags_ignored::check,
+            dmarc_report_uri_invalid::check,
+            dmarc_no_reports::check,
+            dmarc_subdomains_weaker::check,
+            dmarc_public_suffix::check,
+        ],
+        Expected::Spf { .. } => &[
+            cname_several::check,
+            cname_conflict::check,
+            spf_passes_all::check,
+            spf_too_many_lookups::check,
+            spf_too_many_void_lookups::check,
+            spf_include_loop::check,
+            spf_include_broken::check,
+            spf_ptr_used::check,
+            spf_no_all::check,
+            spf_redirect_ignored::check,
+            spf_near_lookup_limit::check,
+        ],
+        Expected::Txt { .. } => &[cname_several::check, cname_conflict::check, txt_conflicting::check],
+        Expected::Mx { .. } => &[
+            cname_several::check,
+            cname_conflict::check,
+            mx_exchange_missing::check,
+            mx_exchange_alias::check,
+        ],
+        Expected::Address { .. } | Expected::Exact { .. } => &[cname_several::check, cname_conflict::check],
+    }
+}
 
 /// What makes receivers count an SPF record as an error or let everyone pass, whether or not our mechanism is in it.
 const SPF_ERRORS: &[Check] = &[
@@ -240,7 +270,7 @@ pub fn alias_in_vain(context: &Context<'_>) -> Option<Finding> {
 
 /// Says what is wrong with a record that is there.
 pub fn inspect_right(context: &Context<'_>) -> Vec<Finding> {
-    RIGHT.iter().filter_map(|check| check(context)).collect()
+    at_its_place(&context.record.expected).iter().filter_map(|check| check(context)).collect()
 }
 
 impl<'a> Context<'a> {
@@ -250,7 +280,7 @@ impl<'a> Context<'a> {
         record: &'a PlannedRecord,
         view: &'a View,
         zone: Option<DomainName>,
-        here: Says,
+        here: &'a Says,
     ) -> Self {
         Self {
             plan,
@@ -262,22 +292,21 @@ impl<'a> Context<'a> {
             dmarc: OnceCell::new(),
             spf: OnceCell::new(),
             key_texts: OnceCell::new(),
+            behind: OnceCell::new(),
             key: OnceCell::new(),
         }
     }
 
     /// The SPF record at the name and its tree, where an SPF record is planned and there is exactly one.
     pub fn spf(&self) -> Option<(&str, &SpfNode)> {
-        self.spf_tree().map(|tree| (tree.record.as_str(), &tree.tree.node))
+        self.spf_tree().map(|tree| (tree.record(), &tree.node))
     }
 
     /// The same with what was found out about it.
     pub fn spf_tree(&self) -> Option<&SpfTree> {
         let tree = self.spf.get_or_init(|| {
             let Expected::Spf { .. } = self.record.expected else { return None };
-            let mut records = spf_records(self.texts());
-            let record = records.pop().filter(|_| records.is_empty())?;
-            Some(self.view.spf_tree(&self.record.owner, &record))
+            Some(self.view.spf_tree(&self.record.owner, only_spf_record(self.texts())?))
         });
         tree.as_deref()
     }
@@ -286,10 +315,8 @@ impl<'a> Context<'a> {
     pub fn dmarc(&self) -> Option<(&str, &PolicyRecord)> {
         let dmarc = self.dmarc.get_or_init(|| {
             let Expected::Dmarc { .. } = self.record.expected else { return None };
-            let mut records = dmarc_records(self.texts());
-            let record = records.pop().filter(|_| records.is_empty())?;
-            let reading = self.view.readings().dmarc(&record);
-            Some((record, reading))
+            let record = only_dmarc_record(self.texts())?;
+            Some((record.to_owned(), self.view.readings().dmarc(record)))
         });
         let (record, reading) = dmarc.as_ref()?;
         Some((record.as_str(), reading.as_ref().as_ref().ok()?))
@@ -367,26 +394,37 @@ impl<'a> Context<'a> {
     }
 
     /// The TXT values at the name, each joined; those at the end of an alias where there is one.
-    pub fn texts(&self) -> &[String] {
-        self.texts.get_or_init(|| texts_of(&self.here))
+    pub fn texts(&self) -> &[Cow<'a, str>] {
+        self.texts.get_or_init(|| texts_of(self.here))
+    }
+
+    /// The same for findings to keep.
+    pub fn texts_kept(&self) -> Vec<String> {
+        kept(self.texts())
+    }
+
+    /// The texts behind the alias at the name.
+    pub fn behind_alias(&self) -> Option<&Fact<'a>> {
+        let look = |target| self.view.behind_alias(&self.record.owner, target, RecordType::Txt);
+        self.behind.get_or_init(|| self.alias().map(look)).as_ref()
     }
 
     /// The target of the alias at the name.
     pub fn alias(&self) -> Option<&DomainName> {
-        match &self.here {
+        match self.here {
             Says::Alias { target, .. } => Some(target),
             _ => None,
         }
     }
 
     /// The texts of the DKIM record that a receiver would see: at the name, or behind our alias.
-    pub fn key_texts(&self) -> Option<&[String]> {
+    pub fn key_texts(&self) -> Option<&[Cow<'a, str>]> {
         let texts = self.key_texts.get_or_init(|| match &self.record.expected {
             Expected::Dkim { .. } => Some(self.texts().to_vec()),
             Expected::Cname { target, dkim_key: Some(key) } => {
                 let found = self.alias()?;
-                let is_expected = |texts: &Vec<String>| is_key(texts, key);
-                match self.view.behind_alias(&self.record.owner, found, RecordType::Txt) {
+                let is_expected = |texts: &Vec<Cow<'_, str>>| is_key(texts, key);
+                match self.behind_alias()? {
                     Fact::Agreed(says) if found == target => Some(texts_of(says)),
                     // That another key was there says nothing of the one that is there now, and what is behind an
                     // alias of the customer's own is of interest where it is ours.
@@ -400,9 +438,9 @@ impl<'a> Context<'a> {
     }
 
     /// The one DKIM record that a receiver would see, or why verifiers discard it.
-    pub fn key(&self) -> Option<Result<&KeyRecord, &str>> {
+    pub fn key(&self) -> Option<Result<&KeyOutline, &str>> {
         let key = self.key.get_or_init(|| match self.key_texts()? {
-            [text] => Some(parse_key(text)),
+            [text] => Some(KeyOutline::read(text).map_err(|error| error.to_string())),
             _ => None,
         });
         key.as_ref().map(|key| key.as_ref().map_err(String::as_str))
@@ -432,41 +470,63 @@ pub fn records_of(says: &Says) -> &[RecordData] {
 }
 
 /// The TXT values of an answer, each joined.
-pub fn texts_of(says: &Says) -> Vec<String> {
+pub fn texts_of(says: &Says) -> Vec<Cow<'_, str>> {
     records_of(says)
         .iter()
         .filter_map(|data| match data {
-            RecordData::Txt(text) => Some(bounded(text.joined())),
+            RecordData::Txt(text) => Some(bounded(text.text())),
             _ => None,
         })
         .collect()
+}
+
+/// Texts for findings to keep.
+pub fn kept(texts: &[Cow<'_, str>]) -> Vec<String> {
+    texts.iter().map(|text| text.clone().into_owned()).collect()
 }
 
 /// The most of one value that is looked at, in octets: more than any of these records needs, and not all of the
 /// 64 KiB that somebody may put there.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-fn bounded(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        let end = (0..=LONGEST_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        text.truncate(end);
+fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= LONGEST_TEXT {
+        return text;
     }
-    text
+    let end = (0..=LONGEST_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
 /// The SPF records among texts.
-pub fn spf_records(texts: &[String]) -> Vec<String> {
-    texts.iter().filter(|text| mail::spf::is_spf_record(text)).cloned().collect()
+pub fn spf_records(texts: &[Cow<'_, str>]) -> Vec<String> {
+    texts.iter().filter(|text| mail::spf::is_spf_record(text)).map(|text| text.clone().into_owned()).collect()
+}
+
+/// The one SPF record among texts, where there is exactly one.
+pub fn only_spf_record<'t>(texts: &'t [Cow<'_, str>]) -> Option<&'t str> {
+    let mut records = texts.iter().map(AsRef::as_ref).filter(|text| mail::spf::is_spf_record(text));
+    records.next().filter(|_| records.next().is_none())
 }
 
 /// The texts that a DMARC verifier takes for policy records: `v=DMARC1` first, exactly (RFC 9989 §4.10).
-pub fn dmarc_records(texts: &[String]) -> Vec<String> {
-    texts.iter().filter(|text| mail::dmarc::is_dmarc_record(text)).cloned().collect()
+pub fn dmarc_records(texts: &[Cow<'_, str>]) -> Vec<String> {
+    texts
+        .iter()
+        .filter(|text| mail::dmarc::is_dmarc_record(text))
+        .map(|text| text.clone().into_owned())
+        .collect()
 }
 
-/// The DKIM record in a text, or why verifiers discard it.
-pub fn parse_key(text: &str) -> Result<KeyRecord, String> {
-    KeyRecord::parse(text).map_err(|error| error.to_string())
+/// The one of them, where there is exactly one.
+pub fn only_dmarc_record<'t>(texts: &'t [Cow<'_, str>]) -> Option<&'t str> {
+    let mut records = texts.iter().map(AsRef::as_ref).filter(|text| mail::dmarc::is_dmarc_record(text));
+    records.next().filter(|_| records.next().is_none())
 }
 
 /// Whether one server's answer shows the planned record; `None` when the answer says nothing certain.
@@ -496,20 +556,17 @@ fn is_right_by(readings: &Readings, record: &PlannedRecord, says: &Says) -> Opti
                     }
             };
             match texts().as_slice() {
-                [one] => parse_key(one).is_ok_and(is_ours),
+                [one] => KeyRecord::parse(one).is_ok_and(is_ours),
                 _ => false,
             }
         }
-        Expected::Spf { rules } => match spf_records(&texts()).as_slice() {
-            [one] => (readings.spf(one).as_ref().as_ref())
+        Expected::Spf { rules } => match only_spf_record(&texts()) {
+            Some(one) => (readings.spf(one).as_ref().as_ref())
                 .is_ok_and(|record| rules.as_ref().is_none_or(|rules| record.passes(rules))),
-            _ => false,
+            None => false,
         },
-        Expected::Dmarc { .. } => match dmarc_records(&texts()).as_slice() {
-            [one] => readings.dmarc(one).is_ok(),
-            _ => false,
-        },
-        Expected::Txt { value, .. } => texts().contains(value),
+        Expected::Dmarc { .. } => only_dmarc_record(&texts()).is_some_and(|one| readings.dmarc(one).is_ok()),
+        Expected::Txt { value, .. } => texts().iter().any(|text| text == value),
         // SMTP follows an alias to the exchangers at its end (RFC 5321 §5.1).
         Expected::Mx { exchange, beside, .. } => {
             let found: Vec<&DomainName> = records_of(says)
@@ -531,10 +588,8 @@ pub fn is_right_in(view: &View, record: &PlannedRecord, says: &Says) -> Option<b
     let right = is_right_by(view.readings(), record, says)?;
     Some(match (&record.expected, says) {
         _ if right => true,
-        (Expected::Spf { rules: Some(rules) }, _) => match spf_records(&texts_of(says)).as_slice() {
-            [one] => view.spf_tree(&record.owner, one).tree.node.lets_pass(rules),
-            _ => false,
-        },
+        (Expected::Spf { rules: Some(rules) }, _) => only_spf_record(&texts_of(says))
+            .is_some_and(|one| view.spf_tree(&record.owner, one).node.lets_pass(rules)),
         (Expected::Cname { dkim_key: Some(key), .. }, Says::Alias { target: found, .. }) => {
             match view.behind_alias(&record.owner, found, RecordType::Txt) {
                 Fact::Agreed(says) => is_key(&texts_of(says), key),
@@ -546,8 +601,8 @@ pub fn is_right_in(view: &View, record: &PlannedRecord, says: &Says) -> Option<b
 }
 
 /// Whether these are one DKIM record with the key, base64 of the SPKI.
-fn is_key(texts: &[String], wanted: &str) -> bool {
-    matches!(texts, [text] if parse_key(text).is_ok_and(|key| key.is_public_key(wanted)))
+fn is_key(texts: &[Cow<'_, str>], wanted: &str) -> bool {
+    matches!(texts, [text] if KeyRecord::parse(text).is_ok_and(|key| key.is_public_key(wanted)))
 }
 
 /// The zones that the plan's records are in, each once, in the plan's order.
@@ -556,7 +611,7 @@ pub fn zones_of(plan: &Plan, view: &View) -> Vec<DomainName> {
         return Vec::new();
     }
     let mut zones: Vec<DomainName> = Vec::new();
-    let names = plan.records.iter().map(crate::inquiry::zone_question_name);
+    let names = plan.records.iter().map(|record| crate::inquiry::zone_question_name(record));
     for zone in names.chain([plan.domain.clone()]).filter_map(|name| view.zone_of(&name)) {
         if !zones.contains(&zone) {
             zones.push(zone);

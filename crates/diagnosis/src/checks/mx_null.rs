@@ -24,7 +24,7 @@ use model::RecordData;
 
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Mx { preference, exchange, .. } = &context.record.expected else { return None };
-    let found = records_of(&context.here);
+    let found = records_of(context.here);
     let is_null = |data: &RecordData| matches!(data, RecordData::Mx { exchange, .. } if exchange.is_root());
     if !found.iter().any(is_null) {
         return None;

@@ -43,12 +43,12 @@ pub fn others(context: &Context<'_>) -> Vec<String> {
     let Expected::Mx { beside, .. } = &context.record.expected else { return Vec::new() };
     let is_planned =
         |data: &&RecordData| matches!(data, RecordData::Mx { exchange, .. } if beside.contains(exchange));
-    records_of(&context.here).iter().filter(|data| !is_planned(data)).map(ToString::to_string).collect()
+    records_of(context.here).iter().filter(|data| !is_planned(data)).map(ToString::to_string).collect()
 }
 
 /// The exchangers at the name.
 pub fn exchangers<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a DomainName> {
-    records_of(&context.here).iter().filter_map(|data| match data {
+    records_of(context.here).iter().filter_map(|data| match data {
         RecordData::Mx { exchange, .. } => Some(exchange),
         _ => None,
     })

@@ -54,7 +54,7 @@ fn spf_type(context: &Context<'_>) -> Option<Finding> {
     let name = context.record.owner.clone();
     let value = context.view.records(&name, RecordType::SPF).iter().find_map(|data| match data {
         RecordData::Other { octets, .. } => {
-            let text = bounded(TxtData::from_wire(octets)?.joined());
+            let text = bounded(TxtData::from_wire(octets)?.joined().into()).into_owned();
             mail::spf::is_spf_record(&text).then_some(text)
         }
         _ => None,

@@ -26,7 +26,7 @@ use crate::{
 /// Whether others may stay beside it depends on the type and on who put them there.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Exact { data } = &context.record.expected else { return None };
-    let found: Vec<String> = records_of(&context.here).iter().map(ToString::to_string).collect();
+    let found: Vec<String> = records_of(context.here).iter().map(ToString::to_string).collect();
     if found.is_empty() {
         return None;
     }

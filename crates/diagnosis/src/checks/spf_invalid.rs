@@ -34,7 +34,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         // What is behind an alias is another name's.
         [] if context.alias().is_none() => {
             let (text, near) = texts.iter().find_map(|text| Some((text, near_miss::spf(text)?)))?;
-            (text.clone(), near.meant, SpfSyntaxError::NoVersion, Some(near.slip))
+            (text.to_string(), near.meant, SpfSyntaxError::NoVersion, Some(near.slip))
         }
         _ => return None,
     };

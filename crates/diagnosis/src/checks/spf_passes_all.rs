@@ -30,7 +30,13 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     }
     let is_all = |term: &str| term.eq_ignore_ascii_case("all") || term.eq_ignore_ascii_case("+all");
     let is_cause = |term: &mail::spf::SpfNodeTerm| is_all(&term.text) || repair::lets_everyone_pass(term);
-    let cause = tree.terms.iter().filter(|term| term.reached).find(|term| is_cause(term))?.text.clone();
+    let reached = tree.terms.iter().filter(|term| term.reached);
+    let cause = if let Some(term) = reached.clone().find(|term| is_cause(term)) {
+        term.text.clone()
+    } else {
+        let wide = reached.filter(|term| repair::is_wide(term)).map(|term| term.text.as_str());
+        wide.collect::<Vec<_>>().join(" ")
+    };
     let defect =
         Defect::SpfPassesAll { name: context.record.owner.clone(), record: record.to_owned(), term: cause };
     Some(context.finding(defect, context.severity(), context.repair_spf()))

@@ -25,7 +25,7 @@ use model::{RecordType, Severity};
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
     let found: Vec<String> =
-        context.texts().iter().filter(|text| conflict.displaces(text, value)).cloned().collect();
+        context.texts_kept().into_iter().filter(|text| conflict.displaces(text, value)).collect();
     if found.is_empty() {
         return None;
     }

@@ -17,7 +17,7 @@
 //! - RFC 1035 §3.3
 //! - RFC 6376 §3.6.2.2
 
-use super::Context;
+use super::{Context, kept};
 use crate::{
     finding::{Defect, Finding},
     plan::Expected,
@@ -40,7 +40,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
         _ => return None,
     };
     let defect = Defect::TxtCutOff { name: context.record.owner.clone(), found_length, expected_length };
-    Some(context.finding(defect, context.severity(), context.replace(texts.to_vec())))
+    Some(context.finding(defect, context.severity(), context.replace(kept(texts))))
 }
 
 /// Whether the one is the beginning of the other, and long enough for that to be no chance.

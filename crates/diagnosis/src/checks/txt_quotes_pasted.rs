@@ -33,13 +33,13 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     })?;
     let defect = Defect::TxtQuotesPasted {
         name: context.record.owner.clone(),
-        found: found.clone(),
+        found: found.to_string(),
         expected: expected.clone(),
     };
     let remedy = crate::Remedy::Replace {
         name: context.record.owner.clone(),
         record_type: RecordType::Txt,
-        current: vec![found.clone()],
+        current: vec![found.to_string()],
         value: expected,
         preference: None,
     };

@@ -34,7 +34,7 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
                 == Some(true)
         };
         (bare.len() < found.len() && is_meant(&context.record.expected, bare) && would_be_right())
-            .then(|| (found.clone(), bare.to_owned()))
+            .then(|| (found.to_string(), bare.to_owned()))
     })?;
     let name = context.record.owner.clone();
     let remedy = Remedy::Replace {

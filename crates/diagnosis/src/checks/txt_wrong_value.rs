@@ -23,7 +23,7 @@ use crate::{
 /// Others may stay beside it, unless the plan says that ours takes their place.
 pub fn check(context: &Context<'_>) -> Option<Finding> {
     let Expected::Txt { value, conflict } = &context.record.expected else { return None };
-    let found = context.texts().to_vec();
+    let found = context.texts_kept();
     if found.is_empty() {
         return None;
     }

@@ -40,6 +40,9 @@ impl Asked {
         if self.contains(ask, digest) {
             return;
         }
+        if self.asks.is_empty() {
+            self.reserve(8);
+        }
         if self.known.is_empty() {
             self.digests.push(digest);
         } else {

@@ -4,7 +4,7 @@
 //! what mail of this plan will carry: the return path's host as the envelope sender, and the domains in front of
 //! which the keys are.
 
-use super::{DmarcReport, organizational_domain};
+use super::{DmarcReport, known_organizational_domain, walk_to_ask};
 use crate::{observation::Question, plan::Plan, report::RecordReport, view::View};
 use mail::{dmarc, dmarc::AlignmentMode};
 use model::{DomainName, Purpose};
@@ -39,9 +39,15 @@ pub struct Identifier {
 
 /// The domain that a key is in front of: what follows `_domainkey`.
 pub fn signing_domain(owner: &DomainName) -> Option<DomainName> {
-    let in_front = owner.labels().take_while(|label| *label != "_domainkey").count();
+    let mut name = owner.clone();
     // Past the root there is nothing.
-    (0..=in_front).try_fold(owner.clone(), |name, _| name.parent())
+    loop {
+        let is_it = name.labels().next() == Some("_domainkey");
+        name = name.parent()?;
+        if is_it {
+            return Some(name);
+        }
+    }
 }
 
 /// A domain and the keys of the records that it rests on.
@@ -76,8 +82,7 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     spf.into_iter()
         .chain(dkim)
         .filter(|(domain, _)| *domain != plan.domain && shares_top(domain, &plan.domain))
-        .filter_map(|(domain, _)| organizational_domain(view, &domain).err())
-        .flatten()
+        .flat_map(|(domain, _)| walk_to_ask(view, &domain))
         .collect()
 }
 
@@ -129,6 +134,6 @@ fn is_aligned(
         return Some(false);
     }
     let own = organizational?;
-    let other = organizational_domain(view, domain).ok()?.ok()?;
+    let other = known_organizational_domain(view, domain)?;
     Some(dmarc::aligned(&plan.domain, domain, mode, own, &other))
 }

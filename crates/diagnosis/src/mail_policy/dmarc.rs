@@ -2,7 +2,7 @@
 
 use super::lookups;
 use crate::{
-    checks::{dmarc_records, texts_of},
+    checks::{only_dmarc_record, texts_of},
     observation::Question,
     plan::Plan,
     view::{Fact, View},
@@ -73,7 +73,7 @@ pub struct ReportDestination {
 /// What has to be asked about destinations of reports, once the policy is known.
 pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let discovered = view.dmarc(&plan.domain);
-    let Ok(Discovery { found: Some(found), .. }) = &*discovered else { return Vec::new() };
+    let Some(Discovery { found: Some(found), .. }) = &*discovered else { return Vec::new() };
     destinations(&found.record)
         .into_iter()
         .take(MAX_DESTINATIONS)
@@ -87,13 +87,13 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
 /// What DMARC comes to; `None` where nothing was asked about it.
 pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
     let own_name = plan.domain.prepend("_dmarc").ok()?;
-    if view.exchanges(&own_name, RecordType::Txt).is_empty() {
+    if !view.was_asked(&own_name, RecordType::Txt) {
         return None;
     }
     let walked = dmarc::tree_walk_names(&plan.domain)
         .into_iter()
         .filter_map(|name| name.prepend("_dmarc").ok())
-        .filter(|name| !view.exchanges(name, RecordType::Txt).is_empty())
+        .filter(|name| view.was_asked(name, RecordType::Txt))
         .collect();
     let mut report = DmarcReport {
         at: None,
@@ -113,9 +113,9 @@ pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
         unanswered: None,
     };
     match &*view.dmarc(&plan.domain) {
-        Ok(discovery) => fill(&mut report, discovery, view),
+        Some(discovery) => fill(&mut report, discovery, view),
         // The domain's own record holds, whatever is above it.
-        Err(_) => own_only(&mut report, &plan.domain, &own_name, view),
+        None => own_only(&mut report, &plan.domain, &own_name, view),
     }
     Some(report)
 }
@@ -133,7 +133,8 @@ fn fill(report: &mut DmarcReport, discovery: &Discovery, view: &View) {
     report.applied = discovery.applied;
     let Some(found) = &discovery.found else { return };
     report.inherited = found.inherited;
-    set_record(report, &found.record, &found.at, view);
+    let text = found.at.prepend("_dmarc").ok().and_then(|name| text_at(&name, view));
+    set_record(report, &found.record, text, &found.at, view);
 }
 
 fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, view: &View) {
@@ -142,16 +143,22 @@ fn own_only(report: &mut DmarcReport, domain: &DomainName, name: &DomainName, vi
     let Ok(record) = &*reading else { return };
     (report.requested, report.requested_by) = (Some(record.policy), Some(PolicyTag::P));
     report.applied = Some(if record.testing { lower(record.policy) } else { record.policy });
-    set_record(report, record, domain, view);
+    set_record(report, record, Some(text), domain, view);
 }
 
-fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, view: &View) {
+fn set_record(
+    report: &mut DmarcReport,
+    record: &PolicyRecord,
+    text: Option<String>,
+    at: &DomainName,
+    view: &View,
+) {
     let subdomains = record.subdomain_policy.unwrap_or(record.policy);
     report.subdomains = Some(subdomains);
     report.nonexistent = Some(record.nonexistent_policy.unwrap_or(subdomains));
     report.dkim_alignment = record.dkim_alignment;
     report.spf_alignment = record.spf_alignment;
-    report.record = at.prepend("_dmarc").ok().and_then(|name| text_at(&name, view));
+    report.record = text;
     report.reports = destinations(record)
         .into_iter()
         .map(|(domain, aggregate, failure)| {
@@ -170,10 +177,7 @@ fn set_record(report: &mut DmarcReport, record: &PolicyRecord, at: &DomainName, 
 
 fn text_at(name: &DomainName, view: &View) -> Option<String> {
     match view.fact(name, RecordType::Txt) {
-        Fact::Agreed(says) => {
-            let mut records = dmarc_records(&texts_of(says));
-            records.pop().filter(|_| records.is_empty())
-        }
+        Fact::Agreed(says) => only_dmarc_record(&texts_of(says)).map(str::to_owned),
         _ => None,
     }
 }

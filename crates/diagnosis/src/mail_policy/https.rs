@@ -45,7 +45,7 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
     let mut out: Vec<Question> = Vec::new();
     for name in planned(plan).flat_map(|(_, host)| climb(host)) {
         let question = Question { name, record_type: RecordType::Caa };
-        let is_asked = !view.exchanges(&question.name, RecordType::Caa).is_empty();
+        let is_asked = view.was_asked(&question.name, RecordType::Caa);
         if !is_asked && !out.contains(&question) {
             out.push(question);
         }

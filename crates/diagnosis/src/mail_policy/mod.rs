@@ -32,7 +32,7 @@ use crate::{
     view::View,
 };
 use ::mail::{
-    dmarc::{organizational_domain_by, walk_questions},
+    dmarc::{organizational_domain_by, tree_walk_names, walk_questions},
     lookup::{Answers, Needed},
 };
 use model::{DomainName, RecordType};
@@ -106,18 +106,23 @@ pub fn examine(
     (MailPolicy { spf, dmarc, dmarc_ladder, alignment, sender_rules, https_hosts, senders }, findings)
 }
 
-/// The organizational domain of a name, or what kept the walk from finding it; the error is what has to be asked first:
-/// all of the walk, whatever the first answers say.
-fn organizational_domain(
-    view: &View,
-    domain: &DomainName,
-) -> Result<Result<DomainName, (Question, String)>, Vec<Question>> {
+/// What has to be asked to find the organizational domain of a name: all of the walk, whatever the first answers say.
+fn walk_to_ask(view: &View, domain: &DomainName) -> Vec<Question> {
     let is_open = |question: &Question| !view.was_asked(&question.name, question.record_type);
-    let open: Vec<Question> = walk_questions(domain).into_iter().filter(is_open).collect();
-    if !open.is_empty() {
-        return Err(open);
+    walk_questions(domain).into_iter().filter(is_open).collect()
+}
+
+/// The organizational domain of a name, where all of the walk was asked and nothing kept it from being found.
+fn known_organizational_domain(view: &View, domain: &DomainName) -> Option<DomainName> {
+    // Most often nothing of it was asked, and there is no need to make all of its names.
+    let is_asked = |name: &DomainName| match name.prepend("_dmarc") {
+        Ok(name) => view.was_asked(&name, RecordType::Txt),
+        Err(_) => true,
+    };
+    if !tree_walk_names(domain).iter().all(is_asked) {
+        return None;
     }
-    organizational_domain_by(domain, &|question| heard_answer(view, question)).map_err(|needed| needed.0)
+    organizational_domain_by(domain, &|question| heard_answer(view, question)).ok()?.ok()
 }
 
 /// Runs an evaluation over what was observed; the error is what has to be asked first.
@@ -130,7 +135,7 @@ fn lookups<T>(view: &View, evaluate: impl Fn(&Answers) -> Result<T, Needed>) -> 
             Ok(outcome) => return Ok(outcome),
             Err(needed) => needed.0,
         };
-        let is_asked = |question: &Question| !view.exchanges(&question.name, question.record_type).is_empty();
+        let is_asked = |question: &Question| view.was_asked(&question.name, question.record_type);
         let (known, open): (Vec<_>, Vec<_>) = needed.into_iter().partition(is_asked);
         if !open.is_empty() {
             return Err(open);

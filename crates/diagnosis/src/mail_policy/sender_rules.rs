@@ -51,6 +51,10 @@ pub enum Rule {
     ComplaintRate,
 }
 
+impl Rule {
+    const COUNT: usize = Self::ComplaintRate as usize + 1;
+}
+
 /// How a rule stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,19 +133,14 @@ pub fn sender_rules(
         return (rules, None);
     }
     // Providers ask for the same things.
-    let mut judged: Vec<(Rule, RuleStatus, Vec<String>)> = Vec::with_capacity(11);
+    let mut judged = [const { None }; Rule::COUNT];
     for (provider, all, bulk) in RULES {
-        for (rule, bulk) in all.iter().map(|rule| (*rule, false)).chain(bulk.iter().map(|rule| (*rule, true)))
-        {
-            let known = judged.iter().find(|(known, ..)| *known == rule);
-            let (status, why) = if let Some((_, status, why)) = known {
-                (*status, why.clone())
-            } else {
-                let (status, why) = judge(rule, plan, records, alignment, senders);
-                judged.push((rule, status, why.clone()));
-                (status, why)
-            };
-            rules.push(SenderRule { provider: *provider, rule, bulk, status, why });
+        for (wanted, bulk) in [(all, false), (bulk, true)] {
+            for &rule in *wanted {
+                let (status, why): &(RuleStatus, Vec<String>) = judged[rule as usize]
+                    .get_or_insert_with(|| judge(rule, plan, records, alignment, senders));
+                rules.push(SenderRule { provider: *provider, rule, bulk, status: *status, why: why.clone() });
+            }
         }
     }
     let finding = sender_rules_not_met::check(&plan.domain, &rules);

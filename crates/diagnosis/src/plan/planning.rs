@@ -50,12 +50,11 @@ fn planned(filled: Vec<Filled<'_>>) -> Vec<PlannedRecord> {
         .into_iter()
         .enumerate()
         .map(|(index, Filled { record, owner, ttl, expected })| {
-            let word = record.purpose.as_str();
-            let key = if count(&purposes, record.purpose) == 1 {
-                word.to_owned()
-            } else {
-                format!("{word}-{}", count(&purposes[..=index], record.purpose))
-            };
+            let mut key = record.purpose.as_str().to_owned();
+            if count(&purposes, record.purpose) > 1 {
+                key.push('-');
+                key.push_str(&count(&purposes[..=index], record.purpose).to_string());
+            }
             PlannedRecord {
                 key,
                 purpose: record.purpose,
@@ -249,10 +248,20 @@ impl Filling<'_> {
     }
 
     fn spf_rules(&self, rules: &str) -> Result<Expected, ProfileError> {
-        let rules = self.text("spfRules", rules)?;
-        mail::spf::SpfRecord::parse(&format!("v=spf1 {rules}"))
-            .map_err(|error| self.error("spfRules", error.to_string()))?;
-        Ok(Expected::Spf { rules: Some(rules.split_ascii_whitespace().collect::<Vec<_>>().join(" ")) })
+        let text = self.text("spfRules", rules)?;
+        // What is written out was judged when the template was read.
+        if rules.contains('%') {
+            mail::spf::SpfRecord::parse(&format!("v=spf1 {text}"))
+                .map_err(|error| self.error("spfRules", error.to_string()))?;
+        }
+        let mut rules = String::with_capacity(text.len());
+        for rule in text.split_ascii_whitespace() {
+            if !rules.is_empty() {
+                rules.push(' ');
+            }
+            rules.push_str(rule);
+        }
+        Ok(Expected::Spf { rules: Some(rules) })
     }
 
     /// One or more strings in quotation marks, with the escapes of a zone file (RFC 1035 §5.1), joined.

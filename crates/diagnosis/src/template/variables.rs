@@ -39,33 +39,46 @@ pub enum Piece<'t> {
 /// Takes a text apart; the error is for people.
 pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();
+    take_apart(text, |piece| {
+        pieces.push(piece);
+        Ok(())
+    })?;
+    Ok(pieces)
+}
+
+/// Gives each piece of a text to a function, whose error ends it.
+fn take_apart<'t>(
+    text: &'t str,
+    mut take: impl FnMut(Piece<'t>) -> Result<(), String>,
+) -> Result<(), String> {
     let mut rest = text;
     let mut literal = 0;
-    while let Some(at) = rest[literal..].find('%').map(|at| at + literal) {
+    let percent = |text: &str| text.bytes().position(|octet| octet == b'%');
+    while let Some(at) = percent(&rest[literal..]).map(|at| at + literal) {
         let after = &rest[at + 1..];
         if after.starts_with('{') {
             literal = at + 2;
             continue;
         }
-        let end = after.find('%').ok_or_else(|| format!("\"{}\" has a % without its partner", clip(text)))?;
+        let end = percent(after).ok_or_else(|| format!("\"{}\" has a % without its partner", clip(text)))?;
         let name = &after[..end];
         let well_formed = !name.is_empty()
             && name.len() <= MAX_NAME
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+            && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'));
         if !well_formed {
             return Err(format!("\"%{}%\" is no name of a variable", clip(name)));
         }
         if at > 0 {
-            pieces.push(Piece::Literal(&rest[..at]));
+            take(Piece::Literal(&rest[..at]))?;
         }
-        pieces.push(Piece::Variable(name));
+        take(Piece::Variable(name))?;
         rest = &after[end + 1..];
         literal = 0;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest));
+        take(Piece::Literal(rest))?;
     }
-    Ok(pieces)
+    Ok(())
 }
 
 /// Adds the variables of a text that need a value. A text that is not well-formed has none.
@@ -96,11 +109,11 @@ pub fn sample(text: &str) -> Result<String, String> {
 
 /// Puts the values in; the error is for people.
 pub fn substitute(text: &str, scope: &Scope<'_>) -> Result<String, String> {
-    if !text.contains('%') && text.len() <= MAX_VALUE {
+    if text.len() <= MAX_VALUE && !text.as_bytes().contains(&b'%') {
         return Ok(text.to_owned());
     }
-    let mut out = String::with_capacity(text.len());
-    for piece in pieces(text)? {
+    let mut out = String::with_capacity(text.len() + 16);
+    take_apart(text, |piece| {
         out.push_str(match piece {
             Piece::Literal(text) => text,
             Piece::Variable("fqdn") => scope.fqdn.as_str(),
@@ -113,7 +126,8 @@ pub fn substitute(text: &str, scope: &Scope<'_>) -> Result<String, String> {
         if out.len() > MAX_VALUE {
             return Err(format!("with the values put in it is longer than {MAX_VALUE} octets"));
         }
-    }
+        Ok(())
+    })?;
     Ok(out)
 }
 

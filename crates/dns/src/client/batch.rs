@@ -33,16 +33,21 @@ impl Buffers {
 
     /// Fills the buffers with the packets that are there, without waiting. How many there were.
     pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        self.lengths.clear();
+        let Self { octets, lengths } = self;
+        lengths.clear();
+        let mut receive = |ground| {
+            let result = socket.try_io(ground, || {
+                system::receive(socket.as_raw_fd(), octets, lengths)?;
+                // Fewer than there was room for are all: what comes from now on is told anew, and nobody need try in vain.
+                if lengths.len() < RECEIVED { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            if lengths.is_empty() { result.map(|()| 0) } else { Ok(lengths.len()) }
+        };
         // An ICMP error makes a socket erroneous, not readable, and tokio tries on one ground at a time.
-        let mut read = || system::receive(socket.as_raw_fd(), &mut self.octets, &mut self.lengths);
-        match socket.try_io(Interest::READABLE, &mut read) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.try_io(Interest::ERROR, &mut read)?;
-            }
-            result => result?,
+        match receive(Interest::READABLE) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => receive(Interest::ERROR),
+            result => result,
         }
-        Ok(self.lengths.len())
     }
 
     /// One of the packets received last.

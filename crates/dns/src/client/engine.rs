@@ -30,6 +30,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use model::Timestamp;
+use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::{
     cmp::Reverse,
@@ -68,10 +69,12 @@ const BADVERS: u16 = 16;
 pub struct Engine {
     options: ClientOptions,
     rounds: Slab<Running>,
-    by_token: HashMap<u64, usize>,
+    by_token: FxHashMap<u64, usize>,
     queries: Slab<Pending>,
     links: Slab<Link>,
     by_address: HashMap<SocketAddr, usize>,
+    /// The link that was wanted last: mostly it is wanted again.
+    last_link: Option<(SocketAddr, usize)>,
     ports: Slab<Port>,
     readable: FuturesUnordered<Abortable<BoxFuture<'static, (usize, u64)>>>,
     tcp: FuturesUnordered<Abortable<BoxFuture<'static, Ended>>>,
@@ -173,10 +176,11 @@ impl Engine {
         Self {
             options,
             rounds: Slab::new(),
-            by_token: HashMap::new(),
+            by_token: FxHashMap::default(),
             queries: Slab::new(),
             links: Slab::new(),
             by_address: HashMap::new(),
+            last_link: None,
             ports: Slab::new(),
             readable: FuturesUnordered::new(),
             tcp: FuturesUnordered::new(),

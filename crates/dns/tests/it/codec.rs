@@ -190,7 +190,10 @@ proptest! {
                 prop_assert!(reply.answer.iter().all(|record| answer.contains(record)));
                 prop_assert!(reply.authority.iter().all(|record| authority.contains(record)));
             }
-            (Ok(reply), Some([answer, authority])) => {
+            (Ok(reply), Some([answer, mut authority])) => {
+                if !answer.is_empty() {
+                    authority.retain(|record| !matches!(record.data, RecordData::Ns(_)));
+                }
                 prop_assert_eq!(reply.answer, answer);
                 prop_assert_eq!(reply.authority, authority);
             }

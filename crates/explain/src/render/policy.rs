@@ -369,7 +369,7 @@ fn spf_lines(node: &SpfNode, depth: usize, verbose: bool, lines: &mut Vec<(Strin
     if let Some(problem) = &node.problem {
         lines.push((format!("{indent}{}", spf_problem(problem)), String::new()));
     }
-    for term in &node.terms {
+    for term in node.terms.iter() {
         let mut remarks = Vec::new();
         if !term.reached {
             remarks.push("never reached".to_owned());

@@ -7,6 +7,7 @@ use explain::{
     render::{self, RenderOptions},
 };
 use model::{RecordStatus, RecordType, Severity, Verdict};
+use std::sync::Arc;
 
 const CLOUDFLARE: &[&str] = &["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"];
 
@@ -248,7 +249,7 @@ fn audit(verdict: Verdict, status: RecordStatus) -> Report {
     "audit".clone_into(&mut report.profile);
     report.records.retain(|record| !record.is_dkim() && record.planned.purpose != model::Purpose::Dkim);
     for record in &mut report.records {
-        if let diagnosis::Expected::Spf { rules } = &mut record.planned.expected {
+        if let diagnosis::Expected::Spf { rules } = &mut Arc::make_mut(&mut record.planned).expected {
             *rules = None;
         }
     }

@@ -14,7 +14,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What each character of base64 stands for, and [`NO_DIGIT`] for all others.
-const DIGITS: [u32; 256] = {
+pub(super) const DIGITS: [u32; 256] = {
     let mut digits = [NO_DIGIT; 256];
     let mut digit = 0_u8;
     while digit < 64 {
@@ -251,7 +251,7 @@ pub fn unwrapped_ed25519(base64: &str) -> Option<String> {
 }
 
 /// 1.2.840.113549.1.1.1, `rsaEncryption`.
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+pub(super) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
 /// Modulus and exponent of a `SubjectPublicKeyInfo` (RFC 5280 §4.1), which is what everyone publishes, or of a bare
 /// `RSAPublicKey` (RFC 8017 §A.1.1), which is what RFC 6376 asks for.

@@ -11,6 +11,7 @@
 
 mod body_hash;
 mod canonical;
+mod key_outline;
 mod key_record;
 mod sign;
 mod signature;
@@ -20,6 +21,7 @@ mod verify;
 pub(crate) use body_hash::work;
 pub use canonical::Canonicalization;
 pub(crate) use canonical::{SplitMessage, header_of, split, with_crlf};
+pub use key_outline::{KeyKind, KeyOutline};
 pub use key_record::{KeyRecord, KeyRecordError, KeyState, public_key_record, unwrapped_ed25519};
 pub use sign::{KeyError, SignError, SigningKey, sign};
 pub use signature::{Algorithm, Signature, SignatureError};

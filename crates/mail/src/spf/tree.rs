@@ -55,8 +55,8 @@ pub struct SpfNode {
     pub passes_all: bool,
     /// Why there is nothing more to tell.
     pub problem: Option<SpfNodeProblem>,
-    /// The terms, as they are written.
-    pub terms: Vec<SpfNodeTerm>,
+    /// The terms, as they are written. Clones share them.
+    pub terms: Arc<Vec<SpfNodeTerm>>,
 }
 
 /// One term within a tree.
@@ -148,7 +148,7 @@ fn is_redirect(text: &str) -> bool {
 }
 
 /// What [`tree`] makes of a record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tree {
     /// The record with all that it includes.
     pub node: SpfNode,
@@ -197,7 +197,9 @@ pub fn tree_read_by(
 
 /// One record, its terms and where each of them leads.
 struct Work {
+    /// Its terms are put in when all is known.
     node: SpfNode,
+    terms: Vec<SpfNodeTerm>,
     /// The record that led here.
     parent: Option<usize>,
     /// `None` where it cannot be read, or is not there.
@@ -226,9 +228,9 @@ impl Work {
             complete,
             passes_all: false,
             problem: Some(problem),
-            terms: Vec::new(),
+            terms: Arc::default(),
         };
-        Self { node, parent, read: None, is_whole: false, children: Vec::new() }
+        Self { node, terms: Vec::new(), parent, read: None, is_whole: false, children: Vec::new() }
     }
 
     fn of_record(
@@ -299,7 +301,7 @@ impl Walk<'_> {
         let Ok(record) = &*reading else { return };
         let parsed = record.terms.get(..MAX_TERMS).unwrap_or(&record.terms);
         let has_all = parsed.iter().any(|term| is_all(&term.kind));
-        self.works[index].node.terms.reserve_exact(parsed.len());
+        self.works[index].terms.reserve_exact(parsed.len());
         let mut passed_all = false;
         for (number, term) in parsed.iter().enumerate() {
             let is_modifier = !matches!(term.kind, TermKind::Directive(_));
@@ -320,7 +322,7 @@ impl Walk<'_> {
             if reached {
                 self.count(index, number, &domain, &term.kind, &mut shown);
             }
-            self.works[index].node.terms.push(shown);
+            self.works[index].terms.push(shown);
         }
         self.works[index].node.passes_all = passes_all(parsed);
     }
@@ -418,16 +420,41 @@ fn is_all(kind: &TermKind) -> bool {
 
 /// Whether the terms that are written here let every client of IPv4 pass.
 fn passes_all(terms: &[Term]) -> bool {
+    let mut passing = Vec::new();
     for term in terms {
         let TermKind::Directive(directive) = &term.kind else { continue };
+        let passes = directive.qualifier == Qualifier::Pass;
         match directive.mechanism {
-            Mechanism::All | Mechanism::Ip4 { prefix: 0, .. } => {
-                return directive.qualifier == Qualifier::Pass;
+            Mechanism::All | Mechanism::Ip4 { prefix: 0, .. } => return passes,
+            Mechanism::Ip4 { address, prefix } if passes => {
+                let others = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+                let first = u32::from(address) & !others;
+                passing.push((first, first | others));
+                if is_everyone(&mut passing) {
+                    return true;
+                }
             }
             _ => {}
         }
     }
     false
+}
+
+/// Whether ranges, the first and last address of each, are all addresses there are together.
+fn is_everyone(ranges: &mut [(u32, u32)]) -> bool {
+    let size = |(first, last): &(u32, u32)| u64::from(last - first) + 1;
+    if ranges.iter().map(size).sum::<u64>() < 1 << 32 {
+        return false;
+    }
+    ranges.sort_unstable();
+    let mut next = Some(0);
+    for (first, last) in ranges {
+        match next {
+            Some(next) if *first > next => return false,
+            _ => next = next.and_then(|next: u32| last.checked_add(1).map(|behind| behind.max(next))),
+        }
+    }
+    next.is_none()
 }
 
 /// Puts the nodes into each other, the deepest first; each leads only to later ones.
@@ -437,11 +464,12 @@ fn assemble(mut works: Vec<Work>, domain: &DomainName) -> SpfNode {
     while let Some(mut work) = works.pop() {
         let index = works.len();
         for (number, child) in &work.children {
-            if let (Some(term), Some(node)) = (work.node.terms.get_mut(*number), built[*child].take()) {
+            if let (Some(term), Some(node)) = (work.terms.get_mut(*number), built[*child].take()) {
                 term.leads_to = Some(Box::new(node));
             }
         }
-        total(&mut work.node);
+        total(&mut work.node, &mut work.terms);
+        work.node.terms = Arc::new(work.terms);
         built[index] = Some(work.node);
     }
     let root = built.into_iter().next().flatten();
@@ -449,9 +477,9 @@ fn assemble(mut works: Vec<Work>, domain: &DomainName) -> SpfNode {
 }
 
 /// Adds up the terms. Where an include lets everyone pass, nobody gets past it.
-fn total(node: &mut SpfNode) {
+fn total(node: &mut SpfNode, terms: &mut [SpfNodeTerm]) {
     let mut ended = false;
-    for term in &mut node.terms {
+    for term in terms {
         let is_redirect = is_redirect(&term.text);
         if ended {
             term.reached = false;
@@ -584,6 +612,16 @@ mod tests {
         assert_eq!((root.lookups, root.passes_all), (1, true));
         let (root, _) = run(&[("acme.test", "v=spf1 redirect=open.test"), ("open.test", "v=spf1 +all")]);
         assert!(root.passes_all);
+        for (ranges, everyone) in [
+            ("ip4:128.0.0.0/1 ip4:0.0.0.0/1", true),
+            ("ip4:0.0.0.0/2 ip4:10.0.0.0/8 ip4:64.0.0.0/2 ip4:128.0.0.0/1", true),
+            ("ip4:0.0.0.0/1 ip4:0.0.0.0/1", false),
+            ("ip4:0.0.0.0/1 ip4:192.0.0.0/2 ip4:128.0.0.0/3 ip4:0.0.0.0/2", false),
+            ("ip4:0.0.0.0/1 -ip4:128.0.0.0/1", false),
+        ] {
+            let record = format!("v=spf1 {ranges} -all");
+            assert_eq!(run(&[("acme.test", record.as_str())]).0.passes_all, everyone, "{ranges}");
+        }
         let hosts: Vec<String> = (0..11).map(|n| format!("MX{n}")).collect();
         let mut zone = vec![("acme.test", "v=spf1 mx -all")];
         zone.extend(hosts.iter().map(|host| ("acme.test", host.as_str())));

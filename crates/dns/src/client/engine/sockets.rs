@@ -19,8 +19,13 @@ impl Engine {
     pub(super) fn link(&mut self, address: SocketAddr) -> usize {
         let stamp = self.stamp();
         let (links, rate, now) = (&mut self.links, self.options.rate, self.now);
-        let key =
-            *self.by_address.entry(address).or_insert_with(|| links.insert(Link::new(address, rate, now)));
+        let key = match self.last_link {
+            Some((last, key)) if last == address => key,
+            _ => {
+                *self.by_address.entry(address).or_insert_with(|| links.insert(Link::new(address, rate, now)))
+            }
+        };
+        self.last_link = Some((address, key));
         self.links[key].stamp = stamp;
         key
     }
@@ -123,6 +128,7 @@ impl Engine {
             if is_idle {
                 let entry = self.links.remove(link);
                 self.by_address.remove(&entry.address);
+                self.last_link = None;
                 for port in entry.ports {
                     self.close_port(port);
                 }
