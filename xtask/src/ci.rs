@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
-use crate::{layers, process, test};
+use crate::{layers, process, schemathesis, test};
 
 struct Step {
     name: &'static str,
@@ -20,6 +20,7 @@ enum Work {
     Cargo(&'static [&'static str]),
     Layers,
     Tests,
+    Schemathesis,
 }
 
 const STEPS: &[Step] = &[
@@ -40,6 +41,7 @@ const STEPS: &[Step] = &[
         by_hand: "cargo run -p countersign -- generate --check   (mended by: cargo run -p countersign -- generate)",
     },
     Step { name: "tests", work: Work::Tests, by_hand: "cargo xtask test" },
+    Step { name: "schemathesis", work: Work::Schemathesis, by_hand: "cargo xtask schemathesis" },
 ];
 
 /// Runs the steps and prints how each went. The last line is that of the tests, when they ran.
@@ -79,6 +81,11 @@ fn perform(root: &Path, work: &Work, tests: &mut Option<Tally>) -> bool {
         },
         Work::Layers => layers::command(root),
         Work::Tests => tests.insert(test::run(root)).failed == 0,
+        Work::Schemathesis => {
+            let tally = schemathesis::run(root);
+            *tests.get_or_insert_default() += tally;
+            tally.failed == 0
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod ci;
 mod fuzz;
 mod layers;
 mod process;
+mod schemathesis;
 mod setup;
 mod spf_suite;
 mod tally;
@@ -27,6 +28,8 @@ Project tasks.
   cargo xtask test           setup, then every test, then the tour; the last line is
                              `N passed, N failed, N skipped`
   cargo xtask spf-suite      the published RFC 7208 test suite, every case
+  cargo xtask schemathesis   what docs/openapi.json promises, held against a running platform;
+                             [--seconds N] [--program PATH]
   cargo xtask fuzz           every fuzz target for ten minutes; fuzz [TARGET] [--seconds N]
   cargo xtask check-layers   fail when a crate imports one it may not import
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["test"] => test::command(&root),
         ["check-layers"] => layers::command(&root),
         ["fuzz", arguments @ ..] => fuzz::command(&root, arguments),
+        ["schemathesis", arguments @ ..] => schemathesis::command(&root, arguments),
         ["spf-suite"] => spf_suite::command(&root),
         ["bench"] => bench(&root, "countersign", "numbers"),
         ["bench", "service"] => bench(&root, "countersign", "service"),

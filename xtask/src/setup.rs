@@ -62,6 +62,9 @@ const PROGRAMS: &[Program] = &[
     Program::new("chromedriver", "chromium-driver", "steering that browser"),
 ];
 
+/// What holds the API to its document.
+const SCHEMATHESIS: &str = "schemathesis>=4.32,<5";
+
 /// Where tools of our own go. Tests get it as `COUNTERSIGN_TOOLS`.
 pub fn tools(root: &Path) -> PathBuf {
     root.join("target/tools")
@@ -97,6 +100,11 @@ pub fn run(root: &Path) {
             || python::add(&venv, "checkdmarc>=6,<7"),
         ),
     });
+    parts.push(Part {
+        name: "schemathesis",
+        used_for: "holding the API to its OpenAPI document",
+        state: obtain(|| python::find_program(&venv, "st"), || python::add(&venv, SCHEMATHESIS)),
+    });
     let suite = tools(root);
     parts.push(Part {
         name: "rfc7208-tests",
@@ -112,6 +120,21 @@ pub fn run(root: &Path) {
         ),
     });
     print!("{}", table(&parts));
+}
+
+/// Gets Schemathesis alone; the error is the reason why it cannot be had.
+pub fn schemathesis(root: &Path) -> Result<PathBuf, String> {
+    let venv = tools(root).join("venv");
+    let install = || {
+        if !venv.join("bin/python").is_file() {
+            python::install(&venv, &mut Apt::new())?;
+        }
+        python::add(&venv, SCHEMATHESIS)
+    };
+    match obtain(|| python::find_program(&venv, "st"), install) {
+        State::Found(path) | State::Installed(path) => Ok(path),
+        State::Missing(reason) => Err(reason),
+    }
 }
 
 /// Gets the published SPF test suite alone; the error is the reason why it cannot be had.

@@ -8,7 +8,7 @@
 
 use crate::{
     guard::Guards,
-    limits,
+    limits, organisations,
     problem::{Code, Problem},
 };
 use app::{
@@ -70,7 +70,12 @@ impl Door {
             return Err(Problem::new(Code::NotFound, "There is nothing here; /docs lists what there is."));
         };
         guard.admit(&caller)?;
-        let caller = self.app.in_organisation(caller, only(headers, root_keys::HEADER)?).await?;
+        let named = only(headers, root_keys::HEADER)?;
+        // A root key acts in an organisation that it names, and on organisations in none.
+        let caller = match named {
+            None if caller.is_root && organisations::is_at(path) => caller,
+            named => self.app.in_organisation(caller, named).await?,
+        };
         match only(headers, tenants::HEADER)? {
             Some(reference) => Ok(self.app.narrow_to_tenant(caller, reference).await?),
             None => Ok(caller),

@@ -12,8 +12,8 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{
-    ApiKeyId, ContactId, DomainId, MessageId, RecordId, SandboxMessageId, SuppressionId, TenantId, UserId,
-    WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, ContactId, DomainId, MessageId, OrgId, RecordId, SandboxMessageId, SuppressionId, TenantId,
+    UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
@@ -231,6 +231,7 @@ addressed! {
     RecordId = "record",
     ApiKeyId = "API key",
     TenantId = "tenant",
+    OrgId = "organisation",
     SuppressionId = "suppression",
     UserId = "member",
     WebhookId = "webhook",

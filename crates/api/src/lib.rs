@@ -26,6 +26,7 @@ mod list;
 mod members;
 mod one_or_many;
 mod openapi;
+mod organisations;
 mod playground;
 pub mod problem;
 mod profiles;
@@ -68,6 +69,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(tenants::router())
         .merge(suppressions::router())
         .merge(members::router())
+        .merge(organisations::router())
         .merge(contacts::router())
         .merge(audit::router())
         .merge(webhooks::router())

@@ -4,7 +4,7 @@ use crate::{
     auth::Authenticated,
     extract::{Id, Json, Query},
     list::{List, Page},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
 };
 use app::{
     App,
@@ -294,7 +294,11 @@ struct WithdrawQuery {
 /// Takes the invitations of an address back; their links work no more.
 #[utoipa::path(
     delete, path = "/invitations", tag = "members", security(("api_key" = ["admin"])), params(WithdrawQuery),
-    responses((status = 204, description = "Taken back."))
+    responses(
+        (status = 204, description = "Taken back."),
+        (status = 404, description = "Nobody with this address is invited. Code: `NOT_FOUND`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
 )]
 async fn withdraw_invitation(
     State(app): State<Arc<App>>,

@@ -36,6 +36,7 @@ const TAGS: &[(&str, &str)] = &[
     ("tenants", "Your customers, by your own names for them."),
     ("suppressions", "Addresses that get no mail."),
     ("members", "Who belongs to the organisation."),
+    ("organisations", "Who has a part of the platform; for those who run it."),
     ("audit", "Who changed what."),
     ("sandbox", "The inbox that takes all mail in place of the world."),
     ("playground", "Zones of a stand-in DNS host; in development only."),
@@ -106,6 +107,8 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::DomainDisabled,
             Code::KeyIsLimited,
             Code::KeyRightsExceeded,
+            Code::OrganisationDisabled,
+            Code::OperatorOnly,
         ],
     ),
     (
@@ -122,6 +125,7 @@ const REFUSALS: &[(&str, &str, &str, &[Code])] = &[
             Code::SuppressionNotFound,
             Code::WebhookNotFound,
             Code::WebhookDeliveryNotFound,
+            Code::OrganisationNotFound,
         ],
     ),
     ("413", "TooLarge", "The body, or what was made of it, is too large.", &[Code::PayloadTooLarge]),
@@ -200,6 +204,11 @@ fn may_be_repeated(operation: &mut Operation) {
         .example(Some(serde_json::json!("4e1a0f7c-8d5b-4c1e-9d3f-2a6b7c8d9e0f")))
         .build();
     operation.parameters.get_or_insert_default().push(RefOr::T(key));
+    // Where there is nothing to say, a body is read all the same.
+    for (status, name) in [("400", "NotJson"), ("413", "TooLarge")] {
+        let reference = RefOr::Ref(Ref::from_response_name(name));
+        operation.responses.responses.entry(status.to_owned()).or_insert(reference);
+    }
     let conflict = [Code::IdempotencyKeyReused, Code::IdempotencyInProgress].map(Code::as_str);
     let said = format!(" With an `Idempotency-Key`: `{}`, `{}`.", conflict[0], conflict[1]);
     match operation.responses.responses.get_mut("409") {
@@ -226,12 +235,13 @@ fn complete(operation: &mut Operation) {
             .any(|parameter| matches!(parameter, RefOr::T(found) if found.parameter_in == *place))
     };
     let in_path = has(&ParameterIn::Path);
+    let in_development = operation.tags.iter().flatten().any(|tag| tag == "playground");
     let in_query = has(&ParameterIn::Query) || has(&ParameterIn::Header);
     let has_body = operation.request_body.is_some();
     for (status, name, ..) in REFUSALS {
         let applies = match *status {
             "400" | "413" | "415" => has_body,
-            "404" => in_path,
+            "404" => in_path || in_development,
             // Said where it is of this operation.
             "409" => false,
             "422" => has_body || in_query,
@@ -285,6 +295,12 @@ mod tests {
             "get /api/v1/emails",
             "get /api/v1/emails/{id}",
             "get /api/v1/events",
+            "post /api/v1/organisations",
+            "get /api/v1/organisations",
+            "get /api/v1/organisations/{id}",
+            "patch /api/v1/organisations/{id}",
+            "post /api/v1/organisations/{id}/disable",
+            "post /api/v1/organisations/{id}/enable",
             "get /api/v1/webhooks",
             "post /api/v1/webhooks",
             "get /api/v1/webhooks/{id}",

@@ -59,6 +59,14 @@ codes! {
         "The request has no API key, or one that is unknown or revoked. Send it as Authorization: Bearer cs_….";
     ScopeMissing = "SCOPE_MISSING", FORBIDDEN, "The key lacks a scope",
         "The API key is valid and may not do this. Use a key with the scope that the detail names.";
+    OperatorOnly = "OPERATOR_ONLY", FORBIDDEN, "Only those who run the platform do this",
+        "Organisations are made, listed and switched off with a root key (countersign root-keys create, at the platform's \
+         machine), or with an admin key of the organisation that the platform began with.";
+    OrganisationDisabled = "ORGANISATION_DISABLED", FORBIDDEN, "The organisation is switched off",
+        "Those who run the platform have switched the organisation off: its keys and its people are refused until it is \
+         switched on again. Nothing of it is lost.";
+    OrganisationNotFound = "ORGANISATION_NOT_FOUND", NOT_FOUND, "No such organisation",
+        "There is no organisation with this id. GET /api/v1/organisations lists them for a root key.";
     DomainNotAllowedForKey = "DOMAIN_NOT_ALLOWED_FOR_KEY", FORBIDDEN, "The key is limited to other domains",
         "The API key has allowed_domain_ids and this domain is not among them. Use another key.";
     DomainTenantMismatch = "DOMAIN_TENANT_MISMATCH", FORBIDDEN, "The domain belongs to another tenant",
@@ -366,6 +374,9 @@ impl From<app::Error> for Problem {
                 format!("There is no record {id} in the playground; GET its zone to see the records there."),
             ),
             E::NotFound { noun: "member", .. } => new(Code::MemberNotFound),
+            E::NotFound { noun: "organisation", .. } => new(Code::OrganisationNotFound),
+            E::OperatorOnly => new(Code::OperatorOnly),
+            E::OrganisationDisabled => new(Code::OrganisationDisabled),
             E::RoleTooLow => new(Code::ForbiddenRole),
             E::LastOwner => new(Code::LastOwner),
             E::NotFound { .. } | E::NoPlayground | E::LinkOver => new(Code::NotFound),
@@ -467,6 +478,9 @@ mod tests {
             (Error::EventsGone, (410, "EVENTS_GONE")),
             (Error::AlreadyExists("it".into()), (409, "ALREADY_EXISTS")),
             (Error::ScopeMissing("admin"), (403, "SCOPE_MISSING")),
+            (Error::OperatorOnly, (403, "OPERATOR_ONLY")),
+            (Error::OrganisationDisabled, (403, "ORGANISATION_DISABLED")),
+            (Error::NotFound { noun: "organisation", id: "x".into() }, (404, "ORGANISATION_NOT_FOUND")),
             (Error::Unauthenticated("x"), (401, "UNAUTHENTICATED")),
             (Error::NoPlayground, (404, "NOT_FOUND")),
             (Error::Unavailable("x".into()), (503, "UNAVAILABLE")),

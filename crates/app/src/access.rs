@@ -188,7 +188,11 @@ impl App {
             caller
         } else {
             let found = self.store.find_api_key_by_hash(&hash).await?;
-            let key = found.ok_or(Error::Unauthenticated("this API key is unknown or revoked"))?;
+            let (key, is_disabled) =
+                found.ok_or(Error::Unauthenticated("this API key is unknown or revoked"))?;
+            if is_disabled {
+                return Err(Error::OrganisationDisabled);
+            }
             let caller = rights_of(&key);
             self.known_keys.keep(hash, mark, &caller);
             caller

@@ -124,6 +124,14 @@ pub enum Error {
     /// The key does not have the scope.
     #[error("this API key lacks the scope {0}")]
     ScopeMissing(&'static str),
+    /// Only who runs the platform does this.
+    #[error(
+        "this is for those who run the platform: a root key, or a key with admin of its first organisation"
+    )]
+    OperatorOnly,
+    /// The organisation is switched off.
+    #[error("the organisation of this API key is switched off; ask those who run the platform")]
+    OrganisationDisabled,
     /// The role does not allow it: nobody makes or changes who is more than they are.
     #[error("only an owner makes, changes or removes an owner")]
     RoleTooLow,

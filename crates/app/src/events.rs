@@ -10,9 +10,9 @@ use crate::{
     error::{Error, FieldError, Result},
 };
 use jiff::Timestamp;
-use model::OrgId;
+use model::{EventId, OrgId};
 use serde_json::{Value, json};
-use store::{EventPage, NewEvent, NumberedEvent};
+use store::{Event, EventPage, NewEvent, NumberedEvent};
 
 /// Every type of event. Append only.
 pub const TYPES: &[&str] = &[
@@ -93,6 +93,18 @@ impl App {
             _ => last_seq,
         };
         Ok(Feed { events, has_more, next })
+    }
+
+    /// What happened in the whole organisation, newest first.
+    pub async fn recent_events(
+        &self,
+        caller: &Caller,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        caller.require(Scope::ReadEvents)?;
+        caller.require_whole_organisation()?;
+        Ok(self.store.list_events(caller.org_id, after, limit).await?)
     }
 
     /// Gives their place in the feed to events that were stored since the last time; how many.

@@ -62,7 +62,7 @@ impl App {
         }
         match self.store.first_organisation().await? {
             Some(first) if first.id == caller.org_id => Ok(()),
-            _ => Err(Error::ScopeMissing(Scope::Admin.as_str())),
+            _ => Err(Error::OperatorOnly),
         }
     }
 

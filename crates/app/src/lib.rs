@@ -28,6 +28,7 @@ pub mod limits;
 mod nodes;
 pub mod notices;
 pub mod operator_health;
+mod organisations;
 pub mod outage;
 pub mod outbound;
 pub mod platform_zone;

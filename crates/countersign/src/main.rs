@@ -9,7 +9,8 @@ use countersign::{
         check::CheckArgs,
         client::{
             self, AuditArgs, ContactsCommand, DomainsCommand, EmailsCommand, EventsArgs, KeysCommand,
-            LoginArgs, ServerArgs, SuppressionsCommand, TenantsCommand, WebhooksCommand,
+            LoginArgs, OrganisationsCommand, ServerArgs, SuppressionsCommand, TenantsCommand,
+            WebhooksCommand,
         },
         doctor::DoctorArgs,
         explain::ExplainArgs,
@@ -265,6 +266,21 @@ Examples:
         #[command(subcommand)]
         command: ContactsCommand,
     },
+    /// Organisations of a platform, for those who run it: make, rename, switch off and on
+    #[command(after_help = "\
+Examples:
+  countersign organisations list
+  countersign organisations create Acme --owner ann@acme.example
+  countersign domains list --organisation org_01JD0000000000000000000000
+
+It takes a root key (`countersign root-keys create`, at the platform's machine), or an admin key of the organisation that
+the platform began with.")]
+    Organisations {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: OrganisationsCommand,
+    },
     /// Who changed what at a platform, newest first
     #[command(after_help = "\
 Examples:
@@ -370,6 +386,7 @@ async fn run(command: Command) -> Exit {
         Command::Suppressions { server, command } => client::suppressions(&server, &command).await,
         Command::Webhooks { server, command } => client::webhooks(&server, &command).await,
         Command::Contacts { server, command } => client::contacts(&server, &command).await,
+        Command::Organisations { server, command } => client::organisations(&server, &command).await,
         Command::Audit { server, arguments } => client::audit(&server, &arguments).await,
         Command::Events { server, arguments } => client::events(&server, &arguments).await,
         Command::Completions { shell } => {

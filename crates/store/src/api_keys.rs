@@ -224,10 +224,19 @@ impl Store {
         tx.commit().await
     }
 
-    /// The key whose secret has this hash, unless it was revoked. It may be over.
-    pub async fn find_api_key_by_hash(&self, secret_hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        let query = sql(columns!("WHERE secret_hash = $1 AND revoked_at IS NULL"));
-        self.read_first(query.blob(secret_hash)).await?.as_ref().map(api_key).transpose()
+    /// The key whose secret has this hash, unless it was revoked; and whether its organisation is switched off. It may be
+    /// over.
+    pub async fn find_api_key_by_hash(
+        &self,
+        secret_hash: &[u8],
+    ) -> Result<Option<(ApiKey, bool)>, StoreError> {
+        let query = sql("SELECT id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at,
+                 created_by, last_used_at, expires_at, replaced_by, revoked_at, is_root,
+                 (SELECT disabled_at FROM organisations WHERE organisations.id = api_keys.org_id) AS disabled_at
+             FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL");
+        let row = self.read_first(query.blob(secret_hash)).await?;
+        let read = |row: &Row| Ok((api_key(row)?, row.opt::<Timestamp>("disabled_at")?.is_some()));
+        row.as_ref().map(read).transpose()
     }
 
     /// One key that is visible, a revoked one too.

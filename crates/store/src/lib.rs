@@ -75,7 +75,7 @@ pub use idempotency::{Begun, IdempotentRequest};
 pub use mark::Mark;
 pub use messages::{Message, NewMessage};
 pub use nodes::Node;
-pub use organisations::Organisation;
+pub use organisations::{ListedOrganisation, Organisation};
 pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
 pub use sessions::{NewSession, Session, Token, TokenKind};

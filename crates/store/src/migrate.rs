@@ -51,6 +51,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 17, name: "invited_by", script: include_str!("../migrations/0017_invited_by.sql") },
     Migration { version: 18, name: "sweeps", script: include_str!("../migrations/0018_sweeps.sql") },
+    Migration {
+        version: 19,
+        name: "organisations_disabled",
+        script: include_str!("../migrations/0019_organisations_disabled.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

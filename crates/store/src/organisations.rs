@@ -4,6 +4,7 @@ use crate::{
     Role, Store, StoreError, Told,
     audit::tell,
     database::{Row, Tx, sql},
+    events::before,
     users::insert_member,
 };
 use model::{OrgId, Timestamp, UserId};
@@ -17,6 +18,19 @@ pub struct Organisation {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An organisation as those who run the platform see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedOrganisation {
+    /// The organisation.
+    pub organisation: Organisation,
+    /// Since when it is switched off.
+    pub disabled_at: Option<Timestamp>,
+}
+
+fn listed(row: &Row) -> Result<ListedOrganisation, StoreError> {
+    Ok(ListedOrganisation { organisation: organisation(row)?, disabled_at: row.opt("disabled_at")? })
 }
 
 fn organisation(row: &Row) -> Result<Organisation, StoreError> {
@@ -134,6 +148,50 @@ impl Store {
             .await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
+    }
+
+    /// All organisations but the platform's own, which the setting names; newest first, from behind `after`.
+    pub async fn list_organisations(
+        &self,
+        own: &str,
+        after: Option<OrgId>,
+        limit: u32,
+    ) -> Result<Vec<ListedOrganisation>, StoreError> {
+        let query = sql("SELECT id, name, created_at, disabled_at FROM organisations
+             WHERE id < $1 AND id NOT IN (SELECT value FROM settings WHERE key = $2) ORDER BY id DESC LIMIT $3");
+        let query = query.text(&before(after, OrgId::PREFIX)).text(own).bind(&limit);
+        self.read_all(query).await?.iter().map(listed).collect()
+    }
+
+    /// One of them.
+    pub async fn listed_organisation(&self, own: &str, id: OrgId) -> Result<ListedOrganisation, StoreError> {
+        let query = sql("SELECT id, name, created_at, disabled_at FROM organisations
+             WHERE id = $1 AND id NOT IN (SELECT value FROM settings WHERE key = $2)");
+        let row = self.read_first(query.bind(&id).text(own)).await?;
+        listed(&row.ok_or(StoreError::NotFound("organisation"))?)
+    }
+
+    /// Switches an organisation off, or on again with nothing.
+    pub async fn disable_organisation(
+        &self,
+        id: OrgId,
+        at: Option<Timestamp>,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("UPDATE organisations SET disabled_at = $2 WHERE id = $1")
+            .bind(&id)
+            .bind_opt(at.as_ref())
+            .run_on("organisation", &mut tx)
+            .await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Whether an organisation is switched off.
+    pub async fn is_disabled(&self, id: OrgId) -> Result<bool, StoreError> {
+        let found = sql("SELECT id FROM organisations WHERE id = $1 AND disabled_at IS NOT NULL").bind(&id);
+        Ok(self.read_first(found).await?.is_some())
     }
 
     /// One organisation.

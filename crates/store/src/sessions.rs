@@ -171,7 +171,7 @@ impl Store {
              FROM sessions s JOIN users u ON u.id = s.user_id
              JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id
              JOIN organisations o ON o.id = s.org_id
-             WHERE s.secret_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3");
+             WHERE s.secret_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3 AND o.disabled_at IS NULL");
         let row = self.read_first(query.blob(secret_hash).bind(&now).bind(&idle_since)).await?;
         let session = |row: &Row| {
             Ok(Session {

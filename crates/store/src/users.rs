@@ -216,11 +216,11 @@ impl Store {
         user(&self.read_first(query.bind(&id)).await?.ok_or(StoreError::NotFound("user"))?)
     }
 
-    /// The organisations of a user, oldest first.
+    /// The organisations of a user that are not switched off, oldest first.
     pub async fn memberships(&self, user_id: UserId) -> Result<Vec<Membership>, StoreError> {
         let query =
             sql("SELECT m.org_id, o.name, m.role FROM memberships m JOIN organisations o ON o.id = m.org_id
-             WHERE m.user_id = $1 ORDER BY m.created_at, m.org_id LIMIT 100");
+             WHERE m.user_id = $1 AND o.disabled_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 100");
         let rows = self.read_all(query.bind(&user_id)).await?;
         let membership = |row: &Row| {
             Ok(Membership { org_id: row.get("org_id")?, name: row.get("name")?, role: row.get("role")? })

@@ -23,6 +23,10 @@ impl FormErrors {
         };
         match error {
             Error::Invalid(fields) => Ok(Self { fields, ..Self::default() }),
+            Error::WebhookTargetRefused(message) => {
+                let fields = vec![FieldError { field: "url".to_owned(), message }];
+                Ok(Self { fields, ..Self::default() })
+            }
             Error::NotASenderDomain(_)
             | Error::DomainAlreadyAdded(_)
             | Error::DomainHeldElsewhere(_)
@@ -31,6 +35,9 @@ impl FormErrors {
             | Error::RoleTooLow
             | Error::RateLimited { .. }
             | Error::LimitReached { .. }
+            | Error::KeyNotActive(_)
+            | Error::KeyRightsExceeded(_)
+            | Error::WebhookDisabled(_)
             | Error::DomainPendingVerification { .. }
             | Error::WarmupLimitExceeded { .. }
             | Error::TooLarge { .. } => {
@@ -53,6 +60,11 @@ impl FormErrors {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         Ok(response)
+    }
+
+    /// Whether anything was wrong.
+    pub fn any(&self) -> bool {
+        !self.fields.is_empty() || self.general.is_some()
     }
 
     /// The messages for a field, or for one of its parts such as `to[0]`.

@@ -19,6 +19,8 @@ mod domains;
 mod finding;
 mod forms;
 mod guard;
+mod history;
+mod keys;
 mod live;
 mod login;
 mod members;
@@ -32,6 +34,7 @@ mod routes;
 mod sandbox;
 mod sandbox_verdict;
 mod visit;
+mod webhooks;
 mod when;
 
 pub use guard::{client_address, is_addressed_to_operator, is_this_machine};
@@ -190,7 +193,10 @@ fn dashboard(playground: bool) -> Routes {
         .get("/sandbox/{id}/raw", VIEWER, sandbox::raw)
         .get("/messages", VIEWER, messages::list)
         .get("/messages/{id}", VIEWER, messages::show)
-        .get("/messages/{id}/live", VIEWER, messages::show_live);
+        .get("/messages/{id}/live", VIEWER, messages::show_live)
+        .get("/history", VIEWER, history::events)
+        .get("/history/changes", ADMIN, history::audit)
+        .and(keys_and_webhooks());
     let routes = if playground {
         routes
             .post("/domains/{id}/playground", MEMBER, domain::create_zone)
@@ -207,6 +213,31 @@ fn dashboard(playground: bool) -> Routes {
         routes
     };
     routes.layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
+}
+
+/// What programs log in with, and what they are told.
+fn keys_and_webhooks() -> Routes {
+    const ADMIN: Needs = Needs::Role(Role::Admin);
+    Routes::default()
+        .get("/keys", ADMIN, keys::list)
+        .post("/keys", ADMIN, keys::create)
+        .get("/keys/{id}", ADMIN, keys::show)
+        .post("/keys/{id}/rotate", ADMIN, keys::rotate)
+        .get("/keys/{id}/revoke", ADMIN, keys::confirm_revoke)
+        .post("/keys/{id}/revoke", ADMIN, keys::revoke)
+        .get("/webhooks", ADMIN, webhooks::list)
+        .post("/webhooks", ADMIN, webhooks::create)
+        .get("/webhooks/{id}", ADMIN, webhooks::show)
+        .post("/webhooks/{id}", ADMIN, webhooks::change)
+        .post("/webhooks/{id}/enable", ADMIN, webhooks::enable)
+        .post("/webhooks/{id}/disable", ADMIN, webhooks::disable)
+        .post("/webhooks/{id}/test", ADMIN, webhooks::test)
+        .post("/webhooks/{id}/rotate", ADMIN, webhooks::rotate)
+        .post("/webhooks/{id}/replay", ADMIN, webhooks::replay)
+        .get("/webhooks/{id}/delete", ADMIN, webhooks::confirm_delete)
+        .post("/webhooks/{id}/delete", ADMIN, webhooks::delete)
+        .get("/webhooks/{id}/deliveries/{delivery}", ADMIN, webhooks::show_delivery)
+        .post("/webhooks/{id}/deliveries/{delivery}/replay", ADMIN, webhooks::replay_delivery)
 }
 
 /// How people get in, their account, and who they are.

@@ -19,6 +19,9 @@ pub(crate) enum Section {
     Messages,
     Docs,
     Members,
+    Keys,
+    Webhooks,
+    History,
     Account,
     None,
 }
@@ -120,6 +123,9 @@ impl Shell {
             Section::Messages => "messages",
             Section::Docs => "docs",
             Section::Members => "members",
+            Section::Keys => "keys",
+            Section::Webhooks => "webhooks",
+            Section::History => "history",
             Section::Account => "account",
             Section::None => return false,
         };
@@ -245,6 +251,8 @@ fn of_error(error: &Error) -> Notice {
         | Error::DomainTenantMismatch(_)
         | Error::TenantMismatch
         | Error::KeyIsLimited
+        | Error::OperatorOnly
+        | Error::OrganisationDisabled
         | Error::RoleTooLow
         | Error::KeyRightsExceeded(_) => {
             (StatusCode::FORBIDDEN, "Not allowed", "Ask who runs this instance for access.")

@@ -73,7 +73,7 @@ impl World {
         let platform = Platform::start_with(settings()).await;
         // What would need verified domains and an SMTP listener is put in past the use cases.
         let store = Store::open(&platform.path, StoreOptions::default()).await.unwrap();
-        let other_org = OrgId::from_parts(1_750_000_000_001, 1);
+        let other_org: OrgId = OTHER.parse().unwrap();
         let other = Organisation { id: other_org, name: "Other".into(), created_at: now() };
         store.create_organisation(&other, &[]).await.unwrap();
         let add = async |name: &str, reference: &str| {
@@ -221,6 +221,9 @@ impl World {
     }
 }
 
+/// The other organisation.
+const OTHER: &str = "org_01JD0000000000000000000000";
+
 /// A member who is no owner.
 const MEMBER: &str = "usr_01JD0000000000000000000000";
 
@@ -290,6 +293,8 @@ impl Things {
         let typed = json!({"host": "b", "type": "TXT", "value": "y"});
         let apex = json!({"apex": "new-zone.test"});
         let listed = [Hidden; 4];
+        let others = [Refused(403, "OPERATOR_ONLY"), LIMITED, LIMITED, LIMITED];
+        let other = OTHER.to_owned();
         let person = [Refused(404, "MEMBER_NOT_FOUND"), LIMITED, LIMITED, LIMITED];
         [
             (
@@ -361,6 +366,17 @@ impl Things {
                 Some(json!({"name": "New name"})),
                 [Open, LIMITED, LIMITED, LIMITED],
             ),
+            ("GET /organisations", String::new(), None, others),
+            (
+                "POST /organisations",
+                String::new(),
+                Some(json!({"name": "Third", "owner": "new@example.net"})),
+                others,
+            ),
+            ("GET /organisations/{id}", other.clone(), None, others),
+            ("PATCH /organisations/{id}", other.clone(), Some(json!({"name": "Another"})), others),
+            ("POST /organisations/{id}/disable", other.clone(), None, others),
+            ("POST /organisations/{id}/enable", other, None, others),
             ("GET /members", String::new(), None, [Hidden, LIMITED, LIMITED, LIMITED]),
             ("GET /members/{id}", MEMBER.to_owned(), None, person),
             ("PATCH /members/{id}", MEMBER.to_owned(), Some(json!({"role": "viewer"})), person),

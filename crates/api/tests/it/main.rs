@@ -10,6 +10,7 @@ mod emails;
 mod events;
 mod fresh;
 mod guards;
+mod hostile_json;
 mod keys;
 mod limits;
 mod platform;

@@ -199,12 +199,12 @@ fn hex(octets: &[u8]) -> String {
 }
 
 /// The address of a user: there is one user for it, however it is written.
-fn address(text: &str) -> Result<EmailAddress> {
+pub(crate) fn address(text: &str) -> Result<EmailAddress> {
     EmailAddress::parse(&text.trim().to_lowercase()).map_err(|error| Error::field("email", error.to_string()))
 }
 
 /// The name of a user.
-fn name(text: &str) -> Result<String> {
+pub(crate) fn name(text: &str) -> Result<String> {
     let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return Err(Error::field("name", "give a name of 1 to 100 characters"));

@@ -545,10 +545,16 @@ fn example(path: &str) -> String {
         "msg"
     } else if path.starts_with("/members") {
         "usr"
+    } else if path.starts_with("/keys") {
+        "key"
+    } else if path.starts_with("/webhooks") {
+        "whk"
     } else {
         "sbx"
     };
-    path.replace("{id}", &format!("{prefix}_{id}")).replace("{code}", "spf_missing")
+    path.replace("{id}", &format!("{prefix}_{id}"))
+        .replace("{delivery}", &format!("whd_{id}"))
+        .replace("{code}", "spf_missing")
 }
 
 #[tokio::test]

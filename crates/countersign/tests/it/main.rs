@@ -35,6 +35,7 @@ mod notices;
 mod operations;
 mod packaging;
 mod pages;
+mod pages_keys;
 mod people;
 mod postgres;
 #[path = "../../../store/tests/it/postgres_server.rs"]

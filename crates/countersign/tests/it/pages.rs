@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn client() -> Client {
+pub fn client() -> Client {
     Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE).build().unwrap()
 }
 
@@ -141,14 +141,14 @@ async fn other_sites_can_neither_read_nor_write() {
 }
 
 /// A headless Chromium, driven over its driver.
-struct Browser {
+pub struct Browser {
     driver: Child,
-    http: Client,
-    session: String,
+    pub http: Client,
+    pub session: String,
 }
 
 impl Browser {
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -183,13 +183,13 @@ impl Browser {
         Some(browser)
     }
 
-    async fn open(&self, url: &str) {
+    pub async fn open(&self, url: &str) {
         let answer =
             self.http.post(format!("{}/url", self.session)).json(&json!({"url": url})).send().await.unwrap();
         assert!(answer.status().is_success());
     }
 
-    async fn run(&self, script: &str) -> Value {
+    pub async fn run(&self, script: &str) -> Value {
         let body = json!({"script": script, "args": []});
         let answer =
             self.http.post(format!("{}/execute/sync", self.session)).json(&body).send().await.unwrap();

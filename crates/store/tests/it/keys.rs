@@ -26,7 +26,7 @@ pub async fn api_keys_are_found_until_revoked(store: &Store) {
     let (org, other) = (organisation(store).await, organisation(store).await);
     let new = api_key(org, 1);
     store.insert_api_key(&new, 10, &[event(org, "api_key.created", &new.id)]).await.unwrap();
-    let find = async || store.find_api_key_by_hash(&[1; 32]).await.unwrap();
+    let find = async || store.find_api_key_by_hash(&[1; 32]).await.unwrap().map(|(key, _)| key);
     let found = find().await.unwrap();
     assert_eq!((found.id, &found.allowed_domain_ids), (new.id, &new.allowed_domain_ids));
     assert_eq!((found.last_used_at, found.revoked_at), (None, None));

@@ -1,0 +1,3 @@
+-- Since when an organisation is switched off.
+
+ALTER TABLE organisations ADD COLUMN disabled_at BIGINT;
