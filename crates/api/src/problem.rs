@@ -387,6 +387,7 @@ impl From<app::Error> for Problem {
                 };
                 let errors = fields
                     .iter()
+                    .take(app::error::MOST_NAMED)
                     .map(|error| FieldProblem { field: error.field.clone(), message: error.message.clone() })
                     .collect();
                 Self { errors, ..new(code) }

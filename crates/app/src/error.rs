@@ -180,8 +180,17 @@ impl Error {
     }
 }
 
+/// How many wrong fields a refusal names: a request that has ten thousand is not answered with as many.
+pub const MOST_NAMED: usize = 20;
+
 fn summary(errors: &[FieldError]) -> String {
-    errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
+    let named = errors.iter().take(MOST_NAMED);
+    let text =
+        named.map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ");
+    match errors.len().saturating_sub(MOST_NAMED) {
+        0 => text,
+        more => format!("{text}; and {more} more"),
+    }
 }
 
 impl From<store::StoreError> for Error {
