@@ -2,7 +2,8 @@
 
 use crate::{
     auth::Authenticated,
-    extract::{Id, Query},
+    domain_object::DomainObject,
+    extract::{Id, NoFields, Query},
     list::{List, Page},
     problem::Problem,
 };
@@ -28,6 +29,24 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list_sandbox_messages, clear_sandbox_messages))
         .routes(routes!(get_sandbox_message))
         .routes(routes!(get_sandbox_message_raw))
+        .routes(routes!(provide_sandbox_domain))
+}
+
+/// The organisation's sandbox domain, made now where it is not there yet.
+///
+/// It is a name of the platform's own zone, verified without your help, to send from before any domain of yours is. Mail from
+/// it reaches nobody: whoever it is addressed to, it comes into the sandbox inbox.
+#[utoipa::path(
+    post, path = "/sandbox/domain", tag = "sandbox",
+    security(("api_key" = ["write:domains"])),
+    responses((status = 200, description = "The domain.", body = DomainObject))
+)]
+async fn provide_sandbox_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    NoFields: NoFields,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    Ok(axum::Json(DomainObject::new(&app.sandbox_domain(&caller).await?, app.now())))
 }
 
 /// A message in the sandbox inbox.

@@ -5,6 +5,7 @@ use crate::{
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
     lease::{HeldLease, Lease, Patience},
+    settings::Transport,
 };
 use mail::dkim;
 use model::{DomainStatus, EmailAddress};
@@ -85,7 +86,7 @@ impl App {
             state,
             code: attempt.code,
             reply: attempt.reply,
-            remote: Some(self.settings.transport.to_string()),
+            remote: Some(self.transport_of(delivery.org_id, delivery.from_address.domain()).to_string()),
             next_attempt_at,
             at: now,
         };
@@ -190,7 +191,8 @@ impl App {
             }
         };
         let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
-        let session = self.converse(&envelope, raw, held);
+        let transport = self.transport_of(delivery.org_id, delivery.from_address.domain());
+        let session = self.converse(&transport, &envelope, raw, held);
         let Ok(outcome) = tokio::time::timeout(SESSION, session).await else {
             let reply = format!("the session took more than {} minutes", SESSION.as_secs() / 60);
             return Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply });
@@ -229,12 +231,13 @@ impl App {
     /// One session with the first server of the transport that can be reached. The error says why none was found.
     async fn converse(
         &self,
+        transport: &Transport,
         envelope: &Envelope<'_>,
         raw: &[u8],
         held: &HeldLease,
     ) -> std::result::Result<std::result::Result<client::Delivery, client::ClientError>, String> {
         let helo = self.settings.smtp_hostname.to_string();
-        let mut targets = self.settings.transport.targets(&helo).await?.into_iter().peekable();
+        let mut targets = transport.targets(&helo).await?.into_iter().peekable();
         while let Some(target) = targets.next() {
             let outcome = {
                 let mut go = || held.may_go_on();
@@ -245,7 +248,7 @@ impl App {
                 return Ok(outcome);
             }
         }
-        Err(format!("{} has no address", self.settings.transport))
+        Err(format!("{transport} has no address"))
     }
 }
 

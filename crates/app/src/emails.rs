@@ -154,8 +154,13 @@ impl App {
     /// The domain of the From address, if the caller may send from it now.
     async fn authorised_sender(&self, caller: &Caller, from: &Mailbox) -> Result<DomainView> {
         let name = from.address.domain();
-        let Some(domain) = self.store.get_domain_by_name(caller.org_id, name).await? else {
-            return Err(Error::SenderDomainUnknown(name.clone()));
+        let domain = match self.store.get_domain_by_name(caller.org_id, name).await? {
+            Some(domain) => domain,
+            None if self.is_sandbox_domain(caller.org_id, name) => {
+                caller.require_whole_organisation()?;
+                self.checked_sandbox_domain(caller).await?
+            }
+            None => return Err(Error::SenderDomainUnknown(name.clone())),
         };
         caller.require_domain(&domain, name)?;
         let view = self.domain_view(domain).await?;

@@ -38,6 +38,7 @@ pub mod rate;
 pub mod readiness;
 pub mod root_keys;
 pub mod sandbox;
+mod sandbox_domain;
 mod scope;
 pub mod settings;
 mod suppressions;

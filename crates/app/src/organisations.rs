@@ -43,6 +43,10 @@ impl App {
             }
         };
         let id = organisation.id;
+        // What is not there yet is made when it is first asked for.
+        if let Err(error) = self.provide_sandbox_domain(&Caller::owner(id)).await {
+            tracing::warn!(%error, org = %id, "the sandbox domain is not there yet");
+        }
         if let Some(owner) = owner {
             self.invite(&Caller { org_id: id, is_root: true, ..caller.clone() }, owner, Role::Owner).await?;
         }

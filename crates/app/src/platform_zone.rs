@@ -30,6 +30,11 @@ impl App {
         let (generation, keys) = self.store.published_keys().await?;
         let own = self.store.selectors_of(&self.settings.platform_zone).await?;
         let mut zones = vec![platform_zone(&self.settings, &keys, &own, generation).map_err(internal)?];
+        for (name, selector, public_key) in self.store.sandbox_keys(&self.settings.platform_zone).await? {
+            zones[0]
+                .records
+                .extend(sandbox_records(&self.settings, name, &selector, &public_key).map_err(internal)?);
+        }
         let mut typed = Vec::new();
         if self.settings.playground {
             zones.push(root_zone(generation));
@@ -125,6 +130,22 @@ fn platform_zone(
         zone.add(&format!("{selector}._domainkey"), RecordData::Cname(target))?;
     }
     Ok(served(apex, soa(&settings.name_server, generation), zone.records))
+}
+
+/// What a sandbox domain is verified by.
+fn sandbox_records(
+    settings: &Settings,
+    name: DomainName,
+    selector: &str,
+    public_key: &str,
+) -> std::result::Result<[Record; 2], model::DomainNameError> {
+    let record =
+        |owner, text: String| Record { owner, ttl: TTL, data: RecordData::Txt(TxtData::from_text(&text)) };
+    let key = name.prepend("_domainkey")?.prepend(selector)?;
+    Ok([
+        record(key, format!("v=DKIM1; k=rsa; p={public_key}")),
+        record(name, format!("v=spf1 include:spf.{} ~all", settings.platform_zone)),
+    ])
 }
 
 /// `v=spf1 ip4:… ip6:… ~all`.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub private_webhook_targets: bool,
     /// Where accepted mail is handed over.
     pub transport: Transport,
+    /// Where our own SMTP listener is, which takes mail into the sandbox inbox.
+    pub inbox: SocketAddr,
     /// Whether the SMTP listener takes mail from anybody for anybody, as the sandbox inbox of a development instance;
     /// else only what goes with a message that was sent here: its bounces, and itself where nothing leaves.
     pub open_inbox: bool,

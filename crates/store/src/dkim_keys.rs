@@ -202,7 +202,23 @@ pub(crate) const SELECTORS_OF: &str = "SELECT selector FROM dkim_keys
      WHERE state <> 'retired' AND domain_id IN (SELECT id FROM domains WHERE name = $1 AND deleted_at IS NULL)
      ORDER BY selector";
 
+/// The sandbox domain of each organisation that has one, by its name.
+const SANDBOX_KEYS: &str = "SELECT d.name, k.selector, k.public_key
+     FROM organisations o
+     JOIN domains d ON d.org_id = o.id AND d.name = 'sandbox-' || lower(substr(o.id, 5)) || '.' || $1
+     JOIN dkim_keys k ON k.domain_id = d.id
+     WHERE d.deleted_at IS NULL AND k.state <> 'retired' ORDER BY k.selector";
+
 impl Store {
+    /// Name, selector and public key of every sandbox domain below the platform zone.
+    pub async fn sandbox_keys(
+        &self,
+        zone: &DomainName,
+    ) -> Result<Vec<(DomainName, String, String)>, StoreError> {
+        let rows = self.read_all(sql(SANDBOX_KEYS).bind(zone)).await?;
+        rows.iter().map(|row| Ok((row.get("name")?, row.get("selector")?, row.get("public_key")?))).collect()
+    }
+
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
         let query =

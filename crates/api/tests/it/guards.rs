@@ -333,6 +333,7 @@ impl Things {
             ("GET /emails/{id}", message.to_string(), None, gone("MESSAGE_NOT_FOUND")),
             ("GET /events", String::new(), None, listed),
             ("GET /sandbox/messages", String::new(), None, listed),
+            ("POST /sandbox/domain", String::new(), None, [Open, LIMITED, LIMITED, LIMITED]),
             ("DELETE /sandbox/messages", String::new(), None, listed),
             ("GET /sandbox/messages/{id}", received.to_string(), None, gone("SANDBOX_MESSAGE_NOT_FOUND")),
             ("GET /sandbox/messages/{id}/raw", received.to_string(), None, gone("SANDBOX_MESSAGE_NOT_FOUND")),

@@ -102,6 +102,7 @@ pub fn settings() -> Settings {
         lease: std::time::Duration::from_mins(2),
         private_webhook_targets: true,
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
+        inbox: "127.0.0.1:1".parse().unwrap(),
         open_inbox: true,
         smtp_hostname: name("mx.send.platform.test"),
         key_pool: 0,

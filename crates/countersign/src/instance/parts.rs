@@ -129,6 +129,7 @@ pub(super) fn settings(
         lease: std::time::Duration::from_secs(config.lease_seconds),
         private_webhook_targets: is_dev || config.private_webhook_targets,
         transport: relay.unwrap_or(Transport::Sandbox(smtp)),
+        inbox: smtp,
         open_inbox: is_dev,
         smtp_hostname: host(&platform_zone, "out"),
         key_pool: config.key_pool,

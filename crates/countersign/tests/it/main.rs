@@ -42,6 +42,7 @@ mod postgres;
 mod postgres_server;
 mod readiness;
 mod root_keys;
+mod sandbox_domain;
 mod serve;
 mod smtp_in;
 mod support;

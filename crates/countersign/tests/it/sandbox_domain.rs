@@ -1,0 +1,70 @@
+//! The sandbox domain of an organisation: verified without anybody's help, and its mail leaves to nobody.
+
+use crate::{
+    serve::serving,
+    support::{Api, Folder, Platform, text},
+};
+use countersign::{Config, Instance};
+use serde_json::json;
+use std::net::TcpListener;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_organisation_sends_from_it_at_once() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let domain = api.post("/sandbox/domain", &json!({})).await;
+    assert_eq!((text(&domain, "status"), &domain["can_send"]), ("verified", &json!(true)), "{domain:#}");
+    let again = api.post("/sandbox/domain", &json!({})).await;
+    assert_eq!(again["id"], domain["id"], "there is one");
+    let from = format!("hello@{}", text(&domain, "domain"));
+    let message = json!({"from": from, "to": "you@example.org", "subject": "First", "text": "It works."});
+    let (_, received) = api.send_and_receive(&message).await;
+    for result in ["dkim", "spf", "dmarc"] {
+        assert!(received["authentication"].to_string().contains(result), "{received:#}");
+    }
+    assert_eq!(received["authentication"]["dmarc"]["result"], "pass", "{received:#}");
+    // Another organisation has its own, and sends from no other one.
+    let other = platform.instance.app.first_organisation("x").await.unwrap().0;
+    let made = api.post("/organisations", &json!({"name": "Acme"})).await;
+    assert_ne!(made["id"], other.to_string());
+    let id = text(&made, "id").trim_start_matches("org_").to_lowercase();
+    let org = text(&made, "id").parse().unwrap();
+    let key = platform.instance.app.create_api_key("theirs", &app::access::Caller::owner(org)).await.unwrap();
+    let theirs = Api::new(platform.instance.http, &key);
+    let zone = text(&domain, "domain").split_once('.').unwrap().1;
+    let (status, refused) = theirs.refused("/emails", &message).await;
+    assert_eq!((status.as_u16(), text(&refused, "code")), (422, "DOMAIN_NOT_FOUND"));
+    let own = json!({"from": format!("hi@sandbox-{id}.{zone}"), "to": "me@example.org", "subject": "Ours", "text": "x"});
+    theirs.send_and_receive(&own).await;
+    let inbox = api.get("/sandbox/messages?recipient=me@example.org").await;
+    assert_eq!(inbox["data"], json!([]), "it is in their inbox alone");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_mail_stays_here_where_all_other_mail_leaves() {
+    let folder = Folder::new();
+    // Our own DNS is what it is verified with, so its port has to be known before.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dns = format!("127.0.0.1:{port}");
+    let instance = Instance::serve(&Config {
+        dns: dns.parse().unwrap(),
+        resolvers: vec![dns],
+        // Nobody is there.
+        smtp_relay: "127.0.0.1:1".into(),
+        smtp_relay_tls: "none".into(),
+        sender_addresses: vec!["127.0.0.1".parse().unwrap()],
+        ..serving(&folder)
+    })
+    .await
+    .unwrap();
+    let api = Api::new(instance.http, &instance.api_key);
+    let domain = api.post("/sandbox/domain", &json!({})).await;
+    assert_eq!(text(&domain, "status"), "verified", "{domain:#}");
+    let from = format!("hello@{}", text(&domain, "domain"));
+    let message = json!({"from": from, "to": "you@example.org", "subject": "First", "text": "It works."});
+    let (sent, received) = api.send_and_receive(&message).await;
+    assert_eq!(received["recipients"], json!(["you@example.org"]));
+    assert_eq!(sent["recipients"][0]["status"], "delivered");
+    instance.stop().await;
+}
