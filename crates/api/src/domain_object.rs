@@ -1,7 +1,9 @@
 //! The domain object: what the API shows of a domain, its records and findings.
 
 use app::{
-    diagnosis::{Finding, RecordReport},
+    ClaimFound,
+    claims::ClaimView,
+    diagnosis::{Finding, RecordReport, Report},
     domains::DomainView,
     warmup::Warmup,
 };
@@ -82,6 +84,9 @@ pub struct DomainObject {
     /// When sending from it stops unless it is mended, while its health is `warning`; null else.
     #[schema(required)]
     stops_at: Option<Timestamp>,
+    /// The claim of a name that another organisation holds; null where there is none.
+    #[schema(required)]
+    claim: Option<ClaimObject>,
     /// When it was verified for the first time: the first day of its warm-up.
     #[schema(required)]
     warmup_started_at: Option<Timestamp>,
@@ -152,6 +157,69 @@ pub struct DnsHostGuess {
     confidence: &'static str,
     /// The ids of all hosts it could be; none when it is not known.
     candidates: Vec<&'static str>,
+}
+
+/// A claim of a name that another organisation holds: by a fresh TXT record, seen at every name server twice within some
+/// minutes, the name becomes the claimer's.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Claim)]
+pub struct ClaimObject {
+    /// `open`; or `expired` or `superseded`, where a new one can be begun. Open: there may be more.
+    #[schema(example = "open")]
+    status: &'static str,
+    /// The type of the record to publish.
+    #[serde(rename = "type")]
+    #[schema(example = "TXT")]
+    record_type: &'static str,
+    /// Where it belongs, in full.
+    #[schema(example = "_countersign-claim.mail.example.com")]
+    name: String,
+    /// The same, relative to the zone.
+    #[schema(example = "_countersign-claim.mail")]
+    host: String,
+    /// The value to publish, new for each claim.
+    #[schema(example = "countersign-claim=abcdefghijklmnopqrstuvwxyz234567")]
+    value: String,
+    /// The TTL we suggest, in seconds.
+    #[schema(example = 300)]
+    ttl: u32,
+    /// What the last look found: `seen`, `missing`, `other_text`, `alias`, `wildcard`, `own_zone`, `not_everywhere` or
+    /// `unanswered`; null before the first. Open: there may be more.
+    #[schema(required, example = "missing")]
+    found: Option<&'static str>,
+    /// The same, for people.
+    explanation: &'static str,
+    /// When it began.
+    created_at: Timestamp,
+    /// When it ends by itself.
+    expires_at: Timestamp,
+    /// Since when the record was seen at every look.
+    #[schema(required)]
+    first_seen_at: Option<Timestamp>,
+    /// When it was last looked for.
+    #[schema(required)]
+    looked_at: Option<Timestamp>,
+}
+
+impl ClaimObject {
+    fn new(view: &ClaimView, report: &Report) -> Self {
+        let zone = report.zone.clone().or_else(|| model::registrable_domain(&view.owner));
+        let host = zone.and_then(|zone| view.owner.relative_to(&zone));
+        Self {
+            status: view.status(),
+            record_type: "TXT",
+            name: view.owner.to_string(),
+            host: host.unwrap_or_else(|| view.owner.to_string()),
+            value: view.text.clone(),
+            ttl: view.ttl,
+            found: view.found.map(ClaimFound::as_str),
+            explanation: view.words(),
+            created_at: view.claim.created_at,
+            expires_at: view.claim.expires_at,
+            first_seen_at: view.claim.first_seen_at,
+            looked_at: view.claim.looked_at,
+        }
+    }
 }
 
 /// How far the records have spread.
@@ -285,6 +353,7 @@ impl DomainObject {
             next_check_at: domain.next_check_at,
             fails_at: domain.fails_at,
             stops_at: view.stops_at(),
+            claim: view.claim.as_ref().map(|claim| ClaimObject::new(claim, report)),
             warmup_started_at: domain.warmup_started_at,
             warmup_days: domain.warmup_days.unwrap_or(0),
             warmup: view.warmup.map(WarmupObject::from),

@@ -33,6 +33,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list_domains, add_domain))
         .routes(routes!(get_domain, update_domain, delete_domain))
         .routes(routes!(verify_domain))
+        .routes(routes!(claim_domain))
         .routes(routes!(disable_domain))
         .routes(routes!(enable_domain))
         .routes(routes!(get_domain_records))
@@ -295,6 +296,33 @@ async fn verify_domain(
     Ok(axum::Json(DomainObject::new(&view, app.now())))
 }
 
+/// Claims a domain whose name another organisation holds.
+///
+/// For a domain whose records are right. The answer has the `claim`: a TXT record to publish, new for each claim and good
+/// for 7 days. It is looked for by itself; when every name server has shown it twice within some minutes, the domain is
+/// yours and the other organisation's is disabled. Asking again shows how it stands.
+#[utoipa::path(
+    post, path = "/domains/{id}/claim", tag = "domains",
+    security(("api_key" = ["write:domains"])),
+    params(("id" = String, Path, description = "The domain's id")),
+    responses(
+        (status = 200, description = "The domain with its claim.", body = DomainObject),
+        (status = 409, description = "There is nothing to claim, or others have claimed it: `NOTHING_TO_CLAIM`, `DOMAIN_HELD_ELSEWHERE`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "The domain's own records are not right yet, or the body has fields; there are none to give.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn claim_domain(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    NoFields: NoFields,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.claim_domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
 /// Why a domain is switched off.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -332,6 +360,8 @@ async fn disable_domain(
     params(("id" = String, Path, description = "The domain's id")),
     responses(
         (status = 200, description = "The domain, freshly checked.", body = DomainObject),
+        (status = 409, description = "Another organisation has claimed it: `DOMAIN_HELD_ELSEWHERE`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "The body has fields; there are none to give.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )

@@ -286,6 +286,7 @@ mod tests {
             "delete /api/v1/domains/{id}",
             "patch /api/v1/domains/{id}",
             "post /api/v1/domains/{id}/verify",
+            "post /api/v1/domains/{id}/claim",
             "get /api/v1/domains/{id}/records",
             "get /api/v1/domains/{id}/report",
             "get /api/v1/domains/{id}/observation",

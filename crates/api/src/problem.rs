@@ -127,8 +127,12 @@ codes! {
     DomainAlreadyAdded = "DOMAIN_ALREADY_ADDED", CONFLICT, "The domain is there already",
         "The organisation has this domain. There is nothing to do; delete it first to get fresh tokens.";
     DomainHeldElsewhere = "DOMAIN_HELD_ELSEWHERE", CONFLICT, "Another organisation holds the domain",
-        "Another organisation on this platform has the domain, with a profile that leaves no room for two. Choose \
-         another profile, or have it deleted there.";
+        "Another organisation on this platform holds the name. Whoever controls its DNS can claim it: POST \
+         /api/v1/domains/{id}/claim gives a fresh TXT record to publish, and when every name server has shown it twice \
+         within some minutes the name is yours. A domain that was claimed by others can be deleted, added again and \
+         claimed back.";
+    NothingToClaim = "NOTHING_TO_CLAIM", CONFLICT, "There is nothing to claim",
+        "No other organisation holds the name, or it is too long for the record of a claim.";
     InvalidRequest = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "The request has wrong fields",
         "The request was understood and some of its fields are wrong, unknown or missing; errors names each.";
     InvalidJson = "INVALID_JSON", BAD_REQUEST, "The body is not JSON",
@@ -336,7 +340,8 @@ impl From<app::Error> for Problem {
                 Self { errors: vec![FieldProblem { field: "domain".into(), message }], ..new(code) }
             }
             E::DomainAlreadyAdded(_) => new(Code::DomainAlreadyAdded),
-            E::DomainHeldElsewhere(_) => new(Code::DomainHeldElsewhere),
+            E::DomainHeldElsewhere(_) | E::ClaimedAway(_) => new(Code::DomainHeldElsewhere),
+            E::NothingToClaim(_) => new(Code::NothingToClaim),
             E::SenderDomainUnknown(_) => new(Code::DomainNotFound),
             E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
             E::DomainTenantMismatch(_) | E::TenantMismatch => new(Code::DomainTenantMismatch),
@@ -453,6 +458,8 @@ mod tests {
             (refused("localhost"), (422, "DOMAIN_INVALID")),
             (Error::DomainAlreadyAdded(name()), (409, "DOMAIN_ALREADY_ADDED")),
             (Error::DomainHeldElsewhere(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
+            (Error::ClaimedAway(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
+            (Error::NothingToClaim(name()), (409, "NOTHING_TO_CLAIM")),
             (Error::SenderDomainUnknown(name()), (422, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "domain", id: "x".into() }, (404, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "message", id: "x".into() }, (404, "MESSAGE_NOT_FOUND")),

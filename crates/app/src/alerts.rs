@@ -3,7 +3,7 @@
 //! What is to be told is put down in the transaction of the change and is gone when it was told, so that nothing is lost
 //! and nothing needs a lease: the mails have ids that follow from event and recipient, and the queue takes each once.
 
-use crate::{App, error::Result, notices::Notice};
+use crate::{App, claim_proof::LABEL, error::Result, notices::Notice};
 use aws_lc_rs::digest::{SHA256, digest};
 use diagnosis::Report;
 use jiff::Timestamp;
@@ -47,9 +47,10 @@ impl App {
         let view = self.domain_view(domain).await?;
         let data: Value = serde_json::from_str(&alert.data).unwrap_or_default();
         let stops_at = data["stops_at"].as_str().and_then(|text| text.parse().ok());
+        let until = data["expires_at"].as_str().and_then(|text| text.parse().ok());
         let whole = self.report_text.get().map(|text| text(&view.report, self.clock.now()));
         let Some((subject, text)) =
-            words(&alert.event_type, name.as_str(), stops_at, &view.report, whole.as_deref())
+            words(&alert.event_type, name.as_str(), stops_at, until, &view.report, whole.as_deref())
         else {
             return Ok(());
         };
@@ -75,11 +76,15 @@ fn words(
     event_type: &str,
     name: &str,
     stops_at: Option<Timestamp>,
+    until: Option<Timestamp>,
     report: &Report,
     whole: Option<&str>,
 ) -> Option<(String, String)> {
     let when = stops_at
         .map_or_else(|| "soon".to_owned(), |at| format!("on {}", at.strftime("%Y-%m-%d at %H:%M UTC")));
+    if let Some(words) = claim_words(event_type, name, until) {
+        return Some(words);
+    }
     let (subject, first) = match event_type {
         "domain.warning" => (
             format!("{name}: its DNS records broke, mail stops {when}"),
@@ -116,6 +121,41 @@ fn words(
         }
     }
     Some((subject, text))
+}
+
+/// What a claim of the domain by another organisation means for its holder.
+fn claim_words(event_type: &str, name: &str, until: Option<Timestamp>) -> Option<(String, String)> {
+    match event_type {
+        "domain.contested" => {
+            let until = until.map_or_else(
+                || "within a week".to_owned(),
+                |at| format!("by {}", at.strftime("%Y-%m-%d %H:%M UTC")),
+            );
+            Some((
+                format!("{name}: another organisation asks for this domain"),
+                format!(
+                    "Another organisation on this platform has asked to take over {name}. It gets the domain if a new TXT \
+                     record appears at {LABEL}.{name} on every name server {until}. Mail from {name} by your \
+                     organisation then stops.\n\n\
+                     If that is meant to be, there is nothing to do.\n\n\
+                     If it is not: only who can change the DNS of {name} can do this. Remove the record at \
+                     {LABEL}.{name} if it is there, see who changed the zone, and change the passwords at your DNS host.\n"
+                ),
+            ))
+        }
+        "domain.disabled" => Some((
+            format!("{name} belongs to another organisation now"),
+            format!(
+                "Another organisation on this platform has shown by a TXT record at {LABEL}.{name} that it controls the \
+                 DNS of {name}, and holds the domain now. Mail from it by your organisation is refused, and what was \
+                 waiting is given up.\n\n\
+                 If that was meant to be, delete the domain here; your records at its DNS can go.\n\n\
+                 If it was not: somebody has changed the DNS of {name}. See to your DNS host first. Then delete the domain \
+                 here, add it again, publish its new records and claim it back.\n"
+            ),
+        )),
+        _ => None,
+    }
 }
 
 /// The records that are not right, with what to publish.

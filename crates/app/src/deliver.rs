@@ -105,8 +105,9 @@ impl App {
     async fn attempt(&self, delivery: &ClaimedDelivery, held: &HeldLease) -> Option<Attempt> {
         match self.signed(delivery).await {
             Ok(raw) => self.hand_over(delivery, &raw, held).await,
-            // A domain that is gone takes its keys with it: nothing of it can be signed any more.
-            Err(error @ Error::NotFound { .. }) => {
+            // A domain that is gone takes its keys with it, and one that another organisation has claimed is not given
+            // back: nothing of it can be signed any more.
+            Err(error @ (Error::NotFound { .. } | Error::ClaimedAway(_))) => {
                 Some(Attempt { outcome: AttemptOutcome::Permanent, code: None, reply: error.to_string() })
             }
             Err(error) => {
@@ -154,6 +155,9 @@ impl App {
     async fn signed(&self, delivery: &ClaimedDelivery) -> Result<Vec<u8>> {
         let domain = self.store.get_domain(delivery.org_id, delivery.domain_id).await.map_err(deleted)?;
         let name = domain.name.clone();
+        if domain.claimed_at.is_some() {
+            return Err(Error::ClaimedAway(name));
+        }
         if domain.status == DomainStatus::Disabled {
             return Err(Error::DomainDisabled(name));
         }

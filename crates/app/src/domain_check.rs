@@ -82,6 +82,7 @@ impl App {
     pub(crate) async fn check(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
         let checked = self.look_at(&domain, trigger).await?;
         let mut domain = domain;
+        let mut checked = checked;
         // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
         for _ in 0..5 {
             let record = self.transition(&domain, &checked);
@@ -92,7 +93,9 @@ impl App {
                     }
                     return self.domain_view(stored).await;
                 }
+                Err(StoreError::HeldElsewhere) => checked.look.elsewhere = true,
                 Err(StoreError::StaleVersion) => {
+                    checked.look.elsewhere = false;
                     domain = self.store.get_domain(domain.org_id, domain.id).await?;
                     // What was stored meanwhile began to look later than we did: it stands.
                     let stored =
@@ -140,7 +143,13 @@ impl App {
         }
         let at_stake = matches!(domain.status, DomainStatus::Verified | DomainStatus::Pending);
         let held = scheduled && is_fail && at_stake && self.demotions_are_held().await;
-        let look = Look { verdict: report.verdict, perspectives: report.dissenters(), trigger, held };
+        let look = Look {
+            verdict: report.verdict,
+            perspectives: report.dissenters(),
+            trigger,
+            held,
+            elsewhere: false,
+        };
         Ok(Checked { report, report_text, observation_text, look, claimed_at, ended_at: checked_at })
     }
 
@@ -193,6 +202,9 @@ impl App {
             next_check_at: Some(due.at),
             consecutive_failures: next.consecutive_failures,
             watch_seconds: due.period,
+            // One that was verified before names had holders goes on, and holds its name once nobody else does.
+            takes_hold: next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere,
+            held_elsewhere: next.held_elsewhere,
             events: change.map(|change| self.told(domain, change, &next, report, now)).into_iter().collect(),
             watch: next.watch,
         }
@@ -255,6 +267,7 @@ fn state_of(domain: &store::Domain) -> State {
         verified_at: domain.verified_at,
         fails_at: domain.fails_at,
         consecutive_failures: domain.consecutive_failures,
+        held_elsewhere: domain.held_elsewhere,
         watch: domain.watch.clone(),
     }
 }

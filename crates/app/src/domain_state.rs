@@ -17,6 +17,8 @@
 //!   it never stops without a last one in time.
 //! - **The grace runs only while the break is seen.** Time in which nobody could look (no answers, the platform was
 //!   down, demotions were held) is put on top.
+//! - **A name has one holder.** Right records of a name that another organisation holds leave the domain pending, until
+//!   the name is free or was claimed ([`crate::claims`]).
 //! - **Nothing flaps**: a domain that breaks again within a day has to be broken for longer to be warned again.
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,6 +61,8 @@ pub struct State {
     pub fails_at: Option<Timestamp>,
     /// Checks in a row that failed for certain.
     pub consecutive_failures: u32,
+    /// Whether its records are right and another organisation holds its name.
+    pub held_elsewhere: bool,
     /// What is remembered of its breaks.
     pub watch: Watch,
 }
@@ -83,6 +87,8 @@ pub struct Look {
     pub trigger: Trigger,
     /// Whether demotions are held, since the fault may be ours ([`crate::outage`]).
     pub held: bool,
+    /// Whether another organisation holds the name.
+    pub elsewhere: bool,
 }
 
 /// What the operator decides.
@@ -145,6 +151,7 @@ impl State {
             verified_at: None,
             fails_at: Some(later(now, PATIENCE)),
             consecutive_failures: 0,
+            held_elsewhere: false,
             watch: Watch::default(),
         }
     }
@@ -161,6 +168,7 @@ impl State {
             warning: false,
             fails_at: None,
             consecutive_failures: 0,
+            held_elsewhere: false,
             watch: Watch { breaks, last_break_at, ..Watch::default() },
             ..self.clone()
         }
@@ -174,13 +182,19 @@ pub fn next(state: &State, look: Look, rules: &Rules, now: Timestamp) -> (State,
         (DomainStatus::Verified, Verdict::Pass) => {
             (state.whole(), state.warning.then_some(Change::Recovered))
         }
+        (DomainStatus::Pending | DomainStatus::Failed, Verdict::Pass) if look.elsewhere => {
+            let fails_at = state.fails_at.filter(|_| state.status == DomainStatus::Pending);
+            let fails_at = fails_at.or_else(|| Some(later(now, PATIENCE)));
+            let status = DomainStatus::Pending;
+            (State { status, fails_at, held_elsewhere: true, ..state.whole() }, None)
+        }
         (DomainStatus::Pending | DomainStatus::Failed, Verdict::Pass) => {
             let status = DomainStatus::Verified;
             (State { status, verified_at: Some(now), ..state.whole() }, Some(Change::Verified))
         }
         (DomainStatus::Verified, Verdict::Fail) if scheduled => broken(state.clone(), look, rules, now),
         (DomainStatus::Pending, Verdict::Fail) if scheduled && !look.held => {
-            let mut next = state.clone();
+            let mut next = State { held_elsewhere: false, ..state.clone() };
             next.consecutive_failures += 1;
             let is_over = state.fails_at.is_some_and(|fails_at| now >= fails_at);
             if is_over { (failed(next, now), Some(Change::Failed)) } else { (next, None) }

@@ -3,6 +3,7 @@
 use crate::{
     App,
     access::{Caller, Scope},
+    claims::ClaimView,
     domain_state::{State, Trigger},
     error::{Error, Result},
     warmup::{self, Warmup},
@@ -11,6 +12,7 @@ use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::
 use jiff::Timestamp;
 use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, SenderDomain, TenantId};
 use serde_json::json;
+use std::collections::HashMap;
 use store::{DomainFilter, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Switch, Told};
 
 /// The only region there is so far.
@@ -27,6 +29,8 @@ pub struct DomainView {
     pub dkim_tokens: Vec<String>,
     /// Its warm-up; nothing where there is none or it is over.
     pub warmup: Option<Warmup>,
+    /// Its claim of a name that another organisation holds.
+    pub claim: Option<ClaimView>,
 }
 
 /// What adding a domain needs.
@@ -230,6 +234,12 @@ impl App {
         let unchecked = parsed.iter().filter(|(_, _, report)| report.is_none());
         let ids: Vec<DomainId> = unchecked.map(|(domain, ..)| domain.id).collect();
         let keys = self.store.keys_of_domains(&ids).await?;
+        let mut claims = HashMap::new();
+        for (domain, ..) in &parsed {
+            if let Some(claim) = self.claim_view(domain).await? {
+                claims.insert(domain.id, claim);
+            }
+        }
         parsed
             .into_iter()
             .map(|(domain, sent_today, report)| {
@@ -240,7 +250,8 @@ impl App {
                 };
                 let today = self.warmup_today(&domain, now);
                 let warmup = today.map(|today| Warmup { today, sent_today });
-                view(domain, report, warmup)
+                let claim = claims.remove(&domain.id);
+                view(domain, report, warmup, claim)
             })
             .collect()
     }
@@ -292,6 +303,10 @@ impl App {
         let domain = self.stored_domain(caller, id).await?;
         if domain.status != DomainStatus::Disabled {
             return self.domain_view(domain).await;
+        }
+        if domain.claimed_at.is_some() {
+            // Its records are known to its former owner and may be left over in DNS.
+            return Err(Error::ClaimedAway(domain.name));
         }
         let now = self.clock.now();
         let fails_at = State::added(now).fails_at.unwrap_or(now);
@@ -389,7 +404,8 @@ impl App {
             None => Report::unchecked(&self.plan_of(&domain).await?, domain.created_at),
         };
         let warmup = self.warmup_of(&domain).await?;
-        view(domain, report, warmup)
+        let claim = self.claim_view(&domain).await?;
+        view(domain, report, warmup, claim)
     }
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
@@ -412,11 +428,16 @@ fn report_of(domain: &store::Domain) -> Option<Report> {
     domain.report.as_deref().and_then(|text| serde_json::from_str(text).ok())
 }
 
-fn view(domain: store::Domain, report: Report, warmup: Option<Warmup>) -> Result<DomainView> {
+fn view(
+    domain: store::Domain,
+    report: Report,
+    warmup: Option<Warmup>,
+    claim: Option<ClaimView>,
+) -> Result<DomainView> {
     let variables: Variables =
         serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
     let dkim_tokens = (1..).map_while(|number| variables.get(&format!("token{number}")).cloned()).collect();
-    Ok(DomainView { domain, report, dkim_tokens, warmup })
+    Ok(DomainView { domain, report, dkim_tokens, warmup, claim })
 }
 
 fn added_error(error: StoreError) -> Error {

@@ -21,9 +21,23 @@ pub enum Error {
     /// The organisation has it already.
     #[error("{0} was added before; there is nothing to do, or delete it first to get fresh tokens")]
     DomainAlreadyAdded(DomainName),
-    /// Held by someone else on this platform, where the profile leaves no room for two.
-    #[error("{0} is held by another organisation on this platform, and its profile allows only one")]
+    /// Held by someone else on this platform.
+    #[error(
+        "{0} is held by another organisation on this platform; claim it with POST /api/v1/domains/{{id}}/claim, by a \
+         fresh record in its DNS"
+    )]
     DomainHeldElsewhere(DomainName),
+    /// Another organisation took the name by a claim.
+    #[error(
+        "{0} was claimed by another organisation with a proof in its DNS; delete it and add it again: it gets new \
+         records, and can be claimed back then"
+    )]
+    ClaimedAway(DomainName),
+    /// It is verified already, or its name has no room for the record of a claim.
+    #[error(
+        "there is nothing to claim: {0} is held by no other organisation, or is too long a name to claim"
+    )]
+    NothingToClaim(DomainName),
     /// No such domain in the organisation. `from` mail cannot be sent then.
     #[error("the domain {0} is not in your organisation; add it with POST /api/v1/domains")]
     SenderDomainUnknown(DomainName),

@@ -34,6 +34,10 @@ pub const TYPES: &[&str] = &[
     "webhook.test",
     "domain.disabled",
     "domain.enabled",
+    "domain.contested",
+    "domain.claim_started",
+    "domain.claimed",
+    "domain.claim_ended",
 ];
 
 /// How many events get their number in one transaction.

@@ -9,6 +9,8 @@ mod alerts;
 mod audit;
 pub mod check_gate;
 pub mod checks;
+mod claim_proof;
+pub mod claims;
 pub mod contacts;
 mod deliver;
 pub mod delivery_state;
@@ -55,6 +57,7 @@ pub mod webhook_state;
 pub mod webhooks;
 
 pub use alerts::ReportText;
+pub use claim_proof::Found as ClaimFound;
 pub use error::{Error, FieldError, Result};
 pub use settings::{RelayTls, Settings, Transport};
 

@@ -4,13 +4,17 @@
 use crate::{domains::DomainView, error::Error, warmup::Warmup};
 use diagnosis::RecordReport;
 use jiff::Timestamp;
-use model::{DomainStatus, RecordStatus};
+use model::{DomainStatus, RecordStatus, Verdict};
 
 /// Something that stands in the way of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// The domain is switched off, perhaps with a word why.
     Disabled(Option<String>),
+    /// Another organisation has claimed the name.
+    ClaimedAway,
+    /// The records are right, and another organisation holds the name.
+    HeldElsewhere,
     /// Not all required records are right; the sentence says how many are not.
     NotVerified(String),
     /// No key of ours was seen in DNS to sign with.
@@ -24,6 +28,7 @@ impl Obstacle {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Disabled(_) => "DOMAIN_DISABLED",
+            Self::ClaimedAway | Self::HeldElsewhere => "DOMAIN_HELD_ELSEWHERE",
             Self::NotVerified(_) | Self::NoKey => "DOMAIN_PENDING_VERIFICATION",
             Self::WarmupUsedUp(_) => "WARMUP_LIMIT_EXCEEDED",
         }
@@ -34,6 +39,8 @@ impl Obstacle {
         match self {
             Self::Disabled(None) => "the domain is disabled".to_owned(),
             Self::Disabled(Some(reason)) => format!("the domain is disabled: {reason}"),
+            Self::ClaimedAway => "another organisation has claimed the name by a proof in its DNS".to_owned(),
+            Self::HeldElsewhere => "another organisation on this platform holds the name".to_owned(),
             Self::NotVerified(reason) => reason.clone(),
             Self::NoKey => "it has no DKIM key to sign with that was seen in DNS".to_owned(),
             Self::WarmupUsedUp(Warmup { today, sent_today }) => format!(
@@ -48,6 +55,16 @@ impl Obstacle {
         match self {
             Self::Disabled(_) => {
                 "Enable it with POST /api/v1/domains/{id}/enable when the cause is gone.".to_owned()
+            }
+            Self::ClaimedAway => {
+                "Delete the domain and add it again: it gets new records, and can be claimed back \
+                                  by whoever controls its DNS."
+                    .to_owned()
+            }
+            Self::HeldElsewhere => {
+                "Claim it with POST /api/v1/domains/{id}/claim and publish the record that the \
+                                    answer names. When every name server shows it, the name is yours."
+                    .to_owned()
             }
             Self::NotVerified(_) => {
                 "Publish the records that the domain's report names, then verify.".to_owned()
@@ -70,6 +87,8 @@ impl Obstacle {
         let domain = view.domain.name.clone();
         match self {
             Self::Disabled(_) => Error::DomainDisabled(domain),
+            Self::ClaimedAway => Error::ClaimedAway(domain),
+            Self::HeldElsewhere => Error::DomainHeldElsewhere(domain),
             Self::WarmupUsedUp(warmup) => view.warmup_refusal(warmup, now),
             Self::NotVerified(_) | Self::NoKey => {
                 Error::DomainPendingVerification { domain, reason: self.reason() }
@@ -83,9 +102,17 @@ impl DomainView {
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let mut obstacles = Vec::new();
         match self.domain.status {
+            DomainStatus::Disabled if self.domain.claimed_at.is_some() => {
+                obstacles.push(Obstacle::ClaimedAway);
+            }
             DomainStatus::Disabled => obstacles.push(Obstacle::Disabled(self.domain.disabled_reason.clone())),
             DomainStatus::Pending | DomainStatus::Failed => {
-                obstacles.push(Obstacle::NotVerified(self.unverified_reason()));
+                if !self.domain.held_elsewhere || self.report.verdict != Verdict::Pass {
+                    obstacles.push(Obstacle::NotVerified(self.unverified_reason()));
+                }
+                if self.domain.held_elsewhere {
+                    obstacles.push(Obstacle::HeldElsewhere);
+                }
             }
             DomainStatus::Verified => {}
         }
@@ -102,7 +129,7 @@ impl DomainView {
         !self.dkim_tokens.is_empty() && self.report.records.iter().any(RecordReport::was_right_key)
     }
 
-    fn unverified_reason(&self) -> String {
+    pub(crate) fn unverified_reason(&self) -> String {
         let open: Vec<&RecordReport> = self
             .report
             .records

@@ -22,6 +22,8 @@ pub struct Wake {
     pub authenticate: Notify,
     /// Contacts may be to be told something.
     pub alerts: Notify,
+    /// Claims of domains may be to be looked at.
+    pub claims: Notify,
     /// The key pool may have room.
     pub key_pool: Notify,
     /// What was kept for a time may be over.
@@ -89,10 +91,11 @@ enum Task {
     Sweep,
     Reseal,
     DeliverToWebhooks,
+    LookAtClaims,
     Beat,
 }
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     Task::ServeZones,
     Task::FillKeyPool,
     Task::Verify,
@@ -103,6 +106,7 @@ const TASKS: [Task; 11] = [
     Task::Sweep,
     Task::Reseal,
     Task::DeliverToWebhooks,
+    Task::LookAtClaims,
     Task::Beat,
 ];
 
@@ -142,7 +146,8 @@ async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
 impl Task {
     /// One pass; how much it did.
     async fn once(self, app: &Arc<App>) -> Result<usize> {
-        let claims = matches!(self, Self::Verify | Self::Deliver | Self::DeliverToWebhooks);
+        let claims =
+            matches!(self, Self::Verify | Self::Deliver | Self::DeliverToWebhooks | Self::LookAtClaims);
         if claims && !app.may_claim() {
             return Ok(0);
         }
@@ -157,6 +162,7 @@ impl Task {
             Self::Sweep => app.sweep().await,
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
+            Self::LookAtClaims => app.look_at_claims().await,
             Self::Beat if app.store.is_shared() => app.beat().await.map(|()| 0),
             Self::Beat => Ok(0),
         }
@@ -174,6 +180,7 @@ impl Task {
             Self::Sweep => &app.wake.sweep,
             Self::Reseal => &app.wake.reseal,
             Self::DeliverToWebhooks => app.store.changed(Topic::Webhooks),
+            Self::LookAtClaims => &app.wake.claims,
             Self::Beat => &app.wake.beat,
         }
     }
@@ -192,6 +199,7 @@ impl Task {
             Self::Deliver => app.store.next_delivery_due_at().await,
             Self::Authenticate => app.store.next_authentication_due_at().await,
             Self::DeliverToWebhooks => app.store.next_webhook_delivery_due_at().await,
+            Self::LookAtClaims => app.store.next_claim_due_at().await,
             Self::ServeZones
             | Self::FillKeyPool
             | Self::Number

@@ -6,7 +6,7 @@
 //! it, and however they were delayed they come back to it. Calm domains that became late, since the platform was down,
 //! are not all looked at at once but at their next place ([`next_place`] again; the store moves them, each once).
 
-use crate::domain_state::{MEMORY, Rules, State, next_deadline};
+use crate::domain_state::{MEMORY, PATIENCE, Rules, State, next_deadline};
 use jiff::{SignedDuration, Timestamp};
 use model::{DomainId, DomainStatus};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -42,6 +42,8 @@ pub fn next_check(
         Next { at: now.checked_add(SignedDuration::from_millis(millis)).unwrap_or(now), period: None }
     };
     match state.status {
+        // It waits for the name, not for its records.
+        DomainStatus::Pending if state.held_elsewhere && age >= PATIENCE.as_secs() => calm(id, 3_600, now),
         DomainStatus::Pending => soon(match age {
             i64::MIN..120 => 5,
             120..600 => 15,

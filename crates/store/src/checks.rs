@@ -2,6 +2,7 @@
 
 use crate::{
     Domain, Health, NewEvent, Store, StoreError, Watch,
+    claims::HOLDER,
     contacts::insert_alert,
     database::{Row, Tx, sql},
     domains::{columns, domain},
@@ -56,6 +57,10 @@ pub struct CheckRecord {
     pub watch: Watch,
     /// How often it is looked at, in seconds, where it is left alone; nothing where it is in a hurry.
     pub watch_seconds: Option<u32>,
+    /// Whether the name is to be held from now on.
+    pub takes_hold: bool,
+    /// Whether the records are right and another organisation holds the name. While a claim is open it stays said.
+    pub held_elsewhere: bool,
     /// What happened.
     pub events: Vec<NewEvent>,
     /// Whether the contacts are to be told of it.
@@ -102,6 +107,10 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
              warmup_started_at = COALESCE(warmup_started_at, $16), suspected_since = $17, last_failure_at = $18,
              reminders = $19, breaks = $20, last_break_at = $21, deferred = 0,
              watch_seconds = CASE WHEN poke_pending = 1 AND poked_at >= $12 THEN NULL ELSE $22 END, lease_owner = NULL, lease_until = NULL,
+             holder = CASE WHEN $23 = 1 THEN 1 ELSE holder END,
+             held_elsewhere = CASE WHEN $23 = 1 THEN 0 WHEN $24 = 1 THEN 1
+                 WHEN EXISTS (SELECT 1 FROM domain_claims WHERE domain_id = $1 AND outcome IS NULL) THEN held_elsewhere
+                 ELSE 0 END,
              version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING ",
         columns!()
@@ -128,8 +137,11 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     .bind(&check.watch.breaks)
     .bind_opt(check.watch.last_break_at.as_ref())
     .bind_opt(check.watch_seconds.as_ref())
+    .bind(&check.takes_hold)
+    .bind(&check.held_elsewhere)
     .first(tx)
-    .await?;
+    .await
+    .map_err(|error| error.or_conflict(HOLDER, StoreError::HeldElsewhere))?;
     if let Some(row) = updated {
         return domain(&row);
     }
@@ -179,7 +191,8 @@ impl Store {
     ///
     /// # Errors
     /// `StaleVersion` when the domain changed since it was claimed: then nothing is stored, and the domain comes
-    /// due again with its lease. `NotFound` when it was deleted.
+    /// due again with its lease. `HeldElsewhere` when it takes the hold of a name that another organisation has: then
+    /// nothing is stored either. `NotFound` when it was deleted.
     pub async fn record_check(&self, check: &CheckRecord) -> Result<Domain, StoreError> {
         let mut tx = self.pools.write().await?;
         let domain = update_domain(check, &mut tx).await?;

@@ -2,8 +2,8 @@
 //! table, and the writing connection must sync every commit.
 
 use crate::{
-    Store, StoreOptions, api_keys, database::sql, deliveries, dkim_keys, domains, events, messages, sandbox,
-    tenants, webhook_deliveries, webhooks,
+    Store, StoreOptions, api_keys, claims, database::sql, deliveries, dkim_keys, domains, events, messages,
+    sandbox, tenants, webhook_deliveries, webhooks,
 };
 use std::path::PathBuf;
 
@@ -62,6 +62,9 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (domains::LIST.whole, "domains_list"),
         (domains::LIST.tenant, "domains_list_tenant"),
         (dkim_keys::OF_TWENTY, "dkim_keys_of_domain"),
+        (dkim_keys::SELECTORS_OF, "domains_of_name"),
+        (claims::DUE, "domain_claims_due"),
+        (claims::HOLDER_OF, "domains_holder"),
         (deliveries::CLAIM, "deliveries_due"),
         (deliveries::NEXT_FREE, "deliveries_due"),
         (deliveries::NEXT_LEASED, "deliveries_leased"),

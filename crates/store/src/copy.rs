@@ -24,6 +24,7 @@ const TABLES: &[&str] = &[
     "api_keys",
     "api_key_domains",
     "domains",
+    "domain_claims",
     "observations",
     "dkim_keys",
     "dkim_key_pool",

@@ -199,8 +199,7 @@ pub(crate) const OF_TWENTY: &str =
      ORDER BY domain_id, position";
 
 pub(crate) const SELECTORS_OF: &str = "SELECT selector FROM dkim_keys
-     WHERE state <> 'retired' AND domain_id IN (SELECT id FROM domains WHERE name = $1 AND deleted_at IS NULL)
-     ORDER BY selector";
+     WHERE state <> 'retired' AND domain_id IN (SELECT id FROM domains WHERE name = $1 AND deleted_at IS NULL)";
 
 /// The sandbox domain of each organisation that has one, by its name.
 const SANDBOX_KEYS: &str = "SELECT d.name, k.selector, k.public_key
@@ -231,7 +230,9 @@ impl Store {
     /// The selectors of every living domain of this name, whosever it is.
     pub async fn selectors_of(&self, name: &DomainName) -> Result<Vec<String>, StoreError> {
         let rows = self.read_all(sql(SELECTORS_OF).bind(name)).await?;
-        rows.iter().map(|row| row.get("selector")).collect()
+        let mut selectors = rows.iter().map(|row| row.get("selector")).collect::<Result<Vec<String>, _>>()?;
+        selectors.sort();
+        Ok(selectors)
     }
 
     /// The keys of several domains, each domain's in their order. Takes one query for twenty domains.

@@ -3,6 +3,7 @@
 use crate::{
     DkimKey, NewDkimKey, Store, StoreError, Told, Topic, Visible,
     audit::tell,
+    claims::{end_with_domain, poke_those_who_wait},
     database::{Row, Tx, sql},
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
     error::Unique,
@@ -111,6 +112,12 @@ pub struct Domain {
     pub consecutive_failures: u32,
     /// Why it is switched off, where somebody said.
     pub disabled_reason: Option<String>,
+    /// Whether it is the one of its name that is verified, of all organisations.
+    pub holder: bool,
+    /// Whether its records were right and another organisation holds its name.
+    pub held_elsewhere: bool,
+    /// When another organisation took its name by a claim.
+    pub claimed_at: Option<Timestamp>,
     /// What is remembered of its breaks.
     pub watch: Watch,
     /// Grows with every change but claims and pokes.
@@ -186,7 +193,7 @@ macro_rules! columns {
          dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
          version, report, packed_report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
-         last_failure_at, reminders, breaks, last_break_at, disabled_reason"
+         last_failure_at, reminders, breaks, last_break_at, disabled_reason, holder, held_elsewhere, claimed_at"
     };
 }
 
@@ -218,6 +225,9 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         lease_until: row.opt("lease_until")?,
         consecutive_failures: row.get("consecutive_failures")?,
         disabled_reason: row.opt("disabled_reason")?,
+        holder: row.get("holder")?,
+        held_elsewhere: row.get("held_elsewhere")?,
+        claimed_at: row.opt("claimed_at")?,
         watch: Watch {
             suspected_since: row.opt("suspected_since")?,
             last_failure_at: row.opt("last_failure_at")?,
@@ -448,14 +458,20 @@ impl Store {
             .bind(&org_id)
             .first(&mut tx)
             .await?;
-        sql("UPDATE domains SET deleted_at = $3, next_check_at = NULL, lease_owner = NULL, lease_until = NULL,
+        let deleted =
+            sql("UPDATE domains SET deleted_at = $3, next_check_at = NULL, lease_owner = NULL, lease_until = NULL,
                  version = version + 1
-             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
-        .bind(&id)
-        .bind(&org_id)
-        .bind(&now)
-        .run_on("domain", &mut tx)
-        .await?;
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING name, holder")
+            .bind(&id)
+            .bind(&org_id)
+            .bind(&now)
+            .first(&mut tx)
+            .await?;
+        let deleted = deleted.ok_or(StoreError::NotFound("domain"))?;
+        end_with_domain(id, &mut tx).await?;
+        if deleted.get("holder")? {
+            poke_those_who_wait(&deleted.get("name")?, now, &mut tx).await?;
+        }
         retire_keys(id, &mut tx).await?;
         tx.wakes(Topic::Dns);
         tell(told.into(), &mut tx).await?;

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The organisation has this domain already.
     #[error("the organisation has this domain already")]
     DomainAlreadyAdded,
+    /// Another organisation holds the name of this domain.
+    #[error("another organisation holds the name of this domain")]
+    HeldElsewhere,
     /// A DKIM key with this selector is there already.
     #[error("a DKIM key with this selector is there already; take another selector")]
     SelectorTaken,

@@ -21,6 +21,7 @@ mod audit;
 mod backup;
 mod brake;
 mod checks;
+mod claims;
 #[cfg(test)]
 mod connection_tests;
 mod contacts;
@@ -62,6 +63,7 @@ pub use audit::{AuditEntry, AuditFilter, Told};
 pub use backup::{back_up, check_backup, restore};
 pub use brake::{Held, Outcomes};
 pub use checks::{CheckRecord, StoredCheck};
+pub use claims::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim};
 pub use contacts::{Alert, Contact};
 pub use database::StoreOptions;
 pub use deliveries::{

@@ -56,6 +56,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "organisations_disabled",
         script: include_str!("../migrations/0019_organisations_disabled.sql"),
     },
+    Migration { version: 20, name: "holders", script: include_str!("../migrations/0020_holders.sql") },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

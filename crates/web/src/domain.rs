@@ -14,7 +14,7 @@ use axum::{
     extract::{Form, Path, rejection::FormRejection},
     http::{HeaderMap, StatusCode},
 };
-use model::{DomainId, registrable_domain};
+use model::{DomainId, DomainStatus, registrable_domain};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -25,8 +25,27 @@ struct DomainPage {
     name: String,
     unicode: Option<String>,
     profile: String,
+    /// Where the domain is switched off or on, where it can be.
+    switch: Option<(&'static str, &'static str)>,
     live: String,
     tag: String,
+}
+
+/// Asks once more before something is done to a domain.
+#[derive(Template)]
+#[template(path = "domain_confirm.html")]
+struct DomainConfirm {
+    shell: Shell,
+    heading: String,
+    lines: Vec<String>,
+    action: String,
+    button: &'static str,
+    danger: bool,
+    wants_reason: bool,
+    reason: String,
+    error: Option<String>,
+    back: String,
+    keep: &'static str,
 }
 
 #[derive(Template)]
@@ -84,6 +103,11 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             .settings()
             .profile(&domain.profile)
             .map_or_else(|| domain.profile.clone(), |profile| profile.title.clone()),
+        switch: match domain.status {
+            DomainStatus::Disabled if domain.claimed_at.is_some() => None,
+            DomainStatus::Disabled => Some(("enable", "Enable")),
+            _ => Some(("disable", "Disable")),
+        },
         tag: live::tag(&Live::state(view, &playground, now)),
         live,
     };
@@ -164,6 +188,130 @@ pub(crate) async fn send_test(
             render(&web, &view, TestForm { to: form.to, error }, StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }
+}
+
+fn claim_page(web: &Web, view: &DomainView, error: Option<String>) -> DomainConfirm {
+    let name = &view.domain.name;
+    let path = format!("/domains/{}", view.domain.id);
+    DomainConfirm {
+        shell: Shell::new(web, Section::Domains, format!("Claim {name}")),
+        heading: format!("Claim {name}?"),
+        lines: vec![
+            "You get a TXT record to publish, good for 7 days. Only who controls the DNS of the domain can do that."
+                .to_owned(),
+            "Who holds the domain now is told at once that somebody claims it, and not who.".to_owned(),
+            "When every name server has shown the record for ten minutes, the domain is yours. Mail from it by the other organisation is refused then."
+                .to_owned(),
+        ],
+        action: format!("{path}/claim"),
+        button: "Claim the domain",
+        danger: false,
+        wants_reason: false,
+        reason: String::new(),
+        error,
+        back: path,
+        keep: "Not now",
+    }
+}
+
+pub(crate) async fn confirm_claim(web: Web, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    html(&claim_page(&web, &view, None))
+}
+
+/// Begins a claim.
+pub(crate) async fn claim(web: Web, Path(id): Path<String>) -> Answer {
+    let id = domain_id(&id)?;
+    match web.app.claim_domain(&web.viewer, id).await {
+        Ok(_) => Ok(go(&format!("/domains/{id}"))),
+        Err(error) => {
+            let errors = FormErrors::of(error)?;
+            let view = web.app.domain(&web.viewer, id).await?;
+            html_with(StatusCode::CONFLICT, &claim_page(&web, &view, errors.others(&[])))
+        }
+    }
+}
+
+fn disable_page(web: &Web, view: &DomainView, reason: String, error: Option<String>) -> DomainConfirm {
+    let name = &view.domain.name;
+    let path = format!("/domains/{}", view.domain.id);
+    DomainConfirm {
+        shell: Shell::new(web, Section::Domains, format!("Disable {name}")),
+        heading: format!("Disable {name}?"),
+        lines: vec![
+            "Mail from this domain is refused from then on, and what is in the queue waits.".to_owned(),
+            "Its DNS is not looked at until it is enabled again. Nobody else can have the domain meanwhile."
+                .to_owned(),
+        ],
+        action: format!("{path}/disable"),
+        button: "Disable the domain",
+        danger: true,
+        wants_reason: true,
+        reason,
+        error,
+        back: path,
+        keep: "Keep it enabled",
+    }
+}
+
+pub(crate) async fn confirm_disable(web: Web, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    html(&disable_page(&web, &view, String::new(), None))
+}
+
+/// What the form that disables holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DisableFields {
+    reason: String,
+}
+
+/// Switches the domain off.
+pub(crate) async fn disable(
+    web: Web,
+    Path(id): Path<String>,
+    form: Result<Form<DisableFields>, FormRejection>,
+) -> Answer {
+    let Form(form) = form?;
+    let id = domain_id(&id)?;
+    match web.app.disable_domain(&web.viewer, id, Some(&form.reason)).await {
+        Ok(_) => Ok(go(&format!("/domains/{id}"))),
+        Err(error) => {
+            let errors = FormErrors::of(error)?;
+            let error = errors.of_field("reason").or_else(|| errors.others(&["reason"]));
+            let view = web.app.domain(&web.viewer, id).await?;
+            html_with(StatusCode::UNPROCESSABLE_ENTITY, &disable_page(&web, &view, form.reason, error))
+        }
+    }
+}
+
+pub(crate) async fn confirm_enable(web: Web, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    let path = format!("/domains/{}", view.domain.id);
+    html(&DomainConfirm {
+        shell: Shell::new(&web, Section::Domains, format!("Enable {}", view.domain.name)),
+        heading: format!("Enable {}?", view.domain.name),
+        lines: vec![
+            "Its DNS is checked at once. Where its records are right it can send when the page comes back."
+                .to_owned(),
+            "What waited in the queue is sent then.".to_owned(),
+        ],
+        action: format!("{path}/enable"),
+        button: "Enable the domain",
+        danger: false,
+        wants_reason: false,
+        reason: String::new(),
+        error: None,
+        back: path,
+        keep: "Keep it disabled",
+    })
+}
+
+/// Switches the domain on.
+pub(crate) async fn enable(web: Web, Path(id): Path<String>) -> Answer {
+    let id = domain_id(&id)?;
+    web.app.enable_domain(&web.viewer, id).await?;
+    Ok(go(&format!("/domains/{id}")))
 }
 
 pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {

@@ -7,7 +7,7 @@ use crate::{
     record::{self, RecordRow},
     when::When,
 };
-use app::{domains::DomainView, store};
+use app::{ClaimFound, claims::ClaimView, domains::DomainView, store};
 use askama::Template;
 use explain::{Host, shown};
 use jiff::Timestamp;
@@ -66,6 +66,59 @@ impl WarmupLine {
     }
 }
 
+/// A name that another organisation holds, and how its claim stands.
+struct ClaimBlock {
+    /// The record to publish, while a claim is open.
+    record: Option<ClaimRecord>,
+    pill: Pill,
+    words: &'static str,
+    /// What became of the last claim.
+    ended: Option<&'static str>,
+    since: Option<When>,
+    looked: Option<When>,
+    until: When,
+}
+
+struct ClaimRecord {
+    host: String,
+    name: String,
+    value: String,
+    ttl: u32,
+}
+
+impl ClaimBlock {
+    fn of(view: &DomainView, now: Timestamp) -> Self {
+        let claim = view.claim.as_ref();
+        let open = claim.filter(|claim| claim.is_open());
+        let record = open.map(|claim| {
+            let zone = view.report.zone.clone().or_else(|| model::registrable_domain(&claim.owner));
+            let host = zone.and_then(|zone| claim.owner.relative_to(&zone));
+            ClaimRecord {
+                host: host.unwrap_or_else(|| claim.owner.to_string()),
+                name: claim.owner.to_string(),
+                value: claim.text.clone(),
+                ttl: claim.ttl,
+            }
+        });
+        let pill = match open.and_then(|claim| claim.found) {
+            Some(ClaimFound::Seen) => Pill::new(Tone::Good, "seen"),
+            None | Some(ClaimFound::Missing | ClaimFound::NotEverywhere | ClaimFound::Unanswered) => {
+                Pill::new(Tone::Wait, "waiting")
+            }
+            Some(_) => Pill::new(Tone::Bad, "wrong"),
+        };
+        Self {
+            record,
+            pill,
+            words: open.map_or("", ClaimView::words),
+            ended: claim.filter(|claim| !claim.is_open()).map(ClaimView::words),
+            since: open.and_then(|claim| When::maybe(claim.claim.first_seen_at, now)),
+            looked: open.and_then(|claim| When::maybe(claim.claim.looked_at, now)),
+            until: When::new(claim.map_or(now, |claim| claim.claim.expires_at), now),
+        }
+    }
+}
+
 #[expect(clippy::struct_excessive_bools, reason = "what a template asks about")]
 #[derive(Template)]
 #[template(path = "domain_live.html")]
@@ -85,6 +138,9 @@ pub(crate) struct Live {
     summary: String,
     ready: bool,
     obstacle: Option<String>,
+    claimed_away: bool,
+    disabled_reason: Option<String>,
+    claim: Option<ClaimBlock>,
     warmup: Option<WarmupLine>,
     created: When,
     verified: Option<When>,
@@ -148,6 +204,9 @@ impl Live {
             },
             ready: obstacle.is_none(),
             obstacle,
+            claimed_away: domain.claimed_at.is_some(),
+            disabled_reason: domain.disabled_reason.clone(),
+            claim: domain.held_elsewhere.then(|| ClaimBlock::of(view, now)),
             warmup: WarmupLine::of(view, now),
             created: When::new(domain.created_at, now),
             verified: When::maybe(domain.verified_at, now),
@@ -185,7 +244,8 @@ impl Live {
         // Some sentences count minutes.
         let minute = now.as_second().div_euclid(60);
         let sent = view.warmup.map_or(0, |warmup| warmup.sent_today);
-        format!("{}/{}/{zone}/{sent}/{minute}", view.domain.id, view.domain.version)
+        let claim = view.claim.as_ref().map_or(0, |claim| claim.claim.version);
+        format!("{}/{}/{zone}/{sent}/{claim}/{minute}", view.domain.id, view.domain.version)
     }
 
     fn is(&self, status: &str) -> bool {
@@ -280,6 +340,9 @@ mod tests {
             lease_until: None,
             consecutive_failures: 0,
             disabled_reason: None,
+            holder: false,
+            held_elsewhere: false,
+            claimed_at: None,
             watch: store::Watch::default(),
             version: 1,
             report: None,
@@ -288,7 +351,7 @@ mod tests {
             region: None,
             fallback_region: None,
         };
-        DomainView { domain, report, dkim_tokens: vec!["token1".to_owned()], warmup: None }
+        DomainView { domain, report, dkim_tokens: vec!["token1".to_owned()], warmup: None, claim: None }
     }
 
     fn render(view: &DomainView, playground: &Playground) -> String {

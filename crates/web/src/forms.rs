@@ -30,6 +30,8 @@ impl FormErrors {
             Error::NotASenderDomain(_)
             | Error::DomainAlreadyAdded(_)
             | Error::DomainHeldElsewhere(_)
+            | Error::ClaimedAway(_)
+            | Error::NothingToClaim(_)
             | Error::AlreadyExists(_)
             | Error::LastOwner
             | Error::RoleTooLow

@@ -6,15 +6,15 @@ use crate::platform::{Answer, Platform, settings};
 use app::{
     access::{Caller, Scope, ScopeSet},
     store::{
-        NewDelivery, NewMessage, NewSandboxMessage, Organisation, Role, SandboxLimits, Store, StoreOptions,
-        Token, TokenKind, User,
+        CheckRecord, KeySource, NewDelivery, NewDkimKey, NewDomain, NewMessage, NewSandboxMessage,
+        Organisation, Role, SandboxLimits, Store, StoreOptions, Token, TokenKind, User,
     },
 };
 use axum::{
     body::Body,
     http::{Request, header},
 };
-use model::{DomainId, MessageId, OrgId, SandboxMessageId, TenantId, Timestamp};
+use model::{DomainId, DomainStatus, KeyId, MessageId, OrgId, SandboxMessageId, TenantId, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -114,23 +114,7 @@ impl World {
         };
         store.accept_message(&new, &[delivery], &[]).await.unwrap();
         let received = SandboxMessageId::from_parts(1_750_000_000_000, 4);
-        let new = NewSandboxMessage {
-            id: received,
-            org_id: platform.org_id,
-            tenant_id: Some(ours),
-            domain_id: Some(domain),
-            received_at: now(),
-            client_ip: "127.0.0.1".into(),
-            helo: "there.test".into(),
-            mail_from: None,
-            recipients: vec!["you@there.test".into()],
-            tls: false,
-            header_from: "me@one.acme.test".into(),
-            subject: "subject-of-ours".into(),
-            raw: b"Subject: subject-of-ours\r\n\r\nHi\r\n".to_vec().into(),
-        };
-        let limits = SandboxLimits { messages: 10, bytes: 10_000 };
-        store.receive_sandbox_message(&new, limits).await.unwrap();
+        receive(&store, received, platform.org_id, ours, domain).await;
         let key = json!({"name": "key-of-ours", "scopes": ["write:keys"], "tenant_id": ours.to_string(),
             "allowed_domain_ids": [domain.to_string()]});
         let made = async |path: &str, body: &Value| {
@@ -139,6 +123,8 @@ impl World {
             answer.json()["id"].as_str().unwrap().to_owned()
         };
         add_people(&store, platform.org_id).await;
+        let (held, _) = add("held.acme.test", "ref-of-ours").await;
+        hold_elsewhere(&store, platform.org_id, held, other_org).await;
         let hook = json!({"url": "http://127.0.0.1:1/x", "tenant_id": ours.to_string(),
             "description": "subject-of-ours"});
         let webhook = made("/api/v1/webhooks", &hook).await;
@@ -156,6 +142,7 @@ impl World {
         let suppression = made("/api/v1/suppressions", &suppression).await;
         let things = Things {
             domain,
+            held,
             ours,
             message,
             received,
@@ -255,9 +242,89 @@ async fn add_people(store: &Store, org_id: OrgId) {
     store.accept_invitation(&[1; 32], &user, true, &[], now()).await.unwrap();
 }
 
+/// A message in the inbox of a tenant's domain.
+async fn receive(store: &Store, id: SandboxMessageId, org_id: OrgId, tenant: TenantId, domain: DomainId) {
+    let new = NewSandboxMessage {
+        id,
+        org_id,
+        tenant_id: Some(tenant),
+        domain_id: Some(domain),
+        received_at: now(),
+        client_ip: "127.0.0.1".into(),
+        helo: "there.test".into(),
+        mail_from: None,
+        recipients: vec!["you@there.test".into()],
+        tls: false,
+        header_from: "me@one.acme.test".into(),
+        subject: "subject-of-ours".into(),
+        raw: b"Subject: subject-of-ours\r\n\r\nHi\r\n".to_vec().into(),
+    };
+    let limits = SandboxLimits { messages: 10, bytes: 10_000 };
+    store.receive_sandbox_message(&new, limits).await.unwrap();
+}
+
+/// Has the other organisation hold the name of a domain whose records are right.
+async fn hold_elsewhere(store: &Store, org_id: OrgId, id: DomainId, other: OrgId) {
+    let domain = store.get_domain(org_id, id).await.unwrap();
+    let new = NewDomain {
+        id: DomainId::from_parts(1_750_000_000_000, 9),
+        org_id: other,
+        tenant_id: None,
+        name: domain.name.clone(),
+        profile: domain.profile.clone(),
+        variables: domain.variables.clone(),
+        capabilities: domain.capabilities.clone(),
+        approval_status: "none".into(),
+        created_at: now(),
+        fails_at: None,
+        next_check_at: now(),
+        warmup_started_at: None,
+        warmup_days: None,
+        region: None,
+        fallback_region: None,
+    };
+    let mut keys = Vec::new();
+    for key in store.keys_of_domain(id).await.unwrap() {
+        let id = KeyId::from_parts(1_750_000_000_000, 90 + u128::from(key.position));
+        let selector = format!("held{}", key.position);
+        let (public_key, private_key, state) = (key.public_key, key.private_key, key.state);
+        keys.push(NewDkimKey { id, selector, public_key, private_key, state, created_at: now() });
+    }
+    let (holder, _) = store.create_domain(&new, KeySource::Given(keys), &[]).await.unwrap();
+    let checked = |domain: &app::store::Domain, status| CheckRecord {
+        domain_id: domain.id,
+        version: domain.version,
+        claimed_at: now(),
+        checked_at: now(),
+        report: "null".into(),
+        observation: "null".into(),
+        digest: 0,
+        status,
+        spf_status: domain.spf_status,
+        dkim_status: domain.dkim_status,
+        dmarc_status: domain.dmarc_status,
+        return_path_status: domain.return_path_status,
+        health: domain.health,
+        verified_at: None,
+        warmup_started_at: None,
+        fails_at: domain.fails_at,
+        next_check_at: domain.next_check_at,
+        consecutive_failures: 0,
+        watch: domain.watch.clone(),
+        watch_seconds: None,
+        takes_hold: status == DomainStatus::Verified,
+        held_elsewhere: status == DomainStatus::Pending,
+        events: Vec::new(),
+        alert: false,
+    };
+    store.record_check(&checked(&holder, DomainStatus::Verified)).await.unwrap();
+    store.record_check(&checked(&domain, DomainStatus::Pending)).await.unwrap();
+}
+
 /// The things of one tenant, and how each operation is put to them.
 struct Things {
     domain: DomainId,
+    held: DomainId,
     ours: TenantId,
     message: MessageId,
     received: SandboxMessageId,
@@ -308,6 +375,7 @@ impl Things {
             ("PATCH /domains/{id}", id.to_string(), Some(json!({"warmup_days": 3})), domain),
             ("DELETE /domains/{id}", id.to_string(), None, domain),
             ("POST /domains/{id}/verify", id.to_string(), None, domain),
+            ("POST /domains/{id}/claim", self.held.to_string(), None, domain),
             ("POST /domains/{id}/disable", id.to_string(), Some(json!({"reason": "review"})), domain),
             ("POST /domains/{id}/enable", id.to_string(), None, domain),
             (

@@ -15,10 +15,16 @@ fn at(hours: i64) -> Timestamp {
 }
 
 fn look(verdict: Verdict) -> Look {
-    Look { verdict, perspectives: 2, trigger: Trigger::Schedule, held: false }
+    Look { verdict, perspectives: 2, trigger: Trigger::Schedule, held: false, elsewhere: false }
 }
 
-const FAIL: Look = Look { verdict: Verdict::Fail, perspectives: 2, trigger: Trigger::Schedule, held: false };
+const FAIL: Look = Look {
+    verdict: Verdict::Fail,
+    perspectives: 2,
+    trigger: Trigger::Schedule,
+    held: false,
+    elsewhere: false,
+};
 
 fn verified() -> State {
     next(&State::added(minute(0)), look(Verdict::Pass), &RULES, minute(0)).0
@@ -71,6 +77,7 @@ fn unknown_and_checks_on_demand_take_nothing_away() {
                 verified_at: None,
                 consecutive_failures: 9,
                 watch,
+                held_elsewhere: false,
             };
             assert_eq!(next(&state, look(Verdict::Unknown), &RULES, at(1_000)), (state.clone(), None));
             let on_demand = Look { trigger: Trigger::Demand, ..FAIL };
@@ -168,6 +175,29 @@ fn a_short_grace_has_a_reminder_too() {
     assert_eq!(changes, [(15, Change::Warned), (45, Change::Reminded), (75, Change::Failed)]);
 }
 
+#[test]
+fn a_name_that_is_held_elsewhere_leaves_right_records_pending() {
+    let elsewhere = Look { elsewhere: true, ..look(Verdict::Pass) };
+    let (waits, change) = next(&State::added(minute(0)), elsewhere, &RULES, at(100));
+    assert_eq!((waits.status, waits.held_elsewhere, change), (DomainStatus::Pending, true, None));
+    assert_eq!(waits.fails_at, Some(at(72)), "once its records are not right any more");
+    // One that failed waits anew.
+    let failed = State { status: DomainStatus::Failed, ..State::added(minute(0)) };
+    let (waits, change) = next(&failed, elsewhere, &RULES, at(100));
+    assert_eq!((waits.status, waits.fails_at, change), (DomainStatus::Pending, Some(at(172)), None));
+    // Nothing certain changes nothing; a break is its own; and once the name is free it is verified.
+    assert_eq!(next(&waits, look(Verdict::Unknown), &RULES, at(101)).0, waits);
+    assert!(!next(&waits, FAIL, &RULES, at(101)).0.held_elsewhere);
+    let (free, change) = next(&waits, look(Verdict::Pass), &RULES, at(101));
+    assert_eq!(
+        (free.status, free.held_elsewhere, change),
+        (DomainStatus::Verified, false, Some(Change::Verified))
+    );
+    // What was verified before names had holders stays so.
+    let (stays, change) = next(&verified(), elsewhere, &RULES, at(1));
+    assert_eq!((stays.status, change), (DomainStatus::Verified, None));
+}
+
 /// What one check may see.
 fn any_look() -> impl Strategy<Value = Look> {
     let verdict =
@@ -178,6 +208,7 @@ fn any_look() -> impl Strategy<Value = Look> {
             perspectives,
             trigger: if scheduled { Trigger::Schedule } else { Trigger::Demand },
             held,
+            elsewhere: false,
         },
     )
 }

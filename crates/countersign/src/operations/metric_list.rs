@@ -104,6 +104,7 @@ pub const METRICS: &[Metric] = &[
         Labels::None,
         "1 while no domain is taken down since the fault may be ours",
     ),
+    counter("countersign_claim_looks_total", Labels::Seen(&["found"]), "Looks for the records of claims"),
     counter("countersign_domain_changes_total", Labels::Seen(&["event"]), "Changes of domains' statuses"),
     counter("countersign_alerts_total", Labels::Seen(&["event"]), "Alerts to contacts of domains"),
     counter("countersign_emails_accepted_total", Labels::None, "Messages that were accepted"),

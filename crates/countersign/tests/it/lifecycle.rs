@@ -3,6 +3,7 @@
 use crate::support::{Api, Folder, codes, config, text};
 use app::ports::Clock;
 use countersign::{Config, Instance};
+use model::OrgId;
 use serde_json::{Value, json};
 use std::sync::{
     Arc,
@@ -11,15 +12,15 @@ use std::sync::{
 use store::{Store, StoreOptions};
 
 /// A platform whose time the test moves on.
-struct Later {
-    instance: Instance,
-    api: Api,
-    folder: Folder,
-    minutes: Arc<AtomicI64>,
+pub struct Later {
+    pub instance: Instance,
+    pub api: Api,
+    pub folder: Folder,
+    pub minutes: Arc<AtomicI64>,
 }
 
 impl Later {
-    async fn start(change: impl FnOnce(Config) -> Config) -> Self {
+    pub async fn start(change: impl FnOnce(Config) -> Config) -> Self {
         let folder = Folder::new();
         let minutes = Arc::new(AtomicI64::new(0));
         let shift = Arc::clone(&minutes);
@@ -33,7 +34,7 @@ impl Later {
     }
 
     /// Moves the time on, and waits until the domain was looked at by then.
-    async fn pass(&self, minutes: i64, path: &str) -> Value {
+    pub async fn pass(&self, minutes: i64, path: &str) -> Value {
         let before = self.api.get(path).await["last_checked_at"].clone();
         self.minutes.fetch_add(minutes, Ordering::Relaxed);
         self.instance.app.wake.verify.notify_one();
@@ -41,11 +42,17 @@ impl Later {
     }
 
     /// The events about something, oldest first.
-    async fn events(&self, subject: &str) -> Vec<(String, Value)> {
-        let path = self.folder.0.join("countersign.sqlite");
-        let store = Store::open(&path, StoreOptions::default()).await.unwrap();
+    pub async fn events(&self, subject: &str) -> Vec<(String, Value)> {
+        let store = self.store().await;
         let first = store.first_organisation().await.unwrap().unwrap();
-        let mut events = store.list_events_for_subject(first.id, subject, 50).await.unwrap();
+        store.close().await;
+        self.events_of(first.id, subject).await
+    }
+
+    /// The same of another organisation than the first.
+    pub async fn events_of(&self, organisation: OrgId, subject: &str) -> Vec<(String, Value)> {
+        let store = self.store().await;
+        let mut events = store.list_events_for_subject(organisation, subject, 50).await.unwrap();
         store.close().await;
         events.reverse();
         events
@@ -54,7 +61,13 @@ impl Later {
             .collect()
     }
 
-    async fn event_types(&self, subject: &str) -> Vec<String> {
+    /// The database, past the platform.
+    pub async fn store(&self) -> Store {
+        let path = self.folder.0.join("countersign.sqlite");
+        Store::open(&path, StoreOptions::default()).await.unwrap()
+    }
+
+    pub async fn event_types(&self, subject: &str) -> Vec<String> {
         self.events(subject).await.into_iter().map(|(event_type, _)| event_type).collect()
     }
 }

@@ -24,6 +24,7 @@ mod doctor;
 mod domains;
 mod durability;
 mod emails;
+mod holders;
 mod hostile_http;
 mod independent_verifier;
 mod lifecycle;

@@ -4,7 +4,7 @@ use crate::seed::{at, domain, event, organisation};
 use model::{CheckStatus, DomainStatus};
 use store::{CheckRecord, Domain, Health, Held, Outcomes, Store, StoreError, Watch};
 
-fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
+pub fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
     CheckRecord {
         domain_id: domain.id,
         version: domain.version,
@@ -26,6 +26,8 @@ fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecord {
         consecutive_failures: 0,
         watch: Watch::default(),
         watch_seconds: None,
+        takes_hold: false,
+        held_elsewhere: false,
         events: vec![event(domain.org_id, "domain.verified", &domain.id)],
         alert: false,
     }

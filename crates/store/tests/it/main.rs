@@ -15,6 +15,7 @@ mod checks;
 mod claims;
 mod domains;
 mod feed;
+mod holders;
 mod idempotency;
 mod keys;
 mod messages;
@@ -84,6 +85,8 @@ mod conformance {
             what_is_remembered_of_breaks_reads_back,
             late_domains_go_to_their_next_place_once_and_hurried_ones_come_first,
             outcomes_are_summed_over_nodes_and_the_brake_is_one;
+        holders: a_name_has_one_holder_whoever_is_quicker, a_claim_moves_the_hold_whole_or_not_at_all,
+            of_two_claimers_one_gets_the_name, a_claim_begins_once_and_ends;
         audit: a_line_is_there_with_its_change_or_not_at_all, the_log_is_filtered_and_paged;
         idempotency: the_first_answer_is_kept, of_several_at_once_one_gets_it,
             old_requests_are_swept_and_no_younger_or_running_one,

@@ -89,6 +89,8 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             consecutive_failures: 0,
             watch: store::Watch::default(),
             watch_seconds: None,
+            takes_hold: false,
+            held_elsewhere: false,
             alert: false,
             events: Vec::new(),
         };

@@ -119,6 +119,19 @@ pub enum DomainsCommand {
         #[arg(long)]
         days: u32,
     },
+    /// Claim a domain that another organisation holds, by a fresh TXT record
+    ///
+    /// The domain's own records have to be right. The record is looked for by itself; asking again shows how it stands.
+    #[command(
+        after_help = "Examples:\n  countersign domains claim mail.example.com\n  countersign domains claim mail.example.com --watch --deadline 2h"
+    )]
+    Claim {
+        /// Name or id
+        domain: String,
+        /// Whether to wait
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
     /// Delete a domain; its messages stay, and its DNS is not touched
     #[command(after_help = "Example:\n  countersign domains delete mail.example.com --yes")]
     Delete {
@@ -224,6 +237,7 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
                 days => format!("{} warms up for {days} days.", field(changed, "domain")),
             }))
         }
+        DomainsCommand::Claim { domain, watch } => claim(server, &client, domain, watch).await,
         DomainsCommand::Why { domain } => why(server, &client, domain).await,
         DomainsCommand::Delete { domain, yes } => {
             if !yes {
@@ -348,7 +362,41 @@ fn of_one(domain: &Value) -> String {
     if !findings.is_empty() {
         text = format!("{text}\n\nFound:\n{}", findings.join("\n"));
     }
+    if domain["claim"].is_object() {
+        text = format!("{text}\n\n{}", of_claim(domain));
+    }
     text
+}
+
+async fn claim(server: &ServerArgs, client: &Client, domain: &str, watch: &WatchArgs) -> Outcome {
+    let path = path(client, domain).await?;
+    let found = client.post(&format!("{path}/claim"), &json!({})).await?;
+    if watch.watch && standing(&found) != Exit::Good {
+        show::print(&format!("{}\n", show::harmless(&of_claim(&found))));
+        return wait(server, client, &path, watch).await;
+    }
+    let exit = standing(&found);
+    Ok(match shown(server, &found, of_claim) {
+        Exit::Good => exit,
+        other => other,
+    })
+}
+
+/// The record to publish for a claim, and how it stands.
+fn of_claim(domain: &Value) -> String {
+    let claim = &domain["claim"];
+    if !claim.is_object() {
+        return format!("{} is {}.", field(domain, "domain"), field(domain, "status"));
+    }
+    let told = [
+        ("Claim", field(claim, "status")),
+        ("Type", field(claim, "type")),
+        ("Name", field(claim, "name")),
+        ("Value", field(claim, "value")),
+        ("Until", time(claim, "expires_at")),
+        ("Seen since", time(claim, "first_seen_at")),
+    ];
+    format!("{}\n\n{}", facts(&told), field(claim, "explanation"))
 }
 
 fn records(domain: &Value) -> String {
