@@ -34,6 +34,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(get_domain, update_domain, delete_domain))
         .routes(routes!(verify_domain))
         .routes(routes!(claim_domain))
+        .routes(routes!(list_domain_keys))
+        .routes(routes!(rotate_domain_keys))
         .routes(routes!(disable_domain))
         .routes(routes!(enable_domain))
         .routes(routes!(get_domain_records))
@@ -320,6 +322,75 @@ async fn claim_domain(
     NoFields: NoFields,
 ) -> Result<axum::Json<DomainObject>, Problem> {
     let view = app.claim_domain(&caller, id).await?;
+    Ok(axum::Json(DomainObject::new(&view, app.now())))
+}
+
+/// A DKIM key of a domain.
+#[derive(Debug, Serialize, ToSchema)]
+struct DomainKey {
+    /// Always `domain_key`.
+    #[schema(example = "domain_key")]
+    object: &'static str,
+    /// Its selector.
+    #[schema(example = "abcdefghijklmnopqrstuvwx")]
+    selector: String,
+    /// `active`: it signs; `standby`: it is published, and signs after a rotation; `draining`: it is published for mail that
+    /// it has signed. Open: there may be more.
+    #[schema(example = "active")]
+    state: &'static str,
+    /// When it was made.
+    created_at: model::Timestamp,
+    /// Until when it stays published, where it drains; a new key takes its place then.
+    #[schema(required)]
+    retire_at: Option<model::Timestamp>,
+}
+
+/// The DKIM keys of a domain.
+#[utoipa::path(
+    get, path = "/domains/{id}/keys", tag = "domains",
+    security(("api_key" = ["read:domains"])),
+    params(("id" = String, Path, description = "The domain's id")),
+    responses((status = 200, description = "The keys, in the order of their records.", body = List<DomainKey>))
+)]
+async fn list_domain_keys(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+) -> Result<axum::Json<List<DomainKey>>, Problem> {
+    let keys = app.domain_keys(&caller, id).await?.into_iter().map(|key| DomainKey {
+        object: "domain_key",
+        selector: key.selector,
+        state: key.state.as_str(),
+        created_at: key.created_at,
+        retire_at: key.retire_at,
+    });
+    Ok(axum::Json(List::whole(keys.collect())))
+}
+
+/// Rotates the DKIM keys of a domain.
+///
+/// The next key that stands by signs from now on. The one before stays published for 7 days, for mail that it has signed; then
+/// a new key takes its place behind the same record. Nothing changes in the domain's own DNS. For profiles whose keys are
+/// behind aliases.
+#[utoipa::path(
+    post, path = "/domains/{id}/keys/rotate", tag = "domains",
+    security(("api_key" = ["write:domains"])),
+    params(("id" = String, Path, description = "The domain's id")),
+    responses(
+        (status = 200, description = "The domain.", body = DomainObject),
+        (status = 409, description = "There is no key to go on with: `KEYS_NOT_ROTATABLE`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "The body has fields; there are none to give.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn rotate_domain_keys(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<DomainId>,
+    NoFields: NoFields,
+) -> Result<axum::Json<DomainObject>, Problem> {
+    let view = app.rotate_domain_keys(&caller, id).await?;
     Ok(axum::Json(DomainObject::new(&view, app.now())))
 }
 

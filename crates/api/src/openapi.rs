@@ -287,6 +287,8 @@ mod tests {
             "patch /api/v1/domains/{id}",
             "post /api/v1/domains/{id}/verify",
             "post /api/v1/domains/{id}/claim",
+            "get /api/v1/domains/{id}/keys",
+            "post /api/v1/domains/{id}/keys/rotate",
             "get /api/v1/domains/{id}/records",
             "get /api/v1/domains/{id}/report",
             "get /api/v1/domains/{id}/observation",

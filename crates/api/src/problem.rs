@@ -131,6 +131,9 @@ codes! {
          /api/v1/domains/{id}/claim gives a fresh TXT record to publish, and when every name server has shown it twice \
          within some minutes the name is yours. A domain that was claimed by others can be deleted, added again and \
          claimed back.";
+    KeysNotRotatable = "KEYS_NOT_ROTATABLE", CONFLICT, "The keys cannot be rotated",
+        "Keys are rotated in place where the domain has aliases to two of them at least, and the next one stands by with \
+         its record seen to be right. The detail says what is missing.";
     NothingToClaim = "NOTHING_TO_CLAIM", CONFLICT, "There is nothing to claim",
         "No other organisation holds the name, or it is too long for the record of a claim.";
     InvalidRequest = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "The request has wrong fields",
@@ -342,6 +345,7 @@ impl From<app::Error> for Problem {
             E::DomainAlreadyAdded(_) => new(Code::DomainAlreadyAdded),
             E::DomainHeldElsewhere(_) | E::ClaimedAway(_) => new(Code::DomainHeldElsewhere),
             E::NothingToClaim(_) => new(Code::NothingToClaim),
+            E::KeysNotRotatable { .. } => new(Code::KeysNotRotatable),
             E::SenderDomainUnknown(_) => new(Code::DomainNotFound),
             E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
             E::DomainTenantMismatch(_) | E::TenantMismatch => new(Code::DomainTenantMismatch),
@@ -460,6 +464,7 @@ mod tests {
             (Error::DomainHeldElsewhere(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
             (Error::ClaimedAway(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
             (Error::NothingToClaim(name()), (409, "NOTHING_TO_CLAIM")),
+            (Error::KeysNotRotatable { domain: name(), reason: "x".into() }, (409, "KEYS_NOT_ROTATABLE")),
             (Error::SenderDomainUnknown(name()), (422, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "domain", id: "x".into() }, (404, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "message", id: "x".into() }, (404, "MESSAGE_NOT_FOUND")),

@@ -50,7 +50,7 @@ impl App {
         let until = data["expires_at"].as_str().and_then(|text| text.parse().ok());
         let whole = self.report_text.get().map(|text| text(&view.report, self.clock.now()));
         let Some((subject, text)) =
-            words(&alert.event_type, name.as_str(), stops_at, until, &view.report, whole.as_deref())
+            words(&alert.event_type, name.as_str(), stops_at, until, &data, &view.report, whole.as_deref())
         else {
             return Ok(());
         };
@@ -77,6 +77,7 @@ fn words(
     name: &str,
     stops_at: Option<Timestamp>,
     until: Option<Timestamp>,
+    data: &Value,
     report: &Report,
     whole: Option<&str>,
 ) -> Option<(String, String)> {
@@ -84,6 +85,9 @@ fn words(
         .map_or_else(|| "soon".to_owned(), |at| format!("on {}", at.strftime("%Y-%m-%d at %H:%M UTC")));
     if let Some(words) = claim_words(event_type, name, until) {
         return Some(words);
+    }
+    if event_type == "domain.delegation_changed" {
+        return Some(delegation_words(name, data));
     }
     let (subject, first) = match event_type {
         "domain.warning" => (
@@ -121,6 +125,30 @@ fn words(
         }
     }
     Some((subject, text))
+}
+
+/// That the zone of a domain is somebody else's to serve now.
+fn delegation_words(name: &str, data: &Value) -> (String, String) {
+    let list = |field: &str| {
+        let names = data[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+        shown(&names.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let zone = data["zone"].as_str().unwrap_or(name);
+    let operator = if data["same_operator"] == true {
+        "They are in the same domains as before, so it is probably the same operator."
+    } else {
+        "They are in other domains than before, so it is probably another operator."
+    };
+    let text = format!(
+        "The zone {zone} is delegated to other name servers than before. Two checks have seen it.\n\n\
+         Before: {}\nNow:    {}\n\n{operator} Whoever runs them decides what is in the DNS of {name}. \
+         Nothing changes here by that; mail goes on as long as the records are right.\n\n\
+         If you or your DNS host changed it, there is nothing to do. If nobody knows of it, see to the account at your \
+         registrar at once.\n",
+        list("old_name_servers"),
+        list("name_servers"),
+    );
+    (format!("{name}: its name servers have changed"), text)
 }
 
 /// What a claim of the domain by another organisation means for its holder.

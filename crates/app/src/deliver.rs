@@ -4,6 +4,7 @@ use crate::{
     App,
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
+    key_rotation::signing_key,
     lease::{HeldLease, Lease, Patience},
     settings::Transport,
 };
@@ -164,11 +165,7 @@ impl App {
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
         let dkim_records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
-        let (key, record) = keys
-            .iter()
-            .zip(&dkim_records)
-            .find(|(_, record)| record.was_right())
-            .or_else(|| keys.iter().zip(&dkim_records).next())
+        let (key, record) = signing_key(&keys, &dkim_records)
             .ok_or_else(|| Error::Internal(format!("{name} has no DKIM key")))?;
         let selector = record.planned.owner.labels().next().unwrap_or_default().to_owned();
         let signing_key = self.signing_key(key).await?;

@@ -1,7 +1,7 @@
 //! One check of a domain: plan, observe, diagnose, decide, store. The one way in which its status changes by itself.
 
 use crate::{
-    App,
+    App, delegation,
     domain_state::{self, Change, Look, State, Trigger},
     domains::DomainView,
     error::{Error, Result},
@@ -31,6 +31,7 @@ struct Checked {
     report: Report,
     report_text: String,
     observation_text: String,
+    delegated_to: Option<String>,
     look: Look,
     claimed_at: Timestamp,
     ended_at: Timestamp,
@@ -88,7 +89,7 @@ impl App {
             let record = self.transition(&domain, &checked);
             match self.store.record_check(&record).await {
                 Ok(stored) => {
-                    if record.alert {
+                    if record.alert || record.delegation_changed.is_some() {
                         self.wake.alerts.notify_one();
                     }
                     return self.domain_view(stored).await;
@@ -150,7 +151,9 @@ impl App {
             held,
             elsewhere: false,
         };
-        Ok(Checked { report, report_text, observation_text, look, claimed_at, ended_at: checked_at })
+        let delegated_to = delegation::seen(&observation, report.zone.as_ref());
+        let ended_at = checked_at;
+        Ok(Checked { report, report_text, observation_text, delegated_to, look, claimed_at, ended_at })
     }
 
     fn transition(&self, domain: &store::Domain, checked: &Checked) -> CheckRecord {
@@ -171,6 +174,14 @@ impl App {
             due.at = domain.next_check_at.map_or(due.at, |at| at.min(due.at));
             due.period = None;
         }
+        let (delegated, redelegated) =
+            delegation::next(&domain.delegation, checked.delegated_to.as_deref(), now);
+        if delegated.seen.is_some() && next.status != DomainStatus::Disabled {
+            due.at = due.at.min(now.checked_add(delegation::AGAIN).unwrap_or(now));
+            due.period = None;
+        }
+        // Who has just begun may be moving the zone.
+        let redelegated = redelegated.filter(|_| next.verified_at.is_some());
         if next.status != domain.status {
             tracing::info!(domain = %domain.name, from = %domain.status, to = %next.status, "a domain changed its status");
         }
@@ -203,11 +214,26 @@ impl App {
             consecutive_failures: next.consecutive_failures,
             watch_seconds: due.period,
             // One that was verified before names had holders goes on, and holds its name once nobody else does.
+            delegation: delegated,
+            delegation_changed: redelegated.map(|changed| self.told_delegation(domain, &changed, now)),
             takes_hold: next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere,
             held_elsewhere: next.held_elsewhere,
             events: change.map(|change| self.told(domain, change, &next, report, now)).into_iter().collect(),
             watch: next.watch,
         }
+    }
+
+    fn told_delegation(
+        &self,
+        domain: &store::Domain,
+        changed: &delegation::Changed,
+        now: Timestamp,
+    ) -> NewEvent {
+        const TYPE: &str = "domain.delegation_changed";
+        metrics::counter!("countersign_domain_changes_total", "event" => TYPE).increment(1);
+        let data = changed.data(&domain.name);
+        tracing::warn!(domain = %domain.name, %data, "the zone of a domain was delegated to other name servers");
+        self.event(domain.org_id, TYPE, domain.id.to_string(), &data, now)
     }
 
     /// The event that tells of a change.

@@ -33,6 +33,14 @@ pub enum Error {
          records, and can be claimed back then"
     )]
     ClaimedAway(DomainName),
+    /// The next key cannot sign yet, or ever.
+    #[error("the keys of {domain} cannot be rotated: {reason}")]
+    KeysNotRotatable {
+        /// The domain.
+        domain: DomainName,
+        /// Why.
+        reason: String,
+    },
     /// It is verified already, or its name has no room for the record of a claim.
     #[error(
         "there is nothing to claim: {0} is held by no other organisation, or is too long a name to claim"

@@ -38,6 +38,8 @@ pub const TYPES: &[&str] = &[
     "domain.claim_started",
     "domain.claimed",
     "domain.claim_ended",
+    "domain.delegation_changed",
+    "domain.key_rotated",
 ];
 
 /// How many events get their number in one transaction.

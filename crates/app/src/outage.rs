@@ -7,11 +7,12 @@
 //! - of the verified domains that all nodes looked at in the last ten minutes, too many turned from right to not right;
 //! - our own sentinel, a record of the platform zone, is not seen through the resolvers that the checks ask.
 //!
-//! A domain turns once: those that really broke at the same time are confirmed a little later, when the brake is let go.
+//! They are let go when no node has seen a reason for ten minutes, so that nodes whose resolvers differ do not pull to and
+//! fro. A domain turns once: those that really broke at the same time are confirmed a little later, when the brake is let go.
 
 use crate::{App, error::Result};
 use diagnosis::observation::{Ask, Outcome, Question, Rcode, Reply, Server};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{RecordData, RecordType, TxtData};
 use serde_json::json;
 use std::{
@@ -65,6 +66,8 @@ pub const fn reason_to_hold(recent: Outcomes, sentinel_is_seen: bool) -> Option<
 pub(crate) struct Brake {
     minutes: Mutex<BTreeMap<i64, Outcomes>>,
     known: tokio::sync::Mutex<Option<(Timestamp, bool)>>,
+    /// Whether there is something that was not put into the database, and when that was last done.
+    untold: Mutex<(bool, Option<Timestamp>)>,
 }
 
 impl Brake {
@@ -76,6 +79,18 @@ impl Brake {
         outcomes.looked += 1;
         outcomes.turned += u64::from(turned);
         *minutes = minutes.split_off(&(minute - WINDOW));
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+    }
+
+    /// Whether what this node saw is to be put into the database now; it is taken for done then.
+    fn is_to_tell(&self, now: Timestamp) -> bool {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_told = untold.1.is_some_and(|at| (0..HOLDS).contains(&now.duration_since(at).as_secs()));
+        let is_due = untold.0 && !was_told;
+        if is_due {
+            *untold = (false, Some(now));
+        }
+        is_due
     }
 
     fn minutes(&self) -> Vec<(i64, Outcomes)> {
@@ -105,8 +120,13 @@ impl App {
         held
     }
 
-    /// Lets the brake go when there is no reason any more: nobody else may ask for a while.
+    /// Puts what this node saw where all nodes count it, and lets the brake go when no node sees a reason any more: nobody
+    /// else may ask for a while.
     pub(crate) async fn watch_brake(&self) -> Result<()> {
+        let now = self.clock.now();
+        if self.brake.is_to_tell(now) {
+            self.store.put_outcomes(&self.node, &self.brake.minutes(), first_minute(now)).await?;
+        }
         if self.store.demotions_held().await?.is_some() {
             self.demotions_are_held().await;
         }
@@ -114,25 +134,24 @@ impl App {
     }
 
     async fn judge_brake(&self, now: Timestamp) -> Result<bool> {
-        let since = now.as_second().div_euclid(60) - WINDOW;
+        let since = first_minute(now);
         self.store.put_outcomes(&self.node, &self.brake.minutes(), since).await?;
         let recent = self.store.outcomes_since(since).await?;
         let reason = reason_to_hold(recent, self.sees_sentinel().await);
         let was = self.store.demotions_held().await?;
         match (reason, was) {
-            (Some(reason), None) => self.hold_demotions(reason, recent, now).await?,
-            (None, Some(held)) => self.let_demotions_go(&held, now).await?,
-            _ => {}
+            (Some(reason), _) => self.hold_demotions(reason, recent, now).await.map(|()| true),
+            (None, Some(held)) => self.let_demotions_go(&held, now).await.map(|gone| !gone),
+            (None, None) => Ok(false),
         }
-        Ok(reason.is_some())
     }
 
     async fn hold_demotions(&self, reason: Reason, recent: Outcomes, now: Timestamp) -> Result<()> {
         let word = reason.as_str();
         let data = json!({"reason": word, "looked": recent.looked, "turned": recent.turned});
-        let held = Held { since: now, reason: word.to_owned() };
+        let held = Held { since: now, reason: word.to_owned(), renewed_at: now };
         let events = self.operator_event("platform.demotions_held", &data, now).await?;
-        if self.store.set_demotions_held(Some(&held), &events).await? {
+        if self.store.hold_demotions(&held, &events).await? {
             tracing::error!(
                 reason = word,
                 looked = recent.looked,
@@ -143,13 +162,20 @@ impl App {
         Ok(())
     }
 
-    async fn let_demotions_go(&self, held: &Held, now: Timestamp) -> Result<()> {
+    /// Whether they are not held any more. A node whose resolvers are well lets nothing go while another's are not.
+    async fn let_demotions_go(&self, held: &Held, now: Timestamp) -> Result<bool> {
+        let quiet_since = now.checked_sub(SignedDuration::from_mins(WINDOW)).unwrap_or(now);
+        if held.renewed_at > quiet_since {
+            return Ok(false);
+        }
         let data = json!({"reason": held.reason, "held_since": held.since});
         let events = self.operator_event("platform.demotions_released", &data, now).await?;
-        if self.store.set_demotions_held(None, &events).await? {
+        let released = self.store.release_demotions(quiet_since, &events).await?;
+        if released {
             tracing::warn!(reason = held.reason, since = %held.since, "demotions are not held any more");
         }
-        Ok(())
+        // Another node may have let them go, or seen a reason: what is stored counts.
+        Ok(released || self.store.demotions_held().await?.is_none())
     }
 
     /// An event of the organisation that the instance began with: those who run it read it there.
@@ -187,6 +213,11 @@ impl App {
         }
         seen
     }
+}
+
+/// The first of the minutes that count.
+fn first_minute(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(60) - WINDOW
 }
 
 fn says(reply: &Reply, text: &str) -> bool {

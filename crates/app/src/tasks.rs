@@ -153,7 +153,7 @@ impl Task {
         }
         match self {
             Self::ServeZones => app.serve_zones().await.map(|()| 0),
-            Self::FillKeyPool => app.fill_key_pool().await,
+            Self::FillKeyPool => Ok(app.fill_key_pool().await? + app.replace_drained_keys().await?),
             Self::Verify => app.check_due_domains().await,
             Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),

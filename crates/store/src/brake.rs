@@ -19,6 +19,8 @@ pub struct Held {
     pub since: Timestamp,
     /// Why, in the words of the caller.
     pub reason: String,
+    /// When a node last saw a reason.
+    pub renewed_at: Timestamp,
 }
 
 impl Store {
@@ -58,31 +60,59 @@ impl Store {
 
     /// Whether demotions are held, for all nodes.
     pub async fn demotions_held(&self) -> Result<Option<Held>, StoreError> {
-        let row = self.read_first(sql("SELECT held_since, reason FROM demotion_brake WHERE id = 1")).await?;
+        let row = self
+            .read_first(sql("SELECT held_since, reason, renewed_at FROM demotion_brake WHERE id = 1"))
+            .await?;
         let row = row.ok_or(StoreError::NotFound("brake"))?;
         let since: Option<Timestamp> = row.opt("held_since")?;
         let reason: Option<String> = row.opt("reason")?;
-        Ok(since.map(|since| Held { since, reason: reason.unwrap_or_default() }))
+        let renewed_at: Option<Timestamp> = row.opt("renewed_at")?;
+        Ok(since.map(|since| Held {
+            since,
+            reason: reason.unwrap_or_default(),
+            renewed_at: renewed_at.unwrap_or(since),
+        }))
     }
 
-    /// Holds demotions or lets them go. Of several nodes that do the same at once, one does it and tells of it;
-    /// whether it was this one.
-    pub async fn set_demotions_held(
+    /// Holds demotions, or goes on holding them: a node sees a reason at `renewed_at`. Of several nodes that begin at once,
+    /// one does it and tells of it; whether it was this one.
+    pub async fn hold_demotions(&self, held: &Held, events: &[NewEvent]) -> Result<bool, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let began = sql("UPDATE demotion_brake SET held_since = $1, reason = $2, renewed_at = $3
+             WHERE id = 1 AND held_since IS NULL")
+        .bind(&held.since)
+        .text(&held.reason)
+        .bind(&held.renewed_at)
+        .run(&mut tx)
+        .await?
+            > 0;
+        if began {
+            insert_events(events, &mut tx).await?;
+        } else {
+            sql("UPDATE demotion_brake SET renewed_at = $1
+                 WHERE id = 1 AND (renewed_at IS NULL OR renewed_at < $1)")
+            .bind(&held.renewed_at)
+            .run(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(began)
+    }
+
+    /// Lets demotions go, unless a node has seen a reason since `quiet_since`. Of several nodes that do the same at once,
+    /// one does it and tells of it; whether it was this one.
+    pub async fn release_demotions(
         &self,
-        held: Option<&Held>,
+        quiet_since: Timestamp,
         events: &[NewEvent],
     ) -> Result<bool, StoreError> {
         let mut tx = self.pools.write().await?;
-        let update = match held {
-            Some(held) => sql(
-                "UPDATE demotion_brake SET held_since = $1, reason = $2 WHERE id = 1 AND held_since IS NULL",
-            )
-            .bind(&held.since)
-            .text(&held.reason),
-            None => sql("UPDATE demotion_brake SET held_since = NULL, reason = NULL
-                     WHERE id = 1 AND held_since IS NOT NULL"),
-        };
-        if update.run(&mut tx).await? == 0 {
+        let released = sql("UPDATE demotion_brake SET held_since = NULL, reason = NULL, renewed_at = NULL
+             WHERE id = 1 AND held_since IS NOT NULL AND COALESCE(renewed_at, held_since) <= $1")
+        .bind(&quiet_since)
+        .run(&mut tx)
+        .await?;
+        if released == 0 {
             return Ok(false);
         }
         insert_events(events, &mut tx).await?;

@@ -1,7 +1,7 @@
 //! The end of a check: what was observed, what it means for the domain, and the events, in one transaction.
 
 use crate::{
-    Domain, Health, NewEvent, Store, StoreError, Watch,
+    Delegation, Domain, Health, NewEvent, Store, StoreError, Watch,
     claims::HOLDER,
     contacts::insert_alert,
     database::{Row, Tx, sql},
@@ -61,6 +61,10 @@ pub struct CheckRecord {
     pub takes_hold: bool,
     /// Whether the records are right and another organisation holds the name. While a claim is open it stays said.
     pub held_elsewhere: bool,
+    /// Whom the zone is delegated to, as far as that is remembered.
+    pub delegation: Delegation,
+    /// The event that tells of another delegation; contacts are told of it too.
+    pub delegation_changed: Option<NewEvent>,
     /// What happened.
     pub events: Vec<NewEvent>,
     /// Whether the contacts are to be told of it.
@@ -111,6 +115,7 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
              held_elsewhere = CASE WHEN $23 = 1 THEN 0 WHEN $24 = 1 THEN 1
                  WHEN EXISTS (SELECT 1 FROM domain_claims WHERE domain_id = $1 AND outcome IS NULL) THEN held_elsewhere
                  ELSE 0 END,
+             delegation = $25, delegation_seen = $26, delegation_seen_at = $27,
              version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL RETURNING ",
         columns!()
@@ -139,6 +144,9 @@ async fn update_domain(check: &CheckRecord, tx: &mut Tx) -> Result<Domain, Store
     .bind_opt(check.watch_seconds.as_ref())
     .bind(&check.takes_hold)
     .bind(&check.held_elsewhere)
+    .bind_opt(check.delegation.confirmed.as_ref())
+    .bind_opt(check.delegation.seen.as_ref())
+    .bind_opt(check.delegation.seen_at.as_ref())
     .first(tx)
     .await
     .map_err(|error| error.or_conflict(HOLDER, StoreError::HeldElsewhere))?;
@@ -199,6 +207,10 @@ impl Store {
         keep_observation(check, domain.version, &mut tx).await?;
         insert_events(&check.events, &mut tx).await?;
         for event in check.events.iter().filter(|_| check.alert) {
+            insert_alert(event, check.domain_id, &mut tx).await?;
+        }
+        if let Some(event) = &check.delegation_changed {
+            insert_events(std::slice::from_ref(event), &mut tx).await?;
             insert_alert(event, check.domain_id, &mut tx).await?;
         }
         tx.commit().await?;

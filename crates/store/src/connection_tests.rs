@@ -63,6 +63,7 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (domains::LIST.tenant, "domains_list_tenant"),
         (dkim_keys::OF_TWENTY, "dkim_keys_of_domain"),
         (dkim_keys::SELECTORS_OF, "domains_of_name"),
+        (dkim_keys::DRAINED, "dkim_keys_draining"),
         (claims::DUE, "domain_claims_due"),
         (claims::HOLDER_OF, "domains_holder"),
         (deliveries::CLAIM, "deliveries_due"),

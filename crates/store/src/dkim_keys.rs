@@ -4,7 +4,8 @@
 //! and go out encrypted.
 
 use crate::{
-    Hidden, Store, StoreError,
+    Hidden, Store, StoreError, Told, Topic,
+    audit::tell,
     database::{Row, Tx, sql},
     error::Unique,
     value::words,
@@ -22,6 +23,8 @@ words! {
         Active = "active",
         /// Published, and not signed with yet.
         Standby = "standby",
+        /// Published for mail that it has signed, and not signed with any more.
+        Draining = "draining",
         /// Neither.
         Retired = "retired",
     }
@@ -76,6 +79,10 @@ pub struct DkimKey {
     pub position: u32,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it took the place of another one; nothing for those that the domain began with.
+    pub placed_at: Option<Timestamp>,
+    /// Until when it stays published, where it drains.
+    pub retire_at: Option<Timestamp>,
 }
 
 fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
@@ -88,6 +95,8 @@ fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
         state: row.get("state")?,
         position: row.get("position")?,
         created_at: row.get("created_at")?,
+        placed_at: row.opt("placed_at")?,
+        retire_at: row.opt("retire_at")?,
     })
 }
 
@@ -107,6 +116,8 @@ pub(crate) async fn insert_keys(
             state: key.state,
             position,
             created_at: key.created_at,
+            placed_at: None,
+            retire_at: None,
         };
         sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
@@ -190,11 +201,16 @@ pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
     sql("UPDATE generations SET value = value + 1 WHERE name = 'dns'").run_on("DNS generation", tx).await
 }
 
+pub(crate) const DRAINED: &str =
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
+     FROM dkim_keys WHERE state = 'draining' AND retire_at <= $1 ORDER BY retire_at LIMIT $2";
+
 /// How many domains [`OF_TWENTY`] asks for; those that are not needed are NULL, which nothing equals.
 const TWENTY: usize = 20;
 
 pub(crate) const OF_TWENTY: &str =
-    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at FROM dkim_keys
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
+     FROM dkim_keys
      WHERE domain_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
      ORDER BY domain_id, position";
 
@@ -221,10 +237,97 @@ impl Store {
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
         let query =
-            sql("SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
+            sql("SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
              FROM dkim_keys WHERE domain_id = $1 ORDER BY position")
             .bind(&domain_id);
         self.read_all(query).await?.iter().map(dkim_key).collect()
+    }
+
+    /// Has one key of a domain that stands by sign in place of another, which stays published until `retire_at`.
+    ///
+    /// # Errors
+    /// `StaleVersion` when one of them is in another state by now, or the domain is gone.
+    pub async fn rotate_keys(
+        &self,
+        domain_id: DomainId,
+        next: KeyId,
+        former: KeyId,
+        retire_at: Timestamp,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let living = sql(
+            "UPDATE domains SET version = version + 1 WHERE id = $1 AND deleted_at IS NULL AND status <> 'disabled'",
+        );
+        let living = living.bind(&domain_id).run(&mut tx).await?;
+        let activated = sql(
+            "UPDATE dkim_keys SET state = 'active' WHERE id = $1 AND domain_id = $2 AND state = 'standby'",
+        )
+        .bind(&next)
+        .bind(&domain_id)
+        .run(&mut tx)
+        .await?;
+        let drains = sql("UPDATE dkim_keys SET state = 'draining', retire_at = $3
+             WHERE id = $1 AND domain_id = $2 AND state = 'active'")
+        .bind(&former)
+        .bind(&domain_id)
+        .bind(&retire_at)
+        .run(&mut tx)
+        .await?;
+        if [living, activated, drains] != [1, 1, 1] {
+            return Err(StoreError::StaleVersion);
+        }
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Keys that have drained by now, longest first.
+    pub async fn drained_keys(&self, now: Timestamp, limit: u32) -> Result<Vec<DkimKey>, StoreError> {
+        self.read_all(sql(DRAINED).bind(&now).bind(&limit)).await?.iter().map(dkim_key).collect()
+    }
+
+    /// Puts a key of the pool behind the selector of one that has drained, which is gone then. The domain is looked at no
+    /// sooner than at `looked_at`. What DNS serves changes with it: no selector is without a key meanwhile.
+    ///
+    /// # Errors
+    /// `StaleVersion` when it does not drain any more, `PoolEmpty`.
+    pub async fn replace_drained_key(
+        &self,
+        key: &DkimKey,
+        now: Timestamp,
+        looked_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let gone = sql("DELETE FROM dkim_keys WHERE id = $1 AND state = 'draining'");
+        if gone.bind(&key.id).run(&mut tx).await? == 0 {
+            return Err(StoreError::StaleVersion);
+        }
+        let new =
+            take_from_pool(vec![key.selector.clone()], &mut tx).await?.pop().ok_or(StoreError::PoolEmpty)?;
+        bump_dns_generation(&mut tx).await?;
+        sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at,
+                 placed_at, dns_generation)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT value FROM generations WHERE name = 'dns'))")
+        .bind(&new.id)
+        .bind(&key.domain_id)
+        .bind(&key.selector)
+        .bind(&new.public_key)
+        .bind(&new.private_key)
+        .bind(&KeyState::Standby)
+        .bind(&key.position)
+        .bind(&new.created_at)
+        .bind(&now)
+        .run(&mut tx)
+        .await?;
+        sql("UPDATE domains SET version = version + 1,
+                 next_check_at = CASE WHEN next_check_at < $2 THEN $2 ELSE next_check_at END
+             WHERE id = $1")
+        .bind(&key.domain_id)
+        .bind(&looked_at)
+        .run(&mut tx)
+        .await?;
+        tx.wakes(Topic::Dns);
+        tx.commit().await
     }
 
     /// The selectors of every living domain of this name, whosever it is.

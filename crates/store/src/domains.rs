@@ -118,6 +118,8 @@ pub struct Domain {
     pub held_elsewhere: bool,
     /// When another organisation took its name by a claim.
     pub claimed_at: Option<Timestamp>,
+    /// Whom its zone is delegated to, as far as that is remembered.
+    pub delegation: Delegation,
     /// What is remembered of its breaks.
     pub watch: Watch,
     /// Grows with every change but claims and pokes.
@@ -147,6 +149,17 @@ pub struct Watch {
     pub breaks: u32,
     /// When the last of them was confirmed.
     pub last_break_at: Option<Timestamp>,
+}
+
+/// Whom a zone is delegated to, as far as that is remembered; in the words of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Delegation {
+    /// What was last confirmed.
+    pub confirmed: Option<String>,
+    /// Another one that was seen and is not confirmed.
+    pub seen: Option<String>,
+    /// When that was seen first.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// Which way to switch a domain.
@@ -193,7 +206,8 @@ macro_rules! columns {
          dmarc_status, return_path_status, health, approval_status, created_at, verified_at, fails_at, \
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
          version, report, packed_report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
-         last_failure_at, reminders, breaks, last_break_at, disabled_reason, holder, held_elsewhere, claimed_at"
+         last_failure_at, reminders, breaks, last_break_at, disabled_reason, holder, held_elsewhere, claimed_at, \
+         delegation, delegation_seen, delegation_seen_at"
     };
 }
 
@@ -228,6 +242,11 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         holder: row.get("holder")?,
         held_elsewhere: row.get("held_elsewhere")?,
         claimed_at: row.opt("claimed_at")?,
+        delegation: Delegation {
+            confirmed: row.opt("delegation")?,
+            seen: row.opt("delegation_seen")?,
+            seen_at: row.opt("delegation_seen_at")?,
+        },
         watch: Watch {
             suspected_since: row.opt("suspected_since")?,
             last_failure_at: row.opt("last_failure_at")?,

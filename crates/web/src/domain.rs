@@ -7,15 +7,23 @@ use crate::{
     forms::FormErrors,
     live,
     page::{Answer, Failure, Section, Shell, go, html, html_with},
+    pill::{Pill, Tone},
+    when::When,
 };
-use app::{domains::DomainView, emails::SendEmail};
+use app::{
+    domains::DomainView,
+    emails::SendEmail,
+    store::{DkimKey, Event, KeyState},
+};
 use askama::Template;
 use axum::{
     extract::{Form, Path, rejection::FormRejection},
     http::{HeaderMap, StatusCode},
 };
-use model::{DomainId, DomainStatus, registrable_domain};
+use jiff::Timestamp;
+use model::{DomainId, DomainStatus, RecordType, registrable_domain};
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "domain.html")]
@@ -29,6 +37,77 @@ struct DomainPage {
     switch: Option<(&'static str, &'static str)>,
     live: String,
     tag: String,
+    keys: Vec<KeyRow>,
+    rotatable: bool,
+    history: Vec<HistoryLine>,
+}
+
+/// A DKIM key, in the table of them.
+struct KeyRow {
+    selector: String,
+    pill: Pill,
+    until: Option<When>,
+    made: When,
+}
+
+impl KeyRow {
+    fn of(key: &DkimKey, now: Timestamp) -> Self {
+        let pill = match key.state {
+            KeyState::Active => Pill::new(Tone::Good, "Signs"),
+            KeyState::Standby => Pill::new(Tone::Wait, "Stands by"),
+            KeyState::Draining => Pill::new(Tone::Muted, "Drains"),
+            KeyState::Retired => Pill::new(Tone::Muted, "Retired"),
+        };
+        Self {
+            selector: key.selector.clone(),
+            pill,
+            until: When::maybe(key.retire_at, now),
+            made: When::new(key.created_at, now),
+        }
+    }
+}
+
+/// Something that happened to the domain.
+struct HistoryLine {
+    when: When,
+    words: String,
+}
+
+/// How many lines the history has.
+const HISTORY: u32 = 10;
+
+fn history_line(event: &Event, now: Timestamp) -> Option<HistoryLine> {
+    let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+    let names = |field: &str| {
+        let names = data[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(explain::shown::value).collect::<Vec<_>>().join(", ")
+    };
+    let words = match event.event_type.as_str() {
+        "domain.created" => "It was added.".to_owned(),
+        "domain.updated" => "Its settings were changed.".to_owned(),
+        "domain.verified" => "It was verified.".to_owned(),
+        "domain.warning" => "Its records broke.".to_owned(),
+        "domain.reminder" => "Its records were still broken; its contacts were reminded.".to_owned(),
+        "domain.recovered" => "Its records were mended.".to_owned(),
+        "domain.failed" => "Its records were not mended in time.".to_owned(),
+        "domain.disabled" if data["reason"] == "claimed" => "Another organisation claimed it.".to_owned(),
+        "domain.disabled" => "It was disabled.".to_owned(),
+        "domain.enabled" => "It was enabled.".to_owned(),
+        "domain.contested" => "Another organisation began to claim it.".to_owned(),
+        "domain.claim_started" => "A claim of it was begun.".to_owned(),
+        "domain.claim_ended" => "The claim of it ended without success.".to_owned(),
+        "domain.claimed" => "It was claimed from another organisation.".to_owned(),
+        "domain.key_rotated" => "Another DKIM key began to sign.".to_owned(),
+        "domain.delegation_changed" => {
+            format!(
+                "Its name servers changed from {} to {}.",
+                names("old_name_servers"),
+                names("name_servers")
+            )
+        }
+        _ => return None,
+    };
+    Some(HistoryLine { when: When::new(event.created_at, now), words })
 }
 
 /// Asks once more before something is done to a domain.
@@ -91,6 +170,8 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
     let now = web.app.now();
     let playground = playground(web, view).await?;
     let domain = &view.domain;
+    let keys = web.app.domain_keys(&web.viewer, domain.id).await?;
+    let events = web.app.domain_history(&web.viewer, domain.id, HISTORY).await?;
     let shell = Shell::new(web, Section::Domains, domain.name.to_string());
     let live = Live::new(view, &playground, test, now, &shell).render()?;
     let page = DomainPage {
@@ -110,6 +191,9 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
         },
         tag: live::tag(&Live::state(view, &playground, now)),
         live,
+        rotatable: domain.status == DomainStatus::Verified && keys.len() > 1 && has_aliases(view),
+        keys: keys.iter().map(|key| KeyRow::of(key, now)).collect(),
+        history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };
     html_with(status, &page)
 }
@@ -228,6 +312,52 @@ pub(crate) async fn claim(web: Web, Path(id): Path<String>) -> Answer {
             let errors = FormErrors::of(error)?;
             let view = web.app.domain(&web.viewer, id).await?;
             html_with(StatusCode::CONFLICT, &claim_page(&web, &view, errors.others(&[])))
+        }
+    }
+}
+
+/// Whether its keys are behind aliases, where they can be rotated.
+fn has_aliases(view: &DomainView) -> bool {
+    let mut dkim = view.report.records.iter().filter(|record| record.is_dkim());
+    dkim.all(|record| record.record_type() == RecordType::Cname)
+}
+
+fn rotate_page(web: &Web, view: &DomainView, error: Option<String>) -> DomainConfirm {
+    let name = &view.domain.name;
+    let path = format!("/domains/{}", view.domain.id);
+    DomainConfirm {
+        shell: Shell::new(web, Section::Domains, format!("Rotate the keys of {name}")),
+        heading: format!("Rotate the DKIM keys of {name}?"),
+        lines: vec![
+            "The next key that stands by signs from now on. Your DNS stays as it is.".to_owned(),
+            "The key before stays published for 7 days, for mail that it has signed. Then a new key takes its place."
+                .to_owned(),
+        ],
+        action: format!("{path}/rotate"),
+        button: "Rotate the keys",
+        danger: false,
+        wants_reason: false,
+        reason: String::new(),
+        error,
+        back: path,
+        keep: "Not now",
+    }
+}
+
+pub(crate) async fn confirm_rotate(web: Web, Path(id): Path<String>) -> Answer {
+    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
+    html(&rotate_page(&web, &view, None))
+}
+
+/// Has another key sign.
+pub(crate) async fn rotate(web: Web, Path(id): Path<String>) -> Answer {
+    let id = domain_id(&id)?;
+    match web.app.rotate_domain_keys(&web.viewer, id).await {
+        Ok(_) => Ok(go(&format!("/domains/{id}"))),
+        Err(error) => {
+            let errors = FormErrors::of(error)?;
+            let view = web.app.domain(&web.viewer, id).await?;
+            html_with(StatusCode::CONFLICT, &rotate_page(&web, &view, errors.others(&[])))
         }
     }
 }

@@ -11,7 +11,7 @@ use app::{ClaimFound, claims::ClaimView, domains::DomainView, store};
 use askama::Template;
 use explain::{Host, shown};
 use jiff::Timestamp;
-use model::{DomainName, DomainStatus, Purpose, RecordStatus};
+use model::{DomainName, DomainStatus, Purpose, RecordStatus, Verdict};
 
 /// The playground zone that the domain is in, or could be in.
 #[derive(Debug, Clone)]
@@ -101,11 +101,11 @@ impl ClaimBlock {
             }
         });
         let pill = match open.and_then(|claim| claim.found) {
-            Some(ClaimFound::Seen) => Pill::new(Tone::Good, "seen"),
+            Some(ClaimFound::Seen) => Pill::new(Tone::Good, "Seen"),
             None | Some(ClaimFound::Missing | ClaimFound::NotEverywhere | ClaimFound::Unanswered) => {
-                Pill::new(Tone::Wait, "waiting")
+                Pill::new(Tone::Wait, "Waiting")
             }
-            Some(_) => Pill::new(Tone::Bad, "wrong"),
+            Some(_) => Pill::new(Tone::Bad, "Wrong"),
         };
         Self {
             record,
@@ -197,7 +197,9 @@ impl Live {
                 domain.status,
                 report.records.len()
             ),
-            summary: if domain.last_checked_at.is_some() {
+            summary: if domain.held_elsewhere && report.verdict == Verdict::Pass {
+                "Its records are right, and another organisation holds it.".to_owned()
+            } else if domain.last_checked_at.is_some() {
                 crate::page::sentence(&explain::summary(report))
             } else {
                 "The first check is on its way.".to_owned()
@@ -343,6 +345,7 @@ mod tests {
             holder: false,
             held_elsewhere: false,
             claimed_at: None,
+            delegation: store::Delegation::default(),
             watch: store::Watch::default(),
             version: 1,
             report: None,

@@ -32,6 +32,7 @@ impl FormErrors {
             | Error::DomainHeldElsewhere(_)
             | Error::ClaimedAway(_)
             | Error::NothingToClaim(_)
+            | Error::KeysNotRotatable { .. }
             | Error::AlreadyExists(_)
             | Error::LastOwner
             | Error::RoleTooLow

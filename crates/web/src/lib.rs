@@ -183,6 +183,8 @@ fn dashboard(playground: bool) -> Routes {
         .post("/domains/{id}/test", MEMBER, domain::send_test)
         .get("/domains/{id}/claim", MEMBER, domain::confirm_claim)
         .post("/domains/{id}/claim", MEMBER, domain::claim)
+        .get("/domains/{id}/rotate", MEMBER, domain::confirm_rotate)
+        .post("/domains/{id}/rotate", MEMBER, domain::rotate)
         .get("/domains/{id}/disable", ADMIN, domain::confirm_disable)
         .post("/domains/{id}/disable", ADMIN, domain::disable)
         .get("/domains/{id}/enable", ADMIN, domain::confirm_enable)

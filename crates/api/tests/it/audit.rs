@@ -12,7 +12,11 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// What writes and leaves no line, and why.
-const NO_LINE: [(&str, &str); 10] = [
+const NO_LINE: [(&str, &str); 11] = [
+    (
+        "POST /api/v1/domains/{id}/keys/rotate",
+        "has one where there is a key to go on with: `countersign rotation`",
+    ),
     ("POST /api/v1/webhooks/{id}/test", "nothing is changed"),
     ("POST /api/v1/emails", "a message names the key that sent it"),
     ("POST /api/v1/checks", "nothing is changed"),

@@ -28,6 +28,21 @@ impl DnsServer {
         Self { address, zones, _stop: stop.drop_guard() }
     }
 
+    /// One with zones as they are written, at a port of all loopback addresses that is free, or at this one.
+    pub async fn of_zones(address: SocketAddr, zones: &[(&str, String)]) -> Self {
+        let zones = Arc::new(ArcSwap::from_pointee(whole_zones(zones)));
+        let server = Server::bind(address, Arc::clone(&zones)).await.unwrap();
+        let address = server.local_addr();
+        let stop = CancellationToken::new();
+        tokio::spawn(server.run(stop.clone()));
+        Self { address, zones, _stop: stop.drop_guard() }
+    }
+
+    /// Takes effect with the next query.
+    pub fn replace_zones(&self, zones: &[(&str, String)]) {
+        self.zones.store(Arc::new(whole_zones(zones)));
+    }
+
     /// Takes effect with the next query.
     pub fn replace(&self, zones: &[(&str, &str)]) {
         self.zones.store(Arc::new(zone_set(zones)));
@@ -76,6 +91,15 @@ fn said(output: &Output) -> Said {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+fn whole_zones(zones: &[(&str, String)]) -> ZoneSet {
+    let mut builder = ZoneSetBuilder::new(1);
+    for (apex, text) in zones {
+        let text = format!("$TTL 60\n@ IN SOA ns host 1 7200 900 1209600 60\n{text}");
+        builder.add(&Zone::from_text(&DomainName::parse(apex).unwrap(), &text, true).unwrap()).unwrap();
+    }
+    builder.build()
 }
 
 fn zone_set(zones: &[(&str, &str)]) -> ZoneSet {

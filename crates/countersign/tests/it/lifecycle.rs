@@ -21,6 +21,15 @@ pub struct Later {
 
 impl Later {
     pub async fn start(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_as(change, false).await
+    }
+
+    /// The same as `serve` runs it.
+    pub async fn serve(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_as(change, true).await
+    }
+
+    async fn start_as(change: impl FnOnce(Config) -> Config, serves: bool) -> Self {
         let folder = Folder::new();
         let minutes = Arc::new(AtomicI64::new(0));
         let shift = Arc::clone(&minutes);
@@ -28,7 +37,12 @@ impl Later {
             let later = jiff::SignedDuration::from_mins(shift.load(Ordering::Relaxed));
             countersign::instance::system_time().checked_add(later).unwrap()
         });
-        let instance = Instance::start_at(&change(config(&folder)), clock).await.unwrap();
+        let config = change(config(&folder));
+        let instance = if serves {
+            Instance::serve_at(&config, clock).await.unwrap()
+        } else {
+            Instance::start_at(&config, clock).await.unwrap()
+        };
         let api = Api::new(instance.http, &instance.api_key);
         Self { instance, api, folder, minutes }
     }

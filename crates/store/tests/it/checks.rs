@@ -28,6 +28,8 @@ pub fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecor
         watch_seconds: None,
         takes_hold: false,
         held_elsewhere: false,
+        delegation: store::Delegation::default(),
+        delegation_changed: None,
         events: vec![event(domain.org_id, "domain.verified", &domain.id)],
         alert: false,
     }
@@ -201,13 +203,19 @@ pub async fn outcomes_are_summed_over_nodes_and_the_brake_is_one(store: &Store) 
     assert_eq!(store.outcomes_since(101).await.unwrap(), Outcomes::default());
 
     assert_eq!(store.demotions_held().await.unwrap(), None);
-    let held = Held { since: at(7), reason: "sentinel".into() };
+    let held = Held { since: at(7), reason: "sentinel".into(), renewed_at: at(7) };
     let told = event(org, "platform.demotions_held", &"x");
-    assert!(store.set_demotions_held(Some(&held), std::slice::from_ref(&told)).await.unwrap());
-    let again = Held { since: at(9), ..held.clone() };
-    assert!(!store.set_demotions_held(Some(&again), &[event(org, "x", &"x")]).await.unwrap());
-    assert_eq!(store.demotions_held().await.unwrap(), Some(held));
+    assert!(store.hold_demotions(&held, std::slice::from_ref(&told)).await.unwrap());
+    let again = Held { since: at(9), reason: "many_at_once".into(), renewed_at: at(9) };
+    assert!(!store.hold_demotions(&again, &[event(org, "x", &"x")]).await.unwrap());
+    let renewed = Held { renewed_at: at(9), ..held.clone() };
+    assert_eq!(store.demotions_held().await.unwrap(), Some(renewed.clone()));
+    assert!(!store.hold_demotions(&held, &[]).await.unwrap());
+    assert_eq!(store.demotions_held().await.unwrap(), Some(renewed), "no node takes back another's word");
     assert_eq!(store.list_events(org, None, 9).await.unwrap(), [told], "told once");
-    assert!(store.set_demotions_held(None, &[]).await.unwrap());
-    assert!(!store.set_demotions_held(None, &[]).await.unwrap());
+    // One that sees no reason lets nothing go while another one has just seen one.
+    assert!(!store.release_demotions(at(8), &[]).await.unwrap());
+    assert!(store.release_demotions(at(9), &[]).await.unwrap());
+    assert!(!store.release_demotions(at(99), &[]).await.unwrap());
+    assert_eq!(store.demotions_held().await.unwrap(), None);
 }

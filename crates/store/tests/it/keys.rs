@@ -3,7 +3,7 @@
 use crate::seed::{
     api_key_id, at, domain, domain_id, event, new_domain, new_key, new_message, organisation, pool_key, to,
 };
-use store::{Hidden, KeySource, NewApiKey, Organisation, Store, StoreError, Visible};
+use store::{Hidden, KeySource, KeyState, NewApiKey, Organisation, Store, StoreError, Visible};
 
 pub fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
     NewApiKey {
@@ -178,4 +178,54 @@ pub async fn organisations_are_found(store: &Store) {
 pub async fn writing_works(store: &Store) {
     store.ping_write(at(1)).await.unwrap();
     store.ping_read().await.unwrap();
+}
+
+pub async fn keys_rotate_in_whole_steps(store: &Store) {
+    let org = organisation(store).await;
+    let mut new = vec![new_key("r1"), new_key("r2")];
+    new[1].state = KeyState::Standby;
+    let added = new_domain(org, "example.com");
+    let (domain, keys) = store.create_domain(&added, KeySource::Given(new), &[]).await.unwrap();
+    store.number_key_changes().await.unwrap();
+    let state = async || {
+        let keys = store.keys_of_domain(domain.id).await.unwrap();
+        keys.into_iter().map(|key| (key.selector, key.state)).collect::<Vec<_>>()
+    };
+    let is = |first, second| vec![("r1".to_owned(), first), ("r2".to_owned(), second)];
+    let (one, two) = (keys[0].id, keys[1].id);
+
+    // What is read too late, or the wrong way round, changes nothing.
+    let wrong = store.rotate_keys(domain.id, one, two, at(70), &[]).await;
+    assert!(matches!(wrong, Err(StoreError::StaleVersion)), "{wrong:?}");
+    assert_eq!(state().await, is(KeyState::Active, KeyState::Standby));
+    store
+        .rotate_keys(domain.id, two, one, at(70), &[event(org, "domain.key_rotated", &domain.id)])
+        .await
+        .unwrap();
+    assert_eq!(state().await, is(KeyState::Draining, KeyState::Active));
+    assert!(store.rotate_keys(domain.id, two, one, at(70), &[]).await.is_err(), "once");
+    assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 1);
+    let published = async || store.published_keys().await.unwrap();
+    assert_eq!(published().await.1.len(), 2, "both");
+
+    assert!(store.drained_keys(at(69), 9).await.unwrap().is_empty());
+    let drained = store.drained_keys(at(70), 9).await.unwrap();
+    assert_eq!((drained.len(), drained[0].id), (1, one));
+    // Without a key to put in its place it stays.
+    let empty = store.replace_drained_key(&drained[0], at(71), at(99)).await;
+    assert!(matches!(empty, Err(StoreError::PoolEmpty)), "{empty:?}");
+    assert_eq!(state().await, is(KeyState::Draining, KeyState::Active));
+    let fresh = pool_key(at(1));
+    store.add_pool_key(&fresh).await.unwrap();
+    let before = published().await.0;
+    store.replace_drained_key(&drained[0], at(71), at(99)).await.unwrap();
+    assert_eq!(state().await, is(KeyState::Standby, KeyState::Active));
+    let key = store.keys_of_domain(domain.id).await.unwrap().remove(0);
+    assert_eq!((key.id, key.placed_at, key.retire_at, key.position), (fresh.id, Some(at(71)), None, 0));
+    // It is served at once, under a new generation.
+    let (generation, keys) = published().await;
+    assert!(generation > before && keys.contains(&("r1".to_owned(), fresh.public_key)), "{keys:?}");
+    assert_eq!(store.get_domain(org, domain.id).await.unwrap().next_check_at, Some(at(99)));
+    let twice = store.replace_drained_key(&drained[0], at(72), at(99)).await;
+    assert!(matches!(twice, Err(StoreError::StaleVersion)), "{twice:?}");
 }

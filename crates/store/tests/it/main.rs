@@ -109,7 +109,7 @@ mod conformance {
         sandbox: the_inbox_is_bounded, authentication_is_put_off_and_stored, the_inbox_lists_by_recipient;
         playground: every_edit_moves_serial_and_generation, zones_and_records_are_limited,
             zones_come_with_their_records;
-        keys: key_changes_are_numbered_apart, text_with_nul_is_kept, the_first_organisation_is_one,
+        keys: key_changes_are_numbered_apart, keys_rotate_in_whole_steps, text_with_nul_is_kept, the_first_organisation_is_one,
             api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
         users: the_last_owner_stays, a_role_counts_when_it_is_used, an_invitation_ends_with_the_rights_of_who_sent_it,

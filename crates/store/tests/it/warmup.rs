@@ -91,6 +91,8 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             watch_seconds: None,
             takes_hold: false,
             held_elsewhere: false,
+            delegation: store::Delegation::default(),
+            delegation_changed: None,
             alert: false,
             events: Vec::new(),
         };

@@ -132,6 +132,20 @@ pub enum DomainsCommand {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Have another DKIM key sign; nothing changes in the domain's DNS
+    ///
+    /// For profiles whose keys are behind aliases. The key before stays published for 7 days, then a new one takes its place.
+    #[command(
+        after_help = "Examples:\n  countersign domains rotate-keys mail.example.com\n  countersign domains rotate-keys --all"
+    )]
+    RotateKeys {
+        /// Name or id
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        domain: Option<String>,
+        /// Those of every domain that this key sees
+        #[arg(long)]
+        all: bool,
+    },
     /// Delete a domain; its messages stay, and its DNS is not touched
     #[command(after_help = "Example:\n  countersign domains delete mail.example.com --yes")]
     Delete {
@@ -238,6 +252,8 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             }))
         }
         DomainsCommand::Claim { domain, watch } => claim(server, &client, domain, watch).await,
+        DomainsCommand::RotateKeys { domain: Some(domain), .. } => rotate(server, &client, domain).await,
+        DomainsCommand::RotateKeys { domain: None, .. } => rotate_all(server, &client).await,
         DomainsCommand::Why { domain } => why(server, &client, domain).await,
         DomainsCommand::Delete { domain, yes } => {
             if !yes {
@@ -378,6 +394,46 @@ async fn claim(server: &ServerArgs, client: &Client, domain: &str, watch: &Watch
     let exit = standing(&found);
     Ok(match shown(server, &found, of_claim) {
         Exit::Good => exit,
+        other => other,
+    })
+}
+
+async fn rotate(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
+    let path = format!("{}/keys/rotate", path(client, domain).await?);
+    Ok(shown(server, &client.post(&path, &json!({})).await?, |domain| {
+        format!("Another key signs for {} now. Its DNS stays as it is.", field(domain, "domain"))
+    }))
+}
+
+/// Rotates what can be rotated, and says of the others why not.
+async fn rotate_all(server: &ServerArgs, client: &Client) -> Outcome {
+    let everything = PageArgs { limit: 1_000_000 };
+    let list = client.list("/domains", &[("status", "verified")], &everything).await?;
+    let mut told = Vec::new();
+    for domain in items(&list) {
+        let rotated = client.post(&format!("{}/keys/rotate", path_of(domain)), &json!({})).await;
+        let refused = match rotated {
+            Ok(_) => None,
+            Err(Failure::Refused(why)) => Some(why),
+            Err(other) => return Err(other),
+        };
+        told.push(json!({"domain": domain["domain"], "rotated": refused.is_none(), "reason": refused}));
+    }
+    let all = told.iter().all(|one| one["rotated"] == true);
+    let list = json!({"object": "list", "data": told});
+    let exit = shown(server, &list, |list| {
+        let rows: Vec<[String; 3]> = items(list)
+            .iter()
+            .map(|one| {
+                let rotated = if one["rotated"] == true { "yes" } else { "no" };
+                let reason = field(one, "reason").lines().next().unwrap_or_default().to_owned();
+                [field(one, "domain"), rotated.to_owned(), reason]
+            })
+            .collect();
+        table(["DOMAIN", "ROTATED", "WHY NOT"], &rows, "No domain is verified.")
+    });
+    Ok(match exit {
+        Exit::Good if !all => Exit::Problems,
         other => other,
     })
 }
