@@ -40,6 +40,9 @@ struct ContactObject {
     domain_id: Option<String>,
     /// When it was added.
     created_at: Timestamp,
+    /// When whoever reads the address confirmed it; until then it gets no alerts. Members need not.
+    #[schema(required)]
+    confirmed_at: Option<Timestamp>,
 }
 
 fn object(contact: &Contact) -> ContactObject {
@@ -50,6 +53,7 @@ fn object(contact: &Contact) -> ContactObject {
         tenant_id: contact.tenant_id.map(|id| id.to_string()),
         domain_id: contact.domain_id.map(|id| id.to_string()),
         created_at: contact.created_at,
+        confirmed_at: contact.confirmed_at,
     }
 }
 
@@ -71,7 +75,8 @@ struct AddContactRequest {
 /// Adds somebody to write to about domains.
 ///
 /// They get a mail when a verified domain breaks (what broke, what to publish, when sending stops), before it stops,
-/// when it has stopped, and when it is mended. Without `tenant_id` and `domain_id` it is for all domains.
+/// when it has stopped, and when it is mended. An address that is no member's gets one mail first, with a link to confirm that
+/// it wants them; where no contact is confirmed, the owners of the organisation get them. Without `tenant_id` and `domain_id` it is for all domains.
 #[utoipa::path(
     post, path = "/contacts", tag = "domains",
     security(("api_key" = ["write:domains"])), request_body = AddContactRequest,

@@ -1,13 +1,26 @@
 //! Whom to write to about domains: contacts of the organisation, of a tenant, of one domain.
+//!
+//! Somebody who is no member has to say first that they want it, by a link in the one mail that they get: nobody has alerts
+//! sent to strangers by naming them.
 
 use crate::{
     App,
     access::{Caller, Scope},
     error::{Error, Result},
+    notices::Notice,
 };
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::SignedDuration;
 use model::{ContactId, DomainId, EmailAddress, TenantId};
 use serde_json::json;
-use store::{Contact, StoreError};
+use store::{Contact, ContactProof, MAILS, StoreError};
+
+/// For how long the link in the mail is good.
+const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+fn hash(secret: &str) -> Vec<u8> {
+    digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
+}
 
 /// A contact to add.
 #[derive(Debug, Clone, Default)]
@@ -44,11 +57,42 @@ impl App {
             domain_id: request.domain_id,
             address,
             created_at: now,
+            confirmed_at: None,
         };
+        let secret = self.random.token(32);
+        let until = now.checked_add(CONFIRM_WITHIN).unwrap_or(now);
+        let proof = ContactProof { hash: hash(&secret), until };
         let data = json!({"address": new.address, "tenant_id": tenant_id, "domain_id": new.domain_id});
         let audit = self.audit_entry(caller, "contact.created", &new.id, &data, now);
-        self.store.add_contact(&new, &audit).await?;
-        Ok(new)
+        let added = match self.store.add_contact(&new, &proof, &audit).await {
+            Err(StoreError::LimitReached { what: MAILS, .. }) => {
+                return Err(Error::field(
+                    "address",
+                    "no more mail is sent today that asks this address to confirm it: if one came, the link in it is good; \
+                     else try again tomorrow",
+                ));
+            }
+            other => other?,
+        };
+        if added.confirmed_at.is_none() {
+            let link = format!("{}/contacts/confirm?token={secret}", self.settings.public_url);
+            let text = format!(
+                "You were named as somebody to write to when the DNS of a domain that mail is sent from breaks.\n\n\
+                 If you want that, open this link within 7 days and confirm it:\n\n  {link}\n\n\
+                 If not, do nothing: you get no more mail about it.\n"
+            );
+            let subject = "Confirm that you want mail about a domain".to_owned();
+            self.send_notice(&Notice { to: added.address.clone(), subject, text }).await?;
+        }
+        Ok(added)
+    }
+
+    /// Confirms the contact whose address this secret was mailed to.
+    pub async fn confirm_contact(&self, secret: &str) -> Result<Contact> {
+        match self.store.confirm_contact(&hash(secret), self.clock.now()).await {
+            Err(StoreError::NotFound(_)) => Err(Error::LinkOver),
+            other => Ok(other?),
+        }
     }
 
     /// The contacts that the caller sees, newest first.

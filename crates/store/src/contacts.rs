@@ -27,6 +27,17 @@ pub struct Contact {
     pub address: EmailAddress,
     /// When it was added.
     pub created_at: Timestamp,
+    /// When whoever reads the address said that they want to be written to.
+    pub confirmed_at: Option<Timestamp>,
+}
+
+/// What a contact is confirmed by.
+#[derive(Debug, Clone)]
+pub struct ContactProof {
+    /// The hash of a secret that is mailed to the address.
+    pub hash: Vec<u8>,
+    /// Until when it is good.
+    pub until: Timestamp,
 }
 
 /// Something that the contacts of a domain are to be told.
@@ -54,13 +65,20 @@ fn contact(row: &Row) -> Result<Contact, StoreError> {
         domain_id: row.opt("domain_id")?,
         address: row.get("address")?,
         created_at: row.get("created_at")?,
+        confirmed_at: row.opt("confirmed_at")?,
     })
 }
+
+/// How many mails that ask for a confirmation are sent in a day: to one address, whoever asks, and for one organisation.
+const MAILS_A_DAY: [u64; 2] = [1, 20];
+
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 
 macro_rules! list {
     ($($and:literal)*) => {
         concat!(
-            "SELECT id, org_id, tenant_id, domain_id, address, created_at FROM contacts
+            "SELECT id, org_id, tenant_id, domain_id, address, created_at, confirmed_at FROM contacts
              WHERE org_id = $1 AND id < $2",
             $($and,)*
             " ORDER BY id DESC LIMIT $3"
@@ -96,11 +114,18 @@ pub(crate) async fn insert_alert(
 }
 
 impl Store {
-    /// Adds a contact.
+    /// Adds a contact, confirmed where the address is known to belong to the organisation: a member's, or that of another
+    /// contact. Else it is confirmed by the proof, which is to be mailed then; as it was stored.
     ///
     /// # Errors
-    /// `LimitReached` when there are as many for the same as there may be.
-    pub async fn add_contact(&self, new: &Contact, told: impl Into<Told<'_>>) -> Result<(), StoreError> {
+    /// `LimitReached` when there are as many for the same as there may be (`contacts`), or as many mails were sent in a day
+    /// (`mails to confirm`).
+    pub async fn add_contact(
+        &self,
+        new: &Contact,
+        proof: &ContactProof,
+        told: impl Into<Told<'_>>,
+    ) -> Result<Contact, StoreError> {
         let mut tx = self.pools.write().await?;
         let there: u64 = sql("SELECT COUNT(*) AS n FROM contacts
              WHERE org_id = $1 AND COALESCE(tenant_id, '') = $2 AND COALESCE(domain_id, '') = $3")
@@ -112,18 +137,53 @@ impl Store {
         if there >= MOST {
             return Err(StoreError::LimitReached { what: "contacts", limit: MOST });
         }
-        sql("INSERT INTO contacts (id, org_id, tenant_id, domain_id, address, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)")
+        let known = sql("SELECT 1 FROM users JOIN memberships ON memberships.user_id = users.id
+                 WHERE memberships.org_id = $1 AND users.email = $2
+             UNION ALL SELECT 1 FROM contacts WHERE org_id = $1 AND address = $2 AND confirmed_at IS NOT NULL")
+        .bind(&new.org_id)
+        .bind(&new.address)
+        .first(&mut tx)
+        .await?
+        .is_some();
+        if !known {
+            count_mail(new, &mut tx).await?;
+        }
+        let confirmed_at = known.then_some(new.created_at);
+        sql("INSERT INTO contacts (id, org_id, tenant_id, domain_id, address, created_at, confirmed_at, confirm_until,
+                 confirm_hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(&new.id)
         .bind(&new.org_id)
         .bind_opt(new.tenant_id.as_ref())
         .bind_opt(new.domain_id.as_ref())
         .bind(&new.address)
         .bind(&new.created_at)
+        .bind_opt(confirmed_at.as_ref())
+        .bind_opt((!known).then_some(&proof.until))
+        .bind_opt((!known).then(|| crate::Hidden::from(proof.hash.as_slice())).as_ref())
         .run(&mut tx)
         .await?;
         tell(told.into(), &mut tx).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(Contact { confirmed_at, ..new.clone() })
+    }
+
+    /// Confirms the contact that a secret with this hash was mailed to.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none, it was confirmed before, or the time for it is over.
+    pub async fn confirm_contact(&self, hash: &[u8], now: Timestamp) -> Result<Contact, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let row = sql("UPDATE contacts SET confirmed_at = $2, confirm_hash = NULL, confirm_until = NULL
+             WHERE confirm_hash = $1 AND confirm_until > $2
+             RETURNING id, org_id, tenant_id, domain_id, address, created_at, confirmed_at")
+        .blob(hash)
+        .bind(&now)
+        .first(&mut tx)
+        .await?;
+        let confirmed = contact(&row.ok_or(StoreError::NotFound("contact"))?)?;
+        tx.commit().await?;
+        Ok(confirmed)
     }
 
     /// The contacts that are visible, newest first, from behind `after`.
@@ -152,8 +212,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Whom to write to about a domain: its own contacts, those of its tenant, and those of the organisation; each
-    /// address once.
+    /// Whom to write to about a domain: its own contacts, those of its tenant, and those of the organisation, as far as they
+    /// are confirmed; each address once. Where there is none, the organisation's owners.
     pub async fn contacts_of_domain(
         &self,
         org_id: OrgId,
@@ -162,11 +222,19 @@ impl Store {
     ) -> Result<Vec<EmailAddress>, StoreError> {
         let query = sql("SELECT DISTINCT address FROM contacts
              WHERE org_id = $1 AND (domain_id = $2 OR (domain_id IS NULL AND (tenant_id IS NULL OR tenant_id = $3)))
+                 AND confirmed_at IS NOT NULL
              ORDER BY address")
         .bind(&org_id)
         .bind(&domain_id)
         .text(&tenant_id.map(|id| id.to_string()).unwrap_or_default());
-        self.read_all(query).await?.iter().map(|row| row.get("address")).collect()
+        let mut rows = self.read_all(query).await?;
+        if rows.is_empty() {
+            let owners = sql("SELECT users.email AS address FROM users
+                 JOIN memberships ON memberships.user_id = users.id
+                 WHERE memberships.org_id = $1 AND memberships.role = 'owner' ORDER BY users.email LIMIT 10");
+            rows = self.read_all(owners.bind(&org_id)).await?;
+        }
+        rows.iter().map(|row| row.get("address")).collect()
     }
 
     /// What the contacts are still to be told, oldest first.
@@ -195,3 +263,32 @@ impl Store {
         tx.commit().await
     }
 }
+
+/// Counts a mail to the address, unless there were too many.
+async fn count_mail(new: &Contact, tx: &mut Tx) -> Result<(), StoreError> {
+    let [address, organisation] = MAILS_A_DAY;
+    sql("DELETE FROM contact_mails WHERE sent_at <= $1 - $2")
+        .bind(&new.created_at)
+        .bind(&DAY)
+        .run(tx)
+        .await?;
+    let to_address: u64 = sql("SELECT COUNT(*) AS n FROM contact_mails WHERE address = $1")
+        .bind(&new.address)
+        .number(tx)
+        .await?;
+    let of_organisation: u64 =
+        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE org_id = $1").bind(&new.org_id).number(tx).await?;
+    if to_address >= address || of_organisation >= organisation {
+        return Err(StoreError::LimitReached { what: MAILS, limit: organisation });
+    }
+    sql("INSERT INTO contact_mails (address, org_id, sent_at) VALUES ($1, $2, $3)")
+        .bind(&new.address)
+        .bind(&new.org_id)
+        .bind(&new.created_at)
+        .run(tx)
+        .await
+        .map(drop)
+}
+
+/// What there may be few of in a day.
+pub const MAILS: &str = "mails to confirm";

@@ -50,6 +50,7 @@ const TABLES: &[&str] = &[
     "webhook_deliveries",
     "webhook_attempts",
     "contacts",
+    "contact_mails",
     "alerts",
 ];
 

@@ -64,7 +64,7 @@ pub use backup::{back_up, check_backup, restore};
 pub use brake::{Held, Outcomes};
 pub use checks::{CheckRecord, StoredCheck};
 pub use claims::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim};
-pub use contacts::{Alert, Contact};
+pub use contacts::{Alert, Contact, ContactProof, MAILS};
 pub use database::StoreOptions;
 pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,

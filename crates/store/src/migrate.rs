@@ -57,6 +57,11 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/0019_organisations_disabled.sql"),
     },
     Migration { version: 20, name: "holders", script: include_str!("../migrations/0020_holders.sql") },
+    Migration {
+        version: 21,
+        name: "contact_proofs",
+        script: include_str!("../migrations/0021_contact_proofs.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

@@ -12,6 +12,7 @@
 mod account;
 mod assets;
 mod check;
+mod contact;
 mod docs;
 mod domain;
 mod domain_live;
@@ -108,7 +109,7 @@ impl<S: Sync> FromRequestParts<S> for Pages {
 ///
 /// Whoever can reach it acts as `viewer`; requests that are not addressed to this machine are refused.
 pub fn router(app: &Arc<App>, viewer: Caller, health: HealthSource) -> Router {
-    let routes = dashboard(true).and(open_pages()).and(operator_pages(health));
+    let routes = dashboard(true).and(open_pages()).and(operator_pages(health)).and(contact_pages());
     guarded(routes, Pages::new(app, &[]), Some(viewer))
 }
 
@@ -147,7 +148,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn with_login() -> Routes {
-    dashboard(false).and(open_pages()).and(people())
+    dashboard(false).and(open_pages()).and(people()).and(contact_pages())
 }
 
 /// These routes, with the guard in front of all.
@@ -246,6 +247,14 @@ fn keys_and_webhooks() -> Routes {
         .post("/webhooks/{id}/delete", ADMIN, webhooks::delete)
         .get("/webhooks/{id}/deliveries/{delivery}", ADMIN, webhooks::show_delivery)
         .post("/webhooks/{id}/deliveries/{delivery}/replay", ADMIN, webhooks::replay_delivery)
+}
+
+/// Where contacts confirm their address.
+fn contact_pages() -> Routes {
+    Routes::default()
+        .get("/contacts/confirm", Needs::Token, contact::show)
+        .post("/contacts/confirm", Needs::Token, contact::confirm)
+        .layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
 }
 
 /// How people get in, their account, and who they are.

@@ -82,7 +82,7 @@ async fn a_name_changes_hands_by_a_fresh_proof_only() {
     let platform = Later::start(|config| config).await;
     let api = &platform.api;
     let ours = api.verified(NAME, "acme.test", "three-cname").await;
-    api.post("/contacts", &json!({"address": "dns@acme.example", "domain_id": ours["id"]})).await;
+    api.confirmed_contact(&json!({"address": "dns@acme.example", "domain_id": ours["id"]})).await;
     let rival = other(&platform, 7).await;
 
     // Who has not shown that they write the zone learns nothing, and starts nothing.

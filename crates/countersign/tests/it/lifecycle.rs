@@ -99,8 +99,8 @@ async fn a_break_is_confirmed_then_warned_of_and_sending_stops_after_reminders()
     let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
     let path = format!("/domains/{}", text(&domain, "id"));
     let contact = json!({"address": "dns@acme.example", "domain_id": domain["id"]});
-    api.post("/contacts", &contact).await;
-    api.post("/contacts", &json!({"address": "other@acme.example", "tenant_id": null})).await;
+    api.confirmed_contact(&contact).await;
+    api.confirmed_contact(&json!({"address": "other@acme.example", "tenant_id": null})).await;
     let zone = api.zone("acme.test").await;
     break_first(api, &zone).await;
 

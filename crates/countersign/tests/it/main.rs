@@ -19,6 +19,7 @@ mod claims;
 mod client;
 mod client_nouns;
 mod command_line;
+mod contacts;
 mod dns_server;
 mod doctor;
 mod domains;

@@ -159,6 +159,42 @@ impl Api {
         }
     }
 
+    /// Adds a contact and confirms it by the link that it gets.
+    pub async fn confirmed_contact(&self, contact: &Value) -> Value {
+        let added = self.post("/contacts", contact).await;
+        if added["confirmed_at"].is_string() {
+            return added;
+        }
+        let inbox = format!("/sandbox/messages?recipient={}", text(contact, "address"));
+        let got = self.until(&inbox, |list| !list["data"].as_array().unwrap().is_empty()).await;
+        let mail = String::from_utf8(self.raw(text(&got["data"][0], "id")).await).unwrap();
+        let mail = mail.replace("=\r\n", "").replace("=3D", "=");
+        let secret = mail.split("/contacts/confirm?token=").nth(1).unwrap();
+        let secret = secret.split_whitespace().next().unwrap().to_owned();
+        let page = format!("{}/contacts/confirm", self.base);
+        // A program that opens the link confirms nothing.
+        let opened = self.http.get(format!("{page}?token={secret}")).send().await.unwrap();
+        let cookie = opened.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned());
+        let shown = opened.text().await.unwrap();
+        let field = |name: &str| {
+            let behind = shown.split(&format!("name=\"{name}\" value=\"")).nth(1)?;
+            behind.split('"').next().map(str::to_owned)
+        };
+        assert_eq!(field("token").as_deref(), Some(secret.as_str()), "{shown}");
+        let mut body = format!("token={secret}");
+        if let Some(token) = field("_csrf") {
+            body.push_str(&format!("&_csrf={token}"));
+        }
+        let mut request = self.http.post(&page).header("content-type", "application/x-www-form-urlencoded");
+        if let Some(cookie) = &cookie {
+            request = request.header("cookie", cookie.split(';').next().unwrap());
+        }
+        let answer = request.body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        self.delete("/sandbox/messages").await;
+        added
+    }
+
     pub async fn zone(&self, apex: &str) -> String {
         let zones = self.get("/playground/zones").await;
         let found = zones["data"].as_array().unwrap().iter().find(|zone| zone["apex"] == apex).cloned();

@@ -96,7 +96,7 @@ async fn another_delegation_is_told_when_two_checks_saw_it() {
     let api = &platform.api;
     let (domain, path) = world.verified(api).await;
     let id = text(&domain, "id");
-    api.post("/contacts", &json!({"address": "dns@acme.example", "domain_id": id})).await;
+    api.confirmed_contact(&json!({"address": "dns@acme.example", "domain_id": id})).await;
     let verify = format!("{path}/verify");
 
     // One that is there for a moment only.
