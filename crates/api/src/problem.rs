@@ -386,7 +386,9 @@ impl From<app::Error> for Problem {
             E::NotFound { noun: "organisation", .. } => new(Code::OrganisationNotFound),
             E::OperatorOnly => new(Code::OperatorOnly),
             E::OrganisationDisabled => new(Code::OrganisationDisabled),
-            E::RoleTooLow => new(Code::ForbiddenRole),
+            // Logins are for pages only.
+            E::RoleTooLow | E::LoginRefused(_) => new(Code::ForbiddenRole),
+            E::ProviderDown(_) => new(Code::Unavailable),
             E::LastOwner => new(Code::LastOwner),
             E::NotFound { .. } | E::NoPlayground | E::LinkOver => new(Code::NotFound),
             E::Invalid(ref fields) | E::RecipientSuppressed(ref fields) => {

@@ -62,6 +62,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "contact_proofs",
         script: include_str!("../migrations/0021_contact_proofs.sql"),
     },
+    Migration {
+        version: 22,
+        name: "user_identities",
+        script: include_str!("../migrations/0022_user_identities.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
