@@ -67,6 +67,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "user_identities",
         script: include_str!("../migrations/0022_user_identities.sql"),
     },
+    Migration { version: 23, name: "traces", script: include_str!("../migrations/0023_traces.sql") },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they

@@ -106,6 +106,7 @@ impl World {
             raw: b"x".to_vec().into(),
             created_at: now(),
             daily_cap: None,
+            trace_parent: None,
         };
         let delivery = NewDelivery {
             recipient: "you@there.test".parse().unwrap(),
