@@ -68,10 +68,6 @@ pub async fn number(store: &Store) {
     while store.number_events(100, now(), &mut new_id).await.unwrap() > 0 {}
 }
 
-fn organisation(id: OrgId) -> Organisation {
-    Organisation { id, name: "Other".into(), created_at: now() }
-}
-
 impl World {
     pub async fn new() -> Self {
         let platform = Platform::start_with(settings()).await;

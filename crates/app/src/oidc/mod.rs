@@ -332,7 +332,7 @@ impl App {
             Some(Token { org_id: Some(org_id), role: Some(role), hash, .. }) => {
                 (*org_id, *role, Some(&hash[..]))
             }
-            _ if is_let_in => (self.organisation_of(settings).await?, settings.default_role, None),
+            _ if is_let_in => (self.organisation_of_newcomers(settings).await?, settings.default_role, None),
             _ => {
                 let message = format!("{email} is not invited; ask an owner or an admin for an invitation");
                 return Err(self.refuse("not_invited", &message, origin));
@@ -364,7 +364,7 @@ impl App {
         }
     }
 
-    async fn organisation_of(&self, settings: &ProviderSettings) -> Result<OrgId> {
+    async fn organisation_of_newcomers(&self, settings: &ProviderSettings) -> Result<OrgId> {
         if let Some(org_id) = settings.organisation {
             return Ok(org_id);
         }
