@@ -29,6 +29,15 @@ pub struct DomainView {
     pub warmup: Option<Warmup>,
 }
 
+/// A page of domains.
+#[derive(Debug)]
+pub struct ListedDomains {
+    /// The domains.
+    pub views: Vec<DomainView>,
+    /// Behind which domain to go on where it was looked no further: there may be more.
+    pub looked_to: Option<DomainId>,
+}
+
 /// What adding a domain needs.
 #[derive(Debug, Clone, Default)]
 pub struct AddDomain {
@@ -216,13 +225,13 @@ impl App {
         filter: DomainFilter,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<DomainView>> {
+    ) -> Result<ListedDomains> {
         caller.require(Scope::ReadDomains)?;
         let now = self.clock.now();
         let visible = caller.visible();
-        let listed = self.store.list_domains(&visible, &filter, after, limit, warmup::date_of(now)).await?;
-        let mut parsed = Vec::with_capacity(listed.len());
-        for (domain, sent_today) in listed {
+        let page = self.store.list_domains(&visible, &filter, after, limit, warmup::date_of(now)).await?;
+        let mut parsed = Vec::with_capacity(page.domains.len());
+        for (domain, sent_today) in page.domains {
             let report = report_of(&domain);
             parsed.push((domain, sent_today, report));
         }
@@ -230,7 +239,7 @@ impl App {
         let unchecked = parsed.iter().filter(|(_, _, report)| report.is_none());
         let ids: Vec<DomainId> = unchecked.map(|(domain, ..)| domain.id).collect();
         let keys = self.store.keys_of_domains(&ids).await?;
-        parsed
+        let views = parsed
             .into_iter()
             .map(|(domain, sent_today, report)| {
                 let keys = keys.iter().filter(|key| key.domain_id == domain.id);
@@ -242,7 +251,8 @@ impl App {
                 let warmup = today.map(|today| Warmup { today, sent_today });
                 view(domain, report, warmup)
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        Ok(ListedDomains { views, looked_to: page.looked_to })
     }
 
     /// The id of the domain of this name, where the caller sees it.

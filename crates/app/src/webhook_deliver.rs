@@ -94,6 +94,8 @@ pub struct Sent {
     pub error: Option<String>,
     /// The beginning of the answer.
     pub answer: String,
+    /// What it said of when to come again.
+    retry_after: Option<String>,
 }
 
 impl App {
@@ -137,6 +139,8 @@ impl App {
         let outcome = Outcome::of_status(sent.status);
         let next =
             webhook_state::next(outcome, tries.saturating_add(1), started_at, now, self.random.thousandths());
+        let asked = sent.retry_after.as_deref().and_then(|text| webhook_state::asked_for(text, now));
+        let next = webhook_state::postponed(next, asked, started_at, now);
         let (state, next_attempt_at) = match next {
             Next::Delivered => (WebhookDeliveryState::Delivered, None),
             Next::Again(at) => (WebhookDeliveryState::Waiting, Some(at)),
@@ -207,7 +211,7 @@ impl App {
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(match answered {
             Err(Unanswered(problem)) => {
-                Sent { status: None, millis, error: Some(problem), answer: String::new() }
+                Sent { status: None, millis, error: Some(problem), answer: String::new(), retry_after: None }
             }
             Ok(answer) => Sent {
                 status: Some(answer.status),
@@ -218,6 +222,7 @@ impl App {
                     status => Some(format!("answered {status}")),
                 },
                 answer: answer.text.chars().take(KEPT_ANSWER).collect(),
+                retry_after: answer.retry_after,
             },
         })
     }

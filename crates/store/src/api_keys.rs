@@ -179,6 +179,7 @@ macro_rules! texts {
     };
 }
 pub(crate) const LIST: Texts = texts!("id < $2", "$4", "$5", " ORDER BY id DESC LIMIT $3");
+pub(crate) const BY_HASH: &str = columns!("WHERE secret_hash = $1 AND revoked_at IS NULL");
 const ONE: Texts = texts!("id = $2", "$3", "$4", "");
 
 impl Store {
@@ -226,8 +227,7 @@ impl Store {
 
     /// The key whose secret has this hash, unless it was revoked. It may be over.
     pub async fn find_api_key_by_hash(&self, secret_hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        let query = sql(columns!("WHERE secret_hash = $1 AND revoked_at IS NULL"));
-        self.read_first(query.blob(secret_hash)).await?.as_ref().map(api_key).transpose()
+        self.read_first(sql(BY_HASH).blob(secret_hash)).await?.as_ref().map(api_key).transpose()
     }
 
     /// One key that is visible, a revoked one too.

@@ -193,6 +193,10 @@ pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
 /// How many domains [`OF_TWENTY`] asks for; those that are not needed are NULL, which nothing equals.
 const TWENTY: usize = 20;
 
+pub(crate) const OF_ONE: &str =
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
+     FROM dkim_keys WHERE domain_id = $1 ORDER BY position";
+
 pub(crate) const OF_TWENTY: &str =
     "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at FROM dkim_keys
      WHERE domain_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
@@ -205,11 +209,7 @@ pub(crate) const SELECTORS_OF: &str = "SELECT selector FROM dkim_keys
 impl Store {
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
-        let query =
-            sql("SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
-             FROM dkim_keys WHERE domain_id = $1 ORDER BY position")
-            .bind(&domain_id);
-        self.read_all(query).await?.iter().map(dkim_key).collect()
+        self.read_all(sql(OF_ONE).bind(&domain_id)).await?.iter().map(dkim_key).collect()
     }
 
     /// The selectors of every living domain of this name, whosever it is.

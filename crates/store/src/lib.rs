@@ -40,6 +40,8 @@ mod migrate;
 mod nodes;
 mod organisations;
 mod packed;
+#[cfg(test)]
+mod plans;
 mod playground;
 mod postgres;
 mod sandbox;
@@ -68,7 +70,7 @@ pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
 };
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
-pub use domains::{Domain, DomainFilter, Health, KeySource, NewDomain, Switch, Watch};
+pub use domains::{Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain, Switch, Watch};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
