@@ -34,6 +34,7 @@ Project tasks.
   cargo xtask fuzz           every fuzz target for ten minutes; fuzz [TARGET] [--seconds N]
   cargo xtask check-layers   fail when a crate imports one it may not import
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
+  cargo xtask bench million  what a million domains take, and what listing and claiming cost among them
   cargo xtask bench service  the numbers of the service: reading, adding domains, nodes
   cargo xtask bench check    the numbers of checking very many domains, beside a bare loop and its peers
   cargo xtask audit          licences, sources and versions of what comes from elsewhere; known faults where
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         ["schemathesis", arguments @ ..] => schemathesis::command(&root, arguments),
         ["spf-suite"] => spf_suite::command(&root),
         ["bench"] => bench(&root, "countersign", "numbers"),
+        ["bench", "million"] => bench(&root, "store", "million"),
         ["bench", "service"] => bench(&root, "countersign", "service"),
         ["bench", "check"] => bench(&root, "dns", "check"),
         ["ci"] => ci::command(&root),

@@ -9,7 +9,11 @@ use crate::{
     problem::{Problem, ProblemDocument},
     records,
 };
-use app::{App, domains::AddDomain, store::DomainFilter};
+use app::{
+    App,
+    domains::{AddDomain, DomainView},
+    store::DomainFilter,
+};
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -140,7 +144,8 @@ struct ListDomains {
     /// Only those with this status.
     #[param(value_type = Option<String>, example = "verified")]
     status: Option<String>,
-    /// Only those whose name contains this.
+    /// Only those whose name contains this. 5,000 domains are looked at for one page: where there are more, it may have few
+    /// or none, and `next_cursor` goes on. For a whole name `domain` is better.
     q: Option<String>,
     /// Only the one with this name, in any writing: the list has that one, or none. Not together with the others.
     #[param(example = "mail.example.com")]
@@ -161,7 +166,7 @@ impl ListDomains {
             return Err(Problem::field("q", "is longer than any domain name"));
         }
         // Names are stored in lower case.
-        Ok(DomainFilter { status, name_contains: name_contains.map(str::to_lowercase) })
+        Ok(DomainFilter { status, name_contains: name_contains.map(str::to_lowercase), looked_at: None })
     }
 }
 
@@ -189,8 +194,14 @@ async fn list_domains(
         }
         return Ok(axum::Json(List::whole(found)));
     }
-    let views = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
-    Ok(axum::Json(page.list(views, |view| view.domain.id.to_string(), |view| DomainObject::new(&view, now))))
+    let listed = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
+    let id = |view: &DomainView| view.domain.id.to_string();
+    let mut list = page.list(listed.views, id, |view| DomainObject::new(&view, now));
+    if let (None, Some(last)) = (&list.next_cursor, listed.looked_to) {
+        list.has_more = true;
+        list.next_cursor = Some(last.to_string());
+    }
+    Ok(axum::Json(list))
 }
 
 /// A domain with its records and findings.

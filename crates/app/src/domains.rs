@@ -33,6 +33,15 @@ pub struct DomainView {
     pub claim: Option<ClaimView>,
 }
 
+/// A page of domains.
+#[derive(Debug)]
+pub struct ListedDomains {
+    /// The domains.
+    pub views: Vec<DomainView>,
+    /// Behind which domain to go on where it was looked no further: there may be more.
+    pub looked_to: Option<DomainId>,
+}
+
 /// What adding a domain needs.
 #[derive(Debug, Clone, Default)]
 pub struct AddDomain {
@@ -220,13 +229,13 @@ impl App {
         filter: DomainFilter,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<DomainView>> {
+    ) -> Result<ListedDomains> {
         caller.require(Scope::ReadDomains)?;
         let now = self.clock.now();
         let visible = caller.visible();
-        let listed = self.store.list_domains(&visible, &filter, after, limit, warmup::date_of(now)).await?;
-        let mut parsed = Vec::with_capacity(listed.len());
-        for (domain, sent_today) in listed {
+        let page = self.store.list_domains(&visible, &filter, after, limit, warmup::date_of(now)).await?;
+        let mut parsed = Vec::with_capacity(page.domains.len());
+        for (domain, sent_today) in page.domains {
             let report = report_of(&domain);
             parsed.push((domain, sent_today, report));
         }
@@ -240,7 +249,7 @@ impl App {
                 claims.insert(domain.id, claim);
             }
         }
-        parsed
+        let views = parsed
             .into_iter()
             .map(|(domain, sent_today, report)| {
                 let keys = keys.iter().filter(|key| key.domain_id == domain.id);
@@ -253,7 +262,8 @@ impl App {
                 let claim = claims.remove(&domain.id);
                 view(domain, report, warmup, claim)
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        Ok(ListedDomains { views, looked_to: page.looked_to })
     }
 
     /// The id of the domain of this name, where the caller sees it.

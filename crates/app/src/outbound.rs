@@ -65,6 +65,8 @@ pub struct Answer {
     pub status: u16,
     /// The beginning of its body, without control characters.
     pub text: String,
+    /// The value of `Retry-After`, as it came.
+    pub retry_after: Option<String>,
 }
 
 impl Target {
@@ -240,7 +242,9 @@ async fn exchange(
         }
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
-        Ok(Answer { status, text: beginning(response.into_body()).await })
+        let retry_after = response.headers().get(hyper::header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Answer { status, retry_after, text: beginning(response.into_body()).await })
     };
     // The connection is driven here and ends with the exchange: no task is left behind.
     tokio::pin!(exchange);

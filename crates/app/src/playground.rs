@@ -147,6 +147,11 @@ impl App {
     /// Makes a zone.
     pub async fn create_playground_zone(&self, caller: &Caller, apex: &str) -> Result<PlaygroundZone> {
         self.require_playground(caller).await?;
+        if let Some(id) = caller.made_before(ZoneId::from_parts)
+            && let Ok(made) = self.store.get_zone(id).await
+        {
+            return Ok(made);
+        }
         let apex = DomainName::parse(apex).map_err(|error| Error::field("apex", error.to_string()))?;
         let platform = &self.settings.platform_zone;
         let own = DomainName::parse(PLAYGROUND_HOST).is_ok_and(|host| apex.is_at_or_below(&host));
@@ -162,7 +167,7 @@ impl App {
         }
         let now = self.clock.now();
         let new = NewPlaygroundZone {
-            id: self.random.zone_id(now),
+            id: caller.id_or(ZoneId::from_parts, self.random.zone_id(now)),
             apex: apex.clone(),
             serial: 1,
             created_at: now,
@@ -193,9 +198,15 @@ impl App {
         typed: &TypedRecord,
     ) -> Result<PlaygroundRecord> {
         self.require_playground(caller).await?;
+        if let Some(id) = caller.made_before(RecordId::from_parts)
+            && let Ok(made) = self.store.get_record(id).await
+        {
+            return Ok(made);
+        }
         let zone = self.store.get_zone(zone_id).await.map_err(|error| not_found(error, "zone", &zone_id))?;
         let now = self.clock.now();
-        let new = checked(typed, self.random.record_id(now), &zone)?;
+        let id = caller.id_or(RecordId::from_parts, self.random.record_id(now));
+        let new = checked(typed, id, &zone)?;
         let record = self.store.add_records(zone_id, vec![new], now).await?.pop();
         self.zone_changed(&zone.apex).await?;
         record.ok_or_else(|| Error::Internal("the record was not stored".to_owned()))

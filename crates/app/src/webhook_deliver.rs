@@ -96,6 +96,8 @@ pub struct Sent {
     pub error: Option<String>,
     /// The beginning of the answer.
     pub answer: String,
+    /// What it said of when to come again.
+    retry_after: Option<String>,
 }
 
 impl App {
@@ -141,6 +143,8 @@ impl App {
         let outcome = Outcome::of_status(sent.status);
         let next =
             webhook_state::next(outcome, tries.saturating_add(1), started_at, now, self.random.thousandths());
+        let asked = sent.retry_after.as_deref().and_then(|text| webhook_state::asked_for(text, now));
+        let next = webhook_state::postponed(next, asked, started_at, now);
         let (state, next_attempt_at) = match next {
             Next::Delivered => (WebhookDeliveryState::Delivered, None),
             Next::Again(at) => (WebhookDeliveryState::Waiting, Some(at)),
@@ -228,7 +232,7 @@ impl App {
         }
         Some(match answered {
             Err(Unanswered(problem)) => {
-                Sent { status: None, millis, error: Some(problem), answer: String::new() }
+                Sent { status: None, millis, error: Some(problem), answer: String::new(), retry_after: None }
             }
             Ok(answer) => Sent {
                 status: Some(answer.status),
@@ -239,6 +243,7 @@ impl App {
                     status => Some(format!("answered {status}")),
                 },
                 answer: answer.text.chars().take(KEPT_ANSWER).collect(),
+                retry_after: answer.retry_after,
             },
         })
     }

@@ -62,6 +62,25 @@ pub fn next(outcome: Outcome, tries: u32, started_at: Timestamp, now: Timestamp,
     Next::Again(now.checked_add(wait).unwrap_or(end).min(end))
 }
 
+/// When a receiver asks to be tried again by `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
+pub fn asked_for(retry_after: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = retry_after.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than any number of seconds that counts.
+        let seconds = text.parse().unwrap_or(i64::from(u32::MAX)).min(i64::from(u32::MAX));
+        return Some(now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX));
+    }
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// No earlier than the receiver asks for, but no later than the longest wait there is, and the last try.
+pub fn postponed(next: Next, asked: Option<Timestamp>, started_at: Timestamp, now: Timestamp) -> Next {
+    let (Next::Again(at), Some(asked)) = (next, asked) else { return next };
+    let longest = now.checked_add(SignedDuration::from_secs(WAITS[WAITS.len() - 1])).unwrap_or(at);
+    let end = started_at.checked_add(TRIED_FOR).unwrap_or(Timestamp::MAX);
+    Next::Again(at.max(asked.min(longest).min(end)))
+}
+
 /// Why a webhook is to be disabled now, if it is. `failing_since` is when the first attempt failed behind which none
 /// went through.
 pub fn why_disabled(
@@ -106,6 +125,37 @@ mod tests {
         assert_eq!(next(Outcome::Failed, 1, start(), after(72), 0), Next::GivenUp);
         assert_eq!(next(Outcome::Gone, 1, start(), start(), 0), Next::GivenUp);
         assert_eq!(next(Outcome::Delivered, 99, start(), after(99), 0), Next::Delivered);
+    }
+
+    #[test]
+    fn who_asks_for_time_gets_it_within_bounds() {
+        let in_seconds = |asked: &str| {
+            let next = next(Outcome::Failed, 1, start(), start(), 500);
+            match postponed(next, asked_for(asked, start()), start(), start()) {
+                Next::Again(at) => at.duration_since(start()).as_secs(),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (asked, seconds) in [
+            ("120", 120),
+            (" 7 ", 7),
+            ("1", 5),
+            ("0", 5),
+            ("86400", 43_200),
+            ("99999999999999999999999", 43_200),
+            ("Tue, 14 Nov 2023 22:23:20 GMT", 600),
+            ("Tue, 14 Nov 2000 22:23:20 GMT", 5),
+            ("", 5),
+            ("-1", 5),
+            ("soon", 5),
+            ("1.5", 5),
+        ] {
+            assert_eq!(in_seconds(asked), seconds, "{asked}");
+        }
+        let late = after(71);
+        let put_off = postponed(Next::Again(late), asked_for("43200", late), start(), late);
+        assert_eq!(put_off, Next::Again(after(72)), "the last try is no later");
+        assert_eq!(postponed(Next::GivenUp, Some(late), start(), late), Next::GivenUp);
     }
 
     #[test]

@@ -487,3 +487,61 @@ fn negative_ttl(reply: &Reply) -> u32 {
         })
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::TxtData;
+
+    fn name(text: &str) -> DomainName {
+        DomainName::parse(text).unwrap()
+    }
+
+    fn record(owner: &str, data: RecordData) -> Record {
+        Record { owner: name(owner), ttl: 60, data }
+    }
+
+    fn says(record_type: RecordType, answer: Vec<Record>) -> Says {
+        let question = Question { name: name("tok1._domainkey.acme.test"), record_type };
+        let server = Server::Resolver { address: "192.0.2.53:53".parse().unwrap() };
+        let outcome = Outcome::Reply(Reply { answer, ..Reply::default() });
+        Exchange { ask: Ask::new(question, server), at: Timestamp::UNIX_EPOCH, outcome }.says()
+    }
+
+    /// A DNAME above the name moves all that is below it (RFC 6672): a server shows it with the alias that it makes of
+    /// it, and that alias is what counts.
+    #[test]
+    fn what_a_dname_moves_is_found_by_the_alias_that_is_made_of_it() {
+        // `_domainkey.acme.test` DNAME `_domainkey.service.test`
+        let octets = b"\x0a_domainkey\x07service\x04test\0".to_vec();
+        let dname = || record("_domainkey.acme.test", RecordData::Other { code: 39, octets });
+        let target = name("tok1._domainkey.service.test");
+        let alias = record("tok1._domainkey.acme.test", RecordData::Cname(target.clone()));
+        let text = RecordData::Txt(TxtData::from_text("v=DKIM1; p="));
+        let answer = vec![dname(), alias, record(target.as_str(), text.clone())];
+        assert_eq!(
+            says(RecordType::Txt, answer.clone()),
+            Says::Alias { target: target.clone(), at_end: vec![text], end: ChainEnd::Records }
+        );
+        let asked_for_alias = says(RecordType::Cname, answer[..2].to_vec());
+        assert_eq!(asked_for_alias, Says::Alias { target, at_end: Vec::new(), end: ChainEnd::Unseen });
+        // Without the alias nothing is known to be at the name.
+        assert_eq!(says(RecordType::Txt, answer[..1].to_vec()), Says::NoData(0));
+    }
+
+    #[test]
+    fn aliases_that_come_back_or_never_end_lead_nowhere() {
+        let alias = |owner: &str, target: &str| record(owner, RecordData::Cname(name(target)));
+        let back = vec![
+            alias("tok1._domainkey.acme.test", "one.test"),
+            alias("one.test", "two.test"),
+            alias("two.test", "one.test"),
+        ];
+        assert_eq!(says(RecordType::Txt, back), Says::AliasLoop(name("one.test")));
+        let hop = |number: usize| alias(&format!("n{number}.test"), &format!("n{}.test", number + 1));
+        let mut long = vec![alias("tok1._domainkey.acme.test", "n0.test")];
+        long.extend((0..MAX_CHAIN + 4).map(hop));
+        let end = Says::Alias { target: name("n0.test"), at_end: Vec::new(), end: ChainEnd::Unseen };
+        assert_eq!(says(RecordType::Txt, long), end);
+    }
+}

@@ -179,6 +179,11 @@ macro_rules! texts {
     };
 }
 pub(crate) const LIST: Texts = texts!("id < $2", "$4", "$5", " ORDER BY id DESC LIMIT $3");
+pub(crate) const BY_HASH: &str =
+    "SELECT id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at, created_by, last_used_at,
+         expires_at, replaced_by, revoked_at, is_root,
+         (SELECT disabled_at FROM organisations WHERE organisations.id = api_keys.org_id) AS disabled_at
+     FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL";
 const ONE: Texts = texts!("id = $2", "$3", "$4", "");
 
 impl Store {
@@ -230,10 +235,7 @@ impl Store {
         &self,
         secret_hash: &[u8],
     ) -> Result<Option<(ApiKey, bool)>, StoreError> {
-        let query = sql("SELECT id, org_id, name, display_prefix, scopes, allowed_domain_ids, tenant_id, created_at,
-                 created_by, last_used_at, expires_at, replaced_by, revoked_at, is_root,
-                 (SELECT disabled_at FROM organisations WHERE organisations.id = api_keys.org_id) AS disabled_at
-             FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL");
+        let query = sql(BY_HASH);
         let row = self.read_first(query.blob(secret_hash)).await?;
         let read = |row: &Row| Ok((api_key(row)?, row.opt::<Timestamp>("disabled_at")?.is_some()));
         row.as_ref().map(read).transpose()

@@ -135,6 +135,8 @@ macro_rules! list {
     };
 }
 
+pub(crate) const LIST: &str = list!();
+
 impl Store {
     /// The organisation's audit log, newest first, from behind `after`.
     pub async fn list_audit(
@@ -145,7 +147,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let text = match (&filter.subject, &filter.actor_id) {
-            (None, None) => list!(),
+            (None, None) => LIST,
             (Some(_), None) => list!(" AND subject = $4"),
             (None, Some(_)) => list!(" AND actor_id = $4"),
             (Some(_), Some(_)) => list!(" AND subject = $4 AND actor_id = $5"),

@@ -198,6 +198,14 @@ impl Store {
         self.read_all(visible.bind(page)).await?.iter().map(contact).collect()
     }
 
+    /// One contact of the organisation.
+    pub async fn get_contact(&self, org_id: OrgId, id: ContactId) -> Result<Contact, StoreError> {
+        let one = sql("SELECT id, org_id, tenant_id, domain_id, address, created_at FROM contacts
+             WHERE id = $1 AND org_id = $2");
+        let row = self.read_first(one.bind(&id).bind(&org_id)).await?;
+        contact(&row.ok_or(StoreError::NotFound("contact"))?)
+    }
+
     /// Deletes a contact that is visible.
     pub async fn delete_contact(
         &self,

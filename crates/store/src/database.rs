@@ -322,6 +322,17 @@ impl Sql {
         })
     }
 
+    /// How it would be carried out, and in which column that is said.
+    #[cfg(test)]
+    pub(crate) fn explained(self, on_postgres: bool) -> (Self, &'static str) {
+        let (explain, text, column) = if on_postgres {
+            ("EXPLAIN (COSTS OFF)", self.postgres.unwrap_or(self.text), "QUERY PLAN")
+        } else {
+            ("EXPLAIN QUERY PLAN", self.text, "detail")
+        };
+        (Self { text: format!("{explain} {text}").leak(), postgres: None, ..self }, column)
+    }
+
     /// All rows.
     pub(crate) async fn all(self, tx: &mut Tx) -> Result<Vec<Row>, StoreError> {
         match &mut tx.link {

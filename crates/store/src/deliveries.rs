@@ -216,7 +216,7 @@ pub(crate) const CLAIM: &str =
      RETURNING message_id, recipient, return_path, attempts, next_attempt_at, lease_epoch";
 
 /// The rows that are locked first, each claimer going around those of the others, are the ones that are claimed.
-const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
+pub(crate) const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
          SELECT message_id AS due_id, recipient AS due_to FROM deliveries
          WHERE state IN ('queued', 'deferred') AND next_attempt_at <= $3
              AND (lease_until IS NULL OR lease_until <= $3)

@@ -208,6 +208,10 @@ pub(crate) const DRAINED: &str =
 /// How many domains [`OF_TWENTY`] asks for; those that are not needed are NULL, which nothing equals.
 const TWENTY: usize = 20;
 
+pub(crate) const OF_ONE: &str =
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
+     FROM dkim_keys WHERE domain_id = $1 ORDER BY position";
+
 pub(crate) const OF_TWENTY: &str =
     "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
      FROM dkim_keys
@@ -236,11 +240,7 @@ impl Store {
 
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
-        let query =
-            sql("SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
-             FROM dkim_keys WHERE domain_id = $1 ORDER BY position")
-            .bind(&domain_id);
-        self.read_all(query).await?.iter().map(dkim_key).collect()
+        self.read_all(sql(OF_ONE).bind(&domain_id)).await?.iter().map(dkim_key).collect()
     }
 
     /// Has one key of a domain that stands by sign in place of another, which stays published until `retire_at`.

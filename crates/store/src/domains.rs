@@ -196,8 +196,26 @@ pub enum KeySource {
 pub struct DomainFilter {
     /// Only those that stand there.
     pub status: Option<DomainStatus>,
-    /// Only those whose name contains this.
+    /// Only those whose name contains this. No index finds them: so many are looked at in one go as `looked_at` says.
     pub name_contains: Option<String>,
+    /// How many domains are looked at for a part of their name; 5,000 where it is not said.
+    pub looked_at: Option<u32>,
+}
+
+/// A page of domains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainPage {
+    /// The domains, each with the number of messages that it was accepted to send on the day.
+    pub domains: Vec<(Domain, u64)>,
+    /// Behind which domain to go on where it was looked no further: there may be more.
+    pub looked_to: Option<DomainId>,
+}
+
+/// How many domains are looked at for a part of their name in one go.
+const LOOKED_AT: u32 = 5_000;
+
+fn listed(rows: &[Row]) -> Result<Vec<(Domain, u64)>, StoreError> {
+    rows.iter().map(|row| Ok((domain(row)?, row.opt("sent_on_day")?.unwrap_or(0)))).collect()
 }
 
 macro_rules! columns {
@@ -294,22 +312,83 @@ async fn insert_domain(new: &NewDomain, tx: &mut Tx) -> Result<Domain, StoreErro
     domain(&row.ok_or(StoreError::NotFound("domain"))?)
 }
 
-macro_rules! list {
-    ($($and:literal)*) => {
+pub(crate) const ONE: &str =
+    concat!("SELECT ", columns!(), " FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL");
+pub(crate) const BY_NAME: &str =
+    concat!("SELECT ", columns!(), " FROM domains WHERE org_id = $1 AND name = $2 AND deleted_at IS NULL");
+
+macro_rules! page {
+    ($which:literal $($and:literal)*) => {
         concat!(
             "SELECT ",
             columns!(),
             ", (SELECT accepted FROM warmup_days AS counted
-                     WHERE counted.domain_id = domains.id AND counted.day = $6) AS sent_on_day
-             FROM domains
-             WHERE org_id = $1 AND deleted_at IS NULL AND id < $2
-                 AND (CAST($3 AS TEXT) IS NULL OR status = $3) AND name LIKE $4 ESCAPE '\\'",
+                     WHERE counted.domain_id = domains.id AND counted.day = $4) AS sent_on_day
+             FROM domains WHERE org_id = $1 AND deleted_at IS NULL AND id < $2 AND ",
+            $which,
             $($and,)*
-            " ORDER BY id DESC LIMIT $5"
+            " ORDER BY id DESC LIMIT $3"
         )
     };
 }
-pub(crate) const LIST: Texts = texts!(list, "id", "$7", "$8");
+
+/// Of some thousand domains those with a part in their name.
+macro_rules! named_page {
+    ($which:literal $($and:literal)*) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT accepted FROM warmup_days AS counted
+                     WHERE counted.domain_id = domains.id AND counted.day = $4) AS sent_on_day
+             FROM domains WHERE id IN (
+                 SELECT looked_at.id FROM (
+                     SELECT id, name FROM domains WHERE org_id = $1 AND deleted_at IS NULL AND id < $2 AND ",
+            $which,
+            $($and,)*
+            " ORDER BY id DESC LIMIT $7) AS looked_at WHERE looked_at.name LIKE $6 ESCAPE '\\')
+             ORDER BY id DESC LIMIT $3"
+        )
+    };
+}
+
+/// How many those are, and the last of them.
+macro_rules! looked_at {
+    ($which:literal $($and:literal)*) => {
+        concat!(
+            "SELECT MIN(id) AS last, COUNT(*) AS n FROM (
+                 SELECT id FROM domains WHERE org_id = $1 AND deleted_at IS NULL AND id < $2 AND ",
+            $which,
+            $($and,)*
+            " ORDER BY id DESC LIMIT $3) AS looked_at"
+        )
+    };
+}
+
+// Each of one status, and of all: then the status is NULL, which is asked once and not of each row.
+macro_rules! list {
+    ($($and:literal)*) => { page!("CAST($5 AS TEXT) IS NULL" $($and)*) };
+}
+macro_rules! list_in_status {
+    ($($and:literal)*) => { page!("status = $5" $($and)*) };
+}
+macro_rules! named {
+    ($($and:literal)*) => { named_page!("CAST($5 AS TEXT) IS NULL" $($and)*) };
+}
+macro_rules! named_in_status {
+    ($($and:literal)*) => { named_page!("status = $5" $($and)*) };
+}
+macro_rules! looked {
+    ($($and:literal)*) => { looked_at!("CAST($4 AS TEXT) IS NULL" $($and)*) };
+}
+macro_rules! looked_in_status {
+    ($($and:literal)*) => { looked_at!("status = $4" $($and)*) };
+}
+pub(crate) const LIST: Texts = texts!(list, "id", "$6", "$7");
+pub(crate) const LIST_IN_STATUS: Texts = texts!(list_in_status, "id", "$6", "$7");
+pub(crate) const NAMED: Texts = texts!(named, "id", "$8", "$9");
+pub(crate) const NAMED_IN_STATUS: Texts = texts!(named_in_status, "id", "$8", "$9");
+pub(crate) const LOOKED: Texts = texts!(looked, "id", "$5", "$6");
+pub(crate) const LOOKED_IN_STATUS: Texts = texts!(looked_in_status, "id", "$5", "$6");
 
 macro_rules! claim {
     ($which:literal) => {
@@ -405,12 +484,7 @@ impl Store {
 
     /// One living domain of the organisation.
     pub async fn get_domain(&self, org_id: OrgId, id: DomainId) -> Result<Domain, StoreError> {
-        let query = sql(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL"
-        ));
-        let row = self.read_first(query.bind(&id).bind(&org_id)).await?;
+        let row = self.read_first(sql(ONE).bind(&id).bind(&org_id)).await?;
         domain(&row.ok_or(StoreError::NotFound("domain"))?)
     }
 
@@ -420,16 +494,12 @@ impl Store {
         org_id: OrgId,
         name: &DomainName,
     ) -> Result<Option<Domain>, StoreError> {
-        let query = sql(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM domains WHERE org_id = $1 AND name = $2 AND deleted_at IS NULL"
-        ));
-        self.read_first(query.bind(&org_id).bind(name)).await?.as_ref().map(domain).transpose()
+        self.read_first(sql(BY_NAME).bind(&org_id).bind(name)).await?.as_ref().map(domain).transpose()
     }
 
     /// The living domains that are visible, newest first, from behind `after`, each with the number of messages that it
-    /// was accepted to send on `day` (days since 1970-01-01, UTC) while warming up.
+    /// was accepted to send on `day` (days since 1970-01-01, UTC) while warming up. Where they are looked for by a part of
+    /// their name, some thousand are looked at, and the page says where to go on.
     pub async fn list_domains(
         &self,
         visible: &Visible,
@@ -437,18 +507,30 @@ impl Store {
         after: Option<DomainId>,
         limit: u32,
         day: i64,
-    ) -> Result<Vec<(Domain, u64)>, StoreError> {
-        let name = filter.name_contains.as_ref().map(|text| text.to_lowercase());
-        let page = visible
-            .sql(&LIST)
-            .bind(&visible.org_id)
-            .text(&before(after, DomainId::PREFIX))
-            .bind_opt(filter.status.as_ref())
-            .text(&contains(name.as_deref()))
-            .bind(&limit)
-            .bind(&day);
-        let rows = self.read_all(visible.bind(page)).await?;
-        rows.iter().map(|row| Ok((domain(row)?, row.opt("sent_on_day")?.unwrap_or(0)))).collect()
+    ) -> Result<DomainPage, StoreError> {
+        let status = filter.status.as_ref();
+        let before = before(after, DomainId::PREFIX);
+        let bound = |text: &Texts| {
+            let page = visible.sql(text).bind(&visible.org_id).text(&before).bind(&limit).bind(&day);
+            page.bind_opt(status)
+        };
+        let Some(part) = &filter.name_contains else {
+            let page = bound(if status.is_some() { &LIST_IN_STATUS } else { &LIST });
+            let rows = self.read_all(visible.bind(page)).await?;
+            return Ok(DomainPage { domains: listed(&rows)?, looked_to: None });
+        };
+        let looked_at = filter.looked_at.unwrap_or(LOOKED_AT);
+        let page = bound(if status.is_some() { &NAMED_IN_STATUS } else { &NAMED });
+        let page = page.text(&contains(Some(&part.to_lowercase()))).bind(&looked_at);
+        let domains = listed(&self.read_all(visible.bind(page)).await?)?;
+        if domains.len() as u64 >= u64::from(limit) {
+            return Ok(DomainPage { domains, looked_to: None });
+        }
+        let looked = visible.sql(if status.is_some() { &LOOKED_IN_STATUS } else { &LOOKED });
+        let looked = looked.bind(&visible.org_id).text(&before).bind(&looked_at).bind_opt(status);
+        let row = self.read_first(visible.bind(looked)).await?.ok_or(StoreError::NotFound("row"))?;
+        let is_all = row.get::<u32>("n")? < looked_at;
+        Ok(DomainPage { domains, looked_to: if is_all { None } else { row.opt("last")? } })
     }
 
     /// How many living domains of all organisations stand where; statuses without any are left out.

@@ -124,7 +124,7 @@ const LAST_NUMBER: &str = "SELECT value AS n FROM generations WHERE name = 'even
 const LAST_NUMBER_ON_POSTGRES: &str = "SELECT value AS n FROM generations WHERE name = 'events' FOR UPDATE";
 
 /// Whose an event is follows from what it is about, unless whoever stored it said so.
-const NUMBER: &str = "UPDATE events SET seq = $1 + numbered.place,
+pub(crate) const NUMBER: &str = "UPDATE events SET seq = $1 + numbered.place,
          domain_id = COALESCE(events.domain_id, CASE
              WHEN events.subject LIKE 'dom!_%' ESCAPE '!'
                  THEN (SELECT domains.id FROM domains WHERE domains.id = events.subject)

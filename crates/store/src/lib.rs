@@ -42,6 +42,8 @@ mod migrate;
 mod nodes;
 mod organisations;
 mod packed;
+#[cfg(test)]
+mod plans;
 mod playground;
 mod postgres;
 mod sandbox;
@@ -71,7 +73,7 @@ pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
 };
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
-pub use domains::{Delegation, Domain, DomainFilter, Health, KeySource, NewDomain, Switch, Watch};
+pub use domains::{Delegation, Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain, Switch, Watch};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};

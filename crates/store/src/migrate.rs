@@ -51,29 +51,39 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 17, name: "invited_by", script: include_str!("../migrations/0017_invited_by.sql") },
     Migration { version: 18, name: "sweeps", script: include_str!("../migrations/0018_sweeps.sql") },
+    Migration { version: 19, name: "by_status", script: include_str!("../migrations/0019_by_status.sql") },
     Migration {
-        version: 19,
+        version: 20,
         name: "organisations_disabled",
-        script: include_str!("../migrations/0019_organisations_disabled.sql"),
+        script: include_str!("../migrations/0020_organisations_disabled.sql"),
     },
-    Migration { version: 20, name: "holders", script: include_str!("../migrations/0020_holders.sql") },
-    Migration {
-        version: 21,
-        name: "contact_proofs",
-        script: include_str!("../migrations/0021_contact_proofs.sql"),
-    },
+    Migration { version: 21, name: "holders", script: include_str!("../migrations/0021_holders.sql") },
     Migration {
         version: 22,
-        name: "user_identities",
-        script: include_str!("../migrations/0022_user_identities.sql"),
+        name: "contact_proofs",
+        script: include_str!("../migrations/0022_contact_proofs.sql"),
     },
-    Migration { version: 23, name: "traces", script: include_str!("../migrations/0023_traces.sql") },
+    Migration {
+        version: 23,
+        name: "user_identities",
+        script: include_str!("../migrations/0023_user_identities.sql"),
+    },
+    Migration { version: 24, name: "traces", script: include_str!("../migrations/0024_traces.sql") },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
 /// only add, and what they add has a default. So nodes are replaced one by one, the old ones at work meanwhile. What such
 /// a migration makes superfluous is taken away by one of a later release.
-const EXPANDING: &[(i64, i64)] = &[];
+const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16), (20, 16), (23, 22), (24, 22)];
+
+/// Migrations that stop older programs, and why. What came before the first of either was never run by two programs.
+#[cfg(test)]
+const STOPPING: &[(i64, &str)] =
+    &[
+        (16, "reports and observations are compressed where an older program does not look"),
+        (21, "an older program verifies names without asking who holds them"),
+        (22, "an older program writes to contacts that confirmed nothing"),
+    ];
 
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
@@ -147,4 +157,40 @@ fn checksum(script: &str) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an older program does not notice: tables and indexes of their own, columns that may be left out, rows that it
+    /// asks for by other names.
+    fn only_adds(script: &str) -> bool {
+        let lines = script.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let text = lines.collect::<Vec<_>>().join(" ");
+        let mut statements = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+        statements.all(|statement| {
+            let may_be_left_out = !statement.contains("NOT NULL") || statement.contains("DEFAULT");
+            let adds_column = statement.starts_with("ALTER TABLE ") && statement.contains(" ADD COLUMN ");
+            let starts = ["CREATE TABLE ", "CREATE INDEX ", "INSERT INTO generations "];
+            starts.iter().any(|start| statement.starts_with(start)) || (adds_column && may_be_left_out)
+        })
+    }
+
+    #[test]
+    fn of_each_migration_it_is_said_whether_older_programs_go_on() {
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > 14) {
+            let (version, name) = (migration.version, migration.name);
+            let expands = EXPANDING.iter().find(|(number, _)| *number == version);
+            let stops = STOPPING.iter().any(|(number, _)| *number == version);
+            let one_of_them =
+                "say in EXPANDING or STOPPING whether a program that does not know it can go on";
+            assert!(expands.is_some() != stops, "{name}: {one_of_them}");
+            let Some((_, needs)) = expands else { continue };
+            assert!(only_adds(migration.script), "{name} does more than add");
+            let is_between = |number: i64| *needs < number && number <= version;
+            let stopped = STOPPING.iter().any(|(number, _)| is_between(*number));
+            assert!(!stopped, "{name} comes behind one that stops: programs need that");
+        }
+    }
 }

@@ -149,7 +149,7 @@ pub(crate) const CLAIM: &str =
          ORDER BY next_attempt_at LIMIT $4)
      RETURNING id, webhook_id, event_id, lease_epoch, tries, started_at";
 
-const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
+pub(crate) const CLAIM_ON_POSTGRES: &str = "WITH due AS MATERIALIZED (
          SELECT id AS due_id FROM webhook_deliveries
          WHERE state = 'waiting' AND next_attempt_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
              AND $5 NOT LIKE '%,' || webhook_id || ',%'

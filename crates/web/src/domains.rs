@@ -8,7 +8,7 @@ use crate::{
     when::When,
 };
 use app::{
-    domains::{AddDomain, DomainView},
+    domains::{AddDomain, DomainView, ListedDomains},
     store::DomainFilter,
 };
 use askama::Template;
@@ -116,13 +116,15 @@ async fn render(
     let filter = DomainFilter {
         status: DomainStatus::from_word(&query.status),
         name_contains: (!word.is_empty()).then(|| word.chars().take(253).collect()),
+        looked_at: None,
     };
     let after: Option<DomainId> = query.after.parse().ok();
     let limit = u32::try_from(PAGE + 1).unwrap_or(u32::MAX);
-    let views = web.app.domains(&web.viewer, filter, after, limit).await?;
+    let ListedDomains { views, looked_to } = web.app.domains(&web.viewer, filter, after, limit).await?;
     let next = (views.len() > PAGE)
         .then(|| views.get(PAGE - 1).map(|last| next_address(&query, last.domain.id)))
-        .flatten();
+        .flatten()
+        .or_else(|| looked_to.map(|last| next_address(&query, last)));
     let settings = web.app.settings();
     let chosen = if form.profile.is_empty() { &settings.default_profile } else { &form.profile };
     let page = ListPage {

@@ -80,6 +80,8 @@ fn database() -> PathBuf {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("api-{}-{number}", std::process::id()));
+    // Of an earlier process with this number.
+    drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).unwrap();
     folder.join("test.db")
 }

@@ -4,10 +4,12 @@ use crate::platform::{Answer, Platform, settings};
 use app::{
     Settings,
     access::Caller,
+    contacts::AddContact,
     domains::AddDomain,
     idempotency::{Repeated, Reserved},
     keys::CreateKey,
     limits::RequestLimits,
+    playground::TypedRecord,
 };
 use axum::{
     body::Body,
@@ -152,6 +154,21 @@ async fn what_was_made_before_a_crash_is_found() {
     assert_eq!(lost.key.id, found.key.id);
     assert!(platform.app.authenticate(&lost.secret.0).await.is_err(), "nobody has got it");
     assert!(platform.app.authenticate(&found.secret.0).await.is_ok());
+
+    let request = AddContact { address: "ops@acme.test".into(), ..AddContact::default() };
+    let lost = platform.app.add_contact(&reserved(false), &request).await.unwrap();
+    assert_eq!(platform.app.add_contact(&reserved(true), &request).await.unwrap().id, lost.id);
+    assert_eq!(platform.app.contacts(&owner, None, 9).await.unwrap().len(), 1);
+
+    let lost = platform.app.create_playground_zone(&reserved(false), "play.test").await.unwrap();
+    let found = platform.app.create_playground_zone(&reserved(true), "play.test").await.unwrap();
+    assert_eq!(lost.id, found.id);
+    let (host, record_type, value) = ("a".into(), "A".into(), "192.0.2.1".into());
+    let typed = TypedRecord { host, record_type, value, ..TypedRecord::default() };
+    for is_repeat in [false, true] {
+        platform.app.create_playground_record(&reserved(is_repeat), lost.id, &typed).await.unwrap();
+    }
+    assert_eq!(platform.app.playground_zone(&owner, lost.id).await.unwrap().records.len(), 1);
 }
 
 #[tokio::test]

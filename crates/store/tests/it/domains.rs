@@ -94,7 +94,7 @@ pub async fn lists_page_filter_and_keep_to_the_organisation(store: &Store) {
     let all = DomainFilter::default();
     let page = async |after, filter: &DomainFilter| {
         let page = store.list_domains(&Visible::all_of(org), filter, after, 2, 0).await.unwrap();
-        page.into_iter().map(|(domain, _)| domain.id).collect::<Vec<_>>()
+        page.domains.into_iter().map(|(domain, _)| domain.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None, &all).await, ids[..2]);
     assert_eq!(page(Some(ids[1]), &all).await, ids[2..4]);
@@ -103,11 +103,29 @@ pub async fn lists_page_filter_and_keep_to_the_organisation(store: &Store) {
 
     let disabled = DomainFilter { status: Some(DomainStatus::Disabled), ..all.clone() };
     assert_eq!(page(None, &disabled).await, [ids[2]]);
-    let named = |part: &str| DomainFilter { name_contains: Some(part.to_owned()), status: None };
+    let named = |part: &str| DomainFilter { name_contains: Some(part.to_owned()), ..all.clone() };
     assert_eq!(page(None, &named("N3.")).await, [ids[1]]);
     for wildcard in ["%", "_", "\\"] {
         assert!(page(None, &named(wildcard)).await.is_empty(), "{wildcard} is no wildcard");
     }
+    // Three are looked at, and the page says where to go on: a search costs the same however many there are.
+    for (status, wanted) in [(None, &ids[4..]), (Some(DomainStatus::Pending), &ids[4..])] {
+        let filter = DomainFilter { status, looked_at: Some(3), ..named("n0.") };
+        let (mut after, mut found, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = store.list_domains(&Visible::all_of(org), &filter, after, 2, 0).await.unwrap();
+            found.extend(page.domains.iter().map(|(domain, _)| domain.id));
+            pages += 1;
+            after = page.looked_to;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found.as_slice(), pages), (wanted, 2), "{status:?}");
+    }
+    let filter = DomainFilter { looked_at: Some(3), ..named("example") };
+    let full = store.list_domains(&Visible::all_of(org), &filter, None, 2, 0).await.unwrap();
+    assert_eq!((full.domains.len(), full.looked_to), (2, None), "a full page goes on behind its last domain");
     assert_eq!(
         store.count_domains_by_status().await.unwrap(),
         [(DomainStatus::Disabled, 1), (DomainStatus::Pending, 5)]

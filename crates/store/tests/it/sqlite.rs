@@ -235,7 +235,7 @@ async fn what_was_there_before_there_were_tenants_belongs_to_the_first_organisat
     assert_eq!(inbox.len(), 1);
     let key = "key_01JD0000000000000000000000".parse().ok();
     let limited = Visible { of_key: key, ..Visible::all_of(org) };
-    let seen = store.list_domains(&limited, &DomainFilter::default(), None, 9, 0).await.unwrap();
+    let seen = store.list_domains(&limited, &DomainFilter::default(), None, 9, 0).await.unwrap().domains;
     assert_eq!(seen.iter().map(|(domain, _)| domain.id).collect::<Vec<_>>(), [stored.id]);
     store.close().await;
 }

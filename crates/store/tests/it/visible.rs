@@ -64,10 +64,11 @@ pub async fn lists_are_narrowed_before_they_are_paged(store: &Store) {
         (see(None, Some(api_key_id())), vec![]),
         (Visible::all_of(organisation(store).await), vec![]),
     ] {
-        let domains = store.list_domains(&visible, &DomainFilter::default(), None, 9, 0).await.unwrap();
+        let domains =
+            store.list_domains(&visible, &DomainFilter::default(), None, 9, 0).await.unwrap().domains;
         let found: Vec<_> = domains.iter().map(|(domain, _)| domain.id).collect();
         assert_eq!(found, expected.iter().map(|&n: &usize| ids[n].0).collect::<Vec<_>>(), "{visible:?}");
-        let page = store.list_domains(&visible, &DomainFilter::default(), None, 2, 0).await.unwrap();
+        let page = store.list_domains(&visible, &DomainFilter::default(), None, 2, 0).await.unwrap().domains;
         assert_eq!(page.len(), expected.len().min(2), "a page is full: {visible:?}");
         let messages = store.list_messages(&visible, None, 9).await.unwrap();
         let found: Vec<_> = messages.iter().map(|message| message.id).collect();
