@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
-use crate::{layers, process, test};
+use crate::{audit, layers, process, test};
 
 struct Step {
     name: &'static str,
@@ -19,6 +19,7 @@ enum Work {
     /// `cargo` with these arguments.
     Cargo(&'static [&'static str]),
     Layers,
+    Audit,
     Tests,
 }
 
@@ -29,6 +30,7 @@ const STEPS: &[Step] = &[
         by_hand: "cargo fmt --all -- --check   (mended by: cargo fmt --all)",
     },
     Step { name: "layers", work: Work::Layers, by_hand: "cargo xtask check-layers" },
+    Step { name: "audit", work: Work::Audit, by_hand: "cargo xtask audit" },
     Step {
         name: "lints",
         work: Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
@@ -78,6 +80,7 @@ fn perform(root: &Path, work: &Work, tests: &mut Option<Tally>) -> bool {
             }
         },
         Work::Layers => layers::command(root),
+        Work::Audit => audit::command(root),
         Work::Tests => tests.insert(test::run(root)).failed == 0,
     }
 }

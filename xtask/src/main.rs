@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks on its streams")]
 
+mod audit;
 mod ci;
 mod fuzz;
 mod layers;
@@ -33,7 +34,9 @@ Project tasks.
   cargo xtask bench million  what a million domains take, and what listing and claiming cost among them
   cargo xtask bench service  the numbers of the service: reading, adding domains, nodes
   cargo xtask bench check    the numbers of checking very many domains, beside a bare loop and its peers
-  cargo xtask ci             format, lints, layers, generated files, then test: what CI runs
+  cargo xtask audit          licences, sources and versions of what comes from elsewhere; known faults where
+                             COUNTERSIGN_ADVISORIES names a copy of the RustSec database
+  cargo xtask ci             format, layers, audit, lints, generated files, then test: what CI runs
 
 Examples
 
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             true
         }
         ["test"] => test::command(&root),
+        ["audit"] => audit::command(&root),
         ["check-layers"] => layers::command(&root),
         ["fuzz", arguments @ ..] => fuzz::command(&root, arguments),
         ["spf-suite"] => spf_suite::command(&root),

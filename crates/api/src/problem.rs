@@ -366,7 +366,9 @@ impl From<app::Error> for Problem {
                 format!("There is no record {id} in the playground; GET its zone to see the records there."),
             ),
             E::NotFound { noun: "member", .. } => new(Code::MemberNotFound),
-            E::RoleTooLow => new(Code::ForbiddenRole),
+            // Logins are for pages only.
+            E::RoleTooLow | E::LoginRefused(_) => new(Code::ForbiddenRole),
+            E::ProviderDown(_) => new(Code::Unavailable),
             E::LastOwner => new(Code::LastOwner),
             E::NotFound { .. } | E::NoPlayground | E::LinkOver => new(Code::NotFound),
             E::Invalid(ref fields) | E::RecipientSuppressed(ref fields) => {

@@ -130,6 +130,12 @@ pub enum Error {
     /// An organisation would be left without an owner.
     #[error("this is the only owner, and an organisation has one always; make somebody else an owner first")]
     LastOwner,
+    /// The provider of the login did not send somebody whom we let in.
+    #[error("the login did not go through: {0}")]
+    LoginRefused(String),
+    /// The provider of the login is of no use now.
+    #[error("the provider of the login cannot be used now: {0}")]
+    ProviderDown(String),
     /// A link that was used, was taken back or is too old.
     #[error("this link works no more: it was used, taken back, or is too old; ask for a new one")]
     LinkOver,

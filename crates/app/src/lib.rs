@@ -27,6 +27,7 @@ mod lease;
 pub mod limits;
 mod nodes;
 pub mod notices;
+pub mod oidc;
 pub mod operator_health;
 pub mod outage;
 pub mod outbound;
@@ -99,6 +100,8 @@ pub struct App {
     pub(crate) standing: nodes::Standing,
     /// How alerts show a report; set once, by the composition root.
     pub report_text: std::sync::OnceLock<ReportText>,
+    /// Where people log in too; set once, by the composition root.
+    pub(crate) provider: std::sync::OnceLock<oidc::Provider>,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -178,6 +181,7 @@ impl App {
             webhooks: webhook_deliver::Webhooks::new(reach),
             standing,
             report_text: std::sync::OnceLock::new(),
+            provider: std::sync::OnceLock::new(),
             wake: Wake::default(),
         }
     }

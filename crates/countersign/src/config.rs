@@ -130,6 +130,35 @@ pub struct Config {
     pub log: String,
     /// How it is logged: `text` or `json`.
     pub log_format: String,
+    /// `serve`: where people log in too, beside password and link.
+    pub oidc: OidcConfig,
+}
+
+/// A provider of logins (OpenID Connect); none where `issuer` is empty. Let it send browsers back to
+/// `<public_url>/login/provider/back`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OidcConfig {
+    /// Its issuer, letter by letter as it says it itself, such as `https://login.example.com`.
+    pub issuer: String,
+    /// What this platform is called there.
+    pub client_id: String,
+    /// The secret that goes with it; empty for a public client. Others on the machine see environments and files that they
+    /// may read: `client_secret_file` names one for the platform alone.
+    pub client_secret: String,
+    /// A file with the secret.
+    pub client_secret_file: PathBuf,
+    /// What people call it, on the button; empty for its host.
+    pub name: String,
+    /// Who has a verified address at one of these domains comes in without an invitation.
+    pub allowed_domains: Vec<String>,
+    /// As what: `viewer`, `member`, `admin` or `owner`; empty for `viewer`.
+    pub default_role: String,
+    /// Where, by the id of the organisation; empty for the first one.
+    pub organisation: String,
+    /// Whether an account that has the address already is linked at the first login there. Without it the user logs in as
+    /// before once, and links it.
+    pub link_by_address: bool,
 }
 
 impl Default for Config {
@@ -184,6 +213,7 @@ impl Default for Config {
             previous_master_keys: Vec::new(),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
+            oidc: OidcConfig::default(),
         }
     }
 }
@@ -420,20 +450,29 @@ impl Config {
         let config = Self::load(overrides)?;
         let figment = figment(overrides);
         let value = serde_json::to_value(&config).unwrap_or_default();
-        let mut out = String::new();
-        for (key, value) in value.as_object().into_iter().flatten() {
-            let source = figment.find_metadata(key).map_or("default", |metadata| source_name(&metadata.name));
-            let is_secret = ["master_key", "next_master_key", "previous_master_keys", "database_url"]
-                .contains(&key.as_str());
-            let shown = if is_secret && *value != serde_json::json!("") && *value != serde_json::json!([]) {
+        let line = |key: &str, path: &str, value: &serde_json::Value| {
+            let source =
+                figment.find_metadata(path).map_or("default", |metadata| source_name(&metadata.name));
+            let is_set = *value != serde_json::json!("") && *value != serde_json::json!([]);
+            let shown = if SECRET.contains(&path) && is_set {
                 "\"(set, not shown)\"".to_owned()
             } else {
                 value.to_string()
             };
-            let assignment = format!("{key} = {shown}");
-            let _ = writeln!(out, "{assignment:<48} # {source}");
+            format!("{:<48} # {source}\n", format!("{key} = {shown}"))
+        };
+        let (mut out, mut tables) = (String::new(), String::new());
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let Some(table) = value.as_object() else {
+                out.push_str(&line(key, key, value));
+                continue;
+            };
+            let _ = writeln!(tables, "\n[{key}]");
+            for (inner, value) in table {
+                tables.push_str(&line(inner, &format!("{key}.{inner}"), value));
+            }
         }
-        Ok(out)
+        Ok(out + &tables)
     }
 }
 
@@ -491,20 +530,21 @@ pub fn parse_key(text: &str) -> Option<[u8; 32]> {
     hex::decode(text.trim())?.try_into().ok()
 }
 
+/// What is not shown.
+const SECRET: &[&str] =
+    &["master_key", "next_master_key", "previous_master_keys", "database_url", "oidc.client_secret"];
+
 const FLAGS: &str = "flag";
 
 fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
         .merge(Env::raw().only(&["DATABASE_URL"]))
-        .merge(Env::prefixed("COUNTERSIGN_").ignore(&[
-            "tools",
-            "config",
-            "url",
-            "api_key",
-            "credentials",
-            "organisation",
-        ]))
+        .merge(
+            Env::prefixed("COUNTERSIGN_")
+                .ignore(&["tools", "config", "url", "api_key", "credentials", "organisation", "advisories"])
+                .split("__"),
+        )
         .merge(NamedFlags(overrides))
 }
 
@@ -634,6 +674,35 @@ mod tests {
             assert!(error.contains("database_url") && !error.contains("hush"), "{error}");
             let flag = Overrides { database_url: Some(String::new()), ..Overrides::default() };
             assert_eq!(Config::load(&flag).unwrap().postgres().unwrap(), None);
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
+    fn the_provider_of_logins_is_a_table_and_its_secret_is_not_shown() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file(
+                "countersign.toml",
+                "[oidc]\nissuer = \"https://login.example.com\"\nclient_id = \"us\"\nallowed_domains = [\"acme.example\"]\n",
+            )?;
+            jail.set_env("COUNTERSIGN_OIDC__CLIENT_SECRET", "hush");
+            let none = Overrides::default();
+            let oidc = Config::load(&none).unwrap().oidc;
+            assert_eq!((&*oidc.issuer, &*oidc.client_secret), ("https://login.example.com", "hush"));
+            let shown = Config::describe(&none).unwrap();
+            assert!(!shown.contains("hush"), "{shown}");
+            let lines: Vec<_> =
+                shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+            assert!(lines.contains(&"[oidc]".to_owned()), "{shown}");
+            assert!(lines.contains(&"client_id = \"us\" # file".to_owned()), "{shown}");
+            assert!(
+                lines.contains(&"client_secret = \"(set, not shown)\" # environment".to_owned()),
+                "{shown}"
+            );
+            // What is printed can be read again.
+            jail.create_file("countersign.toml", &shown.replace("(set, not shown)", "hush"))?;
+            assert_eq!(Config::load(&none).unwrap().oidc, oidc);
             Ok(())
         });
     }

@@ -8,6 +8,7 @@ pub mod config;
 mod hex;
 mod http;
 pub mod instance;
+mod oidc;
 pub mod operations;
 pub mod operator;
 pub mod report_file;

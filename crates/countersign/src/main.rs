@@ -326,7 +326,7 @@ A file to start from:
 #[tokio::main]
 async fn main() -> ExitCode {
     match CommandLine::try_parse() {
-        Ok(command_line) => ExitCode::from(run(command_line.command).await as u8),
+        Ok(command_line) => ExitCode::from(Box::pin(run(command_line.command)).await as u8),
         Err(error) => refused(&error),
     }
 }

@@ -18,6 +18,7 @@ const TABLES: &[&str] = &[
     "users",
     "memberships",
     "sessions",
+    "user_identities",
     "login_tokens",
     "recovery_codes",
     "tenants",

@@ -33,7 +33,7 @@ pub(crate) async fn end_invitations_of(
 }
 
 /// Refuses the invitation of who could not send it now.
-async fn require_inviter(
+pub(crate) async fn require_inviter(
     org_id: OrgId,
     role: Role,
     by: &str,

@@ -33,6 +33,7 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod identities;
 mod invitations;
 mod mark;
 mod messages;
@@ -74,6 +75,7 @@ pub use domains::{Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
+pub use identities::Joining;
 pub use mark::Mark;
 pub use messages::{Message, NewMessage};
 pub use nodes::Node;

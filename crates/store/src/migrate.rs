@@ -52,12 +52,17 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "invited_by", script: include_str!("../migrations/0017_invited_by.sql") },
     Migration { version: 18, name: "sweeps", script: include_str!("../migrations/0018_sweeps.sql") },
     Migration { version: 19, name: "by_status", script: include_str!("../migrations/0019_by_status.sql") },
+    Migration {
+        version: 20,
+        name: "user_identities",
+        script: include_str!("../migrations/0020_user_identities.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
 /// only add, and what they add has a default. So nodes are replaced one by one, the old ones at work meanwhile. What such
 /// a migration makes superfluous is taken away by one of a later release.
-const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16)];
+const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16), (20, 16)];
 
 /// Migrations that stop older programs, and why. What came before the first of either was never run by two programs.
 #[cfg(test)]

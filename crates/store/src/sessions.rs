@@ -52,6 +52,8 @@ words! {
         Invitation = "invitation",
         /// To log in.
         Login = "login",
+        /// To come back from the provider of the login.
+        Provider = "provider",
         /// To set another password, for who is locked out.
         Reset = "reset",
         /// The same, and to go on without the second factor.

@@ -28,6 +28,8 @@ struct AccountPage {
     email: String,
     has_password: bool,
     has_second_factor: bool,
+    /// Where else people log in, and whether this user does.
+    provider: Option<(String, bool)>,
     organisations: Vec<OrganisationRow>,
     errors: FormErrors,
 }
@@ -96,6 +98,7 @@ async fn page(web: &Web, errors: FormErrors) -> Answer {
         email: user.user.email.to_string(),
         has_password: user.user.password_hash.is_some(),
         has_second_factor: user.user.totp_secret.is_some(),
+        provider: web.app.provider_of(user).await?,
         organisations: organisations.into_iter().map(row).collect(),
         errors,
     };

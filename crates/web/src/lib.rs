@@ -27,6 +27,7 @@ mod operator;
 mod page;
 mod pill;
 mod playground;
+mod provider;
 mod record;
 mod routes;
 mod sandbox;
@@ -219,6 +220,8 @@ fn people() -> Routes {
         .post("/login/send", Needs::Token, login::send_link)
         .get("/login/link", Needs::Token, login::show_link)
         .post("/login/link", Needs::Token, login::use_link)
+        .get("/login/provider", Needs::Token, provider::leave)
+        .get("/login/provider/back", Needs::Token, provider::back)
         .get("/login/code", Needs::Session, login::show_code)
         .post("/login/code", Needs::Session, login::enter_code)
         .post("/logout", Needs::Session, login::log_out)

@@ -42,13 +42,16 @@ pub(crate) struct LoginForm {
 #[template(path = "login.html")]
 struct LoginPage {
     shell: Shell,
+    /// Where else people log in.
+    provider: Option<String>,
     form: LoginForm,
     errors: FormErrors,
 }
 
 impl LoginPage {
     fn new(pages: &Pages, form: LoginForm, errors: FormErrors) -> Self {
-        Self { shell: Shell::of(pages, Section::None, "Log in"), form, errors }
+        let provider = pages.app.provider_name().map(str::to_owned);
+        Self { shell: Shell::of(pages, Section::None, "Log in"), provider, form, errors }
     }
 }
 
@@ -116,7 +119,7 @@ struct NewcomerPage {
 }
 
 /// The browser gets its session and goes on.
-fn begun(pages: &Pages, begun: &Begun, next: &str) -> Response {
+pub(crate) fn begun(pages: &Pages, begun: &Begun, next: &str) -> Response {
     let next = if begun.waits_for_code {
         "/login/code"
     } else if is_own_path(next) {

@@ -237,6 +237,16 @@ fn of_error(error: &Error) -> Notice {
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too much in a short time", "Wait a moment, and try again.")
         }
+        Error::LoginRefused(_) => (
+            StatusCode::FORBIDDEN,
+            "You are not logged in",
+            "Go to the login page and try again, or log in with your password or a link.",
+        ),
+        Error::ProviderDown(_) => (
+            StatusCode::BAD_GATEWAY,
+            "Not possible at the moment",
+            "Try again in a moment, or log in with your password or a link.",
+        ),
         Error::LinkOver => (StatusCode::GONE, "This link works no more", "Log in, or ask for a new link."),
         Error::Internal(_) => return fault(sentence(&error.to_string())),
         Error::ScopeMissing(_)

@@ -24,6 +24,9 @@ pub(crate) const FORM_FIELD: &str = "_csrf";
 /// How long a browser keeps the cookie of a session, in seconds. The session may end earlier.
 const LIFE: u32 = 30 * 24 * 3600;
 
+/// How long it keeps the one for the way to the provider of the login and back, in seconds.
+const AWAY: u32 = 600;
+
 /// How long the octets of a form may take.
 const READING: Duration = Duration::from_secs(30);
 
@@ -34,6 +37,8 @@ pub(crate) struct Visit {
     pub user: Option<LoggedIn>,
     /// The secret of the session, whether or not it is one any more.
     pub secret: Option<String>,
+    /// What the browser keeps while it is at the provider of the login.
+    pub provider_secret: Option<String>,
     /// The token of forms; empty where none is wanted.
     pub form_token: String,
     /// Where the request comes from.
@@ -69,6 +74,10 @@ impl LoginSettings {
         if self.is_secure { "__Host-countersign-form" } else { "countersign-form" }
     }
 
+    fn provider_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-countersign-provider" } else { "countersign-provider" }
+    }
+
     fn cookie(&self, name: &str, value: &str, life: Option<u32>) -> Option<HeaderValue> {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let life = life.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
@@ -84,13 +93,15 @@ impl LoginSettings {
         is_use: bool,
     ) -> Result<(Visit, Option<HeaderValue>), Error> {
         let secret = cookie_of(headers, self.session_cookie());
+        let provider_secret = cookie_of(headers, self.provider_cookie());
         let user = match &secret {
             Some(secret) => pages.app.logged_in(secret, is_use).await?,
             None => None,
         };
         if let (Some(_), Some(secret)) = (&user, &secret) {
             let form_token = form_token(secret);
-            return Ok((Visit { user, secret: Some(secret.clone()), form_token, origin }, None));
+            let secret = Some(secret.clone());
+            return Ok((Visit { user, secret, provider_secret, form_token, origin }, None));
         }
         let known = cookie_of(headers, self.form_cookie()).filter(|known| known.len() == 52);
         let (own, set) = if let Some(known) = known {
@@ -100,12 +111,29 @@ impl LoginSettings {
             let set = self.cookie(self.form_cookie(), &new, None);
             (new, set)
         };
-        Ok((Visit { user: None, secret, form_token: form_token(&own), origin }, set))
+        let form_token = form_token(&own);
+        Ok((Visit { user: None, secret, provider_secret, form_token, origin }, set))
     }
 
     /// Gives the browser its session.
     pub fn begin(&self, begun: &Begun, mut response: Response) -> Response {
         if let Some(cookie) = self.cookie(self.session_cookie(), &begun.secret, Some(LIFE)) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// Gives the browser what it keeps while it is at the provider of the login.
+    pub fn leave(&self, secret: &str, mut response: Response) -> Response {
+        if let Some(cookie) = self.cookie(self.provider_cookie(), secret, Some(AWAY)) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// Takes that away.
+    pub fn back(&self, mut response: Response) -> Response {
+        if let Some(cookie) = self.cookie(self.provider_cookie(), "", Some(0)) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response

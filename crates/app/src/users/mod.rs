@@ -24,7 +24,7 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
-use model::{EmailAddress, UserId};
+use model::{EmailAddress, OrgId, UserId};
 use serde_json::json;
 use std::{
     fmt::Write,
@@ -69,6 +69,9 @@ const LINKS_OF_DAY: u32 = 10;
 /// How many lines of the audit log tell of refused logins of one user in a day, at each node: strangers fill no disk.
 const REFUSALS_TOLD: u32 = 20;
 
+/// How many tell of logins at the provider that were refused for the same reason.
+const PROVIDER_REFUSALS_TOLD: u32 = 50;
+
 const DAY: i64 = 24 * 3600;
 
 /// A network, as clients are counted by it.
@@ -101,6 +104,8 @@ pub(crate) struct Door {
     links_of_day: RateLimiter<String>,
     /// Counts users only, too.
     refusals_told: RateLimiter<UserId>,
+    /// Counts why logins at the provider were refused.
+    provider_refusals: RateLimiter<&'static str>,
     passwords: Arc<Semaphore>,
 }
 
@@ -111,6 +116,7 @@ impl Door {
             tries_v6: Tries::new(),
             links_of_day: RateLimiter::in_window(LINKS_OF_DAY, DAY),
             refusals_told: RateLimiter::in_window(REFUSALS_TOLD, DAY),
+            provider_refusals: RateLimiter::in_window(PROVIDER_REFUSALS_TOLD, DAY),
             links: RateLimiter::new(LINKS_OF_ADDRESS),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
         }
@@ -143,9 +149,48 @@ impl App {
         self.door.count_try(address, account, self.clock.now())
     }
 
+    /// Counts a client who goes to the provider of the login, or comes back from there.
+    pub(crate) fn count_client(&self, origin: Origin) -> Result<()> {
+        let address = origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+        let tries = if address.is_ipv4() { &self.door.tries } else { &self.door.tries_v6 };
+        let networks = crate::check_gate::networks(address);
+        tries.clients.admit(&networks, self.clock.now()).map_err(|retry_after| Error::RateLimited {
+            what: "tries to log in",
+            allowed: TRIES_OF_CLIENT,
+            retry_after,
+        })
+    }
+
+    /// Tells of a login at the provider that was refused, in the organisation that it would have led to.
+    pub(crate) fn tell_refused_provider(
+        self: &Arc<Self>,
+        reason: &'static str,
+        org_id: Option<OrgId>,
+        origin: Origin,
+    ) {
+        let now = self.clock.now();
+        if self.door.provider_refusals.admit(&[(reason, 1)], now).is_err() {
+            return;
+        }
+        let app = Arc::clone(self);
+        self.running.spawn(async move {
+            let told = async {
+                let first = app.store.first_organisation().await?.map(|first| first.id);
+                let Some(org_id) = org_id.or(first) else { return Ok(()) };
+                let caller = Caller { actor: Actor::Visitor, origin, ..Caller::owner(org_id) };
+                let data = json!({"by": "provider", "reason": reason});
+                let entry = app.audit_entry(&caller, "user.login_refused", &"provider", &data, now);
+                Result::Ok(app.store.add_audit(&entry).await?)
+            };
+            if let Err(error) = told.await {
+                tracing::error!(%error, "a refused login could not be told");
+            }
+        });
+    }
+
     /// The line about a user that whoever is not logged in has caused. It is in the log of the organisation that a login
     /// leads to; none where there is none.
-    async fn visitor_s_entry(
+    pub(crate) async fn visitor_s_entry(
         &self,
         user: &User,
         origin: Origin,
@@ -181,12 +226,12 @@ impl App {
 }
 
 /// The secret of a session or a link: 260 bits.
-fn new_secret(random: &Random) -> String {
+pub(crate) fn new_secret(random: &Random) -> String {
     random.token(52)
 }
 
 /// What is stored of a secret. One of that much randomness needs no slow hash.
-fn hash(secret: &str) -> Vec<u8> {
+pub(crate) fn hash(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
 }
 
@@ -204,7 +249,7 @@ fn address(text: &str) -> Result<EmailAddress> {
 }
 
 /// The name of a user.
-fn name(text: &str) -> Result<String> {
+pub(crate) fn name(text: &str) -> Result<String> {
     let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return Err(Error::field("name", "give a name of 1 to 100 characters"));

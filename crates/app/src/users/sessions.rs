@@ -30,7 +30,7 @@ const NOTED: SignedDuration = SignedDuration::from_mins(1);
 
 /// How a session begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beginning<'a> {
+pub(crate) struct Beginning<'a> {
     /// In which organisation; the first one of the user where nothing is said.
     pub org_id: Option<OrgId>,
     /// Whether the second factor is asked for next.
@@ -88,7 +88,7 @@ pub fn form_token(secret: &str) -> String {
 
 impl App {
     /// Begins a session of a user as it was checked. Where the user is in no organisation, there is none.
-    pub(super) async fn begin_session(&self, user: &User, beginning: Beginning<'_>) -> Result<Begun> {
+    pub(crate) async fn begin_session(&self, user: &User, beginning: Beginning<'_>) -> Result<Begun> {
         let Beginning { org_id, waits_for_code, replaced, by, origin } = beginning;
         let memberships = self.store.memberships(user.id).await?;
         let chosen = memberships

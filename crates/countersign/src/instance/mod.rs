@@ -8,6 +8,7 @@ pub(crate) use parts::{lock_folder, sqlite_file};
 
 use crate::{
     config::{Config, ConfigError},
+    oidc,
     serving::Serving,
 };
 use app::{
@@ -147,6 +148,7 @@ impl Instance {
 
     async fn assemble(config: &Config, serving: Option<Serving>, clock: Clock) -> Result<Self, StartError> {
         let is_dev = serving.is_none();
+        let provider = if is_dev { None } else { oidc::provider(config)? };
         let folder = &config.data;
         // Nodes on one PostgreSQL may share the folder with the master key.
         let lock = match config.postgres()? {
@@ -178,6 +180,9 @@ impl Instance {
         let in_words: app::ReportText = |report, now| render::text(report, &RenderOptions::new(now));
         app.report_text.get_or_init(|| in_words);
         listeners.inbox.open(&app)?;
+        if let Some(provider) = provider {
+            app.set_provider(provider).map_err(StartError::Other)?;
+        }
         let name = if is_dev { "Development" } else { "First organisation" };
         let (org_id, first_start) = app.first_organisation(name).await.map_err(other)?;
         let api_key =

@@ -117,7 +117,9 @@ fn config_prints_what_is_in_force() {
 }
 
 fn toml_like(text: &str) -> bool {
-    text.lines().all(|line| line.contains(" = ") && line.contains(" # "))
+    let is_table = |line: &str| line.starts_with('[') && line.ends_with(']');
+    text.lines()
+        .all(|line| line.is_empty() || is_table(line) || (line.contains(" = ") && line.contains(" # ")))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     support::{Api, Folder, PATIENCE, text},
 };
 use app::{access::Caller, ports::Clock};
-use countersign::Instance;
+use countersign::{Config, Instance};
 use model::Timestamp;
 use reqwest::{
     Client, Method, StatusCode,
@@ -33,11 +33,17 @@ pub struct House {
 
 impl House {
     pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    pub async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = Folder::new();
+        let mut config = serving(&folder);
+        change(&mut config);
         let now = Arc::new(AtomicI64::new(1_750_000_020));
         let read = Arc::clone(&now);
         let clock = Clock::new(move || Timestamp::from_second(read.load(Ordering::SeqCst)).unwrap());
-        let instance = Instance::serve_at(&serving(&folder), clock).await.unwrap();
+        let instance = Instance::serve_at(&config, clock).await.unwrap();
         let api = Api::new(instance.http, &instance.api_key);
         Self { instance, api, now, folder }
     }
@@ -54,7 +60,7 @@ impl House {
     pub fn visitor_from(&self, address: [u8; 4]) -> Visitor {
         let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
         let http = http.local_address(std::net::IpAddr::from(address)).build().unwrap();
-        Visitor { http, base: format!("http://{}", self.instance.http), cookies: BTreeMap::new() }
+        Visitor { http, base: format!("http://{}", self.instance.http), cookies: BTreeMap::new(), host: None }
     }
 
     /// The first owner, logged in.
@@ -105,6 +111,8 @@ pub struct Visitor {
     pub http: Client,
     pub base: String,
     pub cookies: BTreeMap<String, String>,
+    /// By which name it asks, where that is not the address.
+    pub host: Option<&'static str>,
 }
 
 pub struct Page {
@@ -119,6 +127,9 @@ impl Visitor {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         request = request.header(header::COOKIE, cookies.join("; "));
+        if let Some(host) = self.host {
+            request = request.header(header::HOST, host);
+        }
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         }
