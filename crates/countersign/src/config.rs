@@ -562,8 +562,14 @@ pub fn parse_key(text: &str) -> Option<[u8; 32]> {
 }
 
 /// What is not shown.
-const SECRET: &[&str] =
-    &["master_key", "next_master_key", "previous_master_keys", "database_url", "otlp_headers", "oidc.client_secret"];
+const SECRET: &[&str] = &[
+    "master_key",
+    "next_master_key",
+    "previous_master_keys",
+    "database_url",
+    "otlp_headers",
+    "oidc.client_secret",
+];
 
 const FLAGS: &str = "flag";
 

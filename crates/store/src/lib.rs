@@ -73,7 +73,9 @@ pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
 };
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
-pub use domains::{Delegation, Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain, Switch, Watch};
+pub use domains::{
+    Delegation, Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain, Switch, Watch,
+};
 pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};

@@ -647,7 +647,9 @@ async fn the_scope_alone_gets_in() {
             // Mail from a domain that is not verified, a zone that is not there, and keys that are rotated elsewhere are
             // understood and not possible.
             let expected = match operation.as_str() {
-                "POST /api/v1/emails" | "POST /api/v1/playground/domains/{id}/publish" => answer.status == 422,
+                "POST /api/v1/emails" | "POST /api/v1/playground/domains/{id}/publish" => {
+                    answer.status == 422
+                }
                 "POST /api/v1/domains/{id}/keys/rotate" => answer.status == 409,
                 _ => answer.status.is_success(),
             };
