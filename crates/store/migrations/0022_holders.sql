@@ -2,8 +2,6 @@
 -- a domain's zone was last delegated to, until when an earlier DKIM key stays published, and when a node last saw a
 -- reason to hold demotions.
 
-CREATE INDEX domains_of_name ON domains (name) WHERE deleted_at IS NULL;
-
 ALTER TABLE domains ADD COLUMN holder BIGINT NOT NULL DEFAULT 0;
 -- 1: its records were right, and another organisation holds the name.
 ALTER TABLE domains ADD COLUMN held_elsewhere BIGINT NOT NULL DEFAULT 0;

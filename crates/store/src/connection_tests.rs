@@ -66,7 +66,7 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (domains::NAMED_IN_STATUS.whole, "domains_list_status"),
         (domains::LOOKED.whole, "domains_list"),
         (dkim_keys::OF_TWENTY, "dkim_keys_of_domain"),
-        (dkim_keys::SELECTORS_OF, "domains_of_name"),
+        (dkim_keys::SELECTORS_OF, "domains_named"),
         (dkim_keys::DRAINED, "dkim_keys_draining"),
         (claims::DUE, "domain_claims_due"),
         (claims::HOLDER_OF, "domains_holder"),
