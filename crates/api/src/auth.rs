@@ -15,6 +15,7 @@ use app::{
     App,
     access::{Caller, ClientAddress, Origin},
     root_keys, tenants,
+    traces::{KeyValue, ORGANISATION},
 };
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
@@ -46,6 +47,8 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
     match admitted.await {
         Ok(caller) => {
             let caller = Caller { origin: origin(request.extensions()), ..caller };
+            tracing::Span::current().record("org_id", tracing::field::display(caller.org_id));
+            door.app.traces.note(|| vec![KeyValue::new(ORGANISATION, caller.org_id.to_string())]);
             let class = limits::class(request.method(), path);
             let quota = match door.app.count_request(&caller, class) {
                 Ok(quota) => quota,

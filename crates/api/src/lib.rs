@@ -31,6 +31,7 @@ pub mod problem;
 mod profiles;
 mod records;
 pub mod request_id;
+mod request_trace;
 mod sandbox;
 mod suppressions;
 mod tenants;

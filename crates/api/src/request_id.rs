@@ -1,6 +1,6 @@
 //! The outermost layer: gives each request an id, measures it, logs one line, and finishes every response.
 
-use crate::{fresh::Ended, headers, problem::Problem};
+use crate::{fresh::Ended, headers, problem::Problem, request_trace};
 use app::App;
 use axum::{
     body::{Body, HttpBody},
@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
-use tracing::Instrument;
+use tracing::{Instrument, field};
 
 /// The header with the request's id.
 pub const HEADER: &str = "x-request-id";
@@ -28,8 +28,15 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("none", MatchedPath::as_str);
     let start = Instant::now();
-    let span = tracing::info_span!("request", request_id = %id);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let traces = &observer.app.traces;
+    let trace = request_trace::begin(traces, method, route, &id, request.headers());
+    let span =
+        tracing::info_span!("request", request_id = %id, org_id = field::Empty, trace_id = field::Empty);
+    if let Some(trace_id) = trace.trace_id() {
+        span.record("trace_id", field::display(trace_id));
+    }
+    let answer = next.run(request).instrument(span.clone());
+    let mut response = if traces.is_on() { trace.around(answer).await } else { answer.await };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         // Another length than before.
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -42,6 +49,7 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
     headers::finish(response.headers_mut());
     let elapsed = start.elapsed();
     let status = response.status().as_u16();
+    request_trace::end(&trace, status);
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::info!(method, route, status, micros, "answered"));
     observer.count(route, method, status, elapsed);

@@ -5,6 +5,7 @@ use crate::{
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
     lease::{HeldLease, Lease, Patience},
+    traces::{KeyValue, Parent, Span, SpanKind, about_queue},
 };
 use mail::dkim;
 use model::{DomainStatus, EmailAddress};
@@ -12,6 +13,7 @@ use serde_json::json;
 use smtp::client::{self, Envelope, Timeouts};
 use std::{sync::Arc, time::Duration};
 use store::{ClaimedDelivery, DeliveryClaim, DeliveryResult, StoreError};
+use tracing::Instrument as _;
 
 /// How long one SMTP session may take. Its lease is renewed meanwhile.
 const SESSION: Duration = Duration::from_mins(12);
@@ -41,16 +43,30 @@ impl App {
         for delivery in claimed {
             let permit = Arc::clone(&self.delivery_slots).acquire_owned().await.ok();
             let app = Arc::clone(self);
-            self.running.spawn(async move {
-                let id = delivery.message_id;
-                if let Err(error) = app.deliver(delivery, lease).await {
-                    tracing::error!(message = %id, %error, "a delivery could not be written down; it is tried again when its lease ends");
+            let log = tracing::info_span!("delivery", message_id = %delivery.message_id,
+                domain_id = %delivery.domain_id, org_id = %delivery.org_id);
+            let work = async move {
+                let span = app.begin_delivery(&delivery);
+                if let Err(error) = span.around(Box::pin(app.deliver(delivery, lease))).await {
+                    span.failed("not_written");
+                    tracing::error!(%error, "a delivery could not be written down; it is tried again when its lease ends");
                 }
-                drop(permit);
+                drop((span, permit));
                 app.wake.deliver.notify_one();
-            });
+            };
+            self.running.spawn(work.instrument(log));
         }
         Ok(count)
+    }
+
+    /// The span of an attempt: it goes on from the request that the message came with.
+    fn begin_delivery(&self, delivery: &ClaimedDelivery) -> Span {
+        let parent = Parent::Of(delivery.trace_parent.as_deref());
+        self.traces.begin("process deliveries", SpanKind::Consumer, parent, || {
+            let mut about = about_queue("process", delivery.message_id, delivery.org_id, delivery.domain_id);
+            about.push(KeyValue::new("countersign.delivery.attempt", i64::from(delivery.attempts) + 1));
+            about
+        })
     }
 
     async fn deliver(&self, delivery: ClaimedDelivery, lease: Lease) -> Result<()> {
@@ -75,6 +91,16 @@ impl App {
             DeliveryState::Failed => (store::DeliveryState::Failed, None, "email.bounced"),
         };
         metrics::counter!("countersign_delivery_attempts_total", "state" => state.as_str()).increment(1);
+        self.traces.note(|| {
+            let mut seen = vec![KeyValue::new("countersign.delivery.state", state.as_str())];
+            seen.extend(
+                attempt.code.map(|code| KeyValue::new("countersign.smtp.reply_code", i64::from(code))),
+            );
+            seen
+        });
+        if state != store::DeliveryState::Delivered {
+            self.traces.failed(state.as_str());
+        }
         let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
         let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), &data, now);
         let result = DeliveryResult {

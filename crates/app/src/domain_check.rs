@@ -6,6 +6,7 @@ use crate::{
     domains::DomainView,
     error::{Error, Result},
     lease::Lease,
+    traces::{DOMAIN, KeyValue, ORGANISATION, Parent, SpanKind, StringValue, Value},
     watch::{self, LATE},
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{CheckRecord, Health, NewEvent, StoreError};
+use tracing::Instrument as _;
 
 /// How long one check may take in all. A check on demand is answered within it.
 const CHECK_DEADLINE: Duration = Duration::from_secs(8);
@@ -80,6 +82,24 @@ impl App {
 
     /// Plan, observe, diagnose, decide, store.
     pub(crate) async fn check(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
+        let span = self.traces.begin("check domain", SpanKind::Internal, Parent::Current, || {
+            let by = if trigger == Trigger::Schedule { "schedule" } else { "request" };
+            vec![
+                KeyValue::new(DOMAIN, domain.id.to_string()),
+                KeyValue::new(ORGANISATION, domain.org_id.to_string()),
+                KeyValue::new("countersign.domain.name", domain.name.to_string()),
+                KeyValue::new("countersign.check.trigger", by),
+            ]
+        });
+        let log = tracing::info_span!("check", domain = %domain.name, domain_id = %domain.id, org_id = %domain.org_id);
+        let checked = span.around(Box::pin(self.check_and_store(domain, trigger).instrument(log))).await;
+        if checked.is_err() {
+            span.failed("not_checked");
+        }
+        checked
+    }
+
+    async fn check_and_store(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
         let checked = self.look_at(&domain, trigger).await?;
         let mut domain = domain;
         // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
@@ -115,7 +135,9 @@ impl App {
         let clock = self.clock.clone();
         let policy = &self.settings.policy;
         let dns = self.dns_for(policy);
+        let asking = self.traces.begin("observe dns", SpanKind::Internal, Parent::Current, Vec::new);
         let observation = dns::observe(&dns, &plan, policy, move || clock.now(), CHECK_DEADLINE).await;
+        drop(asking);
         if trigger == Trigger::Schedule && began.elapsed() > CHECK_DEADLINE * 2 {
             // The process was frozen meanwhile: what was seen is old, and the domain is another node's by now.
             return Err(Error::Unavailable("the check was interrupted".to_owned()));
@@ -133,6 +155,14 @@ impl App {
         for finding in &report.findings {
             metrics::counter!("countersign_findings_total", "code" => finding.code()).increment(1);
         }
+        self.traces.note(|| {
+            let codes: Vec<StringValue> =
+                report.findings.iter().map(|finding| finding.code().into()).collect();
+            vec![
+                KeyValue::new("countersign.check.verdict", report.verdict.as_str()),
+                KeyValue::new("countersign.check.findings", Value::Array(codes.into())),
+            ]
+        });
         let is_fail = report.verdict == Verdict::Fail;
         let scheduled = trigger == Trigger::Schedule;
         if scheduled && report.verdict != Verdict::Unknown && state_of(domain).is_calm() {

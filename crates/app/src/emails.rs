@@ -5,6 +5,7 @@ use crate::{
     access::{Caller, Scope},
     domains::DomainView,
     error::{Error, FieldError, Result},
+    traces::{KeyValue, Parent, SpanKind, about_queue},
     warmup::Warmup,
 };
 use mail::compose::{Attachment, Composition, Mailbox, compose};
@@ -129,6 +130,12 @@ impl App {
             now,
             &deliveries,
         );
+        // What is to be delivered goes on from here, on whichever node.
+        let span = self.traces.begin("send deliveries", SpanKind::Producer, Parent::Current, || {
+            let to = recipients.len();
+            let batch = KeyValue::new("messaging.batch.message_count", i64::try_from(to).unwrap_or(i64::MAX));
+            [about_queue("send", id, domain.domain.org_id, domain.domain.id), vec![batch]].concat()
+        });
         let message = NewMessage {
             id,
             org_id: caller.org_id,
@@ -140,9 +147,9 @@ impl App {
             raw: raw.into(),
             created_at: now,
             daily_cap: domain.daily_cap(),
+            trace_parent: span.traceparent(),
         };
-        self.store
-            .accept_message(&message, &deliveries, &[event])
+        span.around(self.store.accept_message(&message, &deliveries, &[event]))
             .await
             .map_err(|error| not_accepted(error, &domain, &places, now))?;
         metrics::counter!("countersign_emails_accepted_total").increment(1);

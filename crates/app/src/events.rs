@@ -119,6 +119,7 @@ impl App {
             subject,
             data: data.to_string(),
             created_at: now,
+            trace_parent: self.traces.current(),
         }
     }
 }

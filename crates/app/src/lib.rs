@@ -44,6 +44,7 @@ mod suppressions;
 pub mod sweep;
 pub mod tasks;
 pub mod tenants;
+pub mod traces;
 mod transport;
 pub mod users;
 pub mod vault;
@@ -102,6 +103,8 @@ pub struct App {
     pub report_text: std::sync::OnceLock<ReportText>,
     /// Where people log in too; set once, by the composition root.
     pub(crate) provider: std::sync::OnceLock<oidc::Provider>,
+    /// Spans of what is done; none until the composition root gives a tracer.
+    pub traces: traces::Traces,
     /// Pokes for the background tasks.
     pub wake: Wake,
 }
@@ -182,6 +185,7 @@ impl App {
             standing,
             report_text: std::sync::OnceLock::new(),
             provider: std::sync::OnceLock::new(),
+            traces: traces::Traces::default(),
             wake: Wake::default(),
         }
     }

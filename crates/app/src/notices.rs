@@ -78,6 +78,7 @@ impl App {
             raw: raw.into(),
             created_at: now,
             daily_cap: None,
+            trace_parent: self.traces.current(),
         };
         let host = self.settings.platform_host("bounce");
         let delivery = NewDelivery {

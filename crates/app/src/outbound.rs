@@ -107,7 +107,13 @@ impl Target {
         Ok(Self(url))
     }
 
-    fn port(&self) -> u16 {
+    /// The name or address of the server.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(443)
     }
 

@@ -201,7 +201,7 @@ impl App {
                 Ok(Err(needed)) => needed,
                 // A message that breaks a parser is told so once, and not tried again for ever.
                 Err(error) => {
-                    tracing::error!(message = %message.summary.id, %error, "judging a message panicked");
+                    tracing::error!(message_id = %message.summary.id, %error, "judging a message panicked");
                     let reason = "the message could not be read";
                     return AuthenticationResults::too_expensive(&envelope, &message.raw, reason);
                 }

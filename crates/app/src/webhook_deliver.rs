@@ -11,6 +11,7 @@ use crate::{
     events::payload,
     lease::{Lease, Patience},
     outbound::{Outbound, Reach, Target, Unanswered},
+    traces::{KeyValue, ORGANISATION, Parent, Span, SpanKind, TRACEPARENT},
     webhook_state::{self, Next, Outcome},
 };
 use jiff::Timestamp;
@@ -27,6 +28,7 @@ use store::{
     WebhookResult,
 };
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 /// How long one request may take.
 const POST_LIMIT: Duration = Duration::from_secs(15);
@@ -116,21 +118,23 @@ impl App {
             let permit = Arc::clone(&self.webhooks.slots).acquire_owned().await.ok();
             self.webhooks.count(delivery.webhook.id, 1);
             let counted = UnderWay { app: Arc::clone(self), webhook: delivery.webhook.id };
-            self.running.spawn(async move {
-                let id = delivery.id;
+            let log = tracing::info_span!("webhook_delivery", delivery_id = %delivery.id,
+                webhook_id = %delivery.webhook.id, org_id = %delivery.webhook.org_id);
+            let work = async move {
                 if let Err(error) = counted.app.deliver_to_webhook(delivery, lease).await {
-                    tracing::warn!(delivery = %id, %error, "a delivery to a webhook could not be written down; it is tried again when its lease ends");
+                    tracing::warn!(%error, "a delivery to a webhook could not be written down; it is tried again when its lease ends");
                 }
                 drop(permit);
                 drop(counted);
-            });
+            };
+            self.running.spawn(work.instrument(log));
         }
         Ok(count)
     }
 
     async fn deliver_to_webhook(&self, claimed: ClaimedWebhookDelivery, lease: Lease) -> Result<()> {
         let ClaimedWebhookDelivery { id, epoch, tries, started_at, webhook, event } = claimed;
-        let sent = self.send_to_webhook(&webhook, &event, lease).await;
+        let sent = self.send_to_webhook(&webhook, &event, tries, lease).await;
         let Some(sent) = sent else {
             // It is another node's: nothing was sent and nothing is to be written down.
             return Ok(());
@@ -187,16 +191,24 @@ impl App {
     }
 
     /// One request. `None`: the lease ended before it was sent.
-    async fn send_to_webhook(&self, webhook: &Webhook, event: &NumberedEvent, lease: Lease) -> Option<Sent> {
+    async fn send_to_webhook(
+        &self,
+        webhook: &Webhook,
+        event: &NumberedEvent,
+        tries: u32,
+        lease: Lease,
+    ) -> Option<Sent> {
         let began = Instant::now();
+        let span = self.begin_call(webhook, event, tries);
         let mut is_lost = false;
         let answered = async {
             let target = Target::parse(&webhook.url, self.webhooks.outbound.reach())
                 .map_err(|problem| Unanswered(format!("the address {problem}")))?;
             let body = payload(event).to_string();
-            let headers = self
+            let mut headers = self
                 .signed_headers(webhook, &event.event.id.to_string(), &body, self.clock.now())
                 .map_err(|error| Unanswered(error.to_string()))?;
+            headers.extend(span.traceparent().map(|parent| (TRACEPARENT, parent)));
             let limit = lease.share(POST_LIMIT);
             let holds = || {
                 is_lost = !lease.holds_for(limit);
@@ -209,6 +221,15 @@ impl App {
             return None;
         }
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &answered {
+            Err(_) => span.failed("no_answer"),
+            Ok(answer) => {
+                span.note(|| vec![KeyValue::new("http.response.status_code", i64::from(answer.status))]);
+                if !(200..300).contains(&answer.status) {
+                    span.failed(answer.status.to_string());
+                }
+            }
+        }
         Some(match answered {
             Err(Unanswered(problem)) => {
                 Sent { status: None, millis, error: Some(problem), answer: String::new(), retry_after: None }
@@ -227,6 +248,27 @@ impl App {
         })
     }
 
+    /// The span of a request: it goes on from what the event tells of. The path of the address may be a secret, and is not
+    /// in it.
+    fn begin_call(&self, webhook: &Webhook, event: &NumberedEvent, tries: u32) -> Span {
+        let parent = Parent::Of(event.event.trace_parent.as_deref());
+        self.traces.begin("POST", SpanKind::Client, parent, || {
+            let mut about = vec![
+                KeyValue::new("http.request.method", "POST"),
+                KeyValue::new("http.request.resend_count", i64::from(tries)),
+                KeyValue::new("countersign.webhook.id", webhook.id.to_string()),
+                KeyValue::new("countersign.event.id", event.event.id.to_string()),
+                KeyValue::new("countersign.event.type", event.event.event_type.clone()),
+                KeyValue::new(ORGANISATION, webhook.org_id.to_string()),
+            ];
+            if let Ok(target) = Target::parse(&webhook.url, self.webhooks.outbound.reach()) {
+                about.push(KeyValue::new("server.address", target.host().to_owned()));
+                about.push(KeyValue::new("server.port", i64::from(target.port())));
+            }
+            about
+        })
+    }
+
     /// The headers of Standard Webhooks: signed with the secret, and with the one before it while that is in force.
     fn signed_headers(
         &self,
@@ -234,7 +276,7 @@ impl App {
         message_id: &str,
         body: &str,
         now: Timestamp,
-    ) -> Result<[(&'static str, String); 3]> {
+    ) -> Result<Vec<(&'static str, String)>> {
         let old = webhook.old_secret.iter().filter(|_| webhook.old_secret_until.is_some_and(|end| end > now));
         let mut signatures = Vec::new();
         for sealed in std::iter::once(&webhook.secret).chain(old) {
@@ -248,7 +290,7 @@ impl App {
                 .map_err(|error| Error::Internal(error.to_string()))?;
             signatures.push(signature);
         }
-        Ok([
+        Ok(vec![
             (HEADER_WEBHOOK_ID, message_id.to_owned()),
             (HEADER_WEBHOOK_TIMESTAMP, now.as_second().to_string()),
             (HEADER_WEBHOOK_SIGNATURE, signatures.join(" ")),
@@ -268,7 +310,7 @@ impl App {
         let event = NumberedEvent { seq: 0, event, tenant_id: webhook.tenant_id, domain_id: None };
         // Nobody else sends this one.
         let lease = Lease::begin(POST_LIMIT * 2);
-        let sent = self.send_to_webhook(&webhook, &event, lease).await;
+        let sent = self.send_to_webhook(&webhook, &event, 0, lease).await;
         sent.ok_or_else(|| Error::Unavailable("the node was too slow to send it".to_owned()))
     }
 }

@@ -286,6 +286,7 @@ async fn insert(url: &str, callers: usize, seconds: u64) {
                         subject: "bench".to_owned(),
                         data: "{}".to_owned(),
                         created_at: now,
+                        trace_parent: None,
                     };
                     store.add_events(&[event]).await.unwrap();
                     done.fetch_add(1, Ordering::Relaxed);

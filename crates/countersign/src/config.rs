@@ -1,6 +1,6 @@
 //! Configuration: defaults, then `countersign.toml`, then the environment, then flags. Later wins.
 
-use crate::{commands::check::resolvers, hex};
+use crate::{commands::check::resolvers, hex, telemetry::Collector};
 use figment::{
     Figment, Source,
     error::Kind,
@@ -130,6 +130,17 @@ pub struct Config {
     pub log: String,
     /// How it is logged: `text` or `json`.
     pub log_format: String,
+    /// The collector that traces go to by OTLP over HTTP, such as `http://127.0.0.1:4318`; empty for none.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` in the environment sets it too.
+    pub otlp_endpoint: String,
+    /// The whole address that traces go to, where it is not that of the collector and `/v1/traces`.
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` in the environment sets it too.
+    pub otlp_traces_endpoint: String,
+    /// What is sent to the collector in headers, `name=value,name=value`, values percent-encoded.
+    /// `OTEL_EXPORTER_OTLP_HEADERS` in the environment sets it too.
+    pub otlp_headers: String,
+    /// Which share of traces is recorded, from 0 to 1. `OTEL_TRACES_SAMPLER_ARG` in the environment sets it too.
+    pub trace_ratio: f64,
     /// `serve`: where people log in too, beside password and link.
     pub oidc: OidcConfig,
 }
@@ -213,6 +224,10 @@ impl Default for Config {
             previous_master_keys: Vec::new(),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
+            otlp_endpoint: String::new(),
+            otlp_traces_endpoint: String::new(),
+            otlp_headers: String::new(),
+            trace_ratio: 1.0,
             oidc: OidcConfig::default(),
         }
     }
@@ -350,7 +365,23 @@ impl Config {
             let problem = error.to_string();
             return Err(ConfigError::Value { key: "log", value: config.log, problem });
         }
+        if !["text", "json"].contains(&config.log_format.as_str()) {
+            let problem = "give text or json".to_owned();
+            return Err(ConfigError::Value { key: "log_format", value: config.log_format, problem });
+        }
+        config.collector()?;
         Ok(config)
+    }
+
+    /// The collector that traces go to, if there is one.
+    pub fn collector(&self) -> Result<Option<Collector>, ConfigError> {
+        let (endpoint, traces) = (&self.otlp_endpoint, &self.otlp_traces_endpoint);
+        Collector::read(endpoint, traces, &self.otlp_headers, self.trace_ratio).map_err(|error| {
+            // An address may have a secret in it, headers have.
+            let value =
+                if error.key == "trace_ratio" { self.trace_ratio.to_string() } else { "…".to_owned() };
+            ConfigError::Value { key: error.key, value, problem: error.problem }
+        })
     }
 
     /// The platform zone, parsed.
@@ -531,8 +562,14 @@ pub fn parse_key(text: &str) -> Option<[u8; 32]> {
 }
 
 /// What is not shown.
-const SECRET: &[&str] =
-    &["master_key", "next_master_key", "previous_master_keys", "database_url", "oidc.client_secret"];
+const SECRET: &[&str] = &[
+    "master_key",
+    "next_master_key",
+    "previous_master_keys",
+    "database_url",
+    "oidc.client_secret",
+    "otlp_headers",
+];
 
 const FLAGS: &str = "flag";
 
@@ -540,12 +577,24 @@ fn figment(overrides: &Overrides) -> Figment {
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(overrides.config.as_deref().unwrap_or(Path::new("countersign.toml"))))
         .merge(Env::raw().only(&["DATABASE_URL"]))
+        .merge(Env::raw().filter_map(|key| of_opentelemetry(key.as_str()).map(Into::into)))
         .merge(
             Env::prefixed("COUNTERSIGN_")
                 .ignore(&["tools", "config", "url", "api_key", "credentials", "organisation", "advisories"])
                 .split("__"),
         )
         .merge(NamedFlags(overrides))
+}
+
+/// Which setting a variable is that OpenTelemetry gives to every program.
+fn of_opentelemetry(variable: &str) -> Option<&'static str> {
+    match variable.to_ascii_uppercase().as_str() {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("otlp_endpoint"),
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => Some("otlp_traces_endpoint"),
+        "OTEL_EXPORTER_OTLP_HEADERS" => Some("otlp_headers"),
+        "OTEL_TRACES_SAMPLER_ARG" => Some("trace_ratio"),
+        _ => None,
+    }
 }
 
 /// Flags as a source of their own, so that `config` can name it.
@@ -703,6 +752,39 @@ mod tests {
             // What is printed can be read again.
             jail.create_file("countersign.toml", &shown.replace("(set, not shown)", "hush"))?;
             assert_eq!(Config::load(&none).unwrap().oidc, oidc);
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
+    fn the_collector_is_set_as_everywhere_and_its_headers_are_not_shown() {
+        figment::Jail::expect_with(|jail| {
+            let none = Overrides::default();
+            assert!(Config::load(&none).unwrap().collector().unwrap().is_none());
+            jail.set_env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+            jail.set_env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hush");
+            jail.set_env("OTEL_TRACES_SAMPLER_ARG", "0.25");
+            let config = Config::load(&none).unwrap();
+            assert_eq!((config.otlp_endpoint.as_str(), config.trace_ratio), ("http://127.0.0.1:4318", 0.25));
+            assert!(config.collector().unwrap().is_some());
+            let shown = Config::describe(&none).unwrap();
+            assert!(
+                !shown.contains("hush") && shown.contains("otlp_headers = \"(set, not shown)\""),
+                "{shown}"
+            );
+            // Ours comes first.
+            jail.set_env("COUNTERSIGN_OTLP_ENDPOINT", "");
+            assert!(Config::load(&none).unwrap().collector().unwrap().is_none());
+            jail.set_env("COUNTERSIGN_OTLP_HEADERS", "hush");
+            let error = Config::load(&none).unwrap_err().to_string();
+            assert!(error.contains("otlp_headers") && !error.contains("hush"), "{error}");
+            jail.set_env("COUNTERSIGN_OTLP_HEADERS", "");
+            jail.set_env("COUNTERSIGN_TRACE_RATIO", "2");
+            assert!(Config::load(&none).unwrap_err().to_string().contains("trace_ratio"));
+            jail.set_env("COUNTERSIGN_TRACE_RATIO", "1");
+            jail.set_env("COUNTERSIGN_LOG_FORMAT", "jsn");
+            assert!(Config::load(&none).unwrap_err().to_string().contains("log_format"));
             Ok(())
         });
     }

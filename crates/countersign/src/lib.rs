@@ -13,6 +13,7 @@ pub mod operations;
 pub mod operator;
 pub mod report_file;
 mod serving;
+mod telemetry;
 
 pub use config::{Config, Overrides};
 pub use instance::Instance;

@@ -100,6 +100,8 @@ pub struct ClaimedDelivery {
     pub from_address: EmailAddress,
     /// The message; shared by the deliveries of one claim.
     pub raw: Hidden,
+    /// The span that the message came from.
+    pub trace_parent: Option<String>,
 }
 
 /// A claim of a delivery.
@@ -241,10 +243,13 @@ struct Shared {
     from_address: EmailAddress,
     created_at: Timestamp,
     raw: Hidden,
+    trace_parent: Option<String>,
 }
 
 async fn shared(id: MessageId, tx: &mut Tx) -> Result<Shared, StoreError> {
-    let query = sql("SELECT org_id, domain_id, from_address, created_at, raw FROM messages WHERE id = $1");
+    let query = sql(
+        "SELECT org_id, domain_id, from_address, created_at, raw, trace_parent FROM messages WHERE id = $1",
+    );
     let row = query.bind(&id).first(tx).await?.ok_or(StoreError::NotFound("message"))?;
     Ok(Shared {
         org_id: row.get("org_id")?,
@@ -252,6 +257,7 @@ async fn shared(id: MessageId, tx: &mut Tx) -> Result<Shared, StoreError> {
         from_address: row.get("from_address")?,
         created_at: row.get("created_at")?,
         raw: row.get("raw")?,
+        trace_parent: row.opt("trace_parent")?,
     })
 }
 
@@ -289,6 +295,7 @@ impl Store {
                     domain_id: message.domain_id,
                     from_address: message.from_address.clone(),
                     raw: message.raw.clone(),
+                    trace_parent: message.trace_parent.clone(),
                 },
             ));
         }

@@ -27,6 +27,8 @@ pub struct NewEvent {
     pub data: String,
     /// When it happened.
     pub created_at: Timestamp,
+    /// The span that it came from, where there are traces: what is told of it goes on from there.
+    pub trace_parent: Option<String>,
 }
 
 /// A stored event.
@@ -37,14 +39,15 @@ pub(crate) async fn insert_events(events: &[NewEvent], tx: &mut Tx) -> Result<()
         tx.wakes(Topic::Events);
     }
     for event in events {
-        sql("INSERT INTO events (id, org_id, event_type, subject, data, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)")
+        sql("INSERT INTO events (id, org_id, event_type, subject, data, created_at, trace_parent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(&event.id)
         .bind(&event.org_id)
         .bind(&event.event_type)
         .bind(&event.subject)
         .bind(&event.data)
         .bind(&event.created_at)
+        .bind_opt(event.trace_parent.as_ref())
         .run(tx)
         .await?;
     }
@@ -59,13 +62,15 @@ fn event(row: &Row) -> Result<Event, StoreError> {
         subject: row.get("subject")?,
         data: row.get("data")?,
         created_at: row.get("created_at")?,
+        trace_parent: row.opt("trace_parent")?,
     })
 }
 
-pub(crate) const LIST: &str = "SELECT id, org_id, event_type, subject, data, created_at FROM events
+pub(crate) const LIST: &str =
+    "SELECT id, org_id, event_type, subject, data, created_at, trace_parent FROM events
      WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 pub(crate) const LIST_FOR_SUBJECT: &str =
-    "SELECT id, org_id, event_type, subject, data, created_at FROM events
+    "SELECT id, org_id, event_type, subject, data, created_at, trace_parent FROM events
      WHERE org_id = $1 AND subject = $2 ORDER BY id DESC LIMIT $3";
 
 /// An event of the feed.
@@ -104,7 +109,7 @@ pub(crate) fn numbered_event(row: &Row) -> Result<NumberedEvent, StoreError> {
 macro_rules! feed {
     ($($and:literal)*) => {
         concat!(
-            "SELECT id, org_id, event_type, subject, data, created_at, seq, tenant_id, domain_id FROM events
+            "SELECT id, org_id, event_type, subject, data, created_at, trace_parent, seq, tenant_id, domain_id FROM events
              WHERE org_id = $1 AND seq > $2 AND ($3 = '' OR $3 LIKE '%,' || event_type || ',%')",
             $($and,)*
             " ORDER BY seq LIMIT $4"

@@ -39,6 +39,8 @@ pub struct NewMessage {
     pub created_at: Timestamp,
     /// How many messages the domain may send today, this one counted; nothing where there is no warm-up.
     pub daily_cap: Option<DailyCap>,
+    /// The span that it came from, where there are traces: its deliveries go on from there.
+    pub trace_parent: Option<String>,
 }
 
 /// A stored message, without its text.
@@ -133,8 +135,8 @@ impl Store {
         }
         sql(
             "INSERT INTO messages (id, org_id, domain_id, tenant_id, key_id, from_address, recipients, subject, size,
-                 created_at, raw)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 created_at, raw, trace_parent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(&message.id)
         .bind(&message.org_id)
@@ -147,6 +149,7 @@ impl Store {
         .bind(&(message.raw.len() as u64))
         .bind(&message.created_at)
         .bind(&message.raw)
+        .bind_opt(message.trace_parent.as_ref())
         .run(&mut tx)
         .await
         .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;

@@ -57,12 +57,13 @@ const MIGRATIONS: &[Migration] = &[
         name: "user_identities",
         script: include_str!("../migrations/0020_user_identities.sql"),
     },
+    Migration { version: 21, name: "traces", script: include_str!("../migrations/0021_traces.sql") },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
 /// only add, and what they add has a default. So nodes are replaced one by one, the old ones at work meanwhile. What such
 /// a migration makes superfluous is taken away by one of a later release.
-const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16), (20, 16)];
+const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16), (20, 16), (21, 16)];
 
 /// Migrations that stop older programs, and why. What came before the first of either was never run by two programs.
 #[cfg(test)]

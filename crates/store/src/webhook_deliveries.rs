@@ -229,7 +229,7 @@ async fn claimed(
 ) -> Result<Option<ClaimedWebhookDelivery>, StoreError> {
     let event: EventId = row.get("event_id")?;
     let query =
-        sql("SELECT id, org_id, event_type, subject, data, created_at, seq, tenant_id, domain_id FROM events
+        sql("SELECT id, org_id, event_type, subject, data, created_at, trace_parent, seq, tenant_id, domain_id FROM events
          WHERE id = $1 AND seq IS NOT NULL");
     let Some(found) = query.bind(&event).first(tx).await? else { return Ok(None) };
     Ok(Some(ClaimedWebhookDelivery {
@@ -410,7 +410,7 @@ impl Store {
     ) -> Result<(u64, Option<u64>), StoreError> {
         let mut tx = self.pools.write().await?;
         let page = sql(
-            "SELECT id, org_id, event_type, subject, data, created_at, seq, tenant_id, domain_id FROM events
+            "SELECT id, org_id, event_type, subject, data, created_at, trace_parent, seq, tenant_id, domain_id FROM events
              WHERE org_id = $1 AND seq > $2 AND created_at >= $3 ORDER BY seq LIMIT $4",
         );
         let rows = page.bind(&webhook.org_id).bind(&replay.after).bind(&replay.since).bind(&replay.limit);

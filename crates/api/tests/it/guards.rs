@@ -68,14 +68,17 @@ pub async fn number(store: &Store) {
     while store.number_events(100, now(), &mut new_id).await.unwrap() > 0 {}
 }
 
+fn organisation(id: OrgId) -> Organisation {
+    Organisation { id, name: "Other".into(), created_at: now() }
+}
+
 impl World {
     pub async fn new() -> Self {
         let platform = Platform::start_with(settings()).await;
         // What would need verified domains and an SMTP listener is put in past the use cases.
         let store = Store::open(&platform.path, StoreOptions::default()).await.unwrap();
         let other_org = OrgId::from_parts(1_750_000_000_001, 1);
-        let other = Organisation { id: other_org, name: "Other".into(), created_at: now() };
-        store.create_organisation(&other, &[]).await.unwrap();
+        store.create_organisation(&organisation(other_org), &[]).await.unwrap();
         let add = async |name: &str, reference: &str| {
             let body = json!({"domain": name, "profile": "two-txt"}).to_string();
             let request = Request::post("/api/v1/domains")
@@ -106,6 +109,7 @@ impl World {
             raw: b"x".to_vec().into(),
             created_at: now(),
             daily_cap: None,
+            trace_parent: None,
         };
         let delivery = NewDelivery {
             recipient: "you@there.test".parse().unwrap(),

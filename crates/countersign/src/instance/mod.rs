@@ -10,6 +10,7 @@ use crate::{
     config::{Config, ConfigError},
     oidc,
     serving::Serving,
+    telemetry::Telemetry,
 };
 use app::{
     App, Parts,
@@ -120,6 +121,7 @@ pub struct Instance {
     running: JoinSet<()>,
     drain: Duration,
     drain_notice: Duration,
+    telemetry: Option<Telemetry>,
     // Held for as long as the instance runs, where the database is a file.
     _lock: Option<File>,
 }
@@ -179,6 +181,14 @@ impl Instance {
         }));
         let in_words: app::ReportText = |report, now| render::text(report, &RenderOptions::new(now));
         app.report_text.get_or_init(|| in_words);
+        let telemetry = match config.collector()? {
+            Some(collector) => {
+                let telemetry = Telemetry::start(collector, &node_name(config)).map_err(StartError::Other)?;
+                app.traces.go_to(telemetry.tracer());
+                Some(telemetry)
+            }
+            None => None,
+        };
         listeners.inbox.open(&app)?;
         if let Some(provider) = provider {
             app.set_provider(provider).map_err(StartError::Other)?;
@@ -211,6 +221,7 @@ impl Instance {
             running,
             drain: Duration::from_secs(config.drain_seconds),
             drain_notice: Duration::from_secs(if is_dev { 0 } else { config.drain_notice_seconds }),
+            telemetry,
             _lock: lock,
         })
     }
@@ -245,6 +256,9 @@ impl Instance {
         }
         if tokio::time::timeout(CUT_OFF, self.app.close()).await.is_err() {
             tracing::warn!("the database was not closed in time");
+        }
+        if let Some(telemetry) = self.telemetry.take() {
+            telemetry.stop().await;
         }
     }
 }

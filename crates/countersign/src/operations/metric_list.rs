@@ -149,6 +149,12 @@ pub const METRICS: &[Metric] = &[
         Labels::Of("what", swept),
         "Rows that were deleted, since they were kept long enough",
     ),
+    counter("countersign_spans_sent_total", Labels::None, "Spans that the collector took"),
+    counter(
+        "countersign_spans_dropped_total",
+        Labels::Of("reason", || vec!["queue_full", "not_taken", "refused", "stopped"]),
+        "Spans that the collector did not get, or did not want",
+    ),
     counter("countersign_task_panics_total", Labels::None, "Parts of the program that failed and began anew"),
 ];
 

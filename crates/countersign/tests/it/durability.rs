@@ -21,7 +21,14 @@ pub struct Process {
 
 impl Process {
     pub fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        Self::start_with(data, "error", |_| {})
+    }
+
+    /// With another log.
+    pub fn start_with(data: &Path, log: &str, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        change(&mut command);
+        let mut child = command
             .args([
                 "dev",
                 "--http",
@@ -31,7 +38,7 @@ impl Process {
                 "--smtp",
                 "127.0.0.1:0",
                 "--log",
-                "error",
+                log,
             ])
             .arg("--data")
             .arg(data)

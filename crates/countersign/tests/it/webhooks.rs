@@ -29,6 +29,7 @@ pub struct Received {
     pub id: String,
     timestamp: String,
     signatures: Vec<String>,
+    pub traceparent: Option<String>,
     body: String,
 }
 
@@ -102,6 +103,7 @@ async fn take(State(sink): State<Sink>, headers: HeaderMap, body: String) -> (St
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),
         signatures: header("webhook-signature").split(' ').map(str::to_owned).collect(),
+        traceparent: headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned()),
         body,
     });
     let status = StatusCode::from_u16(sink.status.load(Ordering::Relaxed)).unwrap();

@@ -114,7 +114,8 @@ mod conformance {
             sessions_end_with_time_membership_and_password, a_login_under_way_ends_with_the_password,
             the_first_owner_is_made_once;
         webhooks: deliveries_are_made_for_those_who_want_them, a_claim_is_fenced, a_busy_webhook_is_passed_over,
-            a_disabled_webhook_gets_nothing_more, events_are_replayed;
+            a_disabled_webhook_gets_nothing_more, events_are_replayed,
+            what_comes_of_a_span_goes_on_with_it;
         races: keys_of_the_pool_are_given_once, messages_and_deleting_wait_for_each_other, the_inbox_stays_bounded;
     }
 }

@@ -131,6 +131,7 @@ pub fn event(org_id: OrgId, event_type: &str, subject: &impl ToString) -> NewEve
         subject: subject.to_string(),
         data: "{}".into(),
         created_at: at(0),
+        trace_parent: None,
     }
 }
 
@@ -151,6 +152,7 @@ pub fn new_message(domain: &Domain) -> NewMessage {
         raw: Hidden::from(&b"Subject: Hello\r\n\r\nsecret body\r\n"[..]),
         created_at: at(0),
         daily_cap: None,
+        trace_parent: None,
     }
 }
 

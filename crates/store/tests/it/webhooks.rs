@@ -1,10 +1,12 @@
 //! Webhooks: who gets a delivery of what, claims that count once, and what is begun anew.
 
-use crate::seed::{at, event, organisation, tenant_id, webhook_delivery_id, webhook_id};
+use crate::seed::{
+    at, domain, event, new_message, organisation, tenant_id, to, webhook_delivery_id, webhook_id,
+};
 use model::{OrgId, TenantId, WebhookId};
 use store::{
-    ClaimedWebhookDelivery, Hidden, NewEvent, Replay, Store, StoreError, Tenant, Visible, Webhook,
-    WebhookAttempt, WebhookDeliveryState as State, WebhookResult, WebhookStatus,
+    ClaimedWebhookDelivery, Hidden, NewEvent, NewMessage, Replay, Store, StoreError, Tenant, Visible,
+    Webhook, WebhookAttempt, WebhookDeliveryState as State, WebhookResult, WebhookStatus,
 };
 
 fn webhook(org_id: OrgId, tenant_id: Option<TenantId>, types: &[&str]) -> Webhook {
@@ -240,4 +242,18 @@ pub async fn events_are_replayed(store: &Store) {
     // One that is under way stays with who has it.
     store.replay_webhook_delivery(claimed[1].id, at(20), &[]).await.unwrap();
     store.finish_webhook_delivery(&result(&claimed[1], "one", State::Delivered), &[]).await.unwrap();
+}
+
+pub async fn what_comes_of_a_span_goes_on_with_it(store: &Store) {
+    let org = organisation(store).await;
+    add(store, org, &[]).await;
+    let span = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    happen(store, &[NewEvent { trace_parent: span.clone(), ..event(org, "domain.created", &1) }]).await;
+    let told = store.claim_webhook_deliveries(at(0), "another", at(9), 9, &[]).await.unwrap().remove(0);
+    assert_eq!(told.event.event.trace_parent, span);
+    let from = domain(store, org, "span.example.com").await;
+    let message = NewMessage { trace_parent: span.clone(), ..new_message(&from) };
+    store.accept_message(&message, &[to("you@example.org")], &[]).await.unwrap();
+    let delivery = store.claim_deliveries(at(1), "another", at(9), 1).await.unwrap().remove(0);
+    assert_eq!(delivery.trace_parent, span);
 }
