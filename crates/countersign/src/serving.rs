@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn each_wrong_setting_is_named_with_what_to_give() {
         let any: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        let cases = [
+        let cases = vec![
             (
                 Config { platform_zone: Config::default().platform_zone, ..good() },
                 "platform_zone",
