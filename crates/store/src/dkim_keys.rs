@@ -209,7 +209,7 @@ pub(crate) const DRAINED: &str =
 const TWENTY: usize = 20;
 
 pub(crate) const OF_ONE: &str =
-    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
      FROM dkim_keys WHERE domain_id = $1 ORDER BY position";
 
 pub(crate) const OF_TWENTY: &str =
