@@ -9,7 +9,7 @@ use crate::{
     warmup::Warmup,
 };
 use mail::compose::{Attachment, Composition, Mailbox, compose};
-use model::{EmailAddress, MessageId};
+use model::{DomainStatus, EmailAddress, MessageId};
 use serde_json::json;
 use store::{NewDelivery, NewMessage, StoreError};
 
@@ -162,11 +162,12 @@ impl App {
     async fn authorised_sender(&self, caller: &Caller, from: &Mailbox) -> Result<DomainView> {
         let name = from.address.domain();
         let domain = match self.store.get_domain_by_name(caller.org_id, name).await? {
-            Some(domain) => domain,
-            None if self.is_sandbox_domain(caller.org_id, name) => {
-                caller.require_whole_organisation()?;
+            // The first message from it need not wait for the next look.
+            Some(domain) if domain.status == DomainStatus::Pending && self.is_own_sandbox(caller, name) => {
                 self.checked_sandbox_domain(caller).await?
             }
+            Some(domain) => domain,
+            None if self.is_own_sandbox(caller, name) => self.checked_sandbox_domain(caller).await?,
             None => return Err(Error::SenderDomainUnknown(name.clone())),
         };
         caller.require_domain(&domain, name)?;

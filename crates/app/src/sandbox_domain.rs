@@ -50,6 +50,11 @@ impl App {
         self.sandbox_name(org_id).is_ok_and(|own| own == *name)
     }
 
+    /// The same, for a caller who may use it: one that is limited to a tenant or to domains may not.
+    pub(crate) fn is_own_sandbox(&self, caller: &Caller, name: &DomainName) -> bool {
+        caller.require_whole_organisation().is_ok() && self.is_sandbox_domain(caller.org_id, name)
+    }
+
     /// The organisation's sandbox domain; made and served now where it is not there yet.
     pub(crate) async fn provide_sandbox_domain(&self, caller: &Caller) -> Result<store::Domain> {
         let org_id = caller.org_id;

@@ -200,7 +200,8 @@ impl Store {
 
     /// One contact of the organisation.
     pub async fn get_contact(&self, org_id: OrgId, id: ContactId) -> Result<Contact, StoreError> {
-        let one = sql("SELECT id, org_id, tenant_id, domain_id, address, created_at FROM contacts
+        let one =
+            sql("SELECT id, org_id, tenant_id, domain_id, address, created_at, confirmed_at FROM contacts
              WHERE id = $1 AND org_id = $2");
         let row = self.read_first(one.bind(&id).bind(&org_id)).await?;
         contact(&row.ok_or(StoreError::NotFound("contact"))?)

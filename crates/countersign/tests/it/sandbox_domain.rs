@@ -6,7 +6,6 @@ use crate::{
 };
 use countersign::{Config, Instance};
 use serde_json::json;
-use std::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_organisation_sends_from_it_at_once() {
@@ -43,22 +42,27 @@ async fn every_organisation_sends_from_it_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_mail_stays_here_where_all_other_mail_leaves() {
+    // The world outside, whose DNS has what a delegation to ours would lead to.
+    let world = Platform::start().await;
     let folder = Folder::new();
-    // Our own DNS is what it is verified with, so its port has to be known before.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let dns = format!("127.0.0.1:{port}");
     let instance = Instance::serve(&Config {
-        dns: dns.parse().unwrap(),
-        resolvers: vec![dns],
+        resolvers: vec![world.instance.dns.to_string()],
         // Nobody is there.
         smtp_relay: "127.0.0.1:1".into(),
         smtp_relay_tls: "none".into(),
-        sender_addresses: vec!["127.0.0.1".parse().unwrap()],
+        sender_addresses: vec!["198.51.100.7".parse().unwrap()],
         ..serving(&folder)
     })
     .await
     .unwrap();
     let api = Api::new(instance.http, &instance.api_key);
+    let domain = api.post("/sandbox/domain", &json!({})).await;
+    let zone = world.api.zone("send.serve.test").await;
+    world.api.publish(&zone, "spf", "TXT", "v=spf1 ip4:198.51.100.7 -all", None).await;
+    for record in domain["records"].as_array().unwrap() {
+        let host = text(record, "name").trim_end_matches(".send.serve.test").to_owned();
+        world.api.publish(&zone, &host, "TXT", text(record, "value"), None).await;
+    }
     let domain = api.post("/sandbox/domain", &json!({})).await;
     assert_eq!(text(&domain, "status"), "verified", "{domain:#}");
     let from = format!("hello@{}", text(&domain, "domain"));
@@ -67,4 +71,5 @@ async fn its_mail_stays_here_where_all_other_mail_leaves() {
     assert_eq!(received["recipients"], json!(["you@example.org"]));
     assert_eq!(sent["recipients"][0]["status"], "delivered");
     instance.stop().await;
+    world.stop().await;
 }
