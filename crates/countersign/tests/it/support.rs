@@ -181,10 +181,8 @@ impl Api {
             behind.split('"').next().map(str::to_owned)
         };
         assert_eq!(field("token").as_deref(), Some(secret.as_str()), "{shown}");
-        let mut body = format!("token={secret}");
-        if let Some(token) = field("_csrf") {
-            body.push_str(&format!("&_csrf={token}"));
-        }
+        let csrf = field("_csrf").map(|token| format!("&_csrf={token}")).unwrap_or_default();
+        let body = format!("token={secret}{csrf}");
         let mut request = self.http.post(&page).header("content-type", "application/x-www-form-urlencoded");
         if let Some(cookie) = &cookie {
             request = request.header("cookie", cookie.split(';').next().unwrap());
