@@ -36,7 +36,9 @@ Project tasks.
   cargo xtask bench          the numbers, each beside what bounds it, in one run (release build)
   cargo xtask bench million  what a million domains take, and what listing and claiming cost among them
   cargo xtask bench service  the numbers of the service: reading, adding domains, nodes
+  cargo xtask bench publish  from a pasted token to a verified domain, against the strict Cloudflare
   cargo xtask bench check    the numbers of checking very many domains, beside a bare loop and its peers
+  cargo xtask bench authority  the numbers of the name server, beside Knot and NSD
   cargo xtask audit          licences, sources and versions of what comes from elsewhere; known faults where
                              COUNTERSIGN_ADVISORIES names a copy of the RustSec database
   cargo xtask ci             format, layers, audit, lints, generated files, then test: what CI runs
@@ -70,7 +72,9 @@ fn main() -> ExitCode {
         ["bench"] => bench(&root, "countersign", "numbers"),
         ["bench", "million"] => bench(&root, "store", "million"),
         ["bench", "service"] => bench(&root, "countersign", "service"),
+        ["bench", "publish"] => bench(&root, "countersign", "publish"),
         ["bench", "check"] => bench(&root, "dns", "check"),
+        ["bench", "authority"] => bench(&root, "dns", "authority"),
         ["ci"] => ci::command(&root),
         _ => {
             eprint!("No such task: `{}`.\n\n{HELP}", words.join(" "));

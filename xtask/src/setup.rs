@@ -54,8 +54,10 @@ const PROGRAMS: &[Program] = &[
     Program::new("dig", "dnsutils", "asking our DNS server with a client of others"),
     Program::new("unbound", "unbound", "resolving the zones of scenarios").with_service("unbound"),
     Program::new("knotd", "knot", "serving and signing the zones of scenarios").with_service("knot"),
+    Program::new("named", "bind9", "taking updates (RFC 2136)").with_service("named"),
     Program::new("nsd", "nsd", "serving the domains of `cargo xtask bench check`").with_service("nsd"),
     Program::new("dnsperf", "dnsperf", "a peer in that bench"),
+    Program::new("named-checkzone", "bind9-utils", "loading exported zone lines"),
     Program::new("unshare", "util-linux", "a network of its own for each scenario"),
     Program::new("ip", "iproute2", "the addresses in that network"),
     Program::new("chromium", "chromium", "dashboard and setup pages in a real browser"),
@@ -64,6 +66,9 @@ const PROGRAMS: &[Program] = &[
 
 /// What holds the API to its document.
 const SCHEMATHESIS: &str = "schemathesis>=4.32,<5";
+
+/// What loads exported records; the last one is what is looked for.
+const EXPORT_READERS: &[&str] = &["python-hcl2>=8,<9", "cfn-lint>=1,<2", "octodns>=1.10,<2"];
 
 /// Where tools of our own go. Tests get it as `COUNTERSIGN_TOOLS`.
 pub fn tools(root: &Path) -> PathBuf {
@@ -86,6 +91,14 @@ pub fn run(root: &Path) {
         used_for: "the tests of the store on PostgreSQL",
         state: obtain(postgres, || apt.install("postgresql", Some("postgresql"))),
     });
+    parts.push(Part {
+        name: "pdns_server",
+        used_for: "writing records by the API of PowerDNS",
+        state: obtain(powerdns, || {
+            apt.install("pdns-backend-sqlite3", None)?;
+            apt.install("pdns-server", Some("pdns"))
+        }),
+    });
     let venv = tools(root).join("venv");
     parts.push(Part {
         name: "dkimverify",
@@ -98,6 +111,22 @@ pub fn run(root: &Path) {
         state: obtain(
             || python::find_program(&venv, "checkdmarc"),
             || python::add(&venv, "checkdmarc>=6,<7"),
+        ),
+    });
+    parts.push(Part {
+        name: "moto_server",
+        used_for: "the wire of Route 53",
+        state: obtain(
+            || python::find_program(&venv, "moto_server"),
+            || python::add(&venv, "moto[server]>=5.2,<6"),
+        ),
+    });
+    parts.push(Part {
+        name: "octodns",
+        used_for: "loading exported records with octoDNS, an HCL reader and cfn-lint",
+        state: obtain(
+            || python::find_program(&venv, "octodns-validate"),
+            || EXPORT_READERS.iter().try_for_each(|package| python::add(&venv, package)),
         ),
     });
     parts.push(Part {
@@ -144,6 +173,12 @@ pub fn spf_suite(root: &Path) -> Result<PathBuf, String> {
         State::Found(path) | State::Installed(path) => Ok(path),
         State::Missing(reason) => Err(reason),
     }
+}
+
+/// PowerDNS with the backend that the tests use.
+fn powerdns() -> Option<PathBuf> {
+    let schema = Path::new("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql");
+    process::find("pdns_server").filter(|_| schema.is_file())
 }
 
 /// The PostgreSQL server, which Debian keeps apart for each version.

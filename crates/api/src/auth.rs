@@ -7,14 +7,17 @@
 //! here, so a mistake closes a door and opens none.
 
 use crate::{
+    fresh::Memory,
     guard::Guards,
-    limits, organisations,
+    idempotency, limits, organisations,
     problem::{Code, Problem},
 };
 use app::{
     App,
     access::{Caller, ClientAddress, Origin},
-    root_keys, tenants,
+    root_keys,
+    store::Mark,
+    tenants,
     traces::{KeyValue, ORGANISATION},
 };
 use axum::{
@@ -34,16 +37,23 @@ pub struct Authenticated(pub Caller);
 pub struct Door {
     /// The use cases.
     pub app: Arc<App>,
+    /// Answers that may still be right.
+    pub memory: Memory,
     /// What each operation asks for.
     pub guards: Arc<Guards>,
 }
 
 /// Lets a request pass whose key may do what is asked.
+///
+/// What is done in few requests is boxed here and behind: a future is moved several times on its way, as large as the
+/// largest of what it may have to wait for.
 pub async fn authenticate(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("", MatchedPath::as_str);
     // The body is not read, and need not be shared between threads for this.
-    let admitted = door.admit(request.headers(), request.method(), path);
+    // Before anything is read: what is read from now on is at least as new.
+    let mark = door.app.store_mark();
+    let admitted = door.admit(request.headers(), request.method(), path, mark);
     match admitted.await {
         Ok(caller) => {
             let caller = Caller { origin: origin(request.extensions()), ..caller };
@@ -55,7 +65,10 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
                 Err(quota) => return limits::refused(quota, class),
             };
             request.extensions_mut().insert(Authenticated(caller));
-            let mut response = next.run(request).await;
+            if let Some(mark) = mark {
+                request.extensions_mut().insert(mark);
+            }
+            let mut response = idempotency::once(&door, request, next).await;
             if let Some(quota) = quota {
                 limits::tell(response.headers_mut(), quota);
             }
@@ -66,8 +79,14 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
 }
 
 impl Door {
-    async fn admit(&self, headers: &HeaderMap, method: &Method, path: &str) -> Result<Caller, Problem> {
-        let caller = self.app.authenticate(bearer(headers)?).await?;
+    async fn admit(
+        &self,
+        headers: &HeaderMap,
+        method: &Method,
+        path: &str,
+        mark: Option<Mark>,
+    ) -> Result<Caller, Problem> {
+        let caller = self.app.authenticate_at(bearer(headers)?, mark).await?;
         let Some(guard) = self.guards.of_operation(path, method) else {
             tracing::error!(%method, path, "a route is not in the OpenAPI document");
             return Err(Problem::new(Code::NotFound, "There is nothing here; /docs lists what there is."));
@@ -76,11 +95,11 @@ impl Door {
         let named = only(headers, root_keys::HEADER)?;
         // A root key acts in an organisation that it names, and on organisations in none.
         let caller = match named {
-            None if caller.is_root && organisations::is_at(path) => caller,
-            named => self.app.in_organisation(caller, named).await?,
+            None if !caller.is_root || organisations::is_at(path) => caller,
+            named => Box::pin(self.app.in_organisation(caller, named)).await?,
         };
         match only(headers, tenants::HEADER)? {
-            Some(reference) => Ok(self.app.narrow_to_tenant(caller, reference).await?),
+            Some(reference) => Ok(Box::pin(self.app.narrow_to_tenant(caller, reference)).await?),
             None => Ok(caller),
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     auth::Authenticated,
-    extract::{Id, Json, Query},
+    extract::{Id, Json, NoFields, Query},
     list::{List, Page},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
 };
 use app::{App, contacts::AddContact, store::Contact};
 use axum::{extract::State, http::StatusCode};
@@ -16,7 +16,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes of this noun.
 pub fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list_contacts, add_contact)).routes(routes!(delete_contact))
+    OpenApiRouter::new()
+        .routes(routes!(list_contacts, add_contact))
+        .routes(routes!(delete_contact))
+        .routes(routes!(ask_contact_again))
 }
 
 /// Somebody to write to.
@@ -80,7 +83,11 @@ struct AddContactRequest {
 #[utoipa::path(
     post, path = "/contacts", tag = "domains",
     security(("api_key" = ["write:domains"])), request_body = AddContactRequest,
-    responses((status = 201, description = "The contact was added.", body = ContactObject))
+    responses(
+        (status = 201, description = "The contact was added.", body = ContactObject),
+        (status = 404, description = "There is no such domain. Code: `DOMAIN_NOT_FOUND`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
 )]
 async fn add_contact(
     State(app): State<Arc<App>>,
@@ -117,6 +124,29 @@ async fn list_contacts(
     let page = Page::<ContactId>::parse(query.limit, query.cursor.as_deref())?;
     let contacts = app.contacts(&caller, page.after, page.fetch()).await?;
     Ok(axum::Json(page.list(contacts, |contact| contact.id.to_string(), |contact| object(&contact))))
+}
+
+/// Asks a contact for the confirmation again.
+///
+/// One that is not confirmed gets another mail with another link, and the link in the mail before ends. An address gets one
+/// such mail in 24 hours, whoever asks. One that is confirmed stays so, and gets none.
+#[utoipa::path(
+    post, path = "/contacts/{id}/resend", tag = "domains",
+    security(("api_key" = ["write:domains"])),
+    params(("id" = String, Path, description = "The contact's id")),
+    responses(
+        (status = 200, description = "The contact.", body = ContactObject),
+        (status = 422, description = "The address had such a mail today, or the body has fields; there are none to give.",
+            body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn ask_contact_again(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Id(id): Id<ContactId>,
+    NoFields: NoFields,
+) -> Result<axum::Json<ContactObject>, Problem> {
+    Ok(axum::Json(object(&app.ask_contact_again(&caller, id).await?)))
 }
 
 /// A contact that is gone.

@@ -2,7 +2,7 @@
 
 use crate::{auth::Authenticated, list::List};
 use app::App;
-use explain::hosts::{self, Host, HostField};
+use explain::hosts::{self, ApiField, Host, HostApi, HostField, Proven};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -54,6 +54,63 @@ struct DnsHostObject {
     /// The month in which these facts were confirmed; null when they were not.
     #[schema(required)]
     last_verified: Option<&'static str>,
+    /// How records are written there; null where that is not possible.
+    #[schema(required)]
+    writing: Option<DnsHostWriting>,
+}
+
+/// How records are written at a DNS host.
+#[derive(Debug, Serialize, ToSchema)]
+struct DnsHostWriting {
+    /// What its owner gives.
+    fields: Vec<DnsHostField>,
+    /// The least rights that suffice, as its panel calls them.
+    #[schema(example = json!(["Zone › DNS › Edit"]))]
+    rights: &'static [String],
+    /// Where such a credential is made; null where it is no page.
+    #[schema(required)]
+    token_url: Option<&'static str>,
+    /// What is odd about it.
+    quirks: &'static [String],
+    /// What it was tried against: the real `server`, a strict `fake` of it, the `wire` protocol at a lenient server of
+    /// others, or a `library`'s word. Open: there may be more.
+    #[schema(example = "server")]
+    proven: &'static str,
+    /// The month in which that was.
+    #[schema(required, example = "2026-11")]
+    proven_on: Option<&'static str>,
+}
+
+/// What the owner of a zone gives, so that records are written for them.
+#[derive(Debug, Serialize, ToSchema)]
+struct DnsHostField {
+    /// Its name in requests.
+    #[schema(example = "token")]
+    name: &'static str,
+    /// What people read beside it.
+    #[schema(example = "API token")]
+    label: &'static str,
+    /// Whether it opens something: it is never shown again.
+    secret: bool,
+    /// Whether it may be left out.
+    optional: bool,
+}
+
+fn writing(api: &'static HostApi) -> Option<DnsHostWriting> {
+    let field = |field: &'static ApiField| DnsHostField {
+        name: &field.name,
+        label: &field.label,
+        secret: field.secret,
+        optional: field.optional,
+    };
+    (api.proven != Proven::None).then(|| DnsHostWriting {
+        fields: api.fields.iter().map(field).collect(),
+        rights: &api.rights,
+        token_url: api.token_url.as_deref(),
+        quirks: &api.quirks,
+        proven: api.proven.as_str(),
+        proven_on: api.proven_on.as_deref(),
+    })
 }
 
 fn object(host: &'static Host) -> DnsHostObject {
@@ -78,6 +135,7 @@ fn object(host: &'static Host) -> DnsHostObject {
         delay_max: host.delay_max,
         quirks: &host.quirks,
         last_verified: Some(host.last_verified.as_str()).filter(|month| !month.is_empty()),
+        writing: host.api.as_ref().and_then(writing),
     }
 }
 

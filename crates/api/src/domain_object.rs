@@ -1,5 +1,6 @@
 //! The domain object: what the API shows of a domain, its records and findings.
 
+use crate::fresh::Until;
 use app::{
     ClaimFound,
     claims::ClaimView,
@@ -84,6 +85,10 @@ pub struct DomainObject {
     /// When sending from it stops unless it is mended, while its health is `warning`; null else.
     #[schema(required)]
     stops_at: Option<Timestamp>,
+    /// Records that we wrote and that somebody changed or removed; null where there are none, and where it was not looked
+    /// for: only `GET /domains/{id}` does.
+    #[schema(required)]
+    drift: Option<DriftObject>,
     /// The claim of a name that another organisation holds; null where there is none.
     #[schema(required)]
     claim: Option<ClaimObject>,
@@ -105,6 +110,38 @@ pub struct DomainObject {
     fallback_region: Option<String>,
     /// When it was added.
     created_at: Timestamp,
+}
+
+/// Records that we wrote and that somebody changed or removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Drift)]
+pub struct DriftObject {
+    /// Since when that is known.
+    noticed_at: Timestamp,
+    /// The planned records, as in `records`.
+    #[schema(example = json!(["dkim-1"]))]
+    records: Vec<String>,
+    /// The change set that brings them back, where a kept credential may be used for that: `POST /change-sets/{id}/apply`
+    /// without a body's fields applies it. Null: `POST /domains/{id}/change-sets` plans one.
+    #[schema(required)]
+    change_set_id: Option<String>,
+    /// Whether they are not brought back by themselves any more, since somebody changed them back twice.
+    stopped: bool,
+}
+
+impl DomainObject {
+    /// The same with what is known of records that are not as we wrote them.
+    pub fn with_drift(self, drift: Option<app::store::DnsDrift>) -> Self {
+        let drift = drift.and_then(|drift| {
+            Some(DriftObject {
+                noticed_at: drift.noticed_at?,
+                records: drift.records,
+                change_set_id: drift.change_set_id.map(|id| id.to_string()),
+                stopped: drift.stopped,
+            })
+        });
+        Self { drift, ..self }
+    }
 }
 
 /// What a domain is used for.
@@ -353,6 +390,7 @@ impl DomainObject {
             next_check_at: domain.next_check_at,
             fails_at: domain.fails_at,
             stops_at: view.stops_at(),
+            drift: None,
             claim: view.claim.as_ref().map(|claim| ClaimObject::new(claim, report)),
             warmup_started_at: domain.warmup_started_at,
             warmup_days: domain.warmup_days.unwrap_or(0),
@@ -362,6 +400,14 @@ impl DomainObject {
             created_at: domain.created_at,
         }
     }
+}
+
+/// Until when these domains look the same as long as nothing is written: the day's end in UTC, when warm-ups count anew.
+/// Nothing where that is not known, since something is waited for in one of them.
+pub fn same_until(views: &[DomainView], now: Timestamp) -> Option<Until> {
+    let is_timeless = |view: &DomainView| view.claim.is_none() && explain::view::is_timeless(&view.report);
+    let midnight = Timestamp::from_second((now.as_second().div_euclid(86_400) + 1) * 86_400).ok()?;
+    views.iter().all(is_timeless).then_some(Until(midnight))
 }
 
 /// The records of a domain, in the plan's order.

@@ -7,14 +7,15 @@ use crate::{
     leftovers::{self, Leftover},
     list::{List, Page},
     problem::{Problem, ProblemDocument},
-    records,
 };
 use app::{
     App,
     domains::{AddDomain, DomainView},
+    exports::Form,
     store::DomainFilter,
 };
 use axum::{
+    Extension,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -38,8 +39,6 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(get_domain, update_domain, delete_domain))
         .routes(routes!(verify_domain))
         .routes(routes!(claim_domain))
-        .routes(routes!(list_domain_keys))
-        .routes(routes!(rotate_domain_keys))
         .routes(routes!(disable_domain))
         .routes(routes!(enable_domain))
         .routes(routes!(get_domain_records))
@@ -98,7 +97,7 @@ impl AddDomainRequest {
     responses(
         (status = 201, description = "The domain was added.", body = DomainObject,
             headers(("Location" = String, description = "The domain's address"))),
-        (status = 409, description = "It was added before, or another organisation holds it.",
+        (status = 409, description = "It was added before. Code: `DOMAIN_ALREADY_ADDED`.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -180,7 +179,7 @@ async fn list_domains(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
     Query(query): Query<ListDomains>,
-) -> Result<axum::Json<List<DomainObject>>, Problem> {
+) -> Result<Response, Problem> {
     let page = Page::<DomainId>::parse(query.limit, query.cursor.as_deref())?;
     let now = app.now();
     if let Some(name) = &query.domain {
@@ -192,16 +191,17 @@ async fn list_domains(
         if let Some(id) = app.domain_id(&caller, &name).await? {
             found.push(DomainObject::new(&app.domain(&caller, id).await?, now));
         }
-        return Ok(axum::Json(List::whole(found)));
+        return Ok(axum::Json(List::whole(found)).into_response());
     }
     let listed = app.domains(&caller, query.filter()?, page.after, page.fetch()).await?;
     let id = |view: &DomainView| view.domain.id.to_string();
+    let until = domain_object::same_until(&listed.views, now);
     let mut list = page.list(listed.views, id, |view| DomainObject::new(&view, now));
     if let (None, Some(last)) = (&list.next_cursor, listed.looked_to) {
         list.has_more = true;
         list.next_cursor = Some(last.to_string());
     }
-    Ok(axum::Json(list))
+    Ok((until.map(Extension), axum::Json(list)).into_response())
 }
 
 /// A domain with its records and findings.
@@ -215,9 +215,13 @@ async fn get_domain(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
     Id(id): Id<DomainId>,
-) -> Result<axum::Json<DomainObject>, Problem> {
+) -> Result<Response, Problem> {
     let view = app.domain(&caller, id).await?;
-    Ok(axum::Json(DomainObject::new(&view, app.now())))
+    let drift = app.drift(&caller, id).await?;
+    let now = app.now();
+    let until = domain_object::same_until(std::slice::from_ref(&view), now);
+    let object = DomainObject::new(&view, now).with_drift(drift);
+    Ok((until.map(Extension), axum::Json(object)).into_response())
 }
 
 /// What to change of a domain.
@@ -336,75 +340,6 @@ async fn claim_domain(
     Ok(axum::Json(DomainObject::new(&view, app.now())))
 }
 
-/// A DKIM key of a domain.
-#[derive(Debug, Serialize, ToSchema)]
-struct DomainKey {
-    /// Always `domain_key`.
-    #[schema(example = "domain_key")]
-    object: &'static str,
-    /// Its selector.
-    #[schema(example = "abcdefghijklmnopqrstuvwx")]
-    selector: String,
-    /// `active`: it signs; `standby`: it is published, and signs after a rotation; `draining`: it is published for mail that
-    /// it has signed. Open: there may be more.
-    #[schema(example = "active")]
-    state: &'static str,
-    /// When it was made.
-    created_at: model::Timestamp,
-    /// Until when it stays published, where it drains; a new key takes its place then.
-    #[schema(required)]
-    retire_at: Option<model::Timestamp>,
-}
-
-/// The DKIM keys of a domain.
-#[utoipa::path(
-    get, path = "/domains/{id}/keys", tag = "domains",
-    security(("api_key" = ["read:domains"])),
-    params(("id" = String, Path, description = "The domain's id")),
-    responses((status = 200, description = "The keys, in the order of their records.", body = List<DomainKey>))
-)]
-async fn list_domain_keys(
-    State(app): State<Arc<App>>,
-    Authenticated(caller): Authenticated,
-    Id(id): Id<DomainId>,
-) -> Result<axum::Json<List<DomainKey>>, Problem> {
-    let keys = app.domain_keys(&caller, id).await?.into_iter().map(|key| DomainKey {
-        object: "domain_key",
-        selector: key.selector,
-        state: key.state.as_str(),
-        created_at: key.created_at,
-        retire_at: key.retire_at,
-    });
-    Ok(axum::Json(List::whole(keys.collect())))
-}
-
-/// Rotates the DKIM keys of a domain.
-///
-/// The next key that stands by signs from now on. The one before stays published for 7 days, for mail that it has signed; then
-/// a new key takes its place behind the same record. Nothing changes in the domain's own DNS. For profiles whose keys are
-/// behind aliases.
-#[utoipa::path(
-    post, path = "/domains/{id}/keys/rotate", tag = "domains",
-    security(("api_key" = ["write:domains"])),
-    params(("id" = String, Path, description = "The domain's id")),
-    responses(
-        (status = 200, description = "The domain.", body = DomainObject),
-        (status = 409, description = "There is no key to go on with: `KEYS_NOT_ROTATABLE`.",
-            body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "The body has fields; there are none to give.",
-            body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
-async fn rotate_domain_keys(
-    State(app): State<Arc<App>>,
-    Authenticated(caller): Authenticated,
-    Id(id): Id<DomainId>,
-    NoFields: NoFields,
-) -> Result<axum::Json<DomainObject>, Problem> {
-    let view = app.rotate_domain_keys(&caller, id).await?;
-    Ok(axum::Json(DomainObject::new(&view, app.now())))
-}
-
 /// Why a domain is switched off.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -471,15 +406,31 @@ enum RecordsFormat {
     Zone,
     /// To pass on to whoever runs DNS.
     Text,
+    /// Terraform resources for Cloudflare.
+    #[serde(rename = "terraform-cloudflare")]
+    TerraformCloudflare,
+    /// Terraform resources for Amazon Route 53.
+    #[serde(rename = "terraform-route53")]
+    TerraformRoute53,
+    /// An AWS `CloudFormation` template.
+    Cloudformation,
+    /// A zone's file for octoDNS.
+    Octodns,
+    /// Statements for `DNSControl`.
+    Dnscontrol,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct GetRecords {
-    /// The form: `json` (without), `csv`, `zone` (lines for a zone file) or `text` (to pass on to whoever runs DNS).
+    /// The form: `json` (without), `csv`, `zone` (lines for a zone file), `text` (to pass on to whoever runs DNS),
+    /// `terraform-cloudflare`, `terraform-route53`, `cloudformation`, `octodns` or `dnscontrol`.
     #[param(inline)]
     format: Option<RecordsFormat>,
+    /// Of a file: the records in this zone only.
+    #[param(value_type = Option<String>, example = "example.com")]
+    zone: Option<String>,
 }
 
 /// The records to publish for a domain.
@@ -499,14 +450,25 @@ async fn get_domain_records(
 ) -> Result<Response, Problem> {
     let view = app.domain(&caller, id).await?;
     let file = |media_type: &'static str, content: String| ([(header::CONTENT_TYPE, media_type)], content);
-    Ok(match query.format.unwrap_or_default() {
+    let form = match query.format.unwrap_or_default() {
         RecordsFormat::Json => {
-            axum::Json(List::whole(domain_object::records(&view, app.now()))).into_response()
+            return Ok(axum::Json(List::whole(domain_object::records(&view, app.now()))).into_response());
         }
-        RecordsFormat::Csv => file(CSV, records::csv(&view)).into_response(),
-        RecordsFormat::Zone => file(TEXT, records::zone(&view)).into_response(),
-        RecordsFormat::Text => file(TEXT, records::text(&view)).into_response(),
-    })
+        RecordsFormat::Text => {
+            return Ok(file(TEXT, render::to_pass_on(&view.domain.name, &view.report)).into_response());
+        }
+        RecordsFormat::Csv => Form::Csv,
+        RecordsFormat::Zone => Form::Zone,
+        RecordsFormat::TerraformCloudflare => Form::TerraformCloudflare,
+        RecordsFormat::TerraformRoute53 => Form::TerraformRoute53,
+        RecordsFormat::Cloudformation => Form::Cloudformation,
+        RecordsFormat::Octodns => Form::Octodns,
+        RecordsFormat::Dnscontrol => Form::Dnscontrol,
+    };
+    let zone = query.zone.map(|zone| DomainName::parse(&zone)).transpose();
+    let zone = zone.map_err(|error| app::Error::field("zone", error.to_string()))?;
+    let media_type = if form == Form::Csv { CSV } else { TEXT };
+    Ok(file(media_type, app::exports::export(&view, form, zone.as_ref())?).into_response())
 }
 
 /// In which form a report is wanted.

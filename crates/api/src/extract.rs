@@ -12,8 +12,8 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use model::{
-    ApiKeyId, ContactId, DomainId, MessageId, OrgId, RecordId, SandboxMessageId, SuppressionId, TenantId,
-    UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, ChangeSetId, ConnectionId, ContactId, DomainId, MessageId, OrgId, RecordId, SandboxMessageId,
+    SetupLinkId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
@@ -39,6 +39,22 @@ impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Json<T
     }
 }
 
+/// A JSON body, or none for what is the usual.
+#[derive(Debug)]
+pub struct MaybeJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let body = read_body(request, SMALL).await?;
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(T::default()));
+        }
+        parse_json(&body).map(Self)
+    }
+}
+
 /// No body, or an object without fields: for requests that have nothing to say.
 #[derive(Debug)]
 pub struct NoFields;
@@ -46,16 +62,12 @@ pub struct NoFields;
 impl<S: Sync> FromRequest<S> for NoFields {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         /// No fields at all.
-        #[derive(serde::Deserialize)]
+        #[derive(Default, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Empty {}
-        let body = read_body(request, SMALL).await?;
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self);
-        }
-        parse_json::<Empty>(&body).map(|Empty {}| Self)
+        MaybeJson::<Empty>::from_request(request, state).await.map(|_| Self)
     }
 }
 
@@ -236,7 +248,10 @@ addressed! {
     UserId = "member",
     WebhookId = "webhook",
     WebhookDeliveryId = "webhook delivery",
+    ChangeSetId = "change set",
+    ConnectionId = "DNS connection",
     ContactId = "contact",
+    SetupLinkId = "setup link",
 }
 
 /// The id in the address. A text that is no id of the kind names nothing: 404, as for an unknown id.

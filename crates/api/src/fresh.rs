@@ -1,20 +1,21 @@
-//! Answers that are still right: what a list or a domain looks like is made once for each state of the database and each
-//! second, however often it is asked for.
+//! Answers that are still right: what a list or a domain looks like is made once for each state of the database, however
+//! often it is asked for.
 //!
 //! What is answered to a GET here follows from the database, the caller and the time. Where the database tells without being
-//! asked that nothing was written to it since ([`app::store::Mark`]: SQLite), an answer to the same question in the same second
-//! is given again. Who may ask is decided before, for each request. On PostgreSQL every request asks the database.
+//! asked that nothing was written to it since ([`app::store::Mark`]: SQLite), an answer to the same question is given again:
+//! for as long as the handler says that the time changes nothing in it ([`Until`]), else in the same second. Who may ask is
+//! decided before, for each request. On PostgreSQL every request asks the database.
 
 use crate::auth::Authenticated;
 use app::{App, access::Caller, store::Mark};
 use axum::{
     body::{Body, Bytes, HttpBody as _},
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use model::{ApiKeyId, OrgId, TenantId};
+use model::{ApiKeyId, OrgId, TenantId, Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -33,6 +34,10 @@ const LARGEST: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct Ended;
 
+/// Said by a handler with its answer: until then the time changes nothing in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Until(pub Timestamp);
+
 /// Whose question it is, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Question {
@@ -46,7 +51,9 @@ struct Question {
 
 struct Answer {
     mark: Mark,
-    second: i64,
+    /// When it was made, and from when on it may be another one.
+    made: Timestamp,
+    until: Timestamp,
     body: Bytes,
 }
 
@@ -74,10 +81,12 @@ impl Memory {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, question: &Question, mark: Mark, second: i64) -> Option<Bytes> {
+    fn find(&self, question: &Question, mark: Mark, now: Timestamp) -> Option<Bytes> {
         let kept = self.lock();
         let answer = kept.answers.get(question)?;
-        (answer.mark == mark && answer.second == second).then(|| answer.body.clone())
+        // A clock that was set back is no time that it was made for.
+        let is_right = answer.mark == mark && answer.made <= now && now < answer.until;
+        is_right.then(|| answer.body.clone())
     }
 
     fn keep(&self, question: Question, answer: Answer) {
@@ -93,17 +102,31 @@ impl Memory {
 }
 
 /// Answers as before where that is still right.
-pub async fn answer(State(memory): State<Memory>, request: Request, next: Next) -> Response {
+pub async fn answer(memory: &Memory, request: Request, next: Next) -> Response {
     let Some(question) = question(&request) else { return next.run(request).await };
-    // Before anything is read: what is read then is at least as new.
-    let Some(mark) = memory.app.store_mark() else { return next.run(request).await };
-    let second = memory.app.now().as_second();
-    if let Some(body) = memory.find(&question, mark, second) {
+    // Of before the key was read.
+    let Some(mark) = request.extensions().get::<Mark>().copied() else { return next.run(request).await };
+    let made_at = memory.app.now();
+    if let Some(body) = memory.find(&question, mark, made_at) {
         return ended(body);
     }
+    Box::pin(made(memory, question, mark, made_at, request, next)).await
+}
+
+/// Has the answer made, and keeps it.
+async fn made(
+    memory: &Memory,
+    question: Question,
+    mark: Mark,
+    made: Timestamp,
+    request: Request,
+    next: Next,
+) -> Response {
     let response = next.run(request).await;
     let is_json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    let until = response.extensions().get::<Until>().map(|Until(until)| *until);
+    let until = until.or_else(|| Timestamp::from_second(made.as_second() + 1).ok()).unwrap_or(made);
     let size = response.body().size_hint().exact();
     if response.status() != StatusCode::OK || !is_json || size.is_none_or(|size| size >= LARGEST as u64) {
         return response;
@@ -115,7 +138,7 @@ pub async fn answer(State(memory): State<Memory>, request: Request, next: Next) 
     let mut body = Vec::from(body);
     body.push(b'\n');
     let body = Bytes::from(body);
-    memory.keep(question, Answer { mark, second, body: body.clone() });
+    memory.keep(question, Answer { mark, made, until, body: body.clone() });
     ended(body)
 }
 

@@ -6,8 +6,9 @@
 
 use crate::{
     TIME_LIMIT,
-    auth::Authenticated,
+    auth::{Authenticated, Door},
     extract::{LARGE, read_body},
+    fresh,
     problem::{Code, Problem},
 };
 use app::{
@@ -18,8 +19,8 @@ use app::{
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -46,13 +47,13 @@ const RETRY_AFTER: u32 = 2;
 const KEPT: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
 
 /// Lets requests pass that have no key, and each other one once.
-pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn once(door: &Door, request: Request, next: Next) -> Response {
     let key = match key(request.headers()) {
         Ok(Some(key)) if request.method() == Method::POST => key,
-        Ok(_) => return next.run(request).await,
+        Ok(_) => return fresh::answer(&door.memory, request, next).await,
         Err(problem) => return problem.into_response(),
     };
-    match carried_out(app, &key, request, next).await {
+    match Box::pin(carried_out(Arc::clone(&door.app), key, request, next)).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -72,17 +73,34 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-async fn carried_out(app: Arc<App>, key: &str, request: Request, next: Next) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
+async fn carried_out(app: Arc<App>, key: String, request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
     let Some(Authenticated(caller)) = parts.extensions.get::<Authenticated>().cloned() else {
         return Err(Problem::unauthenticated("The request has no API key.", "Bearer"));
     };
     let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let limit = if path.ends_with("/emails") { LARGE } else { MOST_BODY };
     let body = read_body(Request::from_parts(parts.clone(), body), limit).await?;
+    // Whoever has asked may go away: from the claim of the key on, what was begun is brought to its end, and its answer kept.
+    let begun = begun(app, caller, key, parts, body, next);
+    tokio::spawn(begun.in_current_span()).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request panicked");
+        Err(Problem::new(Code::Internal, "Something failed on our side. The log has the reason."))
+    })
+}
+
+/// Claims the key and carries the request out, or says what came of the one before.
+async fn begun(
+    app: Arc<App>,
+    caller: Caller,
+    key: String,
+    mut parts: Parts,
+    body: Bytes,
+    next: Next,
+) -> Result<Response, Problem> {
     let tenant = parts.headers.get(tenants::HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
     let address = parts.uri.path_and_query().map_or("", |address| address.as_str()).as_bytes();
-    match app.begin_request(&caller, key, &[address, tenant, &body]).await? {
+    match app.begin_request(&caller, &key, &[address, tenant, &body]).await? {
         Repeated::Running => {
             let detail = "A request with this Idempotency-Key is being carried out; ask again in a moment for its answer.";
             Err(Problem::new(Code::IdempotencyInProgress, detail).with_retry_after(RETRY_AFTER))
@@ -101,12 +119,7 @@ async fn carried_out(app: Arc<App>, key: &str, request: Request, next: Next) -> 
             let caller = Caller { reserved: Some(reserved), ..caller };
             parts.extensions.insert(Authenticated(caller));
             let request = Request::from_parts(parts, Body::from(body));
-            // Whoever has asked may go away; what was begun is brought to its end, and its answer kept.
-            let running = tokio::spawn(run(app, claim, request, next).in_current_span());
-            running.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "a request panicked");
-                Err(Problem::new(Code::Internal, "Something failed on our side. The log has the reason."))
-            })
+            run(app, claim, request, next).await
         }
     }
 }

@@ -1,15 +1,18 @@
 //! The public API: JSON under `/api/v1`, its OpenAPI document, and the reference at `/docs`.
 //!
-//! The way of a request: [`request_id`] names and measures it, a time limit starts, [`auth`] finds out who calls and
+//! The way of a request: [`request_id`] names and measures it and starts a time limit, [`auth`] finds out who calls and
 //! whether they may ([`guard`]) and how often ([`limits`]), what came before is answered as before ([`idempotency`]), a route reads the request strictly ([`extract`]), calls one use case of `app`, and shows the result. Refusals are
 //! problem documents ([`problem`]). One file per noun; no policy lives here, and no words about findings.
 
 mod audit;
 pub mod auth;
+mod change_sets;
 mod checks;
 mod contacts;
+mod dns_connections;
 mod dns_hosts;
 mod docs;
+mod domain_keys;
 mod domain_object;
 mod domains;
 mod emails;
@@ -30,10 +33,11 @@ mod organisations;
 mod playground;
 pub mod problem;
 mod profiles;
-mod records;
+mod reputation;
 pub mod request_id;
 mod request_trace;
 mod sandbox;
+mod setup_links;
 mod suppressions;
 mod tenants;
 mod webhooks;
@@ -63,20 +67,25 @@ pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 fn routes() -> OpenApiRouter<Arc<App>> {
     let nouns = OpenApiRouter::new()
         .merge(domains::router())
+        .merge(domain_keys::router())
+        .merge(change_sets::router())
         .merge(checks::router())
         .merge(emails::router())
         .merge(events::router())
         .merge(keys::router())
         .merge(tenants::router())
+        .merge(reputation::router())
         .merge(suppressions::router())
         .merge(members::router())
         .merge(organisations::router())
         .merge(contacts::router())
+        .merge(setup_links::router())
         .merge(audit::router())
         .merge(webhooks::router())
         .merge(sandbox::router())
         .merge(playground::router())
         .merge(profiles::router())
+        .merge(dns_connections::router())
         .merge(dns_hosts::router());
     OpenApiRouter::with_openapi(openapi::frame()).nest(BASE_PATH, nouns)
 }
@@ -86,24 +95,22 @@ pub fn router(app: Arc<App>) -> Router {
     let (api, _) = routes().split_for_parts();
     let document = openapi();
     let guards = guard::Guards::of(&serde_json::to_value(&document).unwrap_or_default());
-    let door = auth::Door { app: Arc::clone(&app), guards: Arc::new(guards) };
+    let memory = fresh::Memory::new(Arc::clone(&app));
+    let door = auth::Door { app: Arc::clone(&app), memory, guards: Arc::new(guards) };
     let document = serde_json::to_vec(&document).unwrap_or_default();
     let serve_document = move || {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
-    // The layers are around the routes that need a key, and the others come after them. The last one is the outermost.
-    let memory = fresh::Memory::new(Arc::clone(&app));
-    api.route_layer(middleware::from_fn_with_state(memory, fresh::answer))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::once))
-        .route_layer(middleware::from_fn_with_state(door, auth::authenticate))
+    // The layers are around the routes that need a key, and the others come after them. The last one is the outermost. They
+    // are few: each is cloned, boxed and moved for every request, with all that is inside of it.
+    api.route_layer(middleware::from_fn_with_state(door, auth::authenticate))
         .route("/api/v1/openapi.json", get(serve_document))
         .route("/api", any(not_found))
         .route("/api/", any(not_found))
         .route("/api/{*rest}", any(not_found))
         .merge(docs::router())
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(limit_time))
         .layer(middleware::from_fn_with_state(
             request_id::Observer::new(Arc::clone(&app)),
             request_id::observe,
@@ -124,7 +131,7 @@ async fn method_not_allowed(request: Request) -> Problem {
     )
 }
 
-async fn limit_time(request: Request, next: Next) -> Response {
+pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
     let limited = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
     limited.unwrap_or_else(|_| {
         let detail = format!("The request was given up after {} seconds.", TIME_LIMIT.as_secs());

@@ -20,7 +20,12 @@ pub fn class(method: &Method, path: &str) -> Class {
         // Checks of any domain have a count of their own.
         "/checks" => Class::Read,
         "/emails" if method == Method::POST => Class::Send,
-        "/domains/{id}/verify" => Class::Verify,
+        // Each of them looks at DNS, and answers when that is done.
+        "/domains/{id}/verify" | "/domains/{id}/claim" | "/domains/{id}/enable" | "/sandbox/domain"
+            if method == Method::POST =>
+        {
+            Class::Verify
+        }
         _ if method == Method::GET || method == Method::HEAD => Class::Read,
         _ => Class::Write,
     }

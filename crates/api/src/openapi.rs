@@ -41,6 +41,10 @@ const TAGS: &[(&str, &str)] = &[
     ("sandbox", "The inbox that takes all mail in place of the world."),
     ("playground", "Zones of a stand-in DNS host; in development only."),
     ("profiles", "Which records can be asked of a domain."),
+    (
+        "dns",
+        "Records written at the DNS host: planned, shown, applied, taken back; credentials that are kept for it.",
+    ),
     ("dns-hosts", "DNS hosts that are recognised."),
 ];
 
@@ -275,6 +279,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list")]
     fn it_is_openapi_3_1_with_every_noun() {
         let document = document();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -288,11 +293,19 @@ mod tests {
             "post /api/v1/domains/{id}/verify",
             "post /api/v1/domains/{id}/claim",
             "get /api/v1/domains/{id}/keys",
+            "post /api/v1/domains/{id}/keys",
             "post /api/v1/domains/{id}/keys/rotate",
+            "post /api/v1/domains/{id}/keys/discard",
             "get /api/v1/domains/{id}/records",
             "get /api/v1/domains/{id}/report",
             "get /api/v1/domains/{id}/observation",
             "get /api/v1/domains/{id}/readiness",
+            "get /api/v1/domains/{id}/reputation",
+            "post /api/v1/domains/{id}/resume",
+            "get /api/v1/tenants/{id}/reputation",
+            "post /api/v1/tenants/{id}/resume",
+            "post /api/v1/emails/{id}/complaints",
+            "post /api/v1/contacts/{id}/resend",
             "post /api/v1/checks",
             "post /api/v1/emails",
             "get /api/v1/emails",
@@ -336,9 +349,23 @@ mod tests {
             "delete /api/v1/keys/{id}",
             "post /api/v1/keys/{id}/rotate",
             "get /api/v1/tenants",
+            "get /api/v1/dns-connections",
+            "post /api/v1/dns-connections",
+            "get /api/v1/dns-connections/{id}",
+            "patch /api/v1/dns-connections/{id}",
+            "delete /api/v1/dns-connections/{id}",
+            "post /api/v1/dns-connections/{id}/check",
+            "get /api/v1/domains/{id}/change-sets",
+            "post /api/v1/domains/{id}/change-sets",
+            "get /api/v1/change-sets/{id}",
+            "post /api/v1/change-sets/{id}/apply",
+            "post /api/v1/change-sets/{id}/undo",
             "get /api/v1/contacts",
             "post /api/v1/contacts",
             "delete /api/v1/contacts/{id}",
+            "get /api/v1/domains/{id}/setup-links",
+            "post /api/v1/domains/{id}/setup-links",
+            "delete /api/v1/setup-links/{id}",
             "post /api/v1/domains/{id}/disable",
             "post /api/v1/domains/{id}/enable",
             "post /api/v1/tenants",
@@ -385,7 +412,20 @@ mod tests {
             }
         }
         let format = &document["paths"]["/api/v1/domains/{id}/records"]["get"]["parameters"][1]["schema"];
-        assert_eq!(format["enum"], serde_json::json!(["json", "csv", "zone", "text"]));
+        assert_eq!(
+            format["enum"],
+            serde_json::json!([
+                "json",
+                "csv",
+                "zone",
+                "text",
+                "terraform-cloudflare",
+                "terraform-route53",
+                "cloudformation",
+                "octodns",
+                "dnscontrol"
+            ])
+        );
         assert_eq!(document["security"][0]["api_key"], serde_json::json!([]));
     }
 

@@ -298,8 +298,8 @@ async fn delete_playground_record(
 
 /// Publishes what a domain still lacks.
 ///
-/// Stands in for a careful customer: every record of the domain's plan that is not right yet is put into its
-/// playground zone, and what is in its way at the same name is replaced.
+/// The playground as a DNS host: every record of the domain's plan that is not right yet is written into its playground
+/// zone. What others put in the way stays, and is told with `CHANGES_BLOCKED` once all else is written.
 #[utoipa::path(
     post, path = "/playground/domains/{id}/publish", tag = "playground",
     security(("api_key" = ["admin"])),

@@ -95,6 +95,11 @@ codes! {
     RecipientSuppressed = "RECIPIENT_SUPPRESSED", UNPROCESSABLE_ENTITY, "A recipient gets no mail",
         "One of the recipients, or several, are suppressed by the organisation or for the tenant; errors names each. \
          Nothing was sent: take them out, or off the list with DELETE /api/v1/suppressions/{id}.";
+    SetupLinkNotFound = "SETUP_LINK_NOT_FOUND", NOT_FOUND, "No such setup link",
+        "There is no setup link with this id that this key may see, or it was taken back or is over. GET \
+         /api/v1/domains/{id}/setup-links lists those of a domain.";
+    ContactNotFound = "CONTACT_NOT_FOUND", NOT_FOUND, "No such contact",
+        "There is no contact with this id that this key may see. GET /api/v1/contacts lists them.";
     WebhookNotFound = "WEBHOOK_NOT_FOUND", NOT_FOUND, "No such webhook",
         "There is no webhook with this id that this key may see. GET /api/v1/webhooks lists them.";
     WebhookDeliveryNotFound = "WEBHOOK_DELIVERY_NOT_FOUND", NOT_FOUND, "No such delivery to a webhook",
@@ -107,6 +112,10 @@ codes! {
         "Nothing is delivered to a webhook that is disabled. PATCH it with enabled true first.";
     DomainDisabled = "DOMAIN_DISABLED", FORBIDDEN, "The domain is disabled",
         "An operator has switched the domain off. Nothing is sent from it until it is switched on again.";
+    SendingPaused = "SENDING_PAUSED", FORBIDDEN, "Too much of the domain's mail came back",
+        "Too many recipients do not exist, or call the mail spam, so nothing is sent from the domain for now; what is in the \
+         queue waits. GET /api/v1/domains/{id}/reputation has the numbers. Mend the list, then have an admin of the \
+         organisation resume it: POST /api/v1/domains/{id}/resume, or /api/v1/tenants/{id}/resume.";
     DomainNotFound = "DOMAIN_NOT_FOUND", UNPROCESSABLE_ENTITY, "No such domain",
         "The organisation has no such domain: 422 when mail was to be sent from it, 404 when the address of the \
          request names it. Add it with POST /api/v1/domains.";
@@ -132,10 +141,45 @@ codes! {
          within some minutes the name is yours. A domain that was claimed by others can be deleted, added again and \
          claimed back.";
     KeysNotRotatable = "KEYS_NOT_ROTATABLE", CONFLICT, "The keys cannot be rotated",
-        "Keys are rotated in place where the domain has aliases to two of them at least, and the next one stands by with \
-         its record seen to be right. The detail says what is missing.";
+        "There is no key to go on with: the next one was not seen yet, or every other one stays published for mail that it \
+         has signed. The detail says what is missing.";
     NothingToClaim = "NOTHING_TO_CLAIM", CONFLICT, "There is nothing to claim",
-        "No other organisation holds the name, or it is too long for the record of a claim.";
+        "The domain is verified here already, or its name is too long for the record of a claim; the detail says which.";
+    HostCredentialInvalid = "HOST_CREDENTIAL_INVALID", UNPROCESSABLE_ENTITY, "The DNS host does not know the credential",
+        "The token, key or secret is none, or not all of it was given. Make a new one at the DNS host.";
+    HostCredentialExpired = "HOST_CREDENTIAL_EXPIRED", UNPROCESSABLE_ENTITY, "The credential of the DNS host has expired",
+        "It was good once. Make a new one at the DNS host.";
+    HostAccessMissing = "HOST_ACCESS_MISSING", UNPROCESSABLE_ENTITY, "The credential lacks a right",
+        "The credential of the DNS host is good and may not do this, or not from here. The detail names the right; GET \
+         /api/v1/dns-hosts says which ones suffice.";
+    HostZoneNotFound = "HOST_ZONE_NOT_FOUND", UNPROCESSABLE_ENTITY, "The DNS host has no such zone",
+        "None of the names that the detail lists is a zone there, or the credential does not show it.";
+    HostZoneInactive = "HOST_ZONE_INACTIVE", CONFLICT, "The world sees another zone",
+        "The DNS host has the zone and does not serve it: its set-up is not finished, or it is a copy.";
+    HostConflict = "HOST_CONFLICT", CONFLICT, "Another record is in the way",
+        "The DNS host refused a record for another one at the same name.";
+    HostQuotaExceeded = "HOST_QUOTA_EXCEEDED", CONFLICT, "The zone is full",
+        "The DNS host takes no more records in this zone or account.";
+    HostRefused = "HOST_REFUSED", UNPROCESSABLE_ENTITY, "The DNS host does not take a record",
+        "The detail has the host's own words.";
+    HostRateLimited = "HOST_RATE_LIMITED", SERVICE_UNAVAILABLE, "The DNS host is asked too often",
+        "Try again after the seconds in Retry-After.";
+    HostUnreachable = "HOST_UNREACHABLE", BAD_GATEWAY, "The DNS host does not answer",
+        "It was not reached, did not answer in time, or answered with something that is not understood.";
+    ZoneChanged = "ZONE_CHANGED", CONFLICT, "The zone was changed meanwhile",
+        "Somebody else wrote in the zone since it was listed. Nothing was written. Plan the changes again.";
+    ChangesBlocked = "CHANGES_BLOCKED", CONFLICT, "Records could not be written",
+        "Something that we did not write is in the way of some records, or the DNS host does not take them: errors names \
+         each, and what to do. Nothing of others was touched, and the other records are written.";
+    DnsConnectionNotFound = "DNS_CONNECTION_NOT_FOUND", NOT_FOUND, "No such kept credential",
+        "There is no kept credential of a DNS host with this id that this key may see. GET /api/v1/dns-connections lists \
+         them.";
+    ChangeSetNotFound = "CHANGE_SET_NOT_FOUND", NOT_FOUND, "No such change set",
+        "There is no change set with this id that this key may see. GET /api/v1/domains/{id}/change-sets lists those of a \
+         domain.";
+    ChangeSetNotApplicable = "CHANGE_SET_NOT_APPLICABLE", CONFLICT, "The change set cannot be applied now",
+        "It was taken back, was planned too long ago, or another change of the same zone is being written. The detail says \
+         which.";
     InvalidRequest = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "The request has wrong fields",
         "The request was understood and some of its fields are wrong, unknown or missing; errors names each.";
     InvalidJson = "INVALID_JSON", BAD_REQUEST, "The body is not JSON",
@@ -327,6 +371,27 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// What a DNS host said no with, or that it said nothing.
+    fn of_host(error: &app::publish::HostError, detail: String) -> Self {
+        use app::publish::Refusal as R;
+        let (code, wait) = match &error.refusal {
+            R::CredentialInvalid => (Code::HostCredentialInvalid, None),
+            R::CredentialExpired => (Code::HostCredentialExpired, None),
+            R::CredentialNotFromHere | R::AccessMissing { .. } => (Code::HostAccessMissing, None),
+            R::ZoneNotFound { .. } => (Code::HostZoneNotFound, None),
+            R::ZoneInactive => (Code::HostZoneInactive, None),
+            R::Conflict => (Code::HostConflict, None),
+            R::QuotaExceeded => (Code::HostQuotaExceeded, None),
+            R::RecordRefused => (Code::HostRefused, None),
+            R::RateLimited { retry_after } => (Code::HostRateLimited, Some(retry_after.unwrap_or(60))),
+            R::ZoneChanged => (Code::ZoneChanged, None),
+            R::Unreachable | R::Unexpected { .. } => (Code::HostUnreachable, None),
+        };
+        Self { retry_after: wait, ..Self::new(code, detail) }
+    }
+}
+
 impl From<app::Error> for Problem {
     fn from(error: app::Error) -> Self {
         use app::Error as E;
@@ -344,7 +409,11 @@ impl From<app::Error> for Problem {
             }
             E::DomainAlreadyAdded(_) => new(Code::DomainAlreadyAdded),
             E::DomainHeldElsewhere(_) | E::ClaimedAway(_) => new(Code::DomainHeldElsewhere),
-            E::NothingToClaim(_) => new(Code::NothingToClaim),
+            E::Host(error) => Self::of_host(&error, detail),
+            E::NothingToClaim { .. } => new(Code::NothingToClaim),
+            E::ZoneChanged(_) => new(Code::ZoneChanged),
+            E::ChangeSetNotApplicable(_) => new(Code::ChangeSetNotApplicable),
+            E::ChangesBlocked(ref blocked) => blocked_problem(blocked, detail),
             E::KeysNotRotatable { .. } => new(Code::KeysNotRotatable),
             E::SenderDomainUnknown(_) => new(Code::DomainNotFound),
             E::DomainNotAllowedForKey(_) => new(Code::DomainNotAllowedForKey),
@@ -352,11 +421,6 @@ impl From<app::Error> for Problem {
             E::KeyIsLimited => new(Code::KeyIsLimited),
             E::KeyRightsExceeded(_) => new(Code::KeyRightsExceeded),
             E::KeyNotActive(_) => new(Code::KeyNotActive),
-            E::NotFound { noun: "API key", .. } => new(Code::KeyNotFound),
-            E::NotFound { noun: "suppression", .. } => new(Code::SuppressionNotFound),
-            E::NotFound { noun: "tenant", .. } => new(Code::TenantNotFound),
-            E::NotFound { noun: "webhook", .. } => new(Code::WebhookNotFound),
-            E::NotFound { noun: "webhook delivery", .. } => new(Code::WebhookDeliveryNotFound),
             E::WebhookTargetRefused(message) => {
                 let errors = vec![FieldProblem { field: "url".into(), message }];
                 Self { errors, ..new(Code::WebhookTargetRefused) }
@@ -369,11 +433,10 @@ impl From<app::Error> for Problem {
                 ..new(Code::WarmupLimitExceeded)
             },
             E::DomainDisabled(_) => new(Code::DomainDisabled),
+            E::SendingPaused { .. } => new(Code::SendingPaused),
             E::NotFound { noun: "domain", .. } => {
                 Self { status: StatusCode::NOT_FOUND, ..new(Code::DomainNotFound) }
             }
-            E::NotFound { noun: "message", .. } => new(Code::MessageNotFound),
-            E::NotFound { noun: "sandbox message", .. } => new(Code::SandboxMessageNotFound),
             E::NotFound { noun: "zone", id } => Self::new(
                 Code::NotFound,
                 format!("There is no zone {id} in the playground; GET /api/v1/playground/zones lists them."),
@@ -382,15 +445,14 @@ impl From<app::Error> for Problem {
                 Code::NotFound,
                 format!("There is no record {id} in the playground; GET its zone to see the records there."),
             ),
-            E::NotFound { noun: "member", .. } => new(Code::MemberNotFound),
-            E::NotFound { noun: "organisation", .. } => new(Code::OrganisationNotFound),
             E::OperatorOnly => new(Code::OperatorOnly),
             E::OrganisationDisabled => new(Code::OrganisationDisabled),
             // Logins are for pages only.
-            E::RoleTooLow | E::LoginRefused(_) => new(Code::ForbiddenRole),
+            E::RoleTooLow | E::LoginRefused(_) | E::StillInside(_) => new(Code::ForbiddenRole),
             E::ProviderDown(_) => new(Code::Unavailable),
             E::LastOwner => new(Code::LastOwner),
-            E::NotFound { .. } | E::NoPlayground | E::LinkOver => new(Code::NotFound),
+            E::NotFound { noun, .. } => new(code_of_missing(noun)),
+            E::NoPlayground | E::LinkOver => new(Code::NotFound),
             E::Invalid(ref fields) | E::RecipientSuppressed(ref fields) => {
                 let code = match error {
                     E::RecipientSuppressed(_) => Code::RecipientSuppressed,
@@ -423,6 +485,35 @@ impl From<app::Error> for Problem {
             }
         }
     }
+}
+
+/// The code for a thing that is not there.
+fn code_of_missing(noun: &str) -> Code {
+    match noun {
+        "change set" => Code::ChangeSetNotFound,
+        "DNS connection" => Code::DnsConnectionNotFound,
+        "API key" => Code::KeyNotFound,
+        "suppression" => Code::SuppressionNotFound,
+        "tenant" => Code::TenantNotFound,
+        "setup link" => Code::SetupLinkNotFound,
+        "contact" => Code::ContactNotFound,
+        "webhook" => Code::WebhookNotFound,
+        "webhook delivery" => Code::WebhookDeliveryNotFound,
+        "message" => Code::MessageNotFound,
+        "sandbox message" => Code::SandboxMessageNotFound,
+        "member" => Code::MemberNotFound,
+        "organisation" => Code::OrganisationNotFound,
+        _ => Code::NotFound,
+    }
+}
+
+/// Records that others are in the way of, each with what to do.
+fn blocked_problem(blocked: &[app::publish::Blocked], detail: String) -> Problem {
+    let errors = blocked.iter().take(app::error::MOST_NAMED).map(|blocked| FieldProblem {
+        field: blocked.key.clone(),
+        message: format!("{}: {}", blocked.owner, explain::render::blocked_reason(&blocked.reason)),
+    });
+    Problem::new(Code::ChangesBlocked, detail).with_errors(errors.collect())
 }
 
 impl IntoResponse for Problem {
@@ -465,7 +556,7 @@ mod tests {
             (Error::DomainAlreadyAdded(name()), (409, "DOMAIN_ALREADY_ADDED")),
             (Error::DomainHeldElsewhere(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
             (Error::ClaimedAway(name()), (409, "DOMAIN_HELD_ELSEWHERE")),
-            (Error::NothingToClaim(name()), (409, "NOTHING_TO_CLAIM")),
+            (Error::NothingToClaim { domain: name(), reason: "it is yours" }, (409, "NOTHING_TO_CLAIM")),
             (Error::KeysNotRotatable { domain: name(), reason: "x".into() }, (409, "KEYS_NOT_ROTATABLE")),
             (Error::SenderDomainUnknown(name()), (422, "DOMAIN_NOT_FOUND")),
             (Error::NotFound { noun: "domain", id: "x".into() }, (404, "DOMAIN_NOT_FOUND")),
@@ -480,11 +571,13 @@ mod tests {
             (Error::KeyNotActive(model::ApiKeyId::from_parts(0, 0)), (409, "KEY_NOT_ACTIVE")),
             (Error::NotFound { noun: "API key", id: "x".into() }, (404, "KEY_NOT_FOUND")),
             (Error::NotFound { noun: "tenant", id: "x".into() }, (404, "TENANT_NOT_FOUND")),
+            (Error::NotFound { noun: "contact", id: "x".into() }, (404, "CONTACT_NOT_FOUND")),
             (
                 Error::DomainPendingVerification { domain: name(), reason: "x".into() },
                 (422, "DOMAIN_PENDING_VERIFICATION"),
             ),
             (Error::DomainDisabled(name()), (403, "DOMAIN_DISABLED")),
+            (Error::SendingPaused { domain: name(), reason: "x".into() }, (403, "SENDING_PAUSED")),
             (Error::RecipientSuppressed(Vec::new()), (422, "RECIPIENT_SUPPRESSED")),
             (Error::NotFound { noun: "suppression", id: "x".into() }, (404, "SUPPRESSION_NOT_FOUND")),
             (Error::field("to", "x"), (422, "INVALID_REQUEST")),

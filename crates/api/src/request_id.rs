@@ -35,14 +35,16 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
     if let Some(trace_id) = trace.trace_id() {
         span.record("trace_id", field::display(trace_id));
     }
-    let answer = next.run(request).instrument(span.clone());
-    let mut response = if traces.is_on() { trace.around(answer).await } else { answer.await };
+    let answer = crate::limit_time(request, next).instrument(span.clone());
+    let mut response = if traces.is_on() { Box::pin(trace.around(answer)).await } else { answer.await };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         // Another length than before.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.to_json(Some(&id)));
     }
-    let mut response = end_line(response).await;
+    if has_no_end(&response) {
+        response = Box::pin(end_line(response)).await;
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }
@@ -99,13 +101,15 @@ impl Observer {
     }
 }
 
-/// Ends a JSON answer with a line break, so that a terminal's prompt starts on a line of its own. Problems have one.
-async fn end_line(response: Response) -> Response {
+/// Whether it is a JSON answer without a line break at its end. Problems have one.
+fn has_no_end(response: &Response) -> bool {
     let is_json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
-    if !is_json || response.extensions().get::<Ended>().is_some() {
-        return response;
-    }
+    is_json && response.extensions().get::<Ended>().is_none()
+}
+
+/// Ends a JSON answer with a line break, so that a terminal's prompt starts on a line of its own.
+async fn end_line(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     // Another length than before; an answer to HEAD has no body, and need not tell one.
     parts.headers.remove(header::CONTENT_LENGTH);

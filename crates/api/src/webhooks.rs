@@ -9,7 +9,9 @@ use crate::{
 use app::{
     App,
     store::{Webhook, WebhookAttempt, WebhookDelivery, WebhookDeliveryState},
-    webhooks::{ChangeWebhook, CreateWebhook, DEFAULT_OVERLAP, ReplaySince, WebhookWithSecret},
+    webhooks::{
+        ChangeWebhook, CreateWebhook, DEFAULT_OVERLAP, MOST_REPLAYED, ReplaySince, WebhookWithSecret,
+    },
 };
 use axum::{
     extract::State,
@@ -349,6 +351,9 @@ async fn test_webhook(
 struct ReplayWebhookRequest {
     /// Events that happened then or later.
     since: Timestamp,
+    /// `next_cursor` of the answer before, to go on there with the same `since`.
+    #[schema(example = json!(null))]
+    after: Option<String>,
     /// Those that were delivered too; without it only those that were not.
     #[serde(default)]
     delivered_too: bool,
@@ -362,8 +367,14 @@ struct WebhookReplay {
     object: &'static str,
     /// How many events are to be delivered now.
     count: u64,
+    /// From when on. Later than was asked for without `delivered_too`, where deliveries are not kept for as long (30
+    /// days unless the operator says otherwise): nobody knows what was delivered before.
+    since: Timestamp,
     /// Whether there are more than the 10,000 events that one request goes over.
     has_more: bool,
+    /// What to give as `after`, with the same `since`, to go on with them.
+    #[schema(required, example = json!(null))]
+    next_cursor: Option<String>,
 }
 
 /// Delivers what happened since a time.
@@ -378,6 +389,8 @@ struct WebhookReplay {
         (status = 200, description = "How many there are.", body = WebhookReplay),
         (status = 409, description = "The webhook is disabled. Code: `WEBHOOK_DISABLED`.",
             body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`since` is in the future, or `after` is no cursor. Code: `INVALID_REQUEST`.",
+            body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 async fn replay_webhook(
@@ -386,9 +399,21 @@ async fn replay_webhook(
     Id(id): Id<WebhookId>,
     Json(request): Json<ReplayWebhookRequest>,
 ) -> Result<axum::Json<WebhookReplay>, Problem> {
-    let wanted = ReplaySince { since: request.since, delivered_too: request.delivered_too };
-    let (count, has_more) = app.replay_webhook(&caller, id, wanted).await?;
-    Ok(axum::Json(WebhookReplay { object: "webhook_replay", count, has_more }))
+    let cursor = |text: &String| {
+        let wrong = || Problem::field("after", "is no cursor; take next_cursor of the answer before");
+        text.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok()).ok_or_else(wrong)
+    };
+    let after = request.after.as_ref().map(cursor).transpose()?;
+    let (since, delivered_too) = (request.since, request.delivered_too);
+    let wanted = ReplaySince { since, after, delivered_too, most: MOST_REPLAYED };
+    let replayed = app.replay_webhook(&caller, id, wanted).await?;
+    Ok(axum::Json(WebhookReplay {
+        object: "webhook_replay",
+        count: replayed.count,
+        since: replayed.since,
+        has_more: replayed.next.is_some(),
+        next_cursor: replayed.next.map(|next| next.to_string()),
+    }))
 }
 
 /// The delivery of one event to one webhook.

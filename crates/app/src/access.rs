@@ -176,18 +176,22 @@ impl NewSecret {
 impl App {
     /// Who holds this key.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller> {
+        self.authenticate_at(secret, self.store.mark()).await
+    }
+
+    /// The same, where it was looked at what the database is like ([`App::store_mark`]) just before.
+    pub async fn authenticate_at(&self, secret: &str, mark: Option<store::Mark>) -> Result<Caller> {
         if !is_well_formed(secret) {
             return Err(Error::Unauthenticated(
                 "this is not an API key of this platform: one starts with cs_ and has 41 characters, and the last ones prove the others: look for one that was mistyped",
             ));
         }
         let hash = hash(secret);
-        // Looked at before the key is: what is read then is at least as new.
-        let mark = self.store.mark();
+        // Looked at before the key is: what is read now is at least as new.
         let caller = if let Some(caller) = self.known_keys.caller(&hash, mark) {
             caller
         } else {
-            let found = self.store.find_api_key_by_hash(&hash).await?;
+            let found = Box::pin(self.store.find_api_key_by_hash(&hash)).await?;
             let (key, is_disabled) =
                 found.ok_or(Error::Unauthenticated("this API key is unknown or revoked"))?;
             if is_disabled {

@@ -22,7 +22,7 @@ use diagnosis::{
 use jiff::Timestamp;
 use model::{DomainId, DomainName, DomainStatus, Purpose, RecordType};
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 use store::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim, StoreError, Told};
 
 /// How long a look may take.
@@ -87,6 +87,12 @@ fn owner_of(name: &DomainName) -> Option<DomainName> {
     name.prepend(LABEL).ok()
 }
 
+fn claim_view(claim: DomainClaim) -> Option<ClaimView> {
+    let owner = owner_of(&claim.name)?;
+    let found = claim.found.as_deref().and_then(Found::from_word);
+    Some(ClaimView { owner, text: text_of(&claim.token), ttl: TTL, found, claim })
+}
+
 impl App {
     /// Begins a claim of a domain that another organisation holds, or says how the one that is open stands.
     ///
@@ -110,14 +116,20 @@ impl App {
             return Ok(view);
         }
         if view.domain.status == DomainStatus::Verified {
-            return Err(Error::NothingToClaim(name.clone()));
+            return Err(Error::NothingToClaim {
+                domain: name.clone(),
+                reason: "is verified in your organisation",
+            });
         }
         if !view.domain.held_elsewhere {
             let reason = view.unverified_reason();
             return Err(Error::DomainPendingVerification { domain: name.clone(), reason });
         }
         if owner_of(name).is_none() {
-            return Err(Error::NothingToClaim(name.clone()));
+            return Err(Error::NothingToClaim {
+                domain: name.clone(),
+                reason: "is too long a name for the record of a claim",
+            });
         }
         let Some(holder) = self.store.holder_of(name).await? else {
             return self.verify_domain(caller, id).await;
@@ -164,10 +176,13 @@ impl App {
         if !domain.held_elsewhere {
             return Ok(None);
         }
-        let Some(claim) = self.store.claim_of(domain.id).await? else { return Ok(None) };
-        let Some(owner) = owner_of(&claim.name) else { return Ok(None) };
-        let found = claim.found.as_deref().and_then(Found::from_word);
-        Ok(Some(ClaimView { owner, text: text_of(&claim.token), ttl: TTL, found, claim }))
+        Ok(self.store.claim_of(domain.id).await?.and_then(claim_view))
+    }
+
+    /// The claims of several domains, as far as they have one.
+    pub(crate) async fn claim_views(&self, ids: &[DomainId]) -> Result<HashMap<DomainId, ClaimView>> {
+        let claims = self.store.claims_of(ids).await?;
+        Ok(claims.into_iter().filter_map(claim_view).map(|view| (view.claim.domain_id, view)).collect())
     }
 
     /// Looks at the claims that are due. Returns how many there were.

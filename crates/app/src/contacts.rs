@@ -22,6 +22,15 @@ fn hash(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
 }
 
+/// One address gets one such mail a day.
+fn no_more_mail() -> Error {
+    Error::field(
+        "address",
+        "no more mail is sent today that asks this address to confirm it: if one came, the link in it is good; else try \
+         again tomorrow",
+    )
+}
+
 /// A contact to add.
 #[derive(Debug, Clone, Default)]
 pub struct AddContact {
@@ -69,27 +78,55 @@ impl App {
         let proof = ContactProof { hash: hash(&secret), until };
         let data = json!({"address": new.address, "tenant_id": tenant_id, "domain_id": new.domain_id});
         let audit = self.audit_entry(caller, "contact.created", &new.id, &data, now);
-        let added = match self.store.add_contact(&new, &proof, &audit).await {
-            Err(StoreError::LimitReached { what: MAILS, .. }) => {
-                return Err(Error::field(
-                    "address",
-                    "no more mail is sent today that asks this address to confirm it: if one came, the link in it is good; \
-                     else try again tomorrow",
-                ));
-            }
+        let id = self.random.message_id(now);
+        let mail = self.composed_notice(id, &self.proof_mail(&new.address, &secret)).await?;
+        let added = match self.store.add_contact(&new, &caller.visible(), &proof, &mail, &audit).await {
+            Err(StoreError::LimitReached { what: MAILS, .. }) => return Err(no_more_mail()),
             other => other?,
         };
         if added.confirmed_at.is_none() {
-            let link = format!("{}/contacts/confirm?token={secret}", self.settings.public_url);
-            let text = format!(
-                "You were named as somebody to write to when the DNS of a domain that mail is sent from breaks.\n\n\
-                 If you want that, open this link within 7 days and confirm it:\n\n  {link}\n\n\
-                 If not, do nothing: you get no more mail about it.\n"
-            );
-            let subject = "Confirm that you want mail about a domain".to_owned();
-            self.send_notice(&Notice { to: added.address.clone(), subject, text }).await?;
+            self.notice_is_sent();
         }
         Ok(added)
+    }
+
+    /// Has a contact who is not confirmed asked once more, by another mail: the link in the one before ends. Whoever is
+    /// confirmed gets none.
+    pub async fn ask_contact_again(&self, caller: &Caller, id: ContactId) -> Result<Contact> {
+        caller.require(Scope::WriteDomains)?;
+        let not_found = |error| match error {
+            StoreError::NotFound(_) => Error::NotFound { noun: "contact", id: id.to_string() },
+            StoreError::LimitReached { what: MAILS, .. } => no_more_mail(),
+            other => other.into(),
+        };
+        let contact = self.store.visible_contact(&caller.visible(), id).await.map_err(not_found)?;
+        if contact.confirmed_at.is_some() {
+            return Ok(contact);
+        }
+        let now = self.clock.now();
+        let secret = self.random.token(32);
+        let until = now.checked_add(CONFIRM_WITHIN).unwrap_or(now);
+        let proof = ContactProof { hash: hash(&secret), until };
+        let audit = self.audit_entry(caller, "contact.asked", &id, &json!({"address": contact.address}), now);
+        let mail = self
+            .composed_notice(self.random.message_id(now), &self.proof_mail(&contact.address, &secret))
+            .await?;
+        let asked = self.store.ask_contact_again(&contact, now, &proof, &mail, &audit).await;
+        let asked = asked.map_err(not_found)?;
+        self.notice_is_sent();
+        Ok(asked)
+    }
+
+    /// The mail that asks an address to confirm that it wants more of them.
+    fn proof_mail(&self, address: &EmailAddress, secret: &str) -> Notice {
+        let link = format!("{}/contacts/confirm?token={secret}", self.settings.public_url);
+        let text = format!(
+            "You were named as somebody to write to when the DNS of a domain that mail is sent from breaks.\n\n\
+             If you want that, open this link within 7 days and confirm it:\n\n  {link}\n\n\
+             If not, do nothing: you get no more mail about it.\n"
+        );
+        let subject = "Confirm that you want mail about a domain".to_owned();
+        Notice { to: address.clone(), subject, text }
     }
 
     /// Confirms the contact whose address this secret was mailed to.

@@ -4,8 +4,9 @@ use crate::{
     App,
     delivery_state::{self, AttemptOutcome, DeliveryState},
     error::{Error, Result},
-    key_rotation::signing_key,
+    key_rotation::{selector_of, signing_key},
     lease::{HeldLease, Lease, Patience},
+    reputation::of_refusal,
     settings::Transport,
     traces::{KeyValue, Parent, Span, SpanKind, about_queue},
 };
@@ -14,7 +15,7 @@ use model::{DomainStatus, EmailAddress};
 use serde_json::json;
 use smtp::client::{self, Envelope, Timeouts};
 use std::{sync::Arc, time::Duration};
-use store::{ClaimedDelivery, DeliveryClaim, DeliveryResult, StoreError};
+use store::{Became, ClaimedDelivery, DeliveryClaim, DeliveryResult, StoreError};
 use tracing::Instrument as _;
 
 /// How long one SMTP session may take. Its lease is renewed meanwhile.
@@ -105,6 +106,12 @@ impl App {
         }
         let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
         let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), &data, now);
+        let became = match state {
+            store::DeliveryState::Delivered => Some(Became::Delivered),
+            store::DeliveryState::Failed => of_refusal(attempt.code, &attempt.reply),
+            _ => None,
+        };
+        let sender = (delivery.org_id, delivery.domain_id);
         let result = DeliveryResult {
             message_id: delivery.message_id,
             recipient: delivery.recipient,
@@ -116,16 +123,26 @@ impl App {
             remote: Some(self.transport_of(delivery.org_id, delivery.from_address.domain()).to_string()),
             next_attempt_at,
             at: now,
+            became,
         };
         let mut patience = Patience::of(WRITTEN_WITHIN);
         loop {
             match self.store.finish_delivery(&result, std::slice::from_ref(&event)).await {
                 // Another node has it.
-                Ok(()) | Err(StoreError::StaleVersion) => return Ok(()),
+                Err(StoreError::StaleVersion) => return Ok(()),
+                Ok(()) => break,
                 Err(error) if !patience.again(&error).await => return Err(error.into()),
                 Err(_) => {}
             }
         }
+        if became == Some(Became::Bounced) {
+            let (org_id, domain) = sender;
+            // The next one that bounces has it judged again.
+            if let Err(error) = self.judge_sender(org_id, domain).await {
+                tracing::warn!(%error, domain_id = %domain, "what bounced could not be judged");
+            }
+        }
+        Ok(())
     }
 
     /// `None`: the lease was lost before the server had all of the message.
@@ -188,12 +205,15 @@ impl App {
         if domain.status == DomainStatus::Disabled {
             return Err(Error::DomainDisabled(name));
         }
+        if let Some((_, reason)) = domain.paused {
+            return Err(Error::SendingPaused { domain: name, reason });
+        }
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
         let dkim_records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
         let (key, record) = signing_key(&keys, &dkim_records)
             .ok_or_else(|| Error::Internal(format!("{name} has no DKIM key")))?;
-        let selector = record.planned.owner.labels().next().unwrap_or_default().to_owned();
+        let selector = selector_of(&record.planned.owner, &name);
         let signing_key = self.signing_key(key).await?;
         let now = self.clock.now();
         let raw = delivery.raw.to_vec();

@@ -58,10 +58,18 @@ impl App {
             let app = Arc::clone(self);
             self.running.spawn(async move {
                 let name = domain.name.clone();
-                if let Err(error) = app.check(domain, Trigger::Schedule).await {
-                    tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
-                }
+                let checked = app.check(domain, Trigger::Schedule).await;
                 drop(permit);
+                match checked {
+                    Ok(view) => {
+                        if let Err(error) = app.look_for_drift(&view).await {
+                            tracing::warn!(domain = %name, %error, "records of ours that are gone were not seen to; it is tried after the next check");
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(domain = %name, %error, "a scheduled check failed; it is tried again when its lease ends");
+                    }
+                }
                 app.wake.verify.notify_one();
             });
         }
@@ -112,7 +120,8 @@ impl App {
                     if record.alert || record.delegation_changed.is_some() {
                         self.wake.alerts.notify_one();
                     }
-                    return self.domain_view(stored).await;
+                    let view = self.domain_view(stored).await?;
+                    return Ok(self.take_up_key_beside(view).await);
                 }
                 Err(StoreError::HeldElsewhere) => checked.look.elsewhere = true,
                 Err(StoreError::StaleVersion) => {

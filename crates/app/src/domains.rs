@@ -6,13 +6,13 @@ use crate::{
     claims::ClaimView,
     domain_state::{State, Trigger},
     error::{Error, Result},
+    key_rotation::record_beside,
     warmup::{self, Warmup},
 };
 use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
 use jiff::Timestamp;
 use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, SenderDomain, TenantId};
 use serde_json::json;
-use std::collections::HashMap;
 use store::{DomainFilter, KeySource, KeyState, NewDkimKey, NewDomain, StoreError, Switch, Told};
 
 /// The only region there is so far.
@@ -150,7 +150,6 @@ impl App {
         let told = Told::new(std::slice::from_ref(&event), &audit);
         let stored = self.create_with_keys(new, served, told).await.map_err(|error| match error {
             Error::DomainAlreadyAdded(_) => Error::DomainAlreadyAdded(name.clone()),
-            Error::DomainHeldElsewhere(_) => Error::DomainHeldElsewhere(name.clone()),
             other => other,
         })?;
         tracing::info!(domain = %name, id = %id, profile = %profile.name, "a domain was added");
@@ -243,12 +242,9 @@ impl App {
         let unchecked = parsed.iter().filter(|(_, _, report)| report.is_none());
         let ids: Vec<DomainId> = unchecked.map(|(domain, ..)| domain.id).collect();
         let keys = self.store.keys_of_domains(&ids).await?;
-        let mut claims = HashMap::new();
-        for (domain, ..) in &parsed {
-            if let Some(claim) = self.claim_view(domain).await? {
-                claims.insert(domain.id, claim);
-            }
-        }
+        let held_elsewhere = parsed.iter().filter(|(domain, ..)| domain.held_elsewhere);
+        let ids: Vec<DomainId> = held_elsewhere.map(|(domain, ..)| domain.id).collect();
+        let mut claims = self.claim_views(&ids).await?;
         let views = parsed
             .into_iter()
             .map(|(domain, sent_today, report)| {
@@ -303,7 +299,8 @@ impl App {
         }
         let domain = self.stored_domain(caller, id).await?;
         let switch = Switch::Off { reason: reason.map(str::to_owned) };
-        self.switch_domain(caller, &domain, &switch, "domain.disabled", json!({"reason": reason})).await
+        self.switch_domain(caller, &domain, &switch, "domain.disabled", json!({"reason": reason})).await?;
+        self.domain_view(self.stored_domain(caller, id).await?).await
     }
 
     /// Switches a domain on again. Its DNS is looked at at once: where it is right, the domain is verified when this
@@ -321,8 +318,12 @@ impl App {
         let now = self.clock.now();
         let fails_at = State::added(now).fails_at.unwrap_or(now);
         let switch = Switch::On { now, fails_at };
-        let view = self.switch_domain(caller, &domain, &switch, "domain.enabled", json!({})).await?;
-        self.check(view.domain, Trigger::Demand).await
+        self.switch_domain(caller, &domain, &switch, "domain.enabled", json!({})).await?;
+        let domain = self.stored_domain(caller, id).await?;
+        if domain.claimed_at.is_some() {
+            return Err(Error::ClaimedAway(domain.name));
+        }
+        self.check_in_turn(caller, id).await
     }
 
     async fn switch_domain(
@@ -332,27 +333,33 @@ impl App {
         switch: &Switch,
         event_type: &str,
         mut data: serde_json::Value,
-    ) -> Result<DomainView> {
+    ) -> Result<()> {
         let now = self.clock.now();
         data["domain"] = json!(domain.name);
         let event = self.event(domain.org_id, event_type, domain.id.to_string(), &data, now);
         let audit = self.audit_entry(caller, event_type, &domain.id, &data, now);
         let told = Told::new(std::slice::from_ref(&event), &audit);
-        let switched = match self.store.switch_domain(domain.org_id, domain.id, switch, told).await {
+        match self.store.switch_domain(domain.org_id, domain.id, switch, told).await {
             Err(StoreError::NotFound(_)) => {
                 return Err(Error::NotFound { noun: "domain", id: domain.id.to_string() });
             }
-            other => other?,
-        };
+            // Switched on, or claimed, at the same moment: what is there now counts.
+            Err(StoreError::StaleVersion) => return Ok(()),
+            other => drop(other?),
+        }
         tracing::info!(domain = %domain.name, event = event_type, "a domain was switched");
-        self.domain_view(switched).await
+        Ok(())
     }
 
     /// Checks a domain now and answers with the fresh report. Never takes a status away.
     pub async fn verify_domain(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
         caller.require(Scope::WriteDomains)?;
+        self.check_in_turn(caller, id).await
+    }
+
+    /// Checks a domain now: one check at a time for a domain. Who asks meanwhile gets what the one before them finds.
+    pub(crate) async fn check_in_turn(&self, caller: &Caller, id: DomainId) -> Result<DomainView> {
         let asked_at = self.clock.now();
-        // One at a time for a domain: who asks meanwhile gets what the check before them finds.
         let mut last = self.check_turns.of(id).lock().await;
         let domain = self.stored_domain(caller, id).await?;
         if last.is_some_and(|(checked, started)| checked == id && started >= asked_at) {
@@ -387,7 +394,7 @@ impl App {
         self.plan_with(domain, keys.iter())
     }
 
-    fn plan_with<'a>(
+    pub(crate) fn plan_with<'a>(
         &self,
         domain: &store::Domain,
         keys: impl Iterator<Item = &'a store::DkimKey>,
@@ -400,11 +407,18 @@ impl App {
         })?;
         let mut variables: Variables =
             serde_json::from_str(&domain.variables).map_err(|error| Error::Internal(error.to_string()))?;
-        for (index, key) in keys.enumerate() {
-            variables.insert(format!("key{}", index + 1), key.public_key.clone());
+        let mut beside = Vec::new();
+        for key in keys {
+            match record_beside(key) {
+                Some(record) => beside.push(record),
+                None => drop(variables.insert(format!("key{}", key.position + 1), key.public_key.clone())),
+            }
         }
-        let plan =
+        let mut plan =
             plan(profile, &domain.name, &variables).map_err(|error| Error::Internal(error.to_string()))?;
+        for record in beside {
+            plan.add_key_beside(record).map_err(|error| Error::Internal(error.to_string()))?;
+        }
         Ok(self.settings.of_platform(plan))
     }
 
@@ -453,7 +467,8 @@ fn view(
 fn added_error(error: StoreError) -> Error {
     match error {
         StoreError::DomainAlreadyAdded => Error::DomainAlreadyAdded(DomainName::root()),
-        StoreError::SelectorTaken => Error::DomainHeldElsewhere(DomainName::root()),
+        // They are random.
+        StoreError::SelectorTaken => Error::Internal("a selector was given out twice".to_owned()),
         other => other.into(),
     }
 }

@@ -42,10 +42,13 @@ pub enum Error {
         reason: String,
     },
     /// It is verified already, or its name has no room for the record of a claim.
-    #[error(
-        "there is nothing to claim: {0} is held by no other organisation, or is too long a name to claim"
-    )]
-    NothingToClaim(DomainName),
+    #[error("there is nothing to claim: {domain} {reason}")]
+    NothingToClaim {
+        /// The domain.
+        domain: DomainName,
+        /// Which of the two.
+        reason: &'static str,
+    },
     /// No such domain in the organisation. `from` mail cannot be sent then.
     #[error("the domain {0} is not in your organisation; add it with POST /api/v1/domains")]
     SenderDomainUnknown(DomainName),
@@ -105,6 +108,14 @@ pub enum Error {
     /// Switched off.
     #[error("{0} is disabled")]
     DomainDisabled(DomainName),
+    /// Too much of its mail came back.
+    #[error("nothing is sent from {domain} for now: {reason}")]
+    SendingPaused {
+        /// The domain.
+        domain: DomainName,
+        /// What came back.
+        reason: String,
+    },
     /// No such thing, or not visible to this caller.
     #[error("there is no {noun} {id}")]
     NotFound {
@@ -163,6 +174,9 @@ pub enum Error {
     /// The provider of the login did not send somebody whom we let in.
     #[error("the login did not go through: {0}")]
     LoginRefused(String),
+    /// The same, while somebody is logged in.
+    #[error("nothing was changed: {0}")]
+    StillInside(String),
     /// The provider of the login is of no use now.
     #[error("the provider of the login cannot be used now: {0}")]
     ProviderDown(String),
@@ -190,6 +204,22 @@ pub enum Error {
         /// When to try again, in seconds.
         retry_after: u32,
     },
+    /// The DNS host said no, or nothing.
+    #[error("{}", host_words(.0))]
+    Host(publish::HostError),
+    /// Records that cannot be written: something that we did not write is in their way.
+    #[error("{}", blocked_summary(.0))]
+    ChangesBlocked(Vec<publish::Blocked>),
+    /// Somebody else wrote in the zone since the changes were planned. Nothing was written.
+    #[error(
+        "the zone has changed since this was planned: {} records are new, {} are gone at the names concerned; nothing was \
+         written, plan anew",
+        .0.new.len(), .0.gone.len()
+    )]
+    ZoneChanged(Box<publish::Difference>),
+    /// A change set that cannot be applied or taken back as it is.
+    #[error("{0}")]
+    ChangeSetNotApplicable(String),
     /// The playground is off.
     #[error("the playground is only there in a development instance (countersign dev)")]
     NoPlayground,
@@ -219,6 +249,85 @@ fn summary(errors: &[FieldError]) -> String {
         0 => text,
         more => format!("{text}; and {more} more"),
     }
+}
+
+/// What a DNS host said, and what to do. Its own words come last.
+fn host_words(error: &publish::HostError) -> String {
+    use publish::{Refusal as R, Right};
+    let words = match &error.refusal {
+        R::CredentialInvalid => {
+            "the DNS host does not know this credential; look whether all of it was pasted, or make a \
+                                 new one"
+                .to_owned()
+        }
+        R::CredentialExpired => {
+            "this credential of the DNS host has expired; make a new one there".to_owned()
+        }
+        R::CredentialNotFromHere => {
+            "the DNS host takes this credential from other addresses only; allow this platform's \
+                                     address there, or make one without that rule"
+                .to_owned()
+        }
+        R::AccessMissing { right } => {
+            let what = match right {
+                Some(Right::ListZones) => "see which zones there are",
+                Some(Right::ReadRecords) => "read the records of this zone",
+                Some(Right::WriteRecords) => "write records of this zone",
+                None => "do this",
+            };
+            format!(
+                "the credential is good, but may not {what}; add that right at the DNS host, or make another"
+            )
+        }
+        R::ZoneNotFound { tried } if tried.is_empty() => {
+            "the DNS host has this zone no more, as far as the credential shows".to_owned()
+        }
+        R::ZoneNotFound { tried } => {
+            let names: Vec<String> = tried.iter().map(ToString::to_string).collect();
+            format!(
+                "the DNS host has no zone of these names, or the credential does not show it: {}; look whether it is for \
+                 the right account and zone",
+                names.join(", ")
+            )
+        }
+        R::ZoneInactive => {
+            "the DNS host has the zone, but the world sees another one; finish its set-up there, or write \
+                            the records where it is served from"
+                .to_owned()
+        }
+        R::Conflict => {
+            "another record is in the way at the DNS host; nothing stands beside an alias".to_owned()
+        }
+        R::QuotaExceeded => {
+            "the zone or account at the DNS host is full; make room there, then try again".to_owned()
+        }
+        R::RecordRefused => "the DNS host does not take a record".to_owned(),
+        R::RateLimited { .. } => "the DNS host is asked too often; try again later".to_owned(),
+        R::ZoneChanged => {
+            "somebody else wrote in the zone meanwhile, so nothing was written; look at the changes again"
+                .to_owned()
+        }
+        R::Unreachable => "the DNS host was not reached, or did not answer in time; try again".to_owned(),
+        R::Unexpected { status } => {
+            let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
+            format!("the DNS host answered with something that is not understood{status}; try again later")
+        }
+    };
+    match &error.host_message {
+        Some(message) => format!("{words}. It said: {message}"),
+        None => words,
+    }
+}
+
+fn blocked_summary(blocked: &[publish::Blocked]) -> String {
+    let names: Vec<String> =
+        blocked.iter().take(MOST_NAMED).map(|blocked| blocked.owner.to_string()).collect();
+    let (what, it) = if names.len() == 1 { ("1 record", "it") } else { ("records", "them") };
+    format!(
+        "{what} could not be written, since what we did not write is in the way of {it}, or your DNS host does not \
+         take {it}: {}; all others are written",
+        names.join(", ")
+    )
 }
 
 impl From<store::StoreError> for Error {

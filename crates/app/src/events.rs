@@ -39,7 +39,17 @@ pub const TYPES: &[&str] = &[
     "domain.claimed",
     "domain.claim_ended",
     "domain.delegation_changed",
+    "domain.key_prepared",
+    "domain.key_removable",
     "domain.key_rotated",
+    "domain.dns_changed",
+    "dns_connection.failed",
+    "domain.dns_drifted",
+    "domain.dns_repaired",
+    "domain.dns_repair_stopped",
+    "email.complained",
+    "domain.paused",
+    "domain.resumed",
 ];
 
 /// How many events get their number in one transaction.
@@ -194,7 +204,10 @@ mod tests {
         assert_eq!(names(&[]).unwrap(), Vec::<&str>::new());
         assert_eq!(names(&["domain.failed", "domain.failed"]).unwrap(), ["domain.failed"]);
         let emails = names(&["email.*", "email.bounced"]).unwrap();
-        assert_eq!(emails, ["email.accepted", "email.delivered", "email.deferred", "email.bounced"]);
+        assert_eq!(
+            emails,
+            ["email.accepted", "email.delivered", "email.deferred", "email.bounced", "email.complained"]
+        );
         for unknown in ["", "*", ".*", "domain", "domain.", "emails.*", "Domain.failed", "email.*.*"] {
             assert!(matches!(names(&[unknown]), Err(Error::Invalid(_))), "{unknown}");
         }

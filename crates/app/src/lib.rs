@@ -7,24 +7,30 @@
 pub mod access;
 mod alerts;
 mod audit;
+pub mod change_sets;
 pub mod check_gate;
 pub mod checks;
 mod claim_proof;
 pub mod claims;
 pub mod contacts;
+pub mod credential_forms;
 mod delegation;
 mod deliver;
 pub mod delivery_state;
 mod dkim_keys;
+pub mod dns_connections;
+pub mod dns_hosts;
 mod domain_check;
 pub mod domain_state;
 pub mod domains;
+pub mod drift;
 pub mod emails;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod health;
 pub mod idempotency;
-mod key_rotation;
+pub mod key_rotation;
 pub mod keys;
 mod known_keys;
 mod lease;
@@ -38,14 +44,18 @@ pub mod outage;
 pub mod outbound;
 pub mod platform_zone;
 pub mod playground;
+mod playground_host;
 pub mod ports;
 pub mod rate;
 pub mod readiness;
+pub mod reputation;
+mod required;
 pub mod root_keys;
 pub mod sandbox;
 mod sandbox_domain;
 mod scope;
 pub mod settings;
+pub mod setup_links;
 mod suppressions;
 pub mod sweep;
 pub mod tasks;
@@ -59,14 +69,16 @@ pub mod watch;
 mod webhook_deliver;
 pub mod webhook_state;
 pub mod webhooks;
+mod zone_feed;
 
 pub use alerts::ReportText;
 pub use claim_proof::Found as ClaimFound;
 pub use error::{Error, FieldError, Result};
-pub use settings::{RelayTls, Settings, Transport};
+pub use providers::Secret;
+pub use settings::{NameServer, RelayTls, Settings, Transport};
 
 /// What `api` and `web` show comes from these rooms; they reach them through here.
-pub use {diagnosis, mail, store};
+pub use {diagnosis, mail, publish, store};
 
 use arc_swap::ArcSwap;
 use diagnosis::inquiry::Policy;
@@ -92,16 +104,19 @@ pub struct App {
     pub(crate) keys: dkim_keys::KeyCache,
     pub(crate) known_keys: known_keys::KnownKeys,
     pub(crate) zones: Arc<ArcSwap<ZoneSet>>,
-    pub(crate) zone_turn: tokio::sync::Mutex<()>,
+    pub(crate) zone_turn: tokio::sync::Mutex<zone_feed::LastServed>,
     /// Names this process in leases.
     pub(crate) node: String,
     pub(crate) check_turns: Turns,
     pub(crate) free_checks: check_gate::Gate,
     pub(crate) limits: limits::Limits,
+    /// What each setup link has written.
+    pub(crate) link_writes: rate::RateLimiter<model::SetupLinkId>,
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
     pub(crate) readiness: health::Readiness,
+    pub(crate) counted: health::Counted,
     pub(crate) brake: outage::Brake,
     pub(crate) door: users::Door,
     pub(crate) webhooks: webhook_deliver::Webhooks,
@@ -156,6 +171,9 @@ pub struct Parts {
     pub zones: Arc<ArcSwap<ZoneSet>>,
 }
 
+/// How often in a minute a setup link has a DNS host asked.
+const LINK_WRITES: u32 = 10;
+
 impl App {
     /// Assembles the platform. Nothing runs yet.
     pub fn new(parts: Parts) -> Self {
@@ -169,6 +187,7 @@ impl App {
         };
         Self {
             free_checks: check_gate::Gate::new(parts.settings.checks_per_minute),
+            link_writes: rate::RateLimiter::new(LINK_WRITES),
             limits: limits::Limits::new(parts.settings.request_limits),
             settings: parts.settings,
             store: parts.store,
@@ -179,13 +198,14 @@ impl App {
             keys: dkim_keys::KeyCache::default(),
             known_keys: known_keys::KnownKeys::default(),
             zones: parts.zones,
-            zone_turn: tokio::sync::Mutex::new(()),
+            zone_turn: tokio::sync::Mutex::default(),
             node,
             check_turns: Turns::new(),
             check_slots: Arc::new(Semaphore::new(SLOTS)),
             delivery_slots: Arc::new(Semaphore::new(SLOTS)),
             running: TaskTracker::new(),
             readiness: health::Readiness::default(),
+            counted: health::Counted::default(),
             brake: outage::Brake::default(),
             door: users::Door::new(),
             webhooks: webhook_deliver::Webhooks::new(reach),

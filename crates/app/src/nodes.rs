@@ -7,12 +7,12 @@ use crate::{App, error::Result};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
-use store::Node;
+use store::{Node, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// How often a node says that it is there.
@@ -30,6 +30,10 @@ pub(crate) struct Standing {
     beat: Mutex<Option<(Instant, bool)>>,
     /// What is under way is to be given up.
     pub(crate) cut_off: CancellationToken,
+    /// Why this program cannot go on with the database.
+    outgrown: OnceLock<String>,
+    /// That it is so.
+    has_ended: CancellationToken,
 }
 
 impl Standing {
@@ -39,6 +43,8 @@ impl Standing {
             draining: AtomicBool::new(false),
             beat: Mutex::new(None),
             cut_off: CancellationToken::new(),
+            outgrown: OnceLock::new(),
+            has_ended: CancellationToken::new(),
         }
     }
 
@@ -71,7 +77,13 @@ impl App {
             seen_at: before,
             draining: self.is_draining(),
         };
-        let database = self.store.beat(&node).await?;
+        let database = match self.store.beat(&node).await {
+            Err(error @ StoreError::SchemaTooNew { .. }) => {
+                self.end(&error.to_string());
+                return Ok(());
+            }
+            other => other?,
+        };
         let skew = skew(before, self.clock.now(), database);
         let is_right = skew.abs() <= MOST_SKEW;
         let mut beat = self.standing.beat.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,8 +107,28 @@ impl App {
         !self.is_draining() && (!self.store.is_shared() || is_there())
     }
 
+    /// A later program has changed the database so that this one would do harm: nothing more is begun, what is not
+    /// sent yet goes back, and the process ends.
+    fn end(&self, why: &str) {
+        if self.standing.outgrown.set(why.to_owned()).is_ok() {
+            tracing::error!(%why, "this node ends: start it with the program of the others");
+        }
+        self.begin_drain();
+        self.cut_off();
+        self.standing.has_ended.cancel();
+    }
+
+    /// Waits until this program cannot go on with the database; says why.
+    pub async fn outgrown(&self) -> String {
+        self.standing.has_ended.cancelled().await;
+        self.standing.outgrown.get().cloned().unwrap_or_default()
+    }
+
     /// Why this node is not ready, if it has no need to ask the database for that.
     pub(crate) fn known_problem(&self) -> Option<String> {
+        if let Some(why) = self.standing.outgrown.get() {
+            return Some(why.clone());
+        }
         if self.is_draining() {
             return Some("it is about to stop".to_owned());
         }

@@ -14,7 +14,7 @@ use crate::{
 use mail::compose::{Composition, Mailbox, compose};
 use model::{EmailAddress, MessageId};
 use serde_json::json;
-use store::{NewDelivery, NewMessage, Organisation, StoreError};
+use store::{NewDelivery, NewMessage, Organisation, Outgoing, StoreError};
 
 /// Names the organisation that the platform zone belongs to.
 pub const ORGANISATION: &str = "platform_organisation";
@@ -48,6 +48,24 @@ impl App {
     /// `id` names it: with one that was used before, nothing more is sent. So whoever may not know whether it was sent
     /// sends it again with the same id. [`App::send_notice`] takes a new one.
     pub async fn send_notice_as(&self, id: MessageId, notice: &Notice) -> Result<()> {
+        let Outgoing { message, recipients, events } = self.composed_notice(id, notice).await?;
+        match self.store.accept_message(&message, &recipients, &events[..]).await {
+            // Sent before.
+            Err(StoreError::MessageTaken) => return Ok(()),
+            other => other?,
+        }
+        self.notice_is_sent();
+        Ok(())
+    }
+
+    /// A notice is in the queue.
+    pub(crate) fn notice_is_sent(&self) {
+        metrics::counter!("countersign_notices_total").increment(1);
+        self.wake.deliver.notify_one();
+    }
+
+    /// A notice for whoever stores it with something else.
+    pub(crate) async fn composed_notice(&self, id: MessageId, notice: &Notice) -> Result<Outgoing> {
         let now = self.clock.now();
         let from = self.notice_address()?;
         let domain = self.notice_domain().await?;
@@ -88,14 +106,7 @@ impl App {
         };
         let data = json!({"from": message.from_address, "to": [notice.to], "subject": notice.subject});
         let event = self.event(domain.org_id, "email.accepted", id.to_string(), &data, now);
-        match self.store.accept_message(&message, &[delivery], &[event]).await {
-            // Sent before.
-            Err(StoreError::MessageTaken) => return Ok(()),
-            other => other?,
-        }
-        metrics::counter!("countersign_notices_total").increment(1);
-        self.wake.deliver.notify_one();
-        Ok(())
+        Ok(Outgoing { message, recipients: vec![delivery], events: vec![event] })
     }
 
     /// Puts a notice into the queue; it is durable when this returns.

@@ -1,6 +1,6 @@
 //! What our DNS server serves: the platform zone, and in development the playground zones and the root above them.
 //!
-//! The whole set is built anew from the store and handed over under a generation number; nothing is patched.
+//! Keys are not here: there are very many, and `zone_feed` keeps them.
 
 use crate::{
     App,
@@ -8,9 +8,9 @@ use crate::{
     playground::{PLAYGROUND_HOST, record_of},
     settings::Settings,
 };
-use dns::authority::{Zone, ZoneSetBuilder};
+use dns::authority::{KeyTable, Zone, ZoneSet, ZoneSetBuilder};
 use model::{DomainName, Record, RecordData, Soa, TxtData};
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// How long resolvers may keep a key or the SPF include, in seconds.
 pub(crate) const TTL: u32 = 300;
@@ -22,43 +22,38 @@ const NEGATIVE_TTL: u32 = 30;
 const PLAYGROUND_NAME_SERVER: &str = "ns1.playground.test";
 
 impl App {
-    /// Builds the zones from the store and serves them from then on.
-    pub async fn serve_zones(&self) -> Result<()> {
-        // One builder at a time, so that an older state never replaces a newer one.
-        let _turn = self.zone_turn.lock().await;
-        self.store.number_key_changes().await?;
-        let (generation, keys) = self.store.published_keys().await?;
+    /// What of the zone is the operator's configuration, as a text that is another one when that is.
+    pub(crate) fn settings_in_zone(&self) -> std::result::Result<String, model::DomainNameError> {
+        platform_zone(&self.settings, &[], 0).map(|zone| format!("{zone:?}"))
+    }
+
+    /// All zones, with these keys.
+    pub(crate) async fn zones_with(&self, generation: u64, keys: KeyTable) -> Result<ZoneSet> {
         let own = self.store.selectors_of(&self.settings.platform_zone).await?;
-        let mut zones = vec![platform_zone(&self.settings, &keys, &own, generation).map_err(internal)?];
+        let mut platform = platform_zone(&self.settings, &own, generation).map_err(internal)?;
         for (name, selector, public_key) in self.store.sandbox_keys(&self.settings.platform_zone).await? {
-            zones[0]
-                .records
-                .extend(sandbox_records(&self.settings, name, &selector, &public_key).map_err(internal)?);
-        }
-        let mut typed = Vec::new();
-        if self.settings.playground {
-            zones.push(root_zone(generation));
-            zones.push(playground_host_zone(&self.settings, generation).map_err(internal)?);
-            for (zone, records) in self.store.all_zones_with_records().await? {
-                typed.push(playground_zone(&zone, &records).map_err(internal)?);
-            }
+            let records = sandbox_records(&self.settings, name, &selector, &public_key);
+            platform.records.extend(records.map_err(internal)?);
         }
         let mut set = ZoneSetBuilder::new(generation);
-        for zone in &zones {
-            set.add(zone).map_err(internal)?;
-        }
-        // What somebody typed must never keep our own zone from being served.
-        for zone in &typed {
-            if let Err(error) = set.add(zone) {
-                tracing::warn!(apex = %zone.apex, %error, "a playground zone cannot be served");
+        set.add_with_keys(&platform, keys).map_err(internal)?;
+        if self.settings.playground {
+            set.add(&root_zone(generation)).map_err(internal)?;
+            set.add(&playground_host_zone(&self.settings, generation).map_err(internal)?)
+                .map_err(internal)?;
+            for (zone, records) in self.store.all_zones_with_records().await? {
+                let zone = playground_zone(&zone, &records).map_err(internal)?;
+                // What somebody typed must never keep our own zone from being served.
+                if let Err(error) = set.add(&zone) {
+                    tracing::warn!(apex = %zone.apex, %error, "a playground zone cannot be served");
+                }
             }
         }
-        self.zones.store(Arc::new(set.build()));
-        Ok(())
+        Ok(set.build())
     }
 }
 
-fn internal(error: impl std::fmt::Display) -> Error {
+pub(crate) fn internal(error: impl std::fmt::Display) -> Error {
     Error::Internal(format!("the DNS zones could not be built: {error}"))
 }
 
@@ -94,19 +89,21 @@ impl Builder {
     }
 }
 
-/// Keys at `<selector>.dkim`, those of the zone's own mail (`own`) once more where receivers look, the SPF include at `spf` and `notices`, bounces at `bounce` and `feedback`, and the
-/// consent to DMARC reports about other domains (RFC 9990 §4).
+/// Aliases to the keys of the zone's own mail (`own`) where receivers look, the SPF include at `spf` and `notices`, bounces
+/// at `bounce` and `feedback`, and the consent to DMARC reports about other domains (RFC 9990 §4). The keys themselves are
+/// at `<selector>.dkim`.
 fn platform_zone(
     settings: &Settings,
-    keys: &[(String, String)],
     own: &[String],
     generation: u64,
 ) -> std::result::Result<Zone, model::DomainNameError> {
     let apex = settings.platform_zone.clone();
-    let mut zone = Builder { apex: apex.clone(), records: Vec::with_capacity(keys.len() + 24) };
-    zone.add("", RecordData::Ns(settings.name_server.clone()))?;
-    if let Some(label) = settings.name_server.relative_to(&apex) {
-        zone.addresses(&label, &settings.public_addresses)?;
+    let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
+    for server in &settings.name_servers {
+        zone.add("", RecordData::Ns(server.name.clone()))?;
+        if let Some(label) = server.name.relative_to(&apex) {
+            zone.addresses(&label, &server.addresses)?;
+        }
     }
     zone.addresses("feedback", &settings.public_addresses)?;
     let feedback = apex.prepend("feedback")?;
@@ -122,14 +119,16 @@ fn platform_zone(
     zone.text(sentinel, text)?;
     zone.text("_dmarc", "v=DMARC1; p=reject")?;
     zone.text("*._report._dmarc", "v=DMARC1")?;
-    for (selector, public_key) in keys {
-        zone.text(&format!("{selector}.dkim"), &format!("v=DKIM1; k=rsa; p={public_key}"))?;
-    }
     for selector in own {
         let target = apex.prepend("dkim")?.prepend(selector)?;
         zone.add(&format!("{selector}._domainkey"), RecordData::Cname(target))?;
     }
-    Ok(served(apex, soa(&settings.name_server, generation), zone.records))
+    Ok(served(apex, soa(settings.first_name_server(), generation), zone.records))
+}
+
+/// The record of a key (RFC 6376 §3.6.1).
+pub(crate) fn key_text(public_key: &str) -> String {
+    format!("v=DKIM1; k=rsa; p={public_key}")
 }
 
 /// What a sandbox domain is verified by.
@@ -143,7 +142,7 @@ fn sandbox_records(
         |owner, text: String| Record { owner, ttl: TTL, data: RecordData::Txt(TxtData::from_text(&text)) };
     let key = name.prepend("_domainkey")?.prepend(selector)?;
     Ok([
-        record(key, format!("v=DKIM1; k=rsa; p={public_key}")),
+        record(key, key_text(public_key)),
         record(name, format!("v=spf1 include:spf.{} ~all", settings.platform_zone)),
     ])
 }
@@ -204,11 +203,15 @@ fn soa(name_server: &DomainName, serial: u64) -> Soa {
     Soa {
         mname: name_server.clone(),
         rname: name_server.parent().and_then(|parent| parent.prepend("hostmaster").ok()).unwrap_or_default(),
-        // RFC 1982: serials wrap around.
-        serial: u32::try_from(serial % (1 << 32)).unwrap_or(1).max(1),
+        serial: wrapped(serial),
         refresh: 3_600,
         retry: 600,
         expire: 604_800,
         minimum: NEGATIVE_TTL,
     }
+}
+
+/// A generation as a serial number, which wraps around (RFC 1982).
+pub(crate) fn wrapped(generation: u64) -> u32 {
+    u32::try_from(generation % (1 << 32)).unwrap_or(1).max(1)
 }

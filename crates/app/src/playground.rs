@@ -6,15 +6,20 @@
 use crate::{
     App,
     access::{Caller, Scope},
+    change_sets::{Credential, PlanChanges},
     error::{Error, FieldError, Result},
 };
-use diagnosis::RecordReport;
 use model::{
-    Caa, DomainId, DomainName, Record, RecordData, RecordId, RecordStatus, RecordType, TxtData, ZoneId,
-    registrable_domain,
+    Caa, DomainId, DomainName, Record, RecordData, RecordId, RecordType, TxtData, ZoneId, registrable_domain,
 };
-use std::net::{IpAddr, Ipv4Addr};
-use store::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone, StoreError};
+use publish::{HostError, Refusal};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+use store::{
+    ChangePurpose, NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone, StoreError,
+};
 
 /// The zone of the playground's own name server.
 pub(crate) const PLAYGROUND_HOST: &str = "playground.test";
@@ -78,7 +83,7 @@ pub fn record_of(typed: &PlaygroundRecord, apex: &DomainName) -> std::result::Re
     Ok(Record { owner, ttl: typed.ttl, data })
 }
 
-fn data_of(
+pub(crate) fn data_of(
     record_type: RecordType,
     value: &str,
     priority: Option<u16>,
@@ -119,10 +124,15 @@ fn data_of(
 }
 
 impl App {
-    /// The playground is the instance's, and so for the organisation that the instance began with.
+    /// Editing the playground is for those who may do everything.
     async fn require_playground(&self, caller: &Caller) -> Result<()> {
         caller.require(Scope::Admin)?;
         caller.require_whole_organisation()?;
+        self.has_playground(caller).await
+    }
+
+    /// The playground is the instance's, and so for the organisation that the instance began with.
+    pub(crate) async fn has_playground(&self, caller: &Caller) -> Result<()> {
         let is_first = || async {
             let first = self.store.first_organisation().await?;
             Ok::<_, Error>(first.is_some_and(|first| first.id == caller.org_id))
@@ -238,71 +248,45 @@ impl App {
         self.zone_changed(&zone.apex).await
     }
 
-    /// Publishes what a domain still lacks in its playground zone, as a careful customer would: what is in the way at
-    /// the same names is replaced. Returns the records that were made.
+    /// Writes what a domain still lacks into its playground zones, as at any DNS host: what others put in the way stays.
+    /// Returns the records that were made or changed.
+    ///
+    /// # Errors
+    /// `ChangesBlocked` once all that can be was written.
     pub async fn publish_in_playground(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         id: DomainId,
     ) -> Result<Vec<PlaygroundRecord>> {
         self.require_playground(caller).await?;
         let view = self.verify_domain(caller, id).await?;
-        let zones = self.store.all_zones_with_records().await?;
+        let credential = Credential::playground();
+        let request = PlanChanges { credential, purpose: ChangePurpose::Setup, apply: true, keep: None };
+        let sets = match self.plan_changes(caller, id, &request).await {
+            Err(Error::Host(HostError { refusal: Refusal::ZoneNotFound { .. }, .. })) => {
+                return Err(no_zone(&view.domain.name));
+            }
+            other => other?,
+        };
+        let mut blocked = Vec::new();
         let mut made = Vec::new();
-        for record in view.report.records.iter().filter(|record| record.status != RecordStatus::Verified) {
-            let owner = &record.planned.owner;
-            let holding = zones.iter().filter(|(zone, _)| owner.is_at_or_below(&zone.apex));
-            let Some((zone, typed)) = holding.max_by_key(|(zone, _)| zone.apex.label_count()) else {
-                let message = {
-                    let apex = registrable_domain(owner).unwrap_or_else(|| owner.clone());
-                    format!(
-                        "there is no playground zone for {apex}; make one: POST /api/v1/playground/zones {{\"apex\":\"{apex}\"}}"
-                    )
-                };
-                return Err(Error::field("id", message));
-            };
-            let existing: Vec<publish::Existing<RecordId>> = typed
-                .iter()
-                .filter_map(|old| {
-                    Some(publish::Existing { id: old.id, record: record_of(old, &zone.apex).ok()? })
-                })
-                .collect();
-            for change in publish::plan(&[wanted(record)], &existing) {
-                made.extend(self.apply(zone, change).await?);
+        let ledger = self.store.ledger_of_domain(id).await?;
+        for set in sets {
+            if let Some(stop) = set.stop {
+                return Err(stop.into());
             }
+            let of_set = ledger.iter().filter(|row| row.change_set_id == set.stored.id);
+            for record in of_set.filter_map(|row| row.host_record_id.as_deref()?.parse().ok()) {
+                made.push(
+                    self.store
+                        .get_record(record)
+                        .await
+                        .map_err(|error| not_found(error, "record", &record))?,
+                );
+            }
+            blocked.extend(set.plan.blocked);
         }
-        self.zone_changed(&view.domain.name).await?;
-        self.store.poke_domain(id, self.clock.now()).await?;
-        Ok(made)
-    }
-
-    async fn apply(
-        &self,
-        zone: &PlaygroundZone,
-        change: publish::Change<RecordId>,
-    ) -> Result<Vec<PlaygroundRecord>> {
-        let record = match change {
-            publish::Change::Remove(id) => {
-                self.store.delete_record(zone.id, id).await?;
-                return Ok(Vec::new());
-            }
-            publish::Change::Add(record) => record,
-        };
-        let (value, priority) = match &record.data {
-            RecordData::Mx { preference, exchange } => (exchange.to_string(), Some(*preference)),
-            data => (data.to_string(), None),
-        };
-        let typed = TypedRecord {
-            host: record.owner.relative_to(&zone.apex).unwrap_or_default(),
-            record_type: record.data.record_type().to_string(),
-            value,
-            ttl: None,
-            priority,
-            proxied: false,
-        };
-        let now = self.clock.now();
-        let new = checked(&typed, self.random.record_id(now), zone)?;
-        Ok(self.store.add_records(zone.id, vec![new], now).await?)
+        if blocked.is_empty() { Ok(made) } else { Err(Error::ChangesBlocked(blocked)) }
     }
 
     /// The zone is served before this returns, and the domains in it are checked next.
@@ -314,13 +298,12 @@ impl App {
     }
 }
 
-/// The record to publish, merged where there is something to merge with.
-fn wanted(record: &RecordReport) -> Record {
-    let data = match &record.replace {
-        Some(merged) => RecordData::Txt(TxtData::from_text(merged)),
-        None => record.planned.expected.data(),
-    };
-    Record { owner: record.planned.owner.clone(), ttl: record.planned.ttl, data }
+fn no_zone(owner: &DomainName) -> Error {
+    let apex = registrable_domain(owner).unwrap_or_else(|| owner.clone());
+    let message = format!(
+        "there is no playground zone for {apex}; make one: POST /api/v1/playground/zones {{\"apex\":\"{apex}\"}}"
+    );
+    Error::field("id", message)
 }
 
 /// What was typed as a record to store, refused when DNS could not serve it.

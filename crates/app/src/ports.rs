@@ -3,8 +3,9 @@
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use model::{
-    ApiKeyId, AuditId, ContactId, DomainId, EventId, KeyId, MessageId, OrgId, RecordId, RequestId,
-    SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, AuditId, ChangeSetId, ConnectionId, ContactId, DomainId, EventId, KeyId, LedgerId, MessageId,
+    OrgId, RecordId, RequestId, SandboxMessageId, SetupLinkId, SuppressionId, TenantId, UserId,
+    WebhookDeliveryId, WebhookId, ZoneId,
 };
 use std::sync::Arc;
 
@@ -87,10 +88,14 @@ macro_rules! new_ids {
 new_ids! {
     domain_id: DomainId,
     contact_id: ContactId,
+    setup_link_id: SetupLinkId,
     record_id: RecordId,
     org_id: OrgId,
     api_key_id: ApiKeyId,
     audit_id: AuditId,
+    change_set_id: ChangeSetId,
+    connection_id: ConnectionId,
+    ledger_id: LedgerId,
     key_id: KeyId,
     tenant_id: TenantId,
     suppression_id: SuppressionId,

@@ -19,6 +19,8 @@ pub enum Obstacle {
     NotVerified(String),
     /// No key of ours was seen in DNS to sign with.
     NoKey,
+    /// Too much of its mail came back.
+    Paused(String),
     /// The warm-up allows no more today.
     WarmupUsedUp(Warmup),
 }
@@ -30,6 +32,7 @@ impl Obstacle {
             Self::Disabled(_) => "DOMAIN_DISABLED",
             Self::ClaimedAway | Self::HeldElsewhere => "DOMAIN_HELD_ELSEWHERE",
             Self::NotVerified(_) | Self::NoKey => "DOMAIN_PENDING_VERIFICATION",
+            Self::Paused(_) => "SENDING_PAUSED",
             Self::WarmupUsedUp(_) => "WARMUP_LIMIT_EXCEEDED",
         }
     }
@@ -43,6 +46,7 @@ impl Obstacle {
             Self::HeldElsewhere => "another organisation on this platform holds the name".to_owned(),
             Self::NotVerified(reason) => reason.clone(),
             Self::NoKey => "it has no DKIM key to sign with that was seen in DNS".to_owned(),
+            Self::Paused(reason) => format!("its sending is paused: {reason}"),
             Self::WarmupUsedUp(Warmup { today, sent_today }) => format!(
                 "it is warming up and has sent {sent_today} of the {} messages of day {}",
                 today.cap, today.day
@@ -70,6 +74,11 @@ impl Obstacle {
                 "Publish the records that the domain's report names, then verify.".to_owned()
             }
             Self::NoKey => "Add the domain with a profile that has a DKIM key.".to_owned(),
+            Self::Paused(_) => {
+                "Look where these addresses came from and take them out. Then have an admin of the organisation resume it: \
+                 POST /api/v1/domains/{id}/resume."
+                    .to_owned()
+            }
             Self::WarmupUsedUp(Warmup { today, .. }) => format!(
                 "Send the rest after {}, or end the warm-up (warmup_days 0) where the domain has a reputation already.",
                 today.resets_at
@@ -90,6 +99,7 @@ impl Obstacle {
             Self::ClaimedAway => Error::ClaimedAway(domain),
             Self::HeldElsewhere => Error::DomainHeldElsewhere(domain),
             Self::WarmupUsedUp(warmup) => view.warmup_refusal(warmup, now),
+            Self::Paused(reason) => Error::SendingPaused { domain, reason },
             Self::NotVerified(_) | Self::NoKey => {
                 Error::DomainPendingVerification { domain, reason: self.reason() }
             }
@@ -120,6 +130,7 @@ impl DomainView {
         if self.domain.status == DomainStatus::Verified && !self.has_usable_key() {
             obstacles.push(Obstacle::NoKey);
         }
+        obstacles.extend(self.domain.paused.clone().map(|(_, reason)| Obstacle::Paused(reason)));
         obstacles.extend(self.warmup.filter(Warmup::is_used_up).map(Obstacle::WarmupUsedUp));
         obstacles
     }

@@ -6,7 +6,6 @@
 use crate::{
     App,
     access::{Caller, Scope},
-    domain_state::Trigger,
     domains::DomainView,
     error::{Error, Result},
     settings::Transport,
@@ -32,7 +31,7 @@ impl App {
     pub(crate) async fn checked_sandbox_domain(&self, caller: &Caller) -> Result<store::Domain> {
         let domain = self.provide_sandbox_domain(caller).await?;
         if domain.status == DomainStatus::Pending {
-            return Ok(self.check(domain, Trigger::Demand).await?.domain);
+            return Ok(self.check_in_turn(caller, domain.id).await?.domain);
         }
         Ok(domain)
     }

@@ -28,6 +28,8 @@ scopes! {
     ReadDomains = "read:domains";
     /// Add, verify, change and delete domains; make tenants.
     WriteDomains = "write:domains";
+    /// Write records at DNS hosts: plan, apply and take back changes.
+    WriteDns = "write:dns";
     /// Send mail, and see what became of what the same key sent.
     SendEmails = "send:emails";
     /// See messages and what became of them, and the sandbox inbox.

@@ -18,9 +18,9 @@ pub struct Settings {
     pub public_url: String,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: DomainName,
-    /// The name server of the platform zone.
-    pub name_server: DomainName,
-    /// Where that name server and the feedback host can be reached.
+    /// The name servers of the platform zone; the first is the one that its SOA record names.
+    pub name_servers: Vec<NameServer>,
+    /// Where the feedback host can be reached, and our name server where nothing else is said.
     pub public_addresses: Vec<IpAddr>,
     /// The addresses that our mail leaves from; they make up the SPF include.
     pub sender_addresses: Vec<IpAddr>,
@@ -41,6 +41,9 @@ pub struct Settings {
     pub lease: Duration,
     /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS: for development.
     pub private_webhook_targets: bool,
+    /// Where the APIs of DNS hosts are, by their ids, where that is not the usual place: for tests, and where requests leave
+    /// by a proxy of the operator's.
+    pub dns_host_apis: std::collections::BTreeMap<String, String>,
     /// Where accepted mail is handed over.
     pub transport: Transport,
     /// Where our own SMTP listener is, which takes mail into the sandbox inbox.
@@ -52,6 +55,8 @@ pub struct Settings {
     pub smtp_hostname: DomainName,
     /// How many DKIM keys are made in advance.
     pub key_pool: usize,
+    /// After how many days, on average, keys behind aliases are rotated; 0 for never by themselves.
+    pub rotate_days: u32,
     /// Whether there are playground zones.
     pub playground: bool,
     /// The largest message, in bytes of MIME.
@@ -68,6 +73,15 @@ pub struct Settings {
     pub keep: crate::sweep::Keep,
     /// How many messages, and how many bytes of them, the sandbox inbox keeps.
     pub sandbox_limits: store::SandboxLimits,
+}
+
+/// A name server of the platform zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameServer {
+    /// Its name.
+    pub name: DomainName,
+    /// Where it can be reached; may be empty where its name is in another zone.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Where accepted mail is handed over.
@@ -98,6 +112,11 @@ pub enum RelayTls {
 }
 
 impl Settings {
+    /// The name server that the SOA record of the platform zone names.
+    pub fn first_name_server(&self) -> &DomainName {
+        self.name_servers.first().map_or(&self.platform_zone, |server| &server.name)
+    }
+
     /// A profile by name.
     pub fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.name == name)

@@ -90,6 +90,6 @@ impl App {
 }
 
 /// An address is of no domain: a key that is limited to domains has no business with it.
-fn require_all_domains(caller: &Caller) -> Result<()> {
+pub(crate) fn require_all_domains(caller: &Caller) -> Result<()> {
     if caller.allowed_domain_ids.is_some() { Err(Error::KeyIsLimited) } else { Ok(()) }
 }

@@ -19,9 +19,13 @@ pub struct Keep {
 }
 
 impl App {
-    /// Lets go of what is older than it is kept. Returns how much: then there may be more.
+    /// Lets go of what is older than it is kept. Returns how much: then there may be more. A node whose clock may be
+    /// wrong does not know what is old.
     pub async fn sweep(&self) -> Result<usize> {
         self.note_key_uses(false).await?;
+        if !self.may_claim() {
+            return Ok(0);
+        }
         let now = self.clock.now();
         let before = |kept: Option<SignedDuration>| kept.and_then(|kept| now.checked_sub(kept).ok());
         let Keep { events, webhook_deliveries, audit } = self.settings.keep;
@@ -40,6 +44,9 @@ impl App {
         if let Some(before) = before(audit) {
             went("audit", self.store.delete_audit_before(before, AT_ONCE).await?);
         }
+        let gone = self.store.delete_sending_days_before(self.counts_kept_since(), AT_ONCE).await?;
+        went("sending_days", gone);
+        went("setup_links", self.store.delete_setup_links_before(now, AT_ONCE).await?);
         Ok(swept + self.sweep_requests().await?)
     }
 }

@@ -9,6 +9,10 @@ use tokio_util::sync::CancellationToken;
 /// The longest a task sleeps: a poke that got lost, or another node's work, is found by then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 
+/// How often a node asks whether another one has changed a key, should nobody have told it: what is verified here is served
+/// within a second on every node.
+const ASKS_FOR_KEYS: Duration = Duration::from_millis(500);
+
 /// Pokes for the tasks.
 #[derive(Default)]
 pub struct Wake {
@@ -24,6 +28,8 @@ pub struct Wake {
     pub alerts: Notify,
     /// Claims of domains may be to be looked at.
     pub claims: Notify,
+    /// Keys may be to be rotated.
+    pub rotate: Notify,
     /// The key pool may have room.
     pub key_pool: Notify,
     /// What was kept for a time may be over.
@@ -92,10 +98,11 @@ enum Task {
     Reseal,
     DeliverToWebhooks,
     LookAtClaims,
+    RotateKeys,
     Beat,
 }
 
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 13] = [
     Task::ServeZones,
     Task::FillKeyPool,
     Task::Verify,
@@ -107,6 +114,7 @@ const TASKS: [Task; 12] = [
     Task::Reseal,
     Task::DeliverToWebhooks,
     Task::LookAtClaims,
+    Task::RotateKeys,
     Task::Beat,
 ];
 
@@ -146,8 +154,10 @@ async fn run(app: Arc<App>, cancel: CancellationToken, task: Task) {
 impl Task {
     /// One pass; how much it did.
     async fn once(self, app: &Arc<App>) -> Result<usize> {
-        let claims =
-            matches!(self, Self::Verify | Self::Deliver | Self::DeliverToWebhooks | Self::LookAtClaims);
+        let claims = matches!(
+            self,
+            Self::Verify | Self::Deliver | Self::DeliverToWebhooks | Self::LookAtClaims | Self::RotateKeys
+        );
         if claims && !app.may_claim() {
             return Ok(0);
         }
@@ -163,6 +173,7 @@ impl Task {
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
             Self::LookAtClaims => app.look_at_claims().await,
+            Self::RotateKeys => app.rotate_due_keys().await,
             Self::Beat if app.store.is_shared() => app.beat().await.map(|()| 0),
             Self::Beat => Ok(0),
         }
@@ -181,6 +192,7 @@ impl Task {
             Self::Reseal => &app.wake.reseal,
             Self::DeliverToWebhooks => app.store.changed(Topic::Webhooks),
             Self::LookAtClaims => &app.wake.claims,
+            Self::RotateKeys => &app.wake.rotate,
             Self::Beat => &app.wake.beat,
         }
     }
@@ -189,6 +201,9 @@ impl Task {
     async fn sleep(self, app: &App) -> Duration {
         if self == Self::Beat {
             return BEAT;
+        }
+        if self == Self::ServeZones && app.store.is_shared() {
+            return ASKS_FOR_KEYS;
         }
         if !app.may_claim() {
             // A moment: the first beat may be under way.
@@ -206,6 +221,7 @@ impl Task {
             | Self::Alert
             | Self::Sweep
             | Self::Reseal
+            | Self::RotateKeys
             | Self::Beat => Ok(None),
         };
         match due {

@@ -24,8 +24,8 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{
-    ClaimedWebhookDelivery, NumberedEvent, StoreError, Webhook, WebhookAttempt, WebhookDeliveryState,
-    WebhookResult,
+    ClaimedWebhookDelivery, Disable, NumberedEvent, StoreError, Webhook, WebhookAttempt,
+    WebhookDeliveryState, WebhookResult,
 };
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -172,7 +172,10 @@ impl App {
             state,
             next_attempt_at,
             attempt,
-            disable: disable.map(str::to_owned),
+            disable: disable.map(|reason| Disable {
+                reason: reason.to_owned(),
+                failing_since: webhook.failing_since.filter(|_| outcome != Outcome::Gone),
+            }),
         };
         let mut patience = Patience::of(WRITTEN_WITHIN);
         loop {
@@ -269,7 +272,7 @@ impl App {
         })
     }
 
-    /// The headers of Standard Webhooks: signed with the secret, and with the one before it while that is in force.
+    /// The headers of Standard Webhooks: signed with the secret, and with those before it while they are in force.
     fn signed_headers(
         &self,
         webhook: &Webhook,
@@ -277,15 +280,9 @@ impl App {
         body: &str,
         now: Timestamp,
     ) -> Result<Vec<(&'static str, String)>> {
-        let old = webhook.old_secret.iter().filter(|_| webhook.old_secret_until.is_some_and(|end| end > now));
         let mut signatures = Vec::new();
-        for sealed in std::iter::once(&webhook.secret).chain(old) {
-            let secret = self
-                .vault
-                .open(&webhook.id.to_string(), sealed)
-                .map_err(|error| Error::Internal(error.to_string()))?;
-            let secret = std::str::from_utf8(&secret).map_err(|error| Error::Internal(error.to_string()))?;
-            let signature = standardwebhooks::Webhook::new(secret)
+        for secret in self.webhook_secrets(webhook, now)? {
+            let signature = standardwebhooks::Webhook::new(&secret)
                 .and_then(|signer| signer.sign(message_id, now.as_second(), body.as_bytes()))
                 .map_err(|error| Error::Internal(error.to_string()))?;
             signatures.push(signature);

@@ -25,10 +25,14 @@ const MOST_WEBHOOKS: u64 = 100;
 const MOST_DESCRIPTION: usize = 200;
 /// How long the old secret signs too, unless the request says otherwise, in seconds: a day.
 pub const DEFAULT_OVERLAP: u32 = 86_400;
+/// With how many secrets of before requests are signed at the most.
+const MOST_OLD_SECRETS: usize = 3;
 /// The longest overlap, in seconds: 30 days.
 pub const MOST_OVERLAP: u32 = 30 * 86_400;
-/// How many events one transaction of a replay goes over, and how many transactions there are at the most.
-const REPLAY_BATCH: (u32, usize) = (500, 20);
+/// How many events one replay goes over.
+pub const MOST_REPLAYED: u32 = 10_000;
+/// How many of them in one transaction.
+const REPLAY_BATCH: u32 = 500;
 
 /// A webhook to make.
 #[derive(Debug, Clone, Default)]
@@ -70,8 +74,23 @@ pub struct WebhookWithSecret {
 pub struct ReplaySince {
     /// Those that happened then or later.
     pub since: Timestamp,
+    /// Behind this number of the feed: where the replay before ended.
+    pub after: Option<u64>,
     /// Those that were delivered too.
     pub delivered_too: bool,
+    /// How many events are gone over at the most.
+    pub most: u32,
+}
+
+/// What a replay began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many events are to be delivered.
+    pub count: u64,
+    /// From when on: later than was asked for, where it is not known any more what was delivered before.
+    pub since: Timestamp,
+    /// Behind which number of the feed there is more.
+    pub next: Option<u64>,
 }
 
 impl App {
@@ -136,11 +155,8 @@ impl App {
     /// A new secret as Standard Webhooks write it, and what is stored of it.
     fn new_webhook_secret(&self, id: WebhookId) -> Result<(Secret, store::Hidden)> {
         let secret = format!("whsec_{}", STANDARD.encode(self.random.bytes::<32>()));
-        let sealed = self
-            .vault
-            .seal(&id.to_string(), secret.as_bytes(), &self.random)
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok((Secret(secret), sealed.into()))
+        let sealed = self.sealed_for(id, &secret)?;
+        Ok((Secret(secret), sealed))
     }
 
     /// A webhook that the caller sees.
@@ -188,18 +204,14 @@ impl App {
             Some(false) => changed.status = WebhookStatus::Disabled,
             None => {}
         }
-        // Never the same twice, so that who read it before this change is told.
-        let next = read_at.checked_add(SignedDuration::from_millis(1)).unwrap_or(read_at);
-        changed.updated_at = millis(self.clock.now()).max(next);
+        changed.updated_at = behind(read_at, self.clock.now());
         let data = json!({
             "url": change.url, "event_types": change.event_types, "description": change.description,
             "enabled": change.enabled,
         });
         let audit = self.audit_entry(caller, "webhook.changed", &id, &data, self.clock.now());
         match self.store.update_webhook(&changed, read_at, &audit).await {
-            Err(StoreError::StaleVersion) => {
-                Err(Error::Unavailable("somebody else changed the webhook at the same time".to_owned()))
-            }
+            Err(StoreError::StaleVersion) => Err(changed_meanwhile()),
             other => {
                 other?;
                 self.webhook(caller, id).await
@@ -223,14 +235,15 @@ impl App {
         Ok(())
     }
 
-    /// Gives a webhook a new secret. Until the overlap is over, requests are signed with both.
+    /// Gives a webhook a new secret. Until the overlap is over, requests are signed with those before it too: with all
+    /// that were in force, since nobody knows which of them its receiver has.
     pub async fn rotate_webhook(
         &self,
         caller: &Caller,
         id: WebhookId,
         overlap_seconds: u32,
     ) -> Result<WebhookWithSecret> {
-        self.webhook(caller, id).await?;
+        let webhook = self.webhook(caller, id).await?;
         if overlap_seconds > MOST_OVERLAP {
             let message = format!("is more than {MOST_OVERLAP} seconds (30 days)");
             return Err(Error::field("overlap_seconds", message));
@@ -239,11 +252,39 @@ impl App {
         let now = self.clock.now();
         let overlap = SignedDuration::from_secs(i64::from(overlap_seconds));
         let until = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
+        let mut old = self.webhook_secrets(&webhook, now)?;
+        old.truncate(MOST_OLD_SECRETS);
+        let (read_at, mut rotated) = (webhook.updated_at, webhook);
+        rotated.secret = sealed;
+        rotated.old_secret = Some(self.sealed_for(id, &old.join(" "))?);
+        rotated.old_secret_until = Some(until);
+        rotated.updated_at = behind(read_at, now);
         let data = json!({"old_secret_until": until});
         let audit = self.audit_entry(caller, "webhook.rotated", &id, &data, now);
-        self.store.rotate_webhook_secret(id, &sealed, until, now, &audit).await?;
+        match self.store.rotate_webhook_secret(&rotated, read_at, &audit).await {
+            Err(StoreError::StaleVersion) => return Err(changed_meanwhile()),
+            other => other?,
+        }
         tracing::info!(webhook = %id, overlap_seconds, "the secret of a webhook was rotated");
         Ok(WebhookWithSecret { webhook: self.webhook(caller, id).await?, secret })
+    }
+
+    /// The secrets that a webhook's requests are signed with at this time, newest first.
+    pub(crate) fn webhook_secrets(&self, webhook: &Webhook, now: Timestamp) -> Result<Vec<String>> {
+        let old = webhook.old_secret.iter().filter(|_| webhook.old_secret_until.is_some_and(|end| end > now));
+        let mut secrets = Vec::new();
+        for sealed in std::iter::once(&webhook.secret).chain(old) {
+            let opened = self.vault.open(&webhook.id.to_string(), sealed);
+            let opened = opened.map_err(|error| Error::Internal(error.to_string()))?;
+            let text = std::str::from_utf8(&opened).map_err(|error| Error::Internal(error.to_string()))?;
+            secrets.extend(text.split(' ').map(str::to_owned));
+        }
+        Ok(secrets)
+    }
+
+    fn sealed_for(&self, id: WebhookId, secrets: &str) -> Result<store::Hidden> {
+        let sealed = self.vault.seal(&id.to_string(), secrets.as_bytes(), &self.random);
+        Ok(sealed.map_err(|error| Error::Internal(error.to_string()))?.into())
     }
 
     /// The deliveries to a webhook, newest first; of one state, or all.
@@ -293,38 +334,47 @@ impl App {
         Ok(self.store.get_webhook_delivery(id).await?.0)
     }
 
-    /// Delivers what happened since a time: what was never delivered, or all of it. How many events; and whether there
-    /// are more than one request goes over.
+    /// For how long it is known what was delivered to webhooks; `None` for ever.
+    pub fn deliveries_known_since(&self) -> Option<Timestamp> {
+        let kept = self.settings.keep.webhook_deliveries?;
+        self.clock.now().checked_sub(kept).ok()
+    }
+
+    /// Delivers what happened since a time: what was never delivered, or all of it. Where deliveries are kept for less
+    /// long than events, what was never delivered is told from what was for that time only, and begins there.
     pub async fn replay_webhook(
         &self,
         caller: &Caller,
         id: WebhookId,
         wanted: ReplaySince,
-    ) -> Result<(u64, bool)> {
+    ) -> Result<Replayed> {
         let webhook = self.enabled_webhook(caller, id).await?;
         let now = self.clock.now();
         if wanted.since > now {
             return Err(Error::field("since", "is in the future"));
         }
-        let (limit, most) = REPLAY_BATCH;
-        let (mut begun, mut after) = (0, 0);
-        let data = json!({"since": wanted.since, "delivered_too": wanted.delivered_too});
+        let ReplaySince { delivered_too, most, .. } = wanted;
+        let known_since = self.deliveries_known_since().filter(|_| !delivered_too);
+        let since = known_since.map_or(wanted.since, |known| known.max(wanted.since));
+        let (mut count, mut after, mut left) = (0, wanted.after.unwrap_or(0), most);
+        let data = json!({"since": since, "delivered_too": delivered_too, "after": wanted.after});
         let mut audit = Some(self.audit_entry(caller, "webhook.replayed", &id, &data, now));
-        for _ in 0..most {
-            let ReplaySince { since, delivered_too } = wanted;
+        while left > 0 {
+            let limit = left.min(REPLAY_BATCH);
+            left -= limit;
             let replay = Replay { since, after, limit, delivered_too, now };
             let mut new_id = || self.random.webhook_delivery_id(now);
             // One line, with the first part.
             let told = audit.take();
             let told = Told { audit: told.as_ref(), ..Told::default() };
             let (more, last) = self.store.replay_webhook(&webhook, replay, &mut new_id, told).await?;
-            begun += more;
+            count += more;
             match last {
                 Some(last) => after = last,
-                None => return Ok((begun, false)),
+                None => return Ok(Replayed { count, since, next: None }),
             }
         }
-        Ok((begun, true))
+        Ok(Replayed { count, since, next: Some(after) })
     }
 
     async fn enabled_webhook(&self, caller: &Caller, id: WebhookId) -> Result<Webhook> {
@@ -334,6 +384,15 @@ impl App {
             WebhookStatus::Disabled => Err(Error::WebhookDisabled(id)),
         }
     }
+}
+
+fn changed_meanwhile() -> Error {
+    Error::Unavailable("somebody else changed the webhook at the same time".to_owned())
+}
+
+/// When a change was made: never at the same time as the one before, so that who read it before this one is told.
+fn behind(read_at: Timestamp, now: Timestamp) -> Timestamp {
+    millis(now).max(read_at.checked_add(SignedDuration::from_millis(1)).unwrap_or(read_at))
 }
 
 /// As it is stored.

@@ -34,6 +34,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tokio_util::sync::CancellationToken;
 
 const TURN: Duration = Duration::from_secs(4);
 const TURNS: usize = 5;
@@ -224,28 +225,45 @@ async fn reads(folder: PathBuf) {
         let added: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
         ids.push(added["id"].as_str().unwrap().to_owned());
     }
-    // Until each was looked at: then its answer is as long as it gets.
+    // As domains are most of the time: right, and left alone. Ones that were just added are looked at every five seconds,
+    // and a bench of reading would be one of checking.
     for id in &ids {
-        let request = http.post(format!("{base}/domains/{id}/verify")).bearer_auth(&key);
+        let body = json!({"host": "playground", "apply": true});
+        let request = http.post(format!("{base}/domains/{id}/change-sets")).bearer_auth(&key).json(&body);
         request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+        let domain = http.get(format!("{base}/domains/{id}")).bearer_auth(&key);
+        let domain: Value = domain.send().await.unwrap().json().await.unwrap();
+        assert_eq!(domain["status"], "verified");
     }
     println!(
         "Reading, {CONNECTIONS} connections, SQLite, log at info into a file, {TURNS} turns of {TURN:?} each:"
     );
     let one = |id: &String| format!("/api/v1/domains/{id}");
     let cases = [
-        ("GET /domains/{id}, one domain", vec![one(&ids[0])]),
-        ("GET /domains/{id}, 100 domains", ids.iter().map(one).collect()),
-        ("GET /domains, 20 of them", vec!["/api/v1/domains".to_owned()]),
+        ("GET /domains/{id}, one domain", vec![one(&ids[0])], false),
+        ("GET /domains/{id}, 100 domains", ids.iter().map(one).collect(), false),
+        ("GET /domains, 20 of them", vec!["/api/v1/domains".to_owned()], false),
+        (
+            "GET /domains/{id}, 100 domains, while one is checked ten times a second",
+            ids.iter().map(one).collect(),
+            true,
+        ),
     ];
-    for (what, paths) in cases {
+    for (what, paths, is_disturbed) in cases {
         let url = format!("http://{}{}", node.address, paths[0]);
         let size = http.get(url).bearer_auth(&key).send().await.unwrap().bytes().await.unwrap().len();
         let bare = bare_node(size);
         let (mut ours, mut bytes, mut json) = (Vec::new(), Vec::new(), Vec::new());
         for turn in 0..=TURNS {
+            let stop = CancellationToken::new();
+            if is_disturbed {
+                let request = http.post(format!("{base}/domains/{}/verify", ids[0])).bearer_auth(&key);
+                tokio::spawn(stop.clone().run_until_cancelled_owned(check_often(request)));
+            }
+            let read = load(&node.address, &paths, &key).await;
+            stop.cancel();
             let rates = [
-                load(&node.address, &paths, &key).await,
+                read,
                 load(&bare.address, &["/bytes/1".to_owned()], &key).await,
                 load(&bare.address, &["/json/1".to_owned()], &key).await,
             ];
@@ -260,6 +278,16 @@ async fn reads(folder: PathBuf) {
         println!("  {what}, {size} bytes: {ours:.0}/s");
         println!("    bare axum, the bytes at hand: {bytes:.0}/s, ratio {:.2}", ours / bytes);
         println!("    bare axum, Json(value):       {json:.0}/s, ratio {:.2}", ours / json);
+    }
+}
+
+/// Asks for this again and again, ten times a second.
+async fn check_often(request: reqwest::RequestBuilder) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        ticks.tick().await;
+        let answer = request.try_clone().unwrap().send().await.unwrap();
+        answer.error_for_status().unwrap().bytes().await.unwrap();
     }
 }
 

@@ -1,6 +1,11 @@
 //! Configuration: defaults, then `countersign.toml`, then the environment, then flags. Later wins.
 
-use crate::{commands::check::resolvers, hex, telemetry::Collector};
+use crate::{
+    commands::check::resolvers,
+    hex,
+    name_servers::{name_servers, secondaries},
+    telemetry::Collector,
+};
 use figment::{
     Figment, Source,
     error::Kind,
@@ -47,8 +52,24 @@ pub struct Config {
     /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS. `dev` always
     /// allows it.
     pub private_webhook_targets: bool,
+    /// Where the APIs of DNS hosts are, by host id (`cloudflare`, `route53`); left out stands for the usual place. For tests,
+    /// and where requests leave by a proxy.
+    pub dns_host_apis: std::collections::BTreeMap<String, String>,
     /// Where the DNS server listens, UDP and TCP.
     pub dns: SocketAddr,
+    /// How many threads answer DNS over UDP at each address; 0 for one per core, up to four.
+    pub dns_workers: usize,
+    /// `serve`: how many DNS responses a second one network (/24, /56) gets over UDP for one name, up to 100000; ten times as
+    /// many in all. Above that it is told to come back over TCP. 0 for any number.
+    pub dns_rate_limit: u32,
+    /// `serve`: the name servers of the platform zone, each with its addresses behind it, such as
+    /// `ns1.send.example.com 198.51.100.5 2001:db8::5`; one that is not in the zone needs none. Empty for `ns1` in the zone, at
+    /// `public_addresses`.
+    pub name_servers: Vec<String>,
+    /// `serve`: name servers of others that get the zone from here (AXFR, IXFR) and are told of changes: `198.51.100.7` or
+    /// `198.51.100.7:5353`, and behind it the key that they sign with, `name:algorithm:secret`, such as
+    /// `transfer.example:hmac-sha256:BASE64`. Without a key the address alone decides.
+    pub secondaries: Vec<String>,
     /// Where the SMTP listener of the sandbox inbox listens.
     pub smtp: SocketAddr,
     /// The folder of the database and the master key.
@@ -87,6 +108,9 @@ pub struct Config {
     pub time_server: String,
     /// How many DKIM keys are made in advance.
     pub key_pool: usize,
+    /// After how many days, on average, another DKIM key signs for a domain whose keys are behind aliases, 14 to 3,650; 0 for
+    /// never by itself.
+    pub rotate_days: u32,
     /// The largest message, in bytes.
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day, however far it has come.
@@ -187,7 +211,12 @@ impl Default for Config {
             drain_seconds: 30,
             drain_notice_seconds: 2,
             private_webhook_targets: false,
+            dns_host_apis: std::collections::BTreeMap::new(),
             dns: loopback(5300),
+            dns_workers: 0,
+            dns_rate_limit: 200,
+            name_servers: Vec::new(),
+            secondaries: Vec::new(),
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
             database_url: String::new(),
@@ -204,6 +233,7 @@ impl Default for Config {
             profiles: PathBuf::new(),
             time_server: String::new(),
             key_pool: 30,
+            rotate_days: 180,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,
             grace_hours: 72,
@@ -337,6 +367,8 @@ impl Config {
         config.public_http()?;
         config.operator_http()?;
         config.check_resolvers()?;
+        name_servers(&config, &config.platform_zone()?, &[])?;
+        secondaries(&config)?;
         config.postgres()?;
         if config.warmup_daily_limit == 0 {
             let problem = "a domain in warm-up could never send; give 1 or more".to_owned();
@@ -349,6 +381,12 @@ impl Config {
                 let problem = format!("give 1 to {most} hours");
                 return Err(ConfigError::Value { key, value: hours.to_string(), problem });
             }
+        }
+        if config.rotate_days != 0 && !(14..=3_650).contains(&config.rotate_days) {
+            // A key that has signed stays for a week.
+            let value = config.rotate_days.to_string();
+            let problem = "give 14 to 3650 days, or 0 to rotate keys only when somebody asks".to_owned();
+            return Err(ConfigError::Value { key: "rotate_days", value, problem });
         }
         if (1..7).contains(&config.keep_events_days) {
             // Webhooks are tried for days, and who polls may be away over a weekend.
@@ -568,6 +606,7 @@ const SECRET: &[&str] = &[
     "previous_master_keys",
     "database_url",
     "otlp_headers",
+    "secondaries",
     "oidc.client_secret",
 ];
 
@@ -623,176 +662,4 @@ fn source_name(name: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn later_sources_win_and_are_named() {
-        figment::Jail::expect_with(|jail| {
-            jail.create_file("countersign.toml", "http = \"127.0.0.1:9000\"\nkey_pool = 7\n")?;
-            jail.set_env("COUNTERSIGN_KEY_POOL", "9");
-            let overrides =
-                Overrides { dns: Some("127.0.0.1:5399".parse().unwrap()), ..Overrides::default() };
-            let config = Config::load(&overrides).unwrap();
-            assert_eq!((config.http.port(), config.key_pool, config.dns.port()), (9000, 9, 5399));
-            let shown = Config::describe(&overrides).unwrap();
-            let source = |key: &str| {
-                let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
-                line.rsplit("# ").next().unwrap().to_owned()
-            };
-            assert_eq!(
-                [source("http"), source("key_pool"), source("dns"), source("smtp")],
-                ["file", "environment", "flag", "default"]
-            );
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn mistakes_are_named() {
-        figment::Jail::expect_with(|jail| {
-            jail.create_file("countersign.toml", "htpp = \"127.0.0.1:9000\"\n")?;
-            let overrides = Overrides::default();
-            let error = Config::load(&overrides).unwrap_err().to_string();
-            assert!(
-                error.contains("htpp")
-                    && error.contains("countersign.toml")
-                    && error.contains("did you mean \"http\"?"),
-                "{error}"
-            );
-            jail.create_file("countersign.toml", "")?;
-            jail.set_env("COUNTERSIGN_LEASE_SECOND", "9");
-            let error = Config::load(&overrides).unwrap_err().to_string();
-            assert!(
-                error.contains("COUNTERSIGN_LEASE_SECOND in") && error.contains("\"lease_seconds\"?"),
-                "{error}"
-            );
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn what_is_like_no_setting_is_told_where_all_are_listed() {
-        figment::Jail::expect_with(|jail| {
-            jail.create_file("countersign.toml", "colour = \"red\"\n")?;
-            let error = Config::load(&Overrides::default()).unwrap_err().to_string();
-            assert!(error.contains("colour") && error.contains("`countersign config` lists"), "{error}");
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn the_public_pages_listen_where_they_are_told_or_nowhere() {
-        figment::Jail::expect_with(|jail| {
-            let load = || Config::load(&Overrides::default()).map(|config| config.public_http().unwrap());
-            assert!(load().unwrap().unwrap().ip().is_loopback());
-            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "0.0.0.0:8443");
-            jail.set_env("COUNTERSIGN_TRUSTED_PROXIES", "[\"10.0.0.1\"]");
-            assert_eq!(load().unwrap(), Some("0.0.0.0:8443".parse().unwrap()));
-            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "");
-            assert_eq!(load().unwrap(), None);
-            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[\"9.9.9.9\", \"127.0.0.1:5300\"]");
-            let named = Config::load(&Overrides::default()).unwrap().check_resolvers().unwrap();
-            assert_eq!(named.iter().map(SocketAddr::port).collect::<Vec<_>>(), [53, 5300]);
-            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[\"dns.example\"]");
-            assert!(load().unwrap_err().to_string().contains("check_resolvers"));
-            jail.set_env("COUNTERSIGN_CHECK_RESOLVERS", "[]");
-            jail.set_env("COUNTERSIGN_PUBLIC_HTTP", "nowhere");
-            assert!(load().unwrap_err().to_string().contains("public_http"));
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn the_database_is_chosen_by_its_address_and_its_password_is_not_shown() {
-        figment::Jail::expect_with(|jail| {
-            let none = Overrides::default();
-            jail.set_env("DATABASE_URL", "postgres://u:hush@db.example/one");
-            let config = Config::load(&none).unwrap();
-            assert_eq!(config.postgres().unwrap(), Some("postgres://u:hush@db.example/one"));
-            let shown = Config::describe(&none).unwrap();
-            assert!(!shown.contains("hush"), "{shown}");
-            assert!(shown.contains("database_url = \"(set, not shown)\""), "{shown}");
-            jail.set_env("COUNTERSIGN_DATABASE_URL", "mysql://u:hush@db.example/two");
-            let error = Config::load(&none).unwrap_err().to_string();
-            assert!(error.contains("database_url") && !error.contains("hush"), "{error}");
-            let flag = Overrides { database_url: Some(String::new()), ..Overrides::default() };
-            assert_eq!(Config::load(&flag).unwrap().postgres().unwrap(), None);
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn the_provider_of_logins_is_a_table_and_its_secret_is_not_shown() {
-        figment::Jail::expect_with(|jail| {
-            jail.create_file(
-                "countersign.toml",
-                "[oidc]\nissuer = \"https://login.example.com\"\nclient_id = \"us\"\nallowed_domains = [\"acme.example\"]\n",
-            )?;
-            jail.set_env("COUNTERSIGN_OIDC__CLIENT_SECRET", "hush");
-            let none = Overrides::default();
-            let oidc = Config::load(&none).unwrap().oidc;
-            assert_eq!((&*oidc.issuer, &*oidc.client_secret), ("https://login.example.com", "hush"));
-            let shown = Config::describe(&none).unwrap();
-            assert!(!shown.contains("hush"), "{shown}");
-            let lines: Vec<_> =
-                shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-            assert!(lines.contains(&"[oidc]".to_owned()), "{shown}");
-            assert!(lines.contains(&"client_id = \"us\" # file".to_owned()), "{shown}");
-            assert!(
-                lines.contains(&"client_secret = \"(set, not shown)\" # environment".to_owned()),
-                "{shown}"
-            );
-            // What is printed can be read again.
-            jail.create_file("countersign.toml", &shown.replace("(set, not shown)", "hush"))?;
-            assert_eq!(Config::load(&none).unwrap().oidc, oidc);
-            Ok(())
-        });
-    }
-
-    #[test]
-    #[expect(clippy::result_large_err, reason = "the error of figment's test harness")]
-    fn the_collector_is_set_as_everywhere_and_its_headers_are_not_shown() {
-        figment::Jail::expect_with(|jail| {
-            let none = Overrides::default();
-            assert!(Config::load(&none).unwrap().collector().unwrap().is_none());
-            jail.set_env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-            jail.set_env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hush");
-            jail.set_env("OTEL_TRACES_SAMPLER_ARG", "0.25");
-            let config = Config::load(&none).unwrap();
-            assert_eq!((config.otlp_endpoint.as_str(), config.trace_ratio), ("http://127.0.0.1:4318", 0.25));
-            assert!(config.collector().unwrap().is_some());
-            let shown = Config::describe(&none).unwrap();
-            assert!(
-                !shown.contains("hush") && shown.contains("otlp_headers = \"(set, not shown)\""),
-                "{shown}"
-            );
-            // Ours comes first.
-            jail.set_env("COUNTERSIGN_OTLP_ENDPOINT", "");
-            assert!(Config::load(&none).unwrap().collector().unwrap().is_none());
-            jail.set_env("COUNTERSIGN_OTLP_HEADERS", "hush");
-            let error = Config::load(&none).unwrap_err().to_string();
-            assert!(error.contains("otlp_headers") && !error.contains("hush"), "{error}");
-            jail.set_env("COUNTERSIGN_OTLP_HEADERS", "");
-            jail.set_env("COUNTERSIGN_TRACE_RATIO", "2");
-            assert!(Config::load(&none).unwrap_err().to_string().contains("trace_ratio"));
-            jail.set_env("COUNTERSIGN_TRACE_RATIO", "1");
-            jail.set_env("COUNTERSIGN_LOG_FORMAT", "jsn");
-            assert!(Config::load(&none).unwrap_err().to_string().contains("log_format"));
-            Ok(())
-        });
-    }
-
-    #[test]
-    fn master_keys_are_64_hexadecimal_digits() {
-        assert_eq!(parse_key(&"0f".repeat(32)), Some([15; 32]));
-        assert_eq!(parse_key("0f"), None);
-        assert_eq!(parse_key(&"ä".repeat(32)), None);
-    }
-}
+mod tests;

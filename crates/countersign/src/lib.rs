@@ -8,6 +8,7 @@ pub mod config;
 mod hex;
 mod http;
 pub mod instance;
+mod name_servers;
 mod oidc;
 pub mod operations;
 pub mod operator;

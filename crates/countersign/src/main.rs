@@ -8,9 +8,9 @@ use countersign::{
         backup::{BackupArgs, RestoreArgs},
         check::CheckArgs,
         client::{
-            self, AuditArgs, ContactsCommand, DomainsCommand, EmailsCommand, EventsArgs, KeysCommand,
-            LoginArgs, OrganisationsCommand, ServerArgs, SuppressionsCommand, TenantsCommand,
-            WebhooksCommand,
+            self, AuditArgs, ChangeSetsCommand, ContactsCommand, DnsConnectionsCommand, DomainsCommand,
+            EmailsCommand, EventsArgs, KeysCommand, LoginArgs, OrganisationsCommand, ServerArgs,
+            SetupLinksCommand, SuppressionsCommand, TenantsCommand, WebhooksCommand,
         },
         doctor::DoctorArgs,
         explain::ExplainArgs,
@@ -254,6 +254,39 @@ Examples:
         #[command(subcommand)]
         command: WebhooksCommand,
     },
+    /// Pages for whoever runs a domain's DNS and has no account
+    #[command(after_help = "\
+Examples:
+  countersign setup-links make mail.example.com --note 'the web agency'
+  countersign setup-links list mail.example.com")]
+    SetupLinks {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: SetupLinksCommand,
+    },
+    /// Changes at DNS hosts: shown, written, taken back
+    #[command(after_help = "\
+Examples:
+  countersign change-sets list mail.example.com
+  countersign change-sets apply chg_01JD0000000000000000000000 --host cloudflare --credential-stdin < token")]
+    ChangeSets {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: ChangeSetsCommand,
+    },
+    /// Credentials of DNS hosts that are kept, because you said so
+    #[command(after_help = "\
+Examples:
+  countersign dns-connections add --domain mail.example.com --host cloudflare < token
+  countersign dns-connections list")]
+    DnsConnections {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: DnsConnectionsCommand,
+    },
     /// Whom a platform writes to before sending from a domain stops
     #[command(after_help = "\
 Examples:
@@ -385,6 +418,9 @@ async fn run(command: Command) -> Exit {
         Command::Tenants { server, command } => client::tenants(&server, &command).await,
         Command::Suppressions { server, command } => client::suppressions(&server, &command).await,
         Command::Webhooks { server, command } => client::webhooks(&server, &command).await,
+        Command::SetupLinks { server, command } => client::setup_links(&server, &command).await,
+        Command::ChangeSets { server, command } => client::change_sets(&server, &command).await,
+        Command::DnsConnections { server, command } => client::dns_connections(&server, &command).await,
         Command::Contacts { server, command } => client::contacts(&server, &command).await,
         Command::Organisations { server, command } => client::organisations(&server, &command).await,
         Command::Audit { server, arguments } => client::audit(&server, &arguments).await,

@@ -577,8 +577,11 @@ fn status_of_tried(records: &[RecordReport], tried: Option<&TriedSelectors>) -> 
 }
 
 fn status_of(records: &[RecordReport], purpose: Purpose) -> CheckStatus {
+    let of_it = || records.iter().filter(|record| belongs(record, purpose));
+    // A key beside those that are needed comes and goes.
+    let needed = purpose == Purpose::Dkim && of_it().any(|record| record.planned.required);
     let statuses: Vec<RecordStatus> =
-        records.iter().filter(|record| belongs(record, purpose)).map(|record| record.status).collect();
+        of_it().filter(|record| record.planned.required || !needed).map(|record| record.status).collect();
     let any = |status| statuses.contains(&status);
     if statuses.is_empty() || statuses.iter().all(|status| *status == RecordStatus::Missing) {
         CheckStatus::Missing

@@ -22,7 +22,7 @@ use crate::{
     checks,
     diagnose::{self, Judged},
     mail_policy,
-    observation::{Ask, Observation, Outcome, Question, Rcode, Server},
+    observation::{Ask, Exchange, Observation, Outcome, Question, Rcode, Server},
     plan::{Expected, Plan, PlannedRecord},
     readings::Readings,
     slip, spf_tree,
@@ -41,16 +41,14 @@ use std::{
 pub use crate::address::is_public;
 pub use policy::{AddressFamily, Look, Policy};
 
-use asked::{Asked, digest_of};
+use asked::{Asked, Done, digest_of};
 
 /// An inquiry under way. What it has found out in one round is not found out again in the next.
 pub struct Inquiry<'p> {
     plan: &'p Plan,
     policy: &'p Policy,
     /// What has been put so far.
-    done: Asked,
-    /// How many exchanges of the observation are among it.
-    taken: usize,
+    done: Done,
     /// Whether only resolvers were asked, in the usual way.
     only_resolvers: bool,
     /// Each record, as far as the resolvers' answers go.
@@ -91,8 +89,7 @@ impl<'p> Inquiry<'p> {
         Self {
             plan,
             policy,
-            done: Asked::default(),
-            taken: 0,
+            done: Done::default(),
             only_resolvers: true,
             stages,
             by_resolvers: View::reading(readings),
@@ -110,15 +107,12 @@ impl<'p> Inquiry<'p> {
             Look::ResolversFirst => Cow::Borrowed(self.plan),
         };
         let plan = &*with_found;
-        let new = observation.exchanges.get(self.taken..).unwrap_or_default();
-        self.done.reserve(new.len());
-        for exchange in new {
-            self.done.insert(&exchange.ask);
-        }
+        let new = observation.exchanges.get(self.done.len()..).unwrap_or_default();
+        self.done.add(new);
         self.only_resolvers &= new.iter().all(|exchange| view::is_of_resolver(&exchange.ask));
-        self.taken = observation.exchanges.len();
         let room = policy.max_asks.saturating_sub(self.done.len());
-        let mut wanted = Wanted { policy, done: &self.done, order: Asked::default(), zones: Vec::new() };
+        let (done, put) = (&self.done, &observation.exchanges);
+        let mut wanted = Wanted { policy, done, put, order: Asked::default(), zones: Vec::new() };
         if self.stages.iter().any(|stage| matches!(stage, Stage::Open | Stage::Answered)) {
             // Apart from what is learned of name servers on the way: that must not end the way half through.
             self.by_resolvers.add(new.iter().filter(|exchange| view::is_of_resolver(&exchange.ask)));
@@ -175,7 +169,7 @@ impl<'p> Inquiry<'p> {
             _ => None,
         };
         // What name servers said would count as well.
-        let is_all = self.only_resolvers && self.taken == observation.exchanges.len();
+        let is_all = self.only_resolvers && self.done.len() == observation.exchanges.len();
         let judged = is_all.then(|| self.stages.into_iter().map(right).collect()).flatten();
         let view = match &judged {
             Some(_) => self.by_resolvers,
@@ -250,8 +244,9 @@ pub fn zone_question_name(record: &PlannedRecord) -> DomainName {
     record.owner.clone()
 }
 
-fn dmarc_walk(plan: &Plan) -> Vec<DomainName> {
-    mail::dmarc::tree_walk_names(&plan.domain).iter().filter_map(|name| name.prepend("_dmarc").ok()).collect()
+fn dmarc_walk(plan: &Plan, view: &View) -> impl Iterator<Item = DomainName> + use<> {
+    let names = view.policy_names(&plan.domain);
+    (0..names.len()).filter_map(move |at| names[at].clone())
 }
 
 /// Every server of the zone that a name is in, as far as addresses are known: by IPv4 and by IPv6 each.
@@ -298,7 +293,32 @@ fn prober(view: &View, record: &PlannedRecord, policy: &Policy) -> Option<Server
 /// Whether the record is a DKIM key's, at `<selector>._domainkey`.
 pub fn is_selector(record: &PlannedRecord) -> bool {
     matches!(record.expected, Expected::Cname { .. } | Expected::Dkim { .. })
-        && record.owner.labels().nth(1) == Some("_domainkey")
+        && (record.owner.as_str().split_once('.'))
+            .is_some_and(|(_, behind)| is_first_label(behind, "_domainkey"))
+}
+
+fn is_first_label(name: &str, label: &str) -> bool {
+    name.strip_prefix(label).is_some_and(|behind| behind.is_empty() || behind.starts_with('.'))
+}
+
+/// What will have to be known of other names where the record is as planned: most are, and then nothing is left to ask
+/// once this is answered. What lies outside of the domain is asked for once for all domains of a list.
+fn foreseen(plan: &Plan, view: &View, record: &PlannedRecord) -> Vec<Question> {
+    match &record.expected {
+        Expected::Spf { rules: Some(rules) } => {
+            let included = rules.split_ascii_whitespace().filter_map(|rule| rule.strip_prefix("include:"));
+            // Names with macros are no names.
+            let names = included.filter_map(|name| DomainName::parse(name).ok());
+            names.map(|name| Question { name, record_type: RecordType::Txt }).collect()
+        }
+        Expected::Mx { exchange, .. } if !exchange.is_root() => {
+            vec![Question { name: exchange.clone(), record_type: RecordType::A }]
+        }
+        _ if is_selector(record) => {
+            unmade_names(plan, view, &record.owner, first_question(record).record_type)
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What has to be known of other names before a record that is at its place counts as right.
@@ -354,7 +374,8 @@ fn is_for_the_web(record: &PlannedRecord) -> bool {
 struct Wanted<'a> {
     policy: &'a Policy,
     /// What was asked before.
-    done: &'a Asked,
+    done: &'a Done,
+    put: &'a [Arc<Exchange>],
     order: Asked,
     /// The zones whose servers were asked for in this round, with those that are known.
     zones: Vec<(DomainName, Rc<[Server]>)>,
@@ -366,6 +387,9 @@ impl Wanted<'_> {
         let first = first_question(record);
         if !view.is_answered(&first, self.policy, &[]) {
             self.resolvers(&first);
+            for question in foreseen(plan, view, record) {
+                self.resolvers(&question);
+            }
             return false;
         }
         let mut open = needs(view, record);
@@ -377,8 +401,7 @@ impl Wanted<'_> {
         }
         if matches!(record.expected, Expected::Dmarc { .. }) && !view.has_any(&record.owner, RecordType::Txt)
         {
-            let walk = dmarc_walk(plan).into_iter();
-            open.extend(walk.map(|name| Question { name, record_type: RecordType::Txt }));
+            open.extend(dmarc_walk(plan, view).map(|name| Question { name, record_type: RecordType::Txt }));
         }
         if is_selector(record) && view.has_any(&record.owner, first.record_type) {
             open.extend(unmade_names(plan, view, &record.owner, first.record_type));
@@ -408,7 +431,7 @@ impl Wanted<'_> {
             self.zone(view, &plan.domain);
         }
         if records.iter().any(|record| matches!(record.expected, Expected::Dmarc { .. })) {
-            for name in dmarc_walk(plan) {
+            for name in dmarc_walk(plan, view) {
                 self.resolvers(&Question { name, record_type: RecordType::Txt });
             }
         }
@@ -442,7 +465,7 @@ impl Wanted<'_> {
     fn policies_above(&mut self, plan: &Plan, view: &View, record: &PlannedRecord) {
         let Some(zone) = view.zone_of(&plan.domain) else { return };
         let may_hold_it = |name: &DomainName| *name != record.owner && name.is_at_or_below(&zone);
-        for name in dmarc_walk(plan).into_iter().filter(may_hold_it) {
+        for name in dmarc_walk(plan, view).filter(may_hold_it) {
             let question = Question { name, record_type: RecordType::Txt };
             let heard = view.heard(&question.name, question.record_type);
             if heard.iter().any(|heard| heard.says.is_negative()) {
@@ -527,20 +550,20 @@ impl Wanted<'_> {
             let failed = matches!(&exchange.outcome, Outcome::Reply(reply) if reply.rcode == Rcode::ServFail);
             let ask = &exchange.ask;
             if failed && !ask.checking_disabled && matches!(ask.server, Server::Resolver { .. }) {
-                self.put(&Ask { checking_disabled: true, ..ask.clone() });
+                self.put(Ask { checking_disabled: true, ..ask.clone() });
             }
         }
     }
 
-    fn put(&mut self, ask: &Ask) {
-        let digest = digest_of(ask);
-        if !self.done.contains(ask, digest) {
-            self.order.insert_new(ask, digest);
+    fn put(&mut self, ask: Ask) {
+        let digest = digest_of(&ask);
+        if !self.done.contains(self.put, &ask, digest) {
+            self.order.insert(ask, digest);
         }
     }
 
     fn push(&mut self, question: &Question, server: Server) {
-        self.put(&Ask::new(question.clone(), server));
+        self.put(Ask::new(question.clone(), server));
     }
 
     fn resolvers(&mut self, question: &Question) {
@@ -669,14 +692,14 @@ fn probes(plan: &Plan, view: &View, record: &Arc<PlannedRecord>) -> Vec<Question
         _ => questions.push(of(RecordType::Txt)),
     }
     if let Some(zone) = view.zone_of(&zone_question_name(record)) {
-        for (slip, name) in slip::slips(&plan.domain, owner, &zone) {
-            if slip::is_telling(record, &plan.domain, slip) {
-                if name != zone && view.has_any(&name, record_type) {
+        for (slip, name) in view.slips(&plan.domain, owner, &zone).iter() {
+            if slip::is_telling(record, &plan.domain, *slip) {
+                if *name != zone && view.has_any(name, record_type) {
                     // A wildcard may have given it.
-                    let beside = wildcard::beside_in(view, &plan.domain, &name);
+                    let beside = wildcard::beside_in(view, &plan.domain, name);
                     questions.extend(beside.map(|name| Question { name, record_type }));
                 }
-                questions.push(Question { name, record_type });
+                questions.push(Question { name: name.clone(), record_type });
             }
         }
     }

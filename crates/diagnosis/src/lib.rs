@@ -31,7 +31,7 @@ pub use diagnose::{diagnose, diagnose_known};
 pub use finding::{Defect, Finding, Remedy, UnmetRule};
 pub use mail_policy::MailPolicy;
 pub use observation::Observation;
-pub use plan::{Expected, Plan, PlannedRecord, Variables};
+pub use plan::{Expected, KeyBeside, Plan, PlannedRecord, Variables};
 pub use profile::Profile;
 pub use propagation::Propagation;
 pub use report::{RecordReport, Report, Seen};

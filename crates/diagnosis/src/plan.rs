@@ -46,6 +46,28 @@ impl Plan {
         }
     }
 
+    /// Adds a DKIM key that stands beside those of the profile, as a TXT record at a selector of its own. Nothing depends on
+    /// it: the domain is verified by its profile.
+    ///
+    /// # Errors
+    /// When the selector makes no name at this domain.
+    pub fn add_key_beside(&mut self, beside: KeyBeside) -> Result<(), model::DomainNameError> {
+        let owner = DomainName::parse(&format!("{}._domainkey.{}", beside.selector, self.domain))?;
+        let of_keys = |record: &Arc<PlannedRecord>| record.purpose == Purpose::Dkim;
+        let place = self.records.iter().rposition(of_keys).map_or(self.records.len(), |last| last + 1);
+        let record = PlannedRecord {
+            key: beside.key,
+            purpose: Purpose::Dkim,
+            owner,
+            ttl: 3600,
+            required: false,
+            expected: Expected::Dkim { public_key: Some(beside.public_key), record: None },
+            explanation: beside.explanation,
+        };
+        self.records.insert(place, Arc::new(record));
+        Ok(())
+    }
+
     /// The same plan, with the selectors of [`crate::well_known`] tried where it has no DKIM record.
     #[must_use]
     pub fn trying_selectors(mut self) -> Self {
@@ -79,6 +101,19 @@ impl Plan {
             |record: &Arc<PlannedRecord>| record.owner.labels().any(|label| label == "_domainkey");
         self.records.iter().any(|record| is_for_it(record.purpose) || is_its_name(record))
     }
+}
+
+/// A DKIM key beside those of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyBeside {
+    /// Names its record within the plan.
+    pub key: String,
+    /// Its selector (RFC 6376 section 3.1).
+    pub selector: String,
+    /// The public key: base64 of the SPKI, or of an Ed25519 key.
+    pub public_key: String,
+    /// What it is there for, for people.
+    pub explanation: String,
 }
 
 /// One record that should exist.

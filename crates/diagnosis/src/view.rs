@@ -4,13 +4,14 @@ use crate::{
     address::address_of,
     checks,
     inquiry::Policy,
-    observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Says, Server},
+    observation::{Ask, ChainEnd, Exchange, Observation, Outcome, Question, Rcode, Reply, Says, Server},
     readings::Readings,
+    slip::{self, Slip},
     spf_tree::{self, SpfTree},
     wildcard,
 };
 use mail::dmarc::{DmarcReading, PublicSuffix};
-use model::{DomainName, RecordData, RecordType};
+use model::{DomainName, Record, RecordData, RecordType};
 use std::{borrow::Cow, cell::RefCell, net::IpAddr, ops::Range, sync::Arc};
 
 /// An index over an observation. The order in which the exchanges were kept makes no difference to it.
@@ -29,6 +30,10 @@ pub struct View {
     /// The name that nobody has made below the last name that one was wanted of, and the sender domain that it was
     /// wanted for.
     unmade: RefCell<Option<Unmade>>,
+    /// The `_dmarc` names of the walk up from domains, in order; nothing where one would be too long.
+    policy_names: RefCell<Vec<(DomainName, PolicyNames)>>,
+    /// Where records may have gone.
+    slips: RefCell<Vec<KnownSlips>>,
     /// The DMARC policy that was looked for last, and the domain that it was looked for.
     dmarc: RefCell<Option<(DomainName, Arc<Discovered>)>>,
     /// The trees of SPF records, each with whose it is: counted once for all who ask.
@@ -39,6 +44,20 @@ pub struct View {
 
 /// The DMARC policy that holds for a domain; nothing where more has to be asked first.
 pub type Discovered = Option<mail::dmarc::Discovery>;
+
+/// Where the policies of a walk are (RFC 9989 §4.10).
+pub type PolicyNames = Arc<[Option<DomainName>]>;
+
+/// Names where a record may have gone.
+type Slips = Vec<(Slip, DomainName)>;
+
+/// Where a record of a domain in a zone may have gone.
+struct KnownSlips {
+    domain: DomainName,
+    owner: DomainName,
+    zone: DomainName,
+    slips: Arc<Slips>,
+}
 
 /// A name that nobody has made.
 struct Unmade {
@@ -132,6 +151,8 @@ impl View {
             referrals: Vec::new(),
             zones: RefCell::default(),
             unmade: RefCell::default(),
+            policy_names: RefCell::default(),
+            slips: RefCell::default(),
             dmarc: RefCell::default(),
             spf: RefCell::default(),
             readings: Arc::clone(readings),
@@ -307,15 +328,42 @@ impl View {
         discovered
     }
 
+    /// The `_dmarc` names of the walk up from a domain, which many want.
+    pub fn policy_names(&self, domain: &DomainName) -> PolicyNames {
+        if let Some((_, names)) = self.policy_names.borrow().iter().find(|(known, _)| known == domain) {
+            return Arc::clone(names);
+        }
+        let walk = mail::dmarc::tree_walk_names(domain);
+        let names: PolicyNames = walk.iter().map(|name| name.prepend("_dmarc").ok()).collect();
+        let mut all = self.policy_names.borrow_mut();
+        if all.len() < MAX_NAMES_KEPT {
+            all.push((domain.clone(), Arc::clone(&names)));
+        }
+        names
+    }
+
+    /// As [`slip::slips`], made once for all who want them.
+    pub fn slips(&self, domain: &DomainName, owner: &DomainName, zone: &DomainName) -> Arc<Slips> {
+        let is_it =
+            |known: &&KnownSlips| known.domain == *domain && known.owner == *owner && known.zone == *zone;
+        if let Some(known) = self.slips.borrow().iter().find(is_it) {
+            return Arc::clone(&known.slips);
+        }
+        let slips = Arc::new(slip::slips(domain, owner, zone));
+        let mut all = self.slips.borrow_mut();
+        if all.len() < MAX_NAMES_KEPT {
+            let (domain, owner, zone) = (domain.clone(), owner.clone(), zone.clone());
+            all.push(KnownSlips { domain, owner, zone, slips: Arc::clone(&slips) });
+        }
+        slips
+    }
+
     fn discover_dmarc(&self, domain: &DomainName) -> Discovered {
-        let is_asked = |name: &DomainName| match name.prepend("_dmarc") {
-            Ok(name) => self.was_asked(&name, RecordType::Txt),
-            Err(_) => true,
-        };
+        let is_open = |name: &DomainName| !self.was_asked(name, RecordType::Txt);
         // Of a domain that is right mostly nothing further up was asked, and the walk ends there, unless its own
         // record says that it ends here.
-        let walk = mail::dmarc::tree_walk_names(domain);
-        if walk.get(1).is_some_and(|above| !is_asked(above))
+        if let Some(Some(above)) = self.policy_names(domain).get(1)
+            && is_open(above)
             && let Some(own) = self.dmarc_record(domain)
             && (own.as_ref().as_ref()).is_ok_and(|own| own.public_suffix == PublicSuffix::Undeclared)
         {
@@ -328,8 +376,8 @@ impl View {
 
     /// The domain's own DMARC record, where everyone says that there is exactly one.
     fn dmarc_record(&self, domain: &DomainName) -> Option<DmarcReading> {
-        let Fact::Agreed(Says::Records(records)) =
-            self.fact(&domain.prepend("_dmarc").ok()?, RecordType::Txt)
+        let names = self.policy_names(domain);
+        let Fact::Agreed(Says::Records(records)) = self.fact(names.first()?.as_ref()?, RecordType::Txt)
         else {
             return None;
         };
@@ -350,6 +398,21 @@ impl View {
     pub fn has_any(&self, name: &DomainName, record_type: RecordType) -> bool {
         self.says(name, record_type)
             .any(|says| matches!(says, Says::Records(_) | Says::Alias { .. } | Says::SeveralAliases(_)))
+    }
+
+    /// The answers about a name that a DNAME record above it makes an alias (RFC 6672): nothing can be put at the name.
+    pub fn redirected(&self, name: &DomainName) -> impl Iterator<Item = &Reply> {
+        let types = [RecordType::Txt, RecordType::Cname, RecordType::A];
+        let heard = types.into_iter().flat_map(|record_type| self.heard(name, record_type));
+        heard
+            .filter_map(|heard| match &heard.exchange.outcome {
+                Outcome::Reply(reply) => Some(reply),
+                Outcome::Failure(_) => None,
+            })
+            .filter(|reply| {
+                let is_dname = |record: &Record| record.data.record_type() == RecordType::Other(39);
+                reply.answer.iter().any(|record| is_dname(record) && name.is_below(&record.owner))
+            })
     }
 
     /// Whether anyone sees a record of the type, or an alias, at another name.
@@ -567,6 +630,9 @@ fn is_about_delegation(ask: &Ask) -> bool {
 
 /// More names than one plan's checks ask the zone of.
 const MAX_ZONES_KEPT: usize = 64;
+
+/// More names than one plan's checks make others of.
+const MAX_NAMES_KEPT: usize = 16;
 
 /// More SPF records than one plan has; a plan of strangers' making may have any number.
 const MAX_TREES_KEPT: usize = 8;

@@ -15,6 +15,7 @@ mod observe;
 mod public;
 mod resolve;
 mod shared;
+pub mod tsig;
 pub mod wire;
 
 pub use bulk::{BulkOptions, Observed, bulk};

@@ -15,7 +15,7 @@ use crate::{
 use diagnosis::{
     Observation, Plan,
     inquiry::{Inquiry, Known, Policy},
-    observation::{Ask, Exchange, Failure, Outcome},
+    observation::{Exchange, Failure, Outcome},
 };
 use model::Timestamp;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -85,36 +85,33 @@ pub(crate) async fn observe_by(
         }
         rounds += 1;
         let started = Instant::now();
-        let count = asks.len();
-        let known: Vec<Option<Arc<Exchange>>> =
-            asks.iter().map(|ask| shared.and_then(|shared| shared.get(plan, ask, started))).collect();
-        let (asks, known) = (Arc::new(open_of(&asks, &known)), asks.into_iter().zip(known));
+        let mut asks = asks;
+        // An exchange where it is known already, nothing where it is to be made, in the order of the asks.
+        let mut round: Vec<Option<Arc<Exchange>>> = Vec::with_capacity(asks.len());
+        asks.retain(|ask| {
+            round.push(shared.and_then(|shared| shared.get(plan, ask, started)));
+            round.last().is_none_or(Option::is_none)
+        });
+        let sent = asks.len();
         let finished = client
-            .ask_all(
-                Arc::clone(&asks),
-                policy.private_addresses,
-                Arc::clone(&clock),
-                silent,
-                Some(ends),
-                room,
-            )
+            .ask_all(Arc::new(asks), policy.private_addresses, Arc::clone(&clock), silent, Some(ends), room)
             .await;
         (silent, room) = (finished.silent, finished.room);
         tracing::debug!(
-            domain = %plan.domain, round = rounds, asks = count, sent = asks.len(), took = ?started.elapsed(), "asked"
+            domain = %plan.domain, round = rounds, asks = round.len(), sent, took = ?started.elapsed(), "asked"
         );
-        let mut outcomes = finished.outcomes.into_iter();
+        let mut exchanges = finished.exchanges.into_iter();
         let mut is_full = false;
-        for (ask, known) in known {
+        observation.exchanges.reserve(round.len());
+        for known in round {
             let exchange = match known {
                 Some(known) if takes_room(&mut room, &known.outcome) => known,
                 Some(known) => {
                     let outcome = Outcome::Failure(Failure::TooMuch);
-                    Arc::new(Exchange { ask, at: known.at, outcome })
+                    Arc::new(Exchange { ask: known.ask.clone(), at: known.at, outcome })
                 }
                 None => {
-                    let Some((at, outcome)) = outcomes.next() else { break };
-                    let exchange = Arc::new(Exchange { ask, at, outcome });
+                    let Some(exchange) = exchanges.next() else { break };
                     if let Some(shared) = shared {
                         shared.put(plan, &exchange, started);
                     }
@@ -136,9 +133,4 @@ pub(crate) async fn observe_by(
 fn has_answered(observation: &Observation, address: SocketAddr) -> bool {
     let is_reply = |exchange: &&Arc<Exchange>| matches!(exchange.outcome, Outcome::Reply(_));
     observation.exchanges.iter().filter(is_reply).any(|exchange| exchange.ask.server.address() == address)
-}
-
-/// The asks whose outcome is not known.
-fn open_of(asks: &[Ask], known: &[Option<Arc<Exchange>>]) -> Vec<Ask> {
-    asks.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(ask, _)| ask.clone()).collect()
 }

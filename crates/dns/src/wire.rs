@@ -191,6 +191,43 @@ impl Query<'_> {
     }
 }
 
+/// Any response, for what is no question: an update, one message of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: u16,
+    /// QUERY is 0, UPDATE 5 (RFC 2136 §1.3).
+    pub opcode: u8,
+    /// AA.
+    pub authoritative: bool,
+    /// The response code of the header.
+    pub rcode: u8,
+    /// The records of class IN in the answer section, without those whose data is damaged.
+    pub answer: Vec<Record>,
+}
+
+impl Message {
+    /// Reads a response. `None` when it is none, is damaged or has more than `most` records.
+    pub fn read(octets: &[u8], most: usize) -> Option<Self> {
+        let header = Header::read(octets).filter(|header| header.flags[0] & 0x80 != 0)?;
+        let mut at = HEADER;
+        for _ in 0..header.questions {
+            at = Labels::check(octets, at)? + 4;
+        }
+        let mut reader = Reader { octets, at, known: [const { None }; KNOWN], next_known: 1, asked_end: 0 };
+        if usize::from(header.answers) > most {
+            return None;
+        }
+        Some(Self {
+            id: header.id,
+            opcode: header.flags[0] >> 3 & 0x0f,
+            authoritative: header.flags[0] & 0x04 != 0,
+            rcode: header.flags[1] & 0x0f,
+            answer: reader.records(header.answers, most, |_| true)?,
+        })
+    }
+}
+
 const DAMAGED: DecodeError = DecodeError::Damaged("a record is cut off or malformed");
 
 /// The longest name on the wire, in octets (RFC 1035 §2.3.4).
@@ -236,6 +273,8 @@ struct Reader<'a> {
     /// Names made before, by where they start: messages repeat them by pointer.
     known: [Option<(usize, DomainName)>; KNOWN],
     next_known: usize,
+    /// Where the name that was asked for ends, where its labels are spelled out as in its text.
+    asked_end: usize,
 }
 
 const KNOWN: usize = 4;
@@ -256,8 +295,10 @@ struct Framed {
 impl<'a> Reader<'a> {
     /// Starts behind the question, which has been compared with the name that was asked for.
     fn new(octets: &'a [u8], at: usize, asked: &DomainName) -> Self {
+        let is_plain = at > HEADER && !asked.as_str().contains('\\');
+        let asked_end = if is_plain { HEADER + asked.as_str().len() } else { 0 };
         let asked = (at > HEADER).then(|| (HEADER, asked.clone()));
-        Self { octets, at, known: [asked, None, None, None], next_known: 1 }
+        Self { octets, at, known: [asked, None, None, None], next_known: 1, asked_end }
     }
 
     fn u16_at(&self, at: usize) -> Option<u16> {
@@ -306,7 +347,7 @@ impl<'a> Reader<'a> {
                 if records.is_empty() {
                     // The count is a stranger's: it reserves nothing that did not come.
                     let fit = 1 + (self.octets.len() - self.at) / 11;
-                    records.reserve_exact(usize::from(count - done).min(room).min(fit));
+                    records = Vec::with_capacity(usize::from(count - done).min(room).min(fit));
                 }
                 records.push(record);
             }
@@ -380,7 +421,15 @@ impl<'a> Reader<'a> {
         if let Some((_, name)) = self.known.iter().flatten().find(|(start, _)| *start == at) {
             return Some(name.clone());
         }
-        let name = DomainName::from_labels(Labels { octets: self.octets, at })?;
+        let in_asked = match &self.known[0] {
+            // Further up in the name that was asked for: a length stands where its text has a dot.
+            Some((start, asked)) if (*start..self.asked_end).contains(&at) => asked.from_label_at(at - start),
+            _ => None,
+        };
+        let name = match in_asked {
+            Some(name) => name,
+            None => DomainName::from_labels(Labels { octets: self.octets, at })?,
+        };
         self.known[self.next_known] = Some((at, name.clone()));
         // The first place stays with the name that was asked for.
         self.next_known = self.next_known % (KNOWN - 1) + 1;

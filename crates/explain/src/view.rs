@@ -167,6 +167,14 @@ fn evidence(defect: &Defect) -> serde_json::Value {
         .unwrap_or_default()
 }
 
+/// Whether the words about a report are the same at any time of a day: nothing in it is waited for.
+pub fn is_timeless(report: &Report) -> bool {
+    let waits = |record: &RecordReport| record.status == RecordStatus::Pending;
+    let has_end = |finding: &Finding| matches!(finding.remedy, Remedy::WaitUntil { .. });
+    let is_awaited = report.visible_everywhere_by.is_some() && report.records.iter().any(waits);
+    !is_awaited && !report.findings.iter().any(has_end)
+}
+
 /// What a record is for and where it stands, in one paragraph.
 pub fn record_explanation(record: &RecordReport, report: &Report, now: Timestamp) -> String {
     let planned = &record.planned;

@@ -255,6 +255,15 @@ impl DomainName {
         }))
     }
 
+    /// The name that starts with the label at this octet of [`Self::as_str`]; `None` where no label starts there. It shares
+    /// the text.
+    pub fn from_label_at(&self, octet: usize) -> Option<Self> {
+        let text = self.as_str().as_bytes().get(octet..).filter(|text| !text.is_empty())?;
+        let is_start = octet == 0 || self.as_str().as_bytes()[octet - 1] == b'.';
+        let start = self.start.checked_add(u16::try_from(octet).ok()?)?;
+        is_start.then(|| Self { text: Arc::clone(&self.text), start, digest: digest(text) })
+    }
+
     /// This name and all above it, nearest first, without the root.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self.clone()), Self::parent).filter(|name| !name.is_root())

@@ -88,6 +88,14 @@ typed_ids! {
     SuppressionId = "sup_";
     /// Somebody to write to about domains.
     ContactId = "ctc_";
+    /// A link by which somebody without an account sets a domain up.
+    SetupLinkId = "lnk_";
+    /// What is to be changed at a DNS host.
+    ChangeSetId = "chg_";
+    /// A record that we wrote at a DNS host.
+    LedgerId = "led_";
+    /// A kept credential of a DNS host.
+    ConnectionId = "con_";
     /// A DKIM key pair.
     KeyId = "dkk_";
     /// An accepted message.

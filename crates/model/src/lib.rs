@@ -15,8 +15,9 @@ mod typed_domain;
 pub use domain_name::{DomainName, DomainNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
 pub use id::{
-    ApiKeyId, AuditId, ContactId, DomainId, EventId, IdError, KeyId, MessageId, OrgId, RecordId, RequestId,
-    SandboxMessageId, SuppressionId, TenantId, UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, AuditId, ChangeSetId, ConnectionId, ContactId, DomainId, EventId, IdError, KeyId, LedgerId,
+    MessageId, OrgId, RecordId, RequestId, SandboxMessageId, SetupLinkId, SuppressionId, TenantId, UserId,
+    WebhookDeliveryId, WebhookId, ZoneId,
 };
 pub use rdata::{Caa, Srv, same_data};
 pub use record::{Record, RecordData, RecordType, RecordTypeError, Soa, TxtData};

@@ -7,7 +7,7 @@ use crate::{
     file::{Cached, Dnssec, Fault, FaultKind, Scenario},
     world::{REGISTRY, Served, World, soa},
     zone::Answer,
-    zone_text::records,
+    zone_text::{DNAME, records},
 };
 use diagnosis::observation::{Ask, ExtendedError, Failure, Outcome, Question, Rcode, Reply, Server};
 use model::{DomainName, Record, RecordData, RecordType, TxtData};
@@ -331,7 +331,9 @@ fn scrubbed(mut reply: Reply, question: &Question, zone: &DomainName) -> Reply {
     let mut name = question.name.clone();
     let mut kept = Vec::new();
     for record in std::mem::take(&mut reply.answer) {
-        if record.owner != name || !record.owner.is_at_or_below(zone) {
+        let is_dname = record.data.record_type() == RecordType::from_code(DNAME);
+        let is_asked_for = record.owner == name || (is_dname && name.is_below(&record.owner));
+        if !is_asked_for || !record.owner.is_at_or_below(zone) {
             continue;
         }
         if let RecordData::Cname(target) = &record.data

@@ -162,6 +162,8 @@ pub enum FaultKind {
     Truncated,
     /// TC over UDP, and TCP is blocked.
     TruncatedTcpBlocked,
+    /// Answers of more than 512 octets are lost on their way over UDP.
+    LongLost,
     /// Answers under another id than the query's.
     WrongId,
     /// Answers another question than the query's.

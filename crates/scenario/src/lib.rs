@@ -60,7 +60,7 @@
 //! may_differ = ["dns_unanswered"]
 //! ```
 //!
-//! **Records**: A, AAAA, CNAME, NS, PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
+//! **Records**: A, AAAA, CNAME, DNAME, NS, PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
 //! `keys.toml`; `{x*300}` for 300 times `x`; `{1..20}` repeats the line with each number, and several ranges of a
 //! line run together (`c{1..20} CNAME c{2..21}`). `servers` and `delegation` take ranges, too. `*` is a wildcard; `a\.b` and `a\032` are labels
 //! with a dot and a space.
@@ -74,7 +74,7 @@
 //! **Faults** ([`FaultKind`]): `servfail`, `refused`, `notimp`, `formerr`, `formerr_to_edns`, `timeout`, `slow`
 //! (`ms`), `first_lost`, `nxdomain_for_ent`, `not_authoritative`, `upward_referral`, `no_soa` (nothing is
 //! there, and no SOA record says so), `nxdomain` (nothing else), `extended_error` (right answers), `nxdomain_with_answer`, `records` (this server has other `records`, of its first
-//! zone or of `zone`, maybe under another `serial`), `truncated`, `truncated_tcp_blocked`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
+//! zone or of `zone`, maybe under another `serial`), `truncated`, `truncated_tcp_blocked`, `long_lost`, `wrong_id`, `wrong_question`, `stray_first`, `malformed`,
 //! `garbage`, `foreign_records`, `foreign_targets`, `mixed_case`.
 //!
 //! A resolver is a server like others: it can be at fault. Without a fault it goes from the root down, asks the

@@ -2,6 +2,7 @@
 //!
 //! Written apart from the platform's own name server, so that the two do not share their mistakes.
 
+use crate::zone_text::DNAME;
 use diagnosis::observation::{Question, Rcode, Reply};
 use model::{DomainName, Record, RecordData, RecordType};
 
@@ -44,6 +45,15 @@ impl Zone {
                 reply.authority = self.at(&cut, RecordType::Ns);
                 answer.additional = self.glue(&answer.reply.authority);
                 return answer;
+            }
+            if let Some((dname, alias, target)) = self.substituted(&name) {
+                reply.answer.extend([dname, alias]);
+                passed.push(name);
+                if passed.contains(&target) || passed.len() > 16 || !target.is_at_or_below(&self.apex) {
+                    return answer;
+                }
+                name = target;
+                continue;
             }
             let found = self.at_or_wildcard(&name);
             let of_type = |wanted: RecordType| {
@@ -125,6 +135,25 @@ impl Zone {
         let Ok(wildcard) = encloser.prepend("*") else { return Vec::new() };
         let synthesized = |record: Record| Record { owner: name.clone(), ..record };
         owned_by(&wildcard).into_iter().map(synthesized).collect()
+    }
+
+    /// The DNAME record above a name, the alias that comes of it, and where that leads (RFC 6672 §2.2).
+    fn substituted(&self, name: &DomainName) -> Option<(Record, Record, DomainName)> {
+        let of_type = |record: &&Record| record.data.record_type() == RecordType::from_code(DNAME);
+        let dname = self.records.iter().filter(of_type).find(|record| name.is_below(&record.owner))?;
+        let RecordData::Other { octets, .. } = &dname.data else { return None };
+        let mut labels: Vec<Vec<u8>> = name.wire_labels();
+        labels.truncate(name.label_count() - dname.owner.label_count());
+        let mut rest = octets.as_slice();
+        while let Some((&length @ 1.., behind)) = rest.split_first() {
+            let (label, behind) = behind.split_at(usize::from(length));
+            labels.push(label.to_vec());
+            rest = behind;
+        }
+        let target = DomainName::from_labels(labels.iter().map(Vec::as_slice))?;
+        let data = RecordData::Cname(target.clone());
+        let alias = Record { owner: name.clone(), ttl: dname.ttl, data };
+        Some((dname.clone(), alias, target))
     }
 
     fn glue(&self, servers: &[Record]) -> Vec<Record> {

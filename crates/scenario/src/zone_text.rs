@@ -7,6 +7,16 @@ use std::collections::BTreeMap;
 /// The TTL of a record that has none of its own, in seconds.
 pub const TTL: u32 = 300;
 
+/// Everything below a name is an alias (RFC 6672).
+pub const DNAME: u16 = 39;
+
+/// A name as on the wire.
+fn wire_name(name: &DomainName) -> Vec<u8> {
+    let mut octets = Vec::new();
+    assert!(name.push_wire(&mut octets), "{name}");
+    octets
+}
+
 /// The records of a zone's text. The crate's documentation says how it is written.
 pub fn records(text: &str, apex: &DomainName) -> Vec<Record> {
     let keys = keys();
@@ -82,6 +92,7 @@ fn record(line: &str, apex: &DomainName, keys: &BTreeMap<String, String>) -> Rec
         "A" => RecordData::A(value.parse().unwrap()),
         "AAAA" => RecordData::Aaaa(value.parse().unwrap()),
         "CNAME" => RecordData::Cname(name(value)),
+        "DNAME" => RecordData::Other { code: DNAME, octets: wire_name(&name(value)) },
         "NS" => RecordData::Ns(name(value)),
         "PTR" => RecordData::Ptr(name(value)),
         "MX" => {

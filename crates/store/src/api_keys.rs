@@ -303,10 +303,18 @@ impl Store {
             return Ok(());
         }
         sql("UPDATE api_keys SET revoked_at = $2 WHERE id = $1").bind(&id).bind(&now).run(&mut tx).await?;
-        sql("DELETE FROM login_tokens WHERE kind = 'invitation' AND invited_by = $1")
-            .bind(&id)
-            .run(&mut tx)
-            .await?;
+        // Those that it took the place of, and that have ended, invite nobody without it.
+        sql("DELETE FROM login_tokens WHERE kind = 'invitation' AND invited_by IN (
+                 WITH RECURSIVE gone(id) AS (
+                     SELECT id FROM api_keys WHERE org_id = $1 AND id = $2
+                     UNION SELECT earlier.id FROM api_keys AS earlier JOIN gone ON earlier.replaced_by = gone.id
+                         WHERE earlier.org_id = $1 AND earlier.expires_at <= $3)
+                 SELECT id FROM gone)")
+        .bind(&org_id)
+        .bind(&id)
+        .bind(&now)
+        .run(&mut tx)
+        .await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

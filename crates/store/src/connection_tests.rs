@@ -2,8 +2,8 @@
 //! table, and the writing connection must sync every commit.
 
 use crate::{
-    Store, StoreOptions, api_keys, claims, database::sql, deliveries, dkim_keys, domains, events, messages,
-    sandbox, tenants, webhook_deliveries, webhooks,
+    Store, StoreOptions, api_keys, claims, database::sql, deliveries, dkim_keys, domains, events, key_feed,
+    key_rotation, messages, sandbox, tenants, webhook_deliveries, webhooks,
 };
 use std::path::PathBuf;
 
@@ -62,12 +62,16 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (domains::LIST.whole, "domains_list"),
         (domains::LIST.tenant, "domains_list_tenant"),
         (domains::LIST_IN_STATUS.whole, "domains_list_status"),
-        (domains::NAMED.whole, "domains_list"),
+        (domains::NAMED.whole, "domains_names"),
         (domains::NAMED_IN_STATUS.whole, "domains_list_status"),
-        (domains::LOOKED.whole, "domains_list"),
+        (domains::LOOKED.whole, "domains_names"),
         (dkim_keys::OF_TWENTY, "dkim_keys_of_domain"),
         (dkim_keys::SELECTORS_OF, "domains_named"),
-        (dkim_keys::DRAINED, "dkim_keys_draining"),
+        (key_rotation::DRAINED, "dkim_keys_draining"),
+        (key_rotation::ROTATION_DUE, "domains_rotate"),
+        (key_rotation::UNSCHEDULED, "domains_unscheduled"),
+        (key_feed::GONE, "dkim_keys_feed"),
+        (key_feed::SERVED, "dkim_keys_feed"),
         (claims::DUE, "domain_claims_due"),
         (claims::HOLDER_OF, "domains_holder"),
         (deliveries::CLAIM, "deliveries_due"),

@@ -1,10 +1,11 @@
 //! Whom to write to about domains, and what they are still to be told.
 
 use crate::{
-    NewEvent, Store, StoreError, Told, Visible,
+    NewEvent, Outgoing, Store, StoreError, Told, Visible,
     audit::tell,
     database::{Row, Tx, sql},
     events::before,
+    messages::accept,
     visible::{Texts, texts},
 };
 use model::{ContactId, DomainId, EmailAddress, EventId, OrgId, TenantId, Timestamp};
@@ -94,6 +95,17 @@ macro_rules! delete {
 }
 const DELETE: Texts = texts!(delete, "domain_id", "$3", "$4");
 
+macro_rules! one {
+    ($($and:literal)*) => {
+        concat!(
+            "SELECT id, org_id, tenant_id, domain_id, address, created_at, confirmed_at FROM contacts
+             WHERE org_id = $1 AND id = $2",
+            $($and,)*
+        )
+    };
+}
+const ONE: Texts = texts!(one, "domain_id", "$3", "$4");
+
 /// Puts down that the contacts are to be told of an event.
 pub(crate) async fn insert_alert(
     event: &NewEvent,
@@ -115,7 +127,8 @@ pub(crate) async fn insert_alert(
 
 impl Store {
     /// Adds a contact, confirmed where the address is known to belong to the organisation: a member's, or that of another
-    /// contact. Else it is confirmed by the proof, which is to be mailed then; as it was stored.
+    /// contact, of those that `visible` shows: who sees a part learns nothing of the rest. Else it is confirmed by the
+    /// proof, and the mail with it is accepted with the contact or not at all; as it was stored.
     ///
     /// # Errors
     /// `LimitReached` when there are as many for the same as there may be (`contacts`), or as many mails were sent in a day
@@ -123,10 +136,18 @@ impl Store {
     pub async fn add_contact(
         &self,
         new: &Contact,
+        visible: &Visible,
         proof: &ContactProof,
+        mail: &Outgoing,
         told: impl Into<Told<'_>>,
     ) -> Result<Contact, StoreError> {
         let mut tx = self.pools.write().await?;
+        // Whoever adds one at the same time counts behind this.
+        sql("SELECT id FROM organisations WHERE id = $1")
+            .on_postgres("SELECT id FROM organisations WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(&new.org_id)
+            .first(&mut tx)
+            .await?;
         let there: u64 = sql("SELECT COUNT(*) AS n FROM contacts
              WHERE org_id = $1 AND COALESCE(tenant_id, '') = $2 AND COALESCE(domain_id, '') = $3")
         .bind(&new.org_id)
@@ -137,16 +158,10 @@ impl Store {
         if there >= MOST {
             return Err(StoreError::LimitReached { what: "contacts", limit: MOST });
         }
-        let known = sql("SELECT 1 FROM users JOIN memberships ON memberships.user_id = users.id
-                 WHERE memberships.org_id = $1 AND users.email = $2
-             UNION ALL SELECT 1 FROM contacts WHERE org_id = $1 AND address = $2 AND confirmed_at IS NOT NULL")
-        .bind(&new.org_id)
-        .bind(&new.address)
-        .first(&mut tx)
-        .await?
-        .is_some();
+        let known = is_known(new, visible, &mut tx).await?;
         if !known {
-            count_mail(new, &mut tx).await?;
+            count_mail(new, new.created_at, &mut tx).await?;
+            accept(&mail.message, &mail.recipients, Told::from(mail.events.as_slice()), &mut tx).await?;
         }
         let confirmed_at = known.then_some(new.created_at);
         sql("INSERT INTO contacts (id, org_id, tenant_id, domain_id, address, created_at, confirmed_at, confirm_until,
@@ -205,6 +220,45 @@ impl Store {
              WHERE id = $1 AND org_id = $2");
         let row = self.read_first(one.bind(&id).bind(&org_id)).await?;
         contact(&row.ok_or(StoreError::NotFound("contact"))?)
+    }
+
+    /// One contact that is visible.
+    pub async fn visible_contact(&self, visible: &Visible, id: ContactId) -> Result<Contact, StoreError> {
+        let one = visible.bind(visible.sql(&ONE).bind(&visible.org_id).bind(&id));
+        contact(&self.read_first(one).await?.ok_or(StoreError::NotFound("contact"))?)
+    }
+
+    /// Has a contact that is not confirmed asked again, by another mail with another proof; the one before is good no more.
+    /// One that is confirmed stays as it is, and gets no mail.
+    ///
+    /// # Errors
+    /// `LimitReached` when as many mails were sent in a day as there may be (`mails to confirm`); `NotFound`.
+    pub async fn ask_contact_again(
+        &self,
+        asked: &Contact,
+        now: Timestamp,
+        proof: &ContactProof,
+        mail: &Outgoing,
+        told: impl Into<Told<'_>>,
+    ) -> Result<Contact, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let changed = sql("UPDATE contacts SET confirm_hash = $3, confirm_until = $4
+             WHERE org_id = $1 AND id = $2 AND confirmed_at IS NULL")
+        .bind(&asked.org_id)
+        .bind(&asked.id)
+        .bind(&crate::Hidden::from(proof.hash.as_slice()))
+        .bind(&proof.until)
+        .run(&mut tx)
+        .await?;
+        if changed > 0 {
+            count_mail(asked, now, &mut tx).await?;
+            accept(&mail.message, &mail.recipients, Told::from(mail.events.as_slice()), &mut tx).await?;
+            tell(told.into(), &mut tx).await?;
+        }
+        let one = Visible::all_of(asked.org_id).sql(&ONE).bind(&asked.org_id).bind(&asked.id);
+        let found = contact(&one.first(&mut tx).await?.ok_or(StoreError::NotFound("contact"))?)?;
+        tx.commit().await?;
+        Ok(found)
     }
 
     /// Deletes a contact that is visible.
@@ -273,27 +327,55 @@ impl Store {
     }
 }
 
+/// As addresses are compared: hardly a mailbox is told from another one by case.
+fn folded(address: &EmailAddress) -> String {
+    address.to_string().to_ascii_lowercase()
+}
+
+macro_rules! known {
+    ($($and:literal)*) => {
+        concat!(
+            "SELECT id FROM contacts WHERE org_id = $1 AND LOWER(address) = $2 AND confirmed_at IS NOT NULL",
+            $($and,)*
+            " LIMIT 1"
+        )
+    };
+}
+const KNOWN: Texts = texts!(known, "domain_id", "$3", "$4");
+
+/// Whether an address belongs to those that whoever adds it sees.
+async fn is_known(new: &Contact, visible: &Visible, tx: &mut Tx) -> Result<bool, StoreError> {
+    let address = folded(&new.address);
+    let known = visible.bind(visible.sql(&KNOWN).bind(&new.org_id).text(&address));
+    if known.first(tx).await?.is_some() {
+        return Ok(true);
+    }
+    if *visible != Visible::all_of(new.org_id) {
+        return Ok(false);
+    }
+    let member = sql("SELECT users.id FROM users JOIN memberships ON memberships.user_id = users.id
+         WHERE memberships.org_id = $1 AND users.email = $2");
+    Ok(member.bind(&new.org_id).text(&address).first(tx).await?.is_some())
+}
+
 /// Counts a mail to the address, unless there were too many.
-async fn count_mail(new: &Contact, tx: &mut Tx) -> Result<(), StoreError> {
+async fn count_mail(to: &Contact, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {
     let [address, organisation] = MAILS_A_DAY;
-    sql("DELETE FROM contact_mails WHERE sent_at <= $1 - $2")
-        .bind(&new.created_at)
-        .bind(&DAY)
-        .run(tx)
-        .await?;
-    let to_address: u64 = sql("SELECT COUNT(*) AS n FROM contact_mails WHERE address = $1")
-        .bind(&new.address)
-        .number(tx)
-        .await?;
+    let folded = folded(&to.address);
+    // The bound is that of all organisations together.
+    tx.turn_for(&folded).await?;
+    sql("DELETE FROM contact_mails WHERE sent_at <= $1 - $2").bind(&now).bind(&DAY).run(tx).await?;
+    let to_address: u64 =
+        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE address = $1").text(&folded).number(tx).await?;
     let of_organisation: u64 =
-        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE org_id = $1").bind(&new.org_id).number(tx).await?;
+        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE org_id = $1").bind(&to.org_id).number(tx).await?;
     if to_address >= address || of_organisation >= organisation {
         return Err(StoreError::LimitReached { what: MAILS, limit: organisation });
     }
     sql("INSERT INTO contact_mails (address, org_id, sent_at) VALUES ($1, $2, $3)")
-        .bind(&new.address)
-        .bind(&new.org_id)
-        .bind(&new.created_at)
+        .text(&folded)
+        .bind(&to.org_id)
+        .bind(&now)
         .run(tx)
         .await
         .map(drop)

@@ -223,6 +223,15 @@ impl Tx {
         Ok(())
     }
 
+    /// The same for those who count something of this text.
+    pub(crate) async fn turn_for(&mut self, text: &str) -> Result<(), StoreError> {
+        if let Link::Postgres(_) = self.link {
+            // The first number is ours, as those of `Turn` are.
+            sql("SELECT pg_advisory_xact_lock(1668481029, hashtext($1))").text(text).run(self).await?;
+        }
+        Ok(())
+    }
+
     /// Takes this turn until the end, unless another transaction has it; whether it did.
     pub(crate) async fn try_turn(&mut self, turn: Turn) -> Result<bool, StoreError> {
         if let Link::Sqlite(_) = self.link {

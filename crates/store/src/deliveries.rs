@@ -5,6 +5,7 @@ use crate::{
     audit::tell,
     database::{Row, Tx, sql},
     domains::earliest,
+    reputation::{Became, count},
     value::words,
 };
 use model::{DomainId, EmailAddress, MessageId, OrgId, Timestamp};
@@ -140,6 +141,8 @@ pub struct DeliveryResult {
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.
     pub at: Timestamp,
+    /// What is counted of it.
+    pub became: Option<Became>,
 }
 
 fn delivery(row: &Row) -> Result<Delivery, StoreError> {
@@ -345,6 +348,10 @@ impl Store {
         .run(&mut tx)
         .await?;
         tell(told.into(), &mut tx).await?;
+        // Last: others who count the same wait for the end of this.
+        if let Some(became) = result.became {
+            count(result.message_id, &result.recipient, became, result.at, &mut tx).await?;
+        }
         tx.commit().await
     }
 

@@ -4,8 +4,7 @@
 //! and go out encrypted.
 
 use crate::{
-    Hidden, Store, StoreError, Told, Topic,
-    audit::tell,
+    Hidden, Store, StoreError,
     database::{Row, Tx, sql},
     error::Unique,
     value::words,
@@ -14,7 +13,7 @@ use model::{DomainId, DomainName, KeyId, Timestamp};
 
 const SELECTOR: Unique = Unique { sqlite: "dkim_keys.selector", postgres: "dkim_keys_selector_key" };
 
-const GENERATION: &str = "SELECT value AS n FROM generations WHERE name = 'dns'";
+pub(crate) const GENERATION: &str = "SELECT value AS n FROM generations WHERE name = 'dns'";
 
 words! {
     /// What a key is for now.
@@ -83,9 +82,11 @@ pub struct DkimKey {
     pub placed_at: Option<Timestamp>,
     /// Until when it stays published, where it drains.
     pub retire_at: Option<Timestamp>,
+    /// Its selector at the domain, where it stands beside the keys of the profile: as a TXT record in the domain's own DNS.
+    pub beside: Option<String>,
 }
 
-fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
+pub(crate) fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
     Ok(DkimKey {
         id: row.get("id")?,
         domain_id: row.get("domain_id")?,
@@ -97,6 +98,7 @@ fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
         created_at: row.get("created_at")?,
         placed_at: row.opt("placed_at")?,
         retire_at: row.opt("retire_at")?,
+        beside: row.opt("beside")?,
     })
 }
 
@@ -107,34 +109,46 @@ pub(crate) async fn insert_keys(
 ) -> Result<Vec<DkimKey>, StoreError> {
     let mut stored = Vec::with_capacity(keys.len());
     for (position, key) in (0..).zip(keys) {
-        let key = DkimKey {
-            id: key.id,
-            domain_id,
-            selector: key.selector,
-            public_key: key.public_key,
-            private_key: key.private_key,
-            state: key.state,
-            position,
-            created_at: key.created_at,
-            placed_at: None,
-            retire_at: None,
-        };
-        sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
-        .bind(&key.id)
-        .bind(&key.domain_id)
-        .bind(&key.selector)
-        .bind(&key.public_key)
-        .bind(&key.private_key)
-        .bind(&key.state)
-        .bind(&key.position)
-        .bind(&key.created_at)
-        .run(tx)
-        .await
-        .map_err(|error| error.or_conflict(SELECTOR, StoreError::SelectorTaken))?;
-        stored.push(key);
+        stored.push(insert_key(domain_id, key, position, None, tx).await?);
     }
     Ok(stored)
+}
+
+pub(crate) async fn insert_key(
+    domain_id: DomainId,
+    key: NewDkimKey,
+    position: u32,
+    beside: Option<&str>,
+    tx: &mut Tx,
+) -> Result<DkimKey, StoreError> {
+    let key = DkimKey {
+        id: key.id,
+        domain_id,
+        selector: key.selector,
+        public_key: key.public_key,
+        private_key: key.private_key,
+        state: key.state,
+        position,
+        created_at: key.created_at,
+        placed_at: None,
+        retire_at: None,
+        beside: beside.map(str::to_owned),
+    };
+    sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at, beside)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+    .bind(&key.id)
+    .bind(&key.domain_id)
+    .bind(&key.selector)
+    .bind(&key.public_key)
+    .bind(&key.private_key)
+    .bind(&key.state)
+    .bind(&key.position)
+    .bind(&key.created_at)
+    .bind_opt(key.beside.as_ref())
+    .run(tx)
+    .await
+    .map_err(|error| error.or_conflict(SELECTOR, StoreError::SelectorTaken))?;
+    Ok(key)
 }
 
 const TAKE: &str = "DELETE FROM dkim_key_pool
@@ -183,7 +197,7 @@ pub(crate) async fn take_from_pool(
 pub(crate) async fn retire_keys(domain_id: DomainId, tx: &mut Tx) -> Result<(), StoreError> {
     sql("UPDATE dkim_keys SET selector = selector || '~' || id, state = 'retired',
              dns_generation = NULL
-         WHERE domain_id = $1")
+         WHERE domain_id = $1 AND state <> 'retired'")
     .bind(&domain_id)
     .run(tx)
     .await
@@ -201,24 +215,23 @@ pub(crate) async fn bump_dns_generation(tx: &mut Tx) -> Result<(), StoreError> {
     sql("UPDATE generations SET value = value + 1 WHERE name = 'dns'").run_on("DNS generation", tx).await
 }
 
-pub(crate) const DRAINED: &str =
-    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
-     FROM dkim_keys WHERE state = 'draining' AND retire_at <= $1 ORDER BY retire_at LIMIT $2";
-
 /// How many domains [`OF_TWENTY`] asks for; those that are not needed are NULL, which nothing equals.
 const TWENTY: usize = 20;
 
 pub(crate) const OF_ONE: &str =
-    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
-     FROM dkim_keys WHERE domain_id = $1 ORDER BY position";
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at,
+         beside
+     FROM dkim_keys WHERE domain_id = $1 AND (state <> 'retired' OR beside IS NULL) ORDER BY position";
 
 pub(crate) const OF_TWENTY: &str =
-    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at
+    "SELECT id, domain_id, selector, public_key, private_key, state, position, created_at, placed_at, retire_at,
+         beside
      FROM dkim_keys
      WHERE domain_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+         AND (state <> 'retired' OR beside IS NULL)
      ORDER BY domain_id, position";
 
-pub(crate) const SELECTORS_OF: &str = "SELECT selector FROM dkim_keys
+pub(crate) const SELECTORS_OF: &str = "SELECT COALESCE(beside, selector) AS selector FROM dkim_keys
      WHERE state <> 'retired' AND domain_id IN (SELECT id FROM domains WHERE name = $1 AND deleted_at IS NULL)";
 
 /// The sandbox domain of each organisation that has one, by its name.
@@ -241,93 +254,6 @@ impl Store {
     /// The keys of a domain, in their order.
     pub async fn keys_of_domain(&self, domain_id: DomainId) -> Result<Vec<DkimKey>, StoreError> {
         self.read_all(sql(OF_ONE).bind(&domain_id)).await?.iter().map(dkim_key).collect()
-    }
-
-    /// Has one key of a domain that stands by sign in place of another, which stays published until `retire_at`.
-    ///
-    /// # Errors
-    /// `StaleVersion` when one of them is in another state by now, or the domain is gone.
-    pub async fn rotate_keys(
-        &self,
-        domain_id: DomainId,
-        next: KeyId,
-        former: KeyId,
-        retire_at: Timestamp,
-        told: impl Into<Told<'_>>,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pools.write().await?;
-        let living = sql(
-            "UPDATE domains SET version = version + 1 WHERE id = $1 AND deleted_at IS NULL AND status <> 'disabled'",
-        );
-        let living = living.bind(&domain_id).run(&mut tx).await?;
-        let activated = sql(
-            "UPDATE dkim_keys SET state = 'active' WHERE id = $1 AND domain_id = $2 AND state = 'standby'",
-        )
-        .bind(&next)
-        .bind(&domain_id)
-        .run(&mut tx)
-        .await?;
-        let drains = sql("UPDATE dkim_keys SET state = 'draining', retire_at = $3
-             WHERE id = $1 AND domain_id = $2 AND state = 'active'")
-        .bind(&former)
-        .bind(&domain_id)
-        .bind(&retire_at)
-        .run(&mut tx)
-        .await?;
-        if [living, activated, drains] != [1, 1, 1] {
-            return Err(StoreError::StaleVersion);
-        }
-        tell(told.into(), &mut tx).await?;
-        tx.commit().await
-    }
-
-    /// Keys that have drained by now, longest first.
-    pub async fn drained_keys(&self, now: Timestamp, limit: u32) -> Result<Vec<DkimKey>, StoreError> {
-        self.read_all(sql(DRAINED).bind(&now).bind(&limit)).await?.iter().map(dkim_key).collect()
-    }
-
-    /// Puts a key of the pool behind the selector of one that has drained, which is gone then. The domain is looked at no
-    /// sooner than at `looked_at`. What DNS serves changes with it: no selector is without a key meanwhile.
-    ///
-    /// # Errors
-    /// `StaleVersion` when it does not drain any more, `PoolEmpty`.
-    pub async fn replace_drained_key(
-        &self,
-        key: &DkimKey,
-        now: Timestamp,
-        looked_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pools.write().await?;
-        let gone = sql("DELETE FROM dkim_keys WHERE id = $1 AND state = 'draining'");
-        if gone.bind(&key.id).run(&mut tx).await? == 0 {
-            return Err(StoreError::StaleVersion);
-        }
-        let new =
-            take_from_pool(vec![key.selector.clone()], &mut tx).await?.pop().ok_or(StoreError::PoolEmpty)?;
-        bump_dns_generation(&mut tx).await?;
-        sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at,
-                 placed_at, dns_generation)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT value FROM generations WHERE name = 'dns'))")
-        .bind(&new.id)
-        .bind(&key.domain_id)
-        .bind(&key.selector)
-        .bind(&new.public_key)
-        .bind(&new.private_key)
-        .bind(&KeyState::Standby)
-        .bind(&key.position)
-        .bind(&new.created_at)
-        .bind(&now)
-        .run(&mut tx)
-        .await?;
-        sql("UPDATE domains SET version = version + 1,
-                 next_check_at = CASE WHEN next_check_at < $2 THEN $2 ELSE next_check_at END
-             WHERE id = $1")
-        .bind(&key.domain_id)
-        .bind(&looked_at)
-        .run(&mut tx)
-        .await?;
-        tx.wakes(Topic::Dns);
-        tx.commit().await
     }
 
     /// The selectors of every living domain of this name, whosever it is.

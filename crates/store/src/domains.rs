@@ -6,9 +6,11 @@ use crate::{
     claims::{end_with_domain, poke_those_who_wait},
     database::{Row, Tx, sql},
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
+    dns_connections,
     error::Unique,
     events::before,
     packed::Packed,
+    setup_links,
     value::{contains, escape, words},
     visible::{Texts, texts},
 };
@@ -110,6 +112,8 @@ pub struct Domain {
     pub lease_until: Option<Timestamp>,
     /// How many checks in a row did not pass.
     pub consecutive_failures: u32,
+    /// When its sending was paused, and why; nothing where it is not.
+    pub paused: Option<(Timestamp, String)>,
     /// Why it is switched off, where somebody said.
     pub disabled_reason: Option<String>,
     /// Whether it is the one of its name that is verified, of all organisations.
@@ -225,7 +229,7 @@ macro_rules! columns {
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
          version, report, packed_report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
          last_failure_at, reminders, breaks, last_break_at, disabled_reason, holder, held_elsewhere, claimed_at, \
-         delegation, delegation_seen, delegation_seen_at"
+         delegation, delegation_seen, delegation_seen_at, paused_at, pause_reason"
     };
 }
 
@@ -256,6 +260,10 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         lease_owner: row.opt("lease_owner")?,
         lease_until: row.opt("lease_until")?,
         consecutive_failures: row.get("consecutive_failures")?,
+        paused: match row.opt("paused_at")? {
+            Some(at) => Some((at, row.opt("pause_reason")?.unwrap_or_default())),
+            None => None,
+        },
         disabled_reason: row.opt("disabled_reason")?,
         holder: row.get("holder")?,
         held_elsewhere: row.get("held_elsewhere")?,
@@ -570,6 +578,9 @@ impl Store {
             .await?;
         let deleted = deleted.ok_or(StoreError::NotFound("domain"))?;
         end_with_domain(id, &mut tx).await?;
+        setup_links::end_with_domain(id, &mut tx).await?;
+        dns_connections::end_with_domain(id, &mut tx).await?;
+        sql("DELETE FROM dns_drifts WHERE domain_id = $1").bind(&id).run(&mut tx).await?;
         if deleted.get("holder")? {
             poke_those_who_wait(&deleted.get("name")?, now, &mut tx).await?;
         }
@@ -610,6 +621,9 @@ impl Store {
 
     /// Switches a domain off with a word why (`off`), or on: it is pending then, and due. A check that is running then
     /// ends as `StaleVersion`.
+    ///
+    /// # Errors
+    /// `NotFound`; `StaleVersion` where one is to be switched on that is not off, or that another organisation has claimed.
     pub async fn switch_domain(
         &self,
         org_id: OrgId,
@@ -626,7 +640,8 @@ impl Store {
             "UPDATE domains SET status = $3, disabled_reason = $4, fails_at = $5, next_check_at = $6, health = 'ok',
                  lease_owner = NULL, lease_until = NULL, suspected_since = NULL, last_failure_at = NULL,
                  reminders = 0, consecutive_failures = 0, watch_seconds = NULL, version = version + 1
-             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING ",
+             WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL
+                 AND ($3 = 'disabled' OR (status = 'disabled' AND claimed_at IS NULL)) RETURNING ",
             columns!()
         ))
         .bind(&id)
@@ -637,7 +652,12 @@ impl Store {
         .bind_opt(due)
         .first(&mut tx)
         .await?;
-        let switched = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
+        let Some(row) = row else {
+            let there = sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL");
+            let there = there.bind(&id).bind(&org_id).first(&mut tx).await?;
+            return Err(there.map_or(StoreError::NotFound("domain"), |_| StoreError::StaleVersion));
+        };
+        let switched = domain(&row)?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(switched)

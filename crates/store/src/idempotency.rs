@@ -57,20 +57,31 @@ pub enum Begun {
 
 const HOUR: i64 = 3_600;
 
+pub(crate) const COUNTED: &str = "SELECT CAST(SUM(requests) AS BIGINT) AS requests, MIN(hour) AS oldest
+     FROM idempotency_shards WHERE org_id = $1 AND hour >= $2";
+
 fn hour_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(HOUR)
 }
 
-/// Counts a new request; if it is one too many, when there will be room.
-async fn one_too_many(request: &IdempotentRequest, tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
-    sql("INSERT INTO idempotency_counts (org_id, hour, requests) VALUES ($1, $2, 1)
-         ON CONFLICT (org_id, hour) DO UPDATE SET requests = idempotency_counts.requests + 1")
+/// Over how many rows an organisation's requests of an hour are counted where many processes write.
+const SHARDS: u128 = 16;
+
+/// Counts a new request in one of the rows; if it is one too many, when there will be room. Those that are begun at the
+/// same moment do not see each other: the bound may be passed by as many.
+async fn one_too_many(
+    request: &IdempotentRequest,
+    shard: u64,
+    tx: &mut Tx,
+) -> Result<Option<Timestamp>, StoreError> {
+    sql("INSERT INTO idempotency_shards (org_id, hour, shard, requests) VALUES ($1, $2, $3, 1)
+         ON CONFLICT (org_id, hour, shard) DO UPDATE SET requests = idempotency_shards.requests + 1")
     .bind(&request.org_id)
     .bind(&hour_of(request.now))
+    .bind(&shard)
     .run(tx)
     .await?;
-    let counted = sql("SELECT CAST(SUM(requests) AS BIGINT) AS requests, MIN(hour) AS oldest
-         FROM idempotency_counts WHERE org_id = $1 AND hour >= $2");
+    let counted = sql(COUNTED);
     let counted = counted.bind(&request.org_id).bind(&hour_of(request.not_before)).first(tx).await?;
     let Some(counted) = counted else { return Ok(None) };
     if counted.opt::<u64>("requests")?.is_none_or(|requests| requests <= request.most) {
@@ -114,7 +125,9 @@ impl Store {
             .run(&mut tx)
             .await?;
         if first > 0 {
-            if let Some(again_at) = one_too_many(request, &mut tx).await? {
+            let (_, random) = request.reserved_id.parts();
+            let shard = if self.is_shared() { u64::try_from(random % SHARDS).unwrap_or(0) } else { 0 };
+            if let Some(again_at) = one_too_many(request, shard, &mut tx).await? {
                 return Ok(Begun::TooMany(again_at));
             }
             tx.commit().await?;
@@ -212,7 +225,12 @@ impl Store {
         .bind(&limit)
         .run(&mut tx)
         .await?;
-        sql("DELETE FROM idempotency_counts WHERE hour < $1").bind(&hour_of(not_before)).run(&mut tx).await?;
+        for text in [
+            "DELETE FROM idempotency_shards WHERE hour < $1",
+            "DELETE FROM idempotency_counts WHERE hour < $1",
+        ] {
+            sql(text).bind(&hour_of(not_before)).run(&mut tx).await?;
+        }
         tx.commit().await?;
         Ok(swept)
     }

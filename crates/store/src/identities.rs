@@ -60,20 +60,50 @@ impl Store {
         Ok(self.read_first(query.bind(&user_id).text(issuer)).await?.is_some())
     }
 
-    /// Links a user.
+    /// Links a user, as they were when it was decided.
     ///
     /// # Errors
-    /// `UserTaken` where somebody is linked to this identity.
+    /// `UserTaken` where somebody is linked to this identity, `StaleVersion` where the user has another password since.
     pub async fn link_identity(
         &self,
         issuer: &str,
         subject: &str,
-        user_id: UserId,
+        checked: &User,
         now: Timestamp,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        insert_identity(issuer, subject, user_id, now, &mut tx).await?;
+        // Locked, so that who sets another password waits, and then takes this away.
+        let row = sql("SELECT password_hash FROM users WHERE id = $1")
+            .on_postgres("SELECT password_hash FROM users WHERE id = $1 FOR SHARE")
+            .bind(&checked.id)
+            .first(&mut tx)
+            .await?
+            .ok_or(StoreError::NotFound("user"))?;
+        if row.opt::<String>("password_hash")? != checked.password_hash {
+            return Err(StoreError::StaleVersion);
+        }
+        insert_identity(issuer, subject, checked.id, now, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Ends what links a user to a provider.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing does.
+    pub async fn unlink_identity(
+        &self,
+        user_id: UserId,
+        issuer: &str,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        sql("DELETE FROM user_identities WHERE user_id = $1 AND issuer = $2")
+            .bind(&user_id)
+            .text(issuer)
+            .run_on("identity", &mut tx)
+            .await?;
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

@@ -20,6 +20,7 @@ mod api_keys;
 mod audit;
 mod backup;
 mod brake;
+mod change_sets;
 mod checks;
 mod claims;
 #[cfg(test)]
@@ -29,6 +30,9 @@ mod copy;
 mod database;
 mod deliveries;
 mod dkim_keys;
+mod dns_connections;
+mod dns_drifts;
+mod dns_ledger;
 mod domains;
 mod error;
 mod events;
@@ -36,6 +40,8 @@ mod health;
 mod idempotency;
 mod identities;
 mod invitations;
+mod key_feed;
+mod key_rotation;
 mod mark;
 mod messages;
 mod migrate;
@@ -46,10 +52,12 @@ mod packed;
 mod plans;
 mod playground;
 mod postgres;
+mod reputation;
 mod sandbox;
 pub mod sealed;
 mod sessions;
 mod settings;
+mod setup_links;
 mod signals;
 mod suppressions;
 mod sweeps;
@@ -65,6 +73,7 @@ pub use api_keys::{ApiKey, NewApiKey, Successor};
 pub use audit::{AuditEntry, AuditFilter, Told};
 pub use backup::{back_up, check_backup, restore};
 pub use brake::{Held, Outcomes};
+pub use change_sets::{ChangePurpose, ChangeSetMove, ChangeState, StoredChangeSet, ZoneLease};
 pub use checks::{CheckRecord, StoredCheck};
 pub use claims::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim};
 pub use contacts::{Alert, Contact, ContactProof, MAILS};
@@ -73,6 +82,9 @@ pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
 };
 pub use dkim_keys::{DkimKey, KeyState, NewDkimKey, NewPoolKey};
+pub use dns_connections::{DnsConnection, RepairMode};
+pub use dns_drifts::DnsDrift;
+pub use dns_ledger::{LedgerMove, LedgerRow, LedgerState};
 pub use domains::{
     Delegation, Domain, DomainFilter, DomainPage, Health, KeySource, NewDomain, Switch, Watch,
 };
@@ -80,13 +92,19 @@ pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
 pub use identities::Joining;
+pub use key_feed::KeyChange;
+pub use key_rotation::{GoneKey, PlaceTurn};
 pub use mark::Mark;
-pub use messages::{Message, NewMessage};
+pub use messages::{Message, NewMessage, Outgoing};
 pub use nodes::Node;
 pub use organisations::{ListedOrganisation, Organisation};
-pub use playground::{NewPlaygroundRecord, NewPlaygroundZone, PlaygroundRecord, PlaygroundZone};
+pub use playground::{
+    NewPlaygroundRecord, NewPlaygroundZone, PlaygroundChange, PlaygroundRecord, PlaygroundZone,
+};
+pub use reputation::{Became, SendingCounts, SendingDay};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
 pub use sessions::{NewSession, Session, Token, TokenKind};
+pub use setup_links::SetupLink;
 pub use signals::Topic;
 pub use suppressions::Suppression;
 pub use tenants::Tenant;
@@ -94,7 +112,8 @@ pub use users::{ChangedBy, Member, Membership, Role, User};
 pub use visible::Visible;
 pub use warmup::DailyCap;
 pub use webhook_deliveries::{
-    ClaimedWebhookDelivery, Replay, WebhookAttempt, WebhookDelivery, WebhookDeliveryState, WebhookResult,
+    ClaimedWebhookDelivery, Disable, Replay, WebhookAttempt, WebhookDelivery, WebhookDeliveryState,
+    WebhookResult,
 };
 pub use webhooks::{Webhook, WebhookStatus};
 

@@ -65,16 +65,15 @@ mod index {
 
         pub(crate) fn mark(&self) -> Option<Mark> {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let file = match open.filter(|file| is_there(file)) {
-                Some(file) => file,
-                None => self.reopen()?,
-            };
-            let mut both = [0; HEADER * 2];
-            file.read_exact_at(&mut both, 0).ok()?;
-            let (first, second) = both.split_at(HEADER);
-            // Byte 12: whether it was ever written. A file that went away meanwhile says nothing.
-            let is_whole = first == second && first[12] != 0 && is_there(&file);
-            is_whole.then(|| first.try_into().ok().map(Mark)).flatten()
+            if let Some(file) = open {
+                let read = header(&file);
+                // Looked at afterwards: a file that is there then was there before.
+                if is_there(&file) {
+                    return read;
+                }
+            }
+            let file = self.reopen()?;
+            header(&file).filter(|_| is_there(&file))
         }
 
         /// SQLite deletes the file with its last connection, and makes a new one with the next.
@@ -90,6 +89,17 @@ mod index {
         }
     }
 
+    /// The header of a file, where it is a whole one.
+    fn header(file: &File) -> Option<Mark> {
+        let mut both = [0; HEADER * 2];
+        file.read_exact_at(&mut both, 0).ok()?;
+        let (first, second) = both.split_at(HEADER);
+        // Byte 12: whether it was ever written.
+        let is_whole = first == second && first[12] != 0;
+        is_whole.then(|| first.try_into().ok().map(Mark)).flatten()
+    }
+
+    /// SQLite deletes the file with its last connection; it never comes back.
     fn is_there(file: &File) -> bool {
         file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
     }

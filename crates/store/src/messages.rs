@@ -1,9 +1,9 @@
 //! Accepted messages. Their deliveries are in `deliveries.rs`.
 
 use crate::{
-    Attempt, DailyCap, Delivery, Hidden, NewDelivery, Store, StoreError, Told, Topic, Visible,
+    Attempt, DailyCap, Delivery, Hidden, NewDelivery, NewEvent, Store, StoreError, Told, Topic, Visible,
     audit::tell,
-    database::{Row, sql},
+    database::{Row, Tx, sql},
     deliveries::{attempts_of, deliveries_of, insert_deliveries},
     error::Unique,
     events::before,
@@ -102,6 +102,65 @@ macro_rules! one {
 pub(crate) const LIST: Texts = texts!(list, "domain_id", "$4", "$5");
 const ONE: Texts = texts!(one, "domain_id", "$3", "$4");
 
+/// A message that is to be accepted, with what is told of it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The message.
+    pub message: NewMessage,
+    /// To whom.
+    pub recipients: Vec<NewDelivery>,
+    /// What is told.
+    pub events: Vec<NewEvent>,
+}
+
+/// Accepts a message in a transaction of somebody else.
+pub(crate) async fn accept(
+    message: &NewMessage,
+    recipients: &[NewDelivery],
+    told: Told<'_>,
+    tx: &mut Tx,
+) -> Result<(), StoreError> {
+    let addresses: Vec<&EmailAddress> = recipients.iter().map(|delivery| &delivery.recipient).collect();
+    // KEY SHARE: only deleting waits for this, no check of the domain does.
+    sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
+        .on_postgres(
+            "SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL FOR KEY SHARE",
+        )
+        .bind(&message.domain_id)
+        .bind(&message.org_id)
+        .first(tx)
+        .await?
+        .ok_or(StoreError::NotFound("domain"))?;
+    let refused = suppressed(message.org_id, message.tenant_id, addresses.iter().copied(), tx).await?;
+    if !refused.is_empty() {
+        return Err(StoreError::Suppressed(refused));
+    }
+    if let Some(cap) = message.daily_cap {
+        count_message(message.domain_id, cap, tx).await?;
+    }
+    sql("INSERT INTO messages (id, org_id, domain_id, tenant_id, key_id, from_address, recipients, subject, size,
+             created_at, raw, trace_parent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    .bind(&message.id)
+    .bind(&message.org_id)
+    .bind(&message.domain_id)
+    .bind_opt(message.tenant_id.as_ref())
+    .bind_opt(message.key_id.as_ref())
+    .bind(&message.from_address)
+    .bind(&to_json(&addresses)?)
+    .bind(&message.subject)
+    .bind(&(message.raw.len() as u64))
+    .bind(&message.created_at)
+    .bind(&message.raw)
+    .bind_opt(message.trace_parent.as_ref())
+    .run(tx)
+    .await
+    .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;
+    insert_deliveries(message.id, recipients, message.created_at, tx).await?;
+    tx.wakes(Topic::Deliver);
+    tell(told, tx).await
+}
+
 impl Store {
     /// Accepts a message with one delivery for each recipient; a recipient given twice gets it once.
     ///
@@ -113,49 +172,8 @@ impl Store {
         recipients: &[NewDelivery],
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
-        let addresses: Vec<&EmailAddress> = recipients.iter().map(|delivery| &delivery.recipient).collect();
         let mut tx = self.pools.write().await?;
-        // KEY SHARE: only deleting waits for this, no check of the domain does.
-        sql("SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL")
-            .on_postgres(
-                "SELECT id FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL FOR KEY SHARE",
-            )
-            .bind(&message.domain_id)
-            .bind(&message.org_id)
-            .first(&mut tx)
-            .await?
-            .ok_or(StoreError::NotFound("domain"))?;
-        let refused =
-            suppressed(message.org_id, message.tenant_id, addresses.iter().copied(), &mut tx).await?;
-        if !refused.is_empty() {
-            return Err(StoreError::Suppressed(refused));
-        }
-        if let Some(cap) = message.daily_cap {
-            count_message(message.domain_id, cap, &mut tx).await?;
-        }
-        sql(
-            "INSERT INTO messages (id, org_id, domain_id, tenant_id, key_id, from_address, recipients, subject, size,
-                 created_at, raw, trace_parent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        )
-        .bind(&message.id)
-        .bind(&message.org_id)
-        .bind(&message.domain_id)
-        .bind_opt(message.tenant_id.as_ref())
-        .bind_opt(message.key_id.as_ref())
-        .bind(&message.from_address)
-        .bind(&to_json(&addresses)?)
-        .bind(&message.subject)
-        .bind(&(message.raw.len() as u64))
-        .bind(&message.created_at)
-        .bind(&message.raw)
-        .bind_opt(message.trace_parent.as_ref())
-        .run(&mut tx)
-        .await
-        .map_err(|error| error.or_conflict(ID, StoreError::MessageTaken))?;
-        insert_deliveries(message.id, recipients, message.created_at, &mut tx).await?;
-        tx.wakes(Topic::Deliver);
-        tell(told.into(), &mut tx).await?;
+        accept(message, recipients, told.into(), &mut tx).await?;
         tx.commit().await
     }
 

@@ -69,14 +69,57 @@ const MIGRATIONS: &[Migration] = &[
         name: "contact_proofs",
         script: include_str!("../migrations/0024_contact_proofs.sql"),
     },
+    Migration { version: 25, name: "key_feed", script: include_str!("../migrations/0025_key_feed.sql") },
+    Migration {
+        version: 26,
+        name: "setup_links",
+        script: include_str!("../migrations/0026_setup_links.sql"),
+    },
+    Migration {
+        version: 27,
+        name: "idempotency_shards",
+        script: include_str!("../migrations/0027_idempotency_shards.sql"),
+    },
+    Migration { version: 28, name: "publishing", script: include_str!("../migrations/0028_publishing.sql") },
+    Migration { version: 30, name: "reputation", script: include_str!("../migrations/0030_reputation.sql") },
+    Migration { version: 31, name: "names", script: include_str!("../migrations/0031_names.sql") },
+    Migration {
+        version: 32,
+        name: "setup_links_publish",
+        script: include_str!("../migrations/0032_setup_links_publish.sql"),
+    },
+    Migration { version: 33, name: "drifts", script: include_str!("../migrations/0033_drifts.sql") },
+    Migration {
+        version: 34,
+        name: "key_rotation",
+        script: include_str!("../migrations/0034_key_rotation.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
 /// only add, and what they add has a default. So nodes are replaced one by one, the old ones at work meanwhile. What such
 /// a migration makes superfluous is taken away by one of a later release.
-const EXPANDING: &[(i64, i64)] = &[(15, 14), (17, 16), (18, 16), (19, 16), (20, 16), (21, 16), (22, 16)];
+const EXPANDING: &[(i64, i64)] = &[
+    (15, 14),
+    (17, 16),
+    (18, 16),
+    (19, 16),
+    (20, 16),
+    (21, 16),
+    (22, 16),
+    (25, 24),
+    (26, 24),
+    (27, 24),
+    (28, 24),
+    (30, 24),
+    (31, 24),
+    (32, 24),
+    (33, 24),
+    (34, 24),
+];
 
-/// Migrations that stop older programs, and why. What came before the first of either was never run by two programs.
+/// Migrations that stop older programs, and why: they refuse to start, and one that runs ends when it is next heard of.
+/// What came before the first of either was never run by two programs.
 #[cfg(test)]
 const STOPPING: &[(i64, &str)] = &[
     (16, "reports and observations are compressed where an older program does not look"),
@@ -128,15 +171,18 @@ async fn begin(pools: &Pools) -> Result<Tx, StoreError> {
     Ok(tx)
 }
 
-async fn is_applied(migration: &Migration, tx: &mut Tx) -> Result<bool, StoreError> {
+/// Refuses a schema that this program cannot go on with. A later program may have made it so while this one runs.
+pub(crate) async fn require_known(tx: &mut Tx) -> Result<(), StoreError> {
     let needed = sql("SELECT COALESCE(MAX(COALESCE(needs, applied.version)), 0) AS n
          FROM schema_migrations AS applied
          LEFT JOIN schema_needs ON schema_needs.version = applied.version
          WHERE applied.version > $1");
     let found = needed.bind(&KNOWN).number::<i64>(tx).await?;
-    if found > KNOWN {
-        return Err(StoreError::SchemaTooNew { found, known: KNOWN });
-    }
+    if found > KNOWN { Err(StoreError::SchemaTooNew { found, known: KNOWN }) } else { Ok(()) }
+}
+
+async fn is_applied(migration: &Migration, tx: &mut Tx) -> Result<bool, StoreError> {
+    require_known(tx).await?;
     let applied = sql("SELECT checksum FROM schema_migrations WHERE version = $1").bind(&migration.version);
     let Some(row) = applied.first(tx).await? else {
         return Ok(false);

@@ -3,6 +3,7 @@
 use crate::{
     Store, StoreError,
     database::{Row, sql},
+    migrate::require_known,
 };
 use model::Timestamp;
 
@@ -36,8 +37,12 @@ fn node(row: &Row) -> Result<Node, StoreError> {
 
 impl Store {
     /// Says that a node is there; the time by the clock of the database.
+    ///
+    /// # Errors
+    /// `SchemaTooNew` where a later program has changed the schema so that this one cannot go on.
     pub async fn beat(&self, node: &Node) -> Result<Timestamp, StoreError> {
         let mut tx = self.pools.write().await?;
+        require_known(&mut tx).await?;
         sql("INSERT INTO nodes (id, version, started_at, seen_at, draining) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (id) DO UPDATE SET seen_at = $4, draining = $5")
         .bind(&node.id)

@@ -5,9 +5,10 @@
 //! as at every installation (nothing runs ANALYZE); those of PostgreSQL with 20,000 rows in the tables that grow.
 
 use crate::{
-    Store, StoreOptions, Visible, api_keys, audit, contacts,
+    Store, StoreOptions, Visible, api_keys, audit, claims, contacts,
     database::{Kind, Sql, sql},
-    deliveries, dkim_keys, domains, events, messages, tenants, webhook_deliveries, webhooks,
+    deliveries, dkim_keys, domains, events, idempotency, messages, reputation, tenants, webhook_deliveries,
+    webhooks,
 };
 use model::{ApiKeyId, DomainId, OrgId, TenantId, Timestamp};
 use std::{fs, path::PathBuf};
@@ -16,7 +17,8 @@ use std::{fs, path::PathBuf};
 mod postgres_server;
 
 /// Tables that grow with the installation: none is read from end to end.
-const BIG: [&str; 13] = [
+const BIG: [&str; 14] = [
+    "sending_days",
     "warmup_days",
     "domains",
     "dkim_keys",
@@ -85,6 +87,8 @@ fn statements() -> Vec<(&'static str, Sql)> {
         ("domains: next that is free", sql(domains::NEXT_FREE)),
         ("domains: next whose lease ends", sql(domains::NEXT_LEASED)),
         ("keys: of a domain", sql(dkim_keys::OF_ONE).bind(&domain)),
+        ("requests: how many", sql(idempotency::COUNTED).bind(&org).bind(&7_i64)),
+        ("claims: of many domains", { (0..20).fold(sql(claims::OF_TWENTY), |query, _| query.bind(&domain)) }),
         ("keys: selectors of a name", sql(dkim_keys::SELECTORS_OF).text("acme.test")),
         ("API keys: by secret", sql(api_keys::BY_HASH).blob(&[7; 32])),
         ("API keys: list", page(whole, &api_keys::LIST, "key_~")),
@@ -95,6 +99,11 @@ fn statements() -> Vec<(&'static str, Sql)> {
         ("deliveries: claim", claim((deliveries::CLAIM, deliveries::CLAIM_ON_POSTGRES))),
         ("deliveries: next that is free", sql(deliveries::NEXT_FREE)),
         ("deliveries: next whose lease ends", sql(deliveries::NEXT_LEASED)),
+        ("reputation: of a domain", sql(reputation::JUDGED_DOMAIN).bind(&domain).bind(&20_000_i64)),
+        (
+            "reputation: of a tenant",
+            sql(reputation::JUDGED_TENANT).bind(&org).bind(&TenantId::from_parts(0, 1)).bind(&20_000_i64),
+        ),
         ("events: feed", feed(whole)),
         ("events: feed of a tenant", feed(visible(true, false))),
         ("events: number", sql(events::NUMBER).bind(&7_i64).bind(&1_000_u32)),
@@ -182,6 +191,9 @@ INSERT INTO domains (id, org_id, name, profile, status, spf_status, dkim_status,
     FROM generate_series(1, 20000) AS n;
 INSERT INTO warmup_days (domain_id, day, accepted)
     SELECT 'dom_' || lpad(n::text, 26, '0'), 20000, 1 FROM generate_series(1, 20000) AS n;
+INSERT INTO sending_days (domain_id, day, epoch, shard, org_id, tenant_id, delivered, bounced, refused, complained)
+    SELECT 'dom_' || lpad(n::text, 26, '0'), 20000, 0, 0, 'org_' || lpad((n % 200)::text, 26, '0'),
+        'tnt_' || lpad((n % 2000)::text, 26, '0'), 1, 0, 0, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at)
     SELECT 'dkm_' || n, 'dom_' || lpad(n::text, 26, '0'), 's' || n, 'k', 'k', 'active', 0, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO tenants (id, org_id, reference, created_at)

@@ -86,6 +86,17 @@ pub struct PlaygroundRecord {
     pub updated_at: Timestamp,
 }
 
+/// A change of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlaygroundChange {
+    /// A record that is not there.
+    Add(NewPlaygroundRecord),
+    /// New contents for the record with this id.
+    Update(NewPlaygroundRecord),
+    /// A record that goes.
+    Remove(RecordId),
+}
+
 fn zone(row: &Row) -> Result<PlaygroundZone, StoreError> {
     Ok(PlaygroundZone {
         id: row.get("id")?,
@@ -280,6 +291,57 @@ impl Store {
         }
         tx.commit().await?;
         Ok(added)
+    }
+
+    /// Makes changes to a zone, all or none.
+    ///
+    /// # Errors
+    /// `NotFound` where a record is not there that would be changed, `LimitReached`.
+    pub async fn change_records(
+        &self,
+        zone_id: ZoneId,
+        changes: Vec<PlaygroundChange>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        touch_zone(zone_id, &mut tx).await?;
+        for change in changes {
+            match change {
+                PlaygroundChange::Add(new) => drop(insert_record(zone_id, new, now, &mut tx).await?),
+                PlaygroundChange::Update(new) => {
+                    sql("UPDATE playground_records SET host = $3, record_type = $4, value = $5, ttl = $6,
+                             priority = $7, proxied = $8, updated_at = $9
+                         WHERE id = $1 AND zone_id = $2")
+                    .bind(&new.id)
+                    .bind(&zone_id)
+                    .bind(&new.host)
+                    .bind(&new.record_type)
+                    .bind(&new.value)
+                    .bind(&new.ttl)
+                    .bind_opt(new.priority.as_ref())
+                    .bind(&new.proxied)
+                    .bind(&now)
+                    .run_on("record", &mut tx)
+                    .await?;
+                }
+                PlaygroundChange::Remove(id) => {
+                    sql("DELETE FROM playground_records WHERE id = $1 AND zone_id = $2")
+                        .bind(&id)
+                        .bind(&zone_id)
+                        .run_on("record", &mut tx)
+                        .await?;
+                }
+            }
+        }
+        let count = sql("SELECT COUNT(*) AS n FROM playground_records WHERE zone_id = $1").bind(&zone_id);
+        let records: u64 = count.number(&mut tx).await?;
+        if records > MAX_RECORDS {
+            return Err(StoreError::LimitReached {
+                what: "records in a playground zone",
+                limit: MAX_RECORDS,
+            });
+        }
+        tx.commit().await
     }
 
     /// One record, of whichever zone.

@@ -46,6 +46,7 @@ pub const COLUMNS: &[SealedColumn] = &[
     column!("users", "totp_secret", "users/totp_secret/"),
     column!("webhooks", "secret", ""),
     column!("webhooks", "old_secret", ""),
+    column!("dns_connections", "secret", "dns_connections/secret/"),
 ];
 
 /// A secret to put in the place of another.

@@ -74,7 +74,7 @@ pub struct Token {
     pub org_id: Option<OrgId>,
     /// As what.
     pub role: Option<Role>,
-    /// The user or key that invited.
+    /// The user or key that invited; on the way to a provider, the user who is to be linked.
     pub invited_by: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -73,6 +73,20 @@ pub(crate) async fn suppressed(
     Ok(found)
 }
 
+/// Adds an address where it is not there; how many.
+pub(crate) async fn insert_suppression(new: &Suppression, tx: &mut Tx) -> Result<u64, StoreError> {
+    sql("INSERT INTO suppressions (id, org_id, tenant_id, address, reason, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (org_id, tenant_id, address) DO NOTHING")
+    .bind(&new.id)
+    .bind(&new.org_id)
+    .text(&column(new.tenant_id))
+    .bind(&new.address)
+    .bind(&new.reason)
+    .bind(&new.created_at)
+    .run(tx)
+    .await
+}
+
 macro_rules! select {
     ($($rest:literal),*) => {
         concat!("SELECT id, org_id, tenant_id, address, reason, created_at FROM suppressions WHERE org_id = $1", $($rest),*)
@@ -87,16 +101,7 @@ impl Store {
         told: impl Into<Told<'_>>,
     ) -> Result<(Suppression, bool), StoreError> {
         let mut tx = self.pools.write().await?;
-        let added = sql("INSERT INTO suppressions (id, org_id, tenant_id, address, reason, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (org_id, tenant_id, address) DO NOTHING")
-        .bind(&new.id)
-        .bind(&new.org_id)
-        .text(&column(new.tenant_id))
-        .bind(&new.address)
-        .bind(&new.reason)
-        .bind(&new.created_at)
-        .run(&mut tx)
-        .await?;
+        let added = insert_suppression(new, &mut tx).await?;
         if added > 0 {
             tell(told.into(), &mut tx).await?;
         }

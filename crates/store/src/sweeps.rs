@@ -2,7 +2,7 @@
 
 use crate::{
     Store, StoreError,
-    database::{Turn, sql},
+    database::{Sql, Turn, sql},
 };
 use model::{ApiKeyId, Timestamp};
 
@@ -81,6 +81,21 @@ impl Store {
     /// Deletes at most `limit` lines of the audit log from before `before`; how many.
     pub async fn delete_audit_before(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let due = sql("SELECT id FROM audit_log WHERE at < $1 LIMIT 1").bind(&before);
+        let delete = sql("DELETE FROM audit_log WHERE id IN (
+                 SELECT id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)");
+        self.delete_due(due, delete.bind(&before).bind(&limit)).await
+    }
+
+    /// Deletes at most `limit` setup links that were over before `before`; how many.
+    pub async fn delete_setup_links_before(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let due = sql("SELECT id FROM setup_links WHERE expires_at < $1 LIMIT 1").bind(&before);
+        let delete = sql("DELETE FROM setup_links WHERE id IN (
+                 SELECT id FROM setup_links WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)");
+        self.delete_due(due, delete.bind(&before).bind(&limit)).await
+    }
+
+    /// Deletes where something is due, unless another node does; how many rows.
+    async fn delete_due(&self, due: Sql, delete: Sql) -> Result<u64, StoreError> {
         if self.read_first(due).await?.is_none() {
             return Ok(0);
         }
@@ -88,12 +103,7 @@ impl Store {
         if !tx.try_turn(Turn::Sweep).await? {
             return Ok(0);
         }
-        let deleted = sql("DELETE FROM audit_log WHERE id IN (
-                 SELECT id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)")
-        .bind(&before)
-        .bind(&limit)
-        .run(&mut tx)
-        .await?;
+        let deleted = delete.run(&mut tx).await?;
         tx.commit().await?;
         Ok(deleted)
     }

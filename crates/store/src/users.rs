@@ -332,7 +332,8 @@ impl Store {
     }
 
     /// Uses up the token of somebody who is locked out: sets what the password is checked with, takes the second factor
-    /// away where the token is for that too, and ends all sessions.
+    /// away where the token is for that too, and ends all sessions and what links the user to a provider: whoever had the
+    /// account does not come back that way.
     ///
     /// # Errors
     /// `NotFound` where there is no such token of this user that is not over.
@@ -369,7 +370,11 @@ impl Store {
             .bind(&user.email)
             .run(&mut tx)
             .await?;
-        sql("DELETE FROM sessions WHERE user_id = $1").bind(&user.id).run(&mut tx).await?;
+        for text in
+            ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM user_identities WHERE user_id = $1"]
+        {
+            sql(text).bind(&user.id).run(&mut tx).await?;
+        }
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

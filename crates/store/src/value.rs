@@ -2,9 +2,10 @@
 
 use crate::{Hidden, StoreError};
 use model::{
-    ApiKeyId, AuditId, CheckStatus, ContactId, DomainId, DomainName, DomainStatus, EmailAddress, EventId,
-    KeyId, MessageId, OrgId, RecordId, RecordType, RequestId, SandboxMessageId, SuppressionId, TenantId,
-    Timestamp, UserId, WebhookDeliveryId, WebhookId, ZoneId,
+    ApiKeyId, AuditId, ChangeSetId, CheckStatus, ConnectionId, ContactId, DomainId, DomainName, DomainStatus,
+    EmailAddress, EventId, KeyId, LedgerId, MessageId, OrgId, RecordId, RecordType, RequestId,
+    SandboxMessageId, SetupLinkId, SuppressionId, TenantId, Timestamp, UserId, WebhookDeliveryId, WebhookId,
+    ZoneId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -143,13 +144,17 @@ macro_rules! stored_as_text {
 }
 stored_as_text!(
     ApiKeyId,
+    ChangeSetId,
+    ConnectionId,
     ContactId,
+    SetupLinkId,
     AuditId,
     DomainId,
     DomainName,
     EmailAddress,
     EventId,
     KeyId,
+    LedgerId,
     MessageId,
     OrgId,
     RecordId,

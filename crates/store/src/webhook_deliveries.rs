@@ -106,8 +106,17 @@ pub struct WebhookResult {
     pub next_attempt_at: Option<Timestamp>,
     /// The attempt; its number is given by the store.
     pub attempt: WebhookAttempt,
-    /// The webhook is to be disabled, for this reason.
-    pub disable: Option<String>,
+    /// The webhook is to be disabled.
+    pub disable: Option<Disable>,
+}
+
+/// Why a webhook is to be disabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disable {
+    /// For people.
+    pub reason: String,
+    /// Since when it fails, where that is why: not where it was reached since.
+    pub failing_since: Option<Timestamp>,
 }
 
 fn delivery(row: &Row) -> Result<WebhookDelivery, StoreError> {
@@ -300,7 +309,7 @@ impl Store {
         // The webhook before its deliveries, as everywhere: two transactions never wait for each other.
         note_on_webhook(result, &mut tx).await?;
         let is_disabled = match &result.disable {
-            Some(reason) => disable(result.webhook_id, reason, attempt.at, &mut tx).await?,
+            Some(why) => disable(result.webhook_id, why, attempt.at, &mut tx).await?,
             None => false,
         };
         let updated = sql("UPDATE webhook_deliveries SET state = $4, attempts = attempts + 1, tries = tries + 1,
@@ -466,13 +475,16 @@ async fn note_on_webhook(result: &WebhookResult, tx: &mut Tx) -> Result<(), Stor
 }
 
 /// Disables a webhook that is enabled; whether it was.
-async fn disable(id: WebhookId, reason: &str, now: Timestamp, tx: &mut Tx) -> Result<bool, StoreError> {
-    let disabled = sql("UPDATE webhooks SET status = 'disabled', disabled_reason = $2, updated_at = $3
-         WHERE id = $1 AND status = 'enabled' AND deleted_at IS NULL")
-    .bind(&id)
-    .text(reason)
-    .bind(&now)
-    .run(tx)
-    .await?;
-    Ok(disabled > 0)
+async fn disable(id: WebhookId, why: &Disable, now: Timestamp, tx: &mut Tx) -> Result<bool, StoreError> {
+    let disabled = match &why.failing_since {
+        None => sql("UPDATE webhooks SET status = 'disabled', disabled_reason = $2, updated_at = $3
+             WHERE id = $1 AND status = 'enabled' AND deleted_at IS NULL"),
+        Some(_) => sql("UPDATE webhooks SET status = 'disabled', disabled_reason = $2, updated_at = $3
+             WHERE id = $1 AND status = 'enabled' AND deleted_at IS NULL AND failing_since = $4"),
+    };
+    let mut disabled = disabled.bind(&id).text(&why.reason).bind(&now);
+    if let Some(since) = &why.failing_since {
+        disabled = disabled.bind(since);
+    }
+    Ok(disabled.run(tx).await? > 0)
 }

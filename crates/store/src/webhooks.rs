@@ -239,24 +239,31 @@ impl Store {
         tx.commit().await
     }
 
-    /// Puts a new secret in the place of the one there; the old one signs too until then.
+    /// Stores the secrets of a webhook that were changed, as they were read at `read_at`.
+    ///
+    /// # Errors
+    /// `StaleVersion` when it was changed since.
     pub async fn rotate_webhook_secret(
         &self,
-        id: WebhookId,
-        secret: &Hidden,
-        old_until: Timestamp,
-        now: Timestamp,
+        rotated: &Webhook,
+        read_at: Timestamp,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("UPDATE webhooks SET old_secret = secret, secret = $2, old_secret_until = $3, updated_at = $4
-             WHERE id = $1 AND deleted_at IS NULL")
-        .bind(&id)
-        .bind(secret)
-        .bind(&old_until)
-        .bind(&now)
-        .run_on("webhook", &mut tx)
-        .await?;
+        let updated =
+            sql("UPDATE webhooks SET old_secret = $2, secret = $3, old_secret_until = $4, updated_at = $5
+             WHERE id = $1 AND deleted_at IS NULL AND updated_at = $6")
+            .bind(&rotated.id)
+            .bind_opt(rotated.old_secret.as_ref())
+            .bind(&rotated.secret)
+            .bind_opt(rotated.old_secret_until.as_ref())
+            .bind(&rotated.updated_at)
+            .bind(&read_at)
+            .run(&mut tx)
+            .await?;
+        if updated == 0 {
+            return Err(StoreError::StaleVersion);
+        }
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

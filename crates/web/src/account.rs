@@ -77,13 +77,13 @@ pub(crate) struct OrganisationForm {
 }
 
 /// Who is logged in, and the secret of the session. The guard lets nobody else come here.
-fn logged_in(web: &Web) -> Result<(&LoggedIn, &str), Failure> {
+pub(crate) fn logged_in(web: &Web) -> Result<(&LoggedIn, &str), Failure> {
     let visit = &web.pages.visit;
     let found = visit.user.as_ref().zip(visit.secret.as_deref());
     found.ok_or_else(|| Error::Unauthenticated("nobody is logged in").into())
 }
 
-async fn page(web: &Web, errors: FormErrors) -> Answer {
+pub(crate) async fn page(web: &Web, errors: FormErrors) -> Answer {
     let (user, _) = logged_in(web)?;
     let organisations = web.app.organisations_of(user).await?;
     let row = |membership: app::store::Membership| OrganisationRow {

@@ -2,12 +2,16 @@
 
 use crate::{
     Pages,
-    page::{Answer, Section, Shell, html},
+    page::{Answer, Notice, Section, Shell, html},
 };
+use app::Error;
 use askama::Template;
-use axum::extract::{
-    Form, Query,
-    rejection::{FormRejection, QueryRejection},
+use axum::{
+    extract::{
+        Form, Query,
+        rejection::{FormRejection, QueryRejection},
+    },
+    http::StatusCode,
 };
 use serde::Deserialize;
 
@@ -38,6 +42,19 @@ pub(crate) async fn show(pages: Pages, query: Result<Query<Secret>, QueryRejecti
 
 pub(crate) async fn confirm(pages: Pages, form: Result<Form<Secret>, FormRejection>) -> Answer {
     let Form(form) = form?;
-    pages.app.confirm_contact(&form.token).await?;
+    match pages.app.confirm_contact(&form.token).await {
+        Ok(_) => {}
+        Err(Error::LinkOver) => {
+            let notice = Notice {
+                status: StatusCode::GONE,
+                title: "This link works no more",
+                message: "It was used, or is older than 7 days.".to_owned(),
+                next: "If you confirmed before, there is nothing to do. Else ask whoever named you to add you again.",
+                retry_after: None,
+            };
+            return Ok(notice.answer());
+        }
+        Err(error) => return Err(error.into()),
+    }
     html(&page(&pages, String::new(), true))
 }

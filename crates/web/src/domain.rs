@@ -6,14 +6,15 @@ use crate::{
     domains::unicode,
     forms::FormErrors,
     live,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    page::{Answer, Failure, Section, Shell, go, html_with, sentence},
     pill::{Pill, Tone},
     when::When,
 };
 use app::{
     domains::DomainView,
     emails::SendEmail,
-    store::{DkimKey, Event, KeyState},
+    reputation::{Reputation, Standing, WINDOW_DAYS, ended},
+    store::{DkimKey, Event, GoneKey, KeyState},
 };
 use askama::Template;
 use axum::{
@@ -39,14 +40,27 @@ struct DomainPage {
     tag: String,
     keys: Vec<KeyRow>,
     rotatable: bool,
+    /// Whether a key waits to be published.
+    waits: bool,
+    drift: Option<DriftView>,
+    sent: Option<Sent>,
     history: Vec<HistoryLine>,
+}
+
+/// Records of ours that somebody changed or removed.
+struct DriftView {
+    since: When,
+    records: String,
+    stopped: bool,
+    /// What brings them back, or where that begins.
+    href: String,
 }
 
 /// A DKIM key, in the table of them.
 struct KeyRow {
     selector: String,
     pill: Pill,
-    until: Option<When>,
+    until: Option<(&'static str, When)>,
     made: When,
 }
 
@@ -54,16 +68,61 @@ impl KeyRow {
     fn of(key: &DkimKey, now: Timestamp) -> Self {
         let pill = match key.state {
             KeyState::Active => Pill::new(Tone::Good, "Signs"),
+            KeyState::Standby if key.beside.is_some() => Pill::new(Tone::Wait, "Waits to be published"),
             KeyState::Standby => Pill::new(Tone::Wait, "Stands by"),
             KeyState::Draining => Pill::new(Tone::Muted, "Drains"),
             KeyState::Retired => Pill::new(Tone::Muted, "Retired"),
         };
         Self {
-            selector: key.selector.clone(),
+            selector: key.beside.clone().unwrap_or_else(|| key.selector.clone()),
             pill,
-            until: When::maybe(key.retire_at, now),
+            until: When::maybe(key.retire_at, now).map(|until| ("published until", until)),
             made: When::new(key.created_at, now),
         }
+    }
+
+    /// One whose record may be removed.
+    fn gone(key: &GoneKey, now: Timestamp) -> Self {
+        Self {
+            selector: key.selector.clone(),
+            pill: Pill::new(Tone::Muted, "Its TXT record may be removed"),
+            until: Some(("since", When::new(key.since, now))),
+            made: When::new(key.created_at, now),
+        }
+    }
+}
+
+/// What became of the domain's mail.
+struct Sent {
+    pill: Pill,
+    reason: Option<String>,
+    is_paused: bool,
+    window: i64,
+    counts: [(&'static str, u64); 4],
+}
+
+impl Sent {
+    /// Nothing where nothing was sent.
+    fn of(reputation: &Reputation) -> Option<Self> {
+        let pill = match reputation.judgement.standing {
+            Standing::Good => Pill::new(Tone::Good, "Good"),
+            Standing::AtRisk => Pill::new(Tone::Warn, "At risk"),
+            Standing::Paused => Pill::new(Tone::Bad, "Paused"),
+        };
+        let counts = reputation.counts;
+        let is_paused = reputation.judgement.standing == Standing::Paused;
+        (is_paused || ended(counts) > 0).then(|| Self {
+            pill,
+            reason: reputation.judgement.reason.as_deref().map(sentence),
+            is_paused,
+            window: WINDOW_DAYS,
+            counts: [
+                ("Delivered", counts.delivered),
+                ("No such recipient", counts.bounced),
+                ("Refused otherwise", counts.refused),
+                ("Called spam", counts.complained),
+            ],
+        })
     }
 }
 
@@ -93,11 +152,30 @@ fn history_line(event: &Event, now: Timestamp) -> Option<HistoryLine> {
         "domain.disabled" if data["reason"] == "claimed" => "Another organisation claimed it.".to_owned(),
         "domain.disabled" => "It was disabled.".to_owned(),
         "domain.enabled" => "It was enabled.".to_owned(),
+        "domain.paused" => {
+            format!("Its sending was paused: {}.", data["reason"].as_str().unwrap_or("too much came back"))
+        }
+        "domain.resumed" => "Its sending was resumed.".to_owned(),
         "domain.contested" => "Another organisation began to claim it.".to_owned(),
         "domain.claim_started" => "A claim of it was begun.".to_owned(),
         "domain.claim_ended" => "The claim of it ended without success.".to_owned(),
         "domain.claimed" => "It was claimed from another organisation.".to_owned(),
+        "domain.key_prepared" => {
+            format!(
+                "A new DKIM key was prepared, to be published at {}.",
+                data["selector"].as_str().unwrap_or("?")
+            )
+        }
+        "domain.key_removable" => {
+            format!("The DKIM record at {} may be removed.", data["selector"].as_str().unwrap_or("?"))
+        }
         "domain.key_rotated" => "Another DKIM key began to sign.".to_owned(),
+        "domain.dns_changed" => "Records were written at its DNS host.".to_owned(),
+        "domain.dns_drifted" => "Records that we wrote were changed or removed.".to_owned(),
+        "domain.dns_repaired" => "Records that were changed or removed were brought back.".to_owned(),
+        "domain.dns_repair_stopped" => {
+            "Records were changed back again; they are not brought back any more by themselves.".to_owned()
+        }
         "domain.delegation_changed" => {
             format!(
                 "Its name servers changed from {} to {}.",
@@ -110,35 +188,7 @@ fn history_line(event: &Event, now: Timestamp) -> Option<HistoryLine> {
     Some(HistoryLine { when: When::new(event.created_at, now), words })
 }
 
-/// Asks once more before something is done to a domain.
-#[derive(Template)]
-#[template(path = "domain_confirm.html")]
-struct DomainConfirm {
-    shell: Shell,
-    heading: String,
-    lines: Vec<String>,
-    action: String,
-    button: &'static str,
-    danger: bool,
-    wants_reason: bool,
-    reason: String,
-    error: Option<String>,
-    back: String,
-    keep: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "confirm.html")]
-pub(crate) struct ConfirmPage {
-    pub shell: Shell,
-    pub heading: String,
-    pub lines: Vec<String>,
-    pub action: String,
-    pub button: &'static str,
-    pub back: String,
-}
-
-fn domain_id(text: &str) -> Result<DomainId, Failure> {
+pub(crate) fn domain_id(text: &str) -> Result<DomainId, Failure> {
     text.parse().map_err(|_| Failure::no_such("domain", text))
 }
 
@@ -170,9 +220,19 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
     let now = web.app.now();
     let playground = playground(web, view).await?;
     let domain = &view.domain;
-    let keys = web.app.domain_keys(&web.viewer, domain.id).await?;
+    let (_, keys, gone) = web.app.domain_keys(&web.viewer, domain.id).await?;
+    let sent = web.app.reputation_of_domain(&web.viewer, domain.id).await?;
     let events = web.app.domain_history(&web.viewer, domain.id, HISTORY).await?;
     let shell = Shell::new(web, Section::Domains, domain.name.to_string());
+    let drift = web.app.drift(&web.viewer, domain.id).await?;
+    let drift = drift.and_then(|drift| {
+        let href = match drift.change_set_id {
+            Some(id) => format!("/change-sets/{id}"),
+            None => format!("/domains/{}/write", domain.id),
+        };
+        let since = When::new(drift.noticed_at?, now);
+        Some(DriftView { since, records: drift.records.join(", "), stopped: drift.stopped, href })
+    });
     let live = Live::new(view, &playground, test, now, &shell).render()?;
     let page = DomainPage {
         shell,
@@ -191,8 +251,15 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
         },
         tag: live::tag(&Live::state(view, &playground, now)),
         live,
-        rotatable: domain.status == DomainStatus::Verified && keys.len() > 1 && has_aliases(view),
-        keys: keys.iter().map(|key| KeyRow::of(key, now)).collect(),
+        rotatable: domain.status == DomainStatus::Verified && (keys.len() > 1 || !has_aliases(view)),
+        waits: keys.iter().any(|key| key.beside.is_some() && key.state == KeyState::Standby),
+        keys: keys
+            .iter()
+            .map(|key| KeyRow::of(key, now))
+            .chain(gone.iter().map(|key| KeyRow::gone(key, now)))
+            .collect(),
+        drift,
+        sent: Sent::of(&sent),
         history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };
     html_with(status, &page)
@@ -274,195 +341,8 @@ pub(crate) async fn send_test(
     }
 }
 
-fn claim_page(web: &Web, view: &DomainView, error: Option<String>) -> DomainConfirm {
-    let name = &view.domain.name;
-    let path = format!("/domains/{}", view.domain.id);
-    DomainConfirm {
-        shell: Shell::new(web, Section::Domains, format!("Claim {name}")),
-        heading: format!("Claim {name}?"),
-        lines: vec![
-            "You get a TXT record to publish, good for 7 days. Only who controls the DNS of the domain can do that."
-                .to_owned(),
-            "Who holds the domain now is told at once that somebody claims it, and not who.".to_owned(),
-            "When every name server has shown the record for ten minutes, the domain is yours. Mail from it by the other organisation is refused then."
-                .to_owned(),
-        ],
-        action: format!("{path}/claim"),
-        button: "Claim the domain",
-        danger: false,
-        wants_reason: false,
-        reason: String::new(),
-        error,
-        back: path,
-        keep: "Not now",
-    }
-}
-
-pub(crate) async fn confirm_claim(web: Web, Path(id): Path<String>) -> Answer {
-    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
-    html(&claim_page(&web, &view, None))
-}
-
-/// Begins a claim.
-pub(crate) async fn claim(web: Web, Path(id): Path<String>) -> Answer {
-    let id = domain_id(&id)?;
-    match web.app.claim_domain(&web.viewer, id).await {
-        Ok(_) => Ok(go(&format!("/domains/{id}"))),
-        Err(error) => {
-            let errors = FormErrors::of(error)?;
-            let view = web.app.domain(&web.viewer, id).await?;
-            html_with(StatusCode::CONFLICT, &claim_page(&web, &view, errors.others(&[])))
-        }
-    }
-}
-
 /// Whether its keys are behind aliases, where they can be rotated.
 fn has_aliases(view: &DomainView) -> bool {
     let mut dkim = view.report.records.iter().filter(|record| record.is_dkim());
     dkim.all(|record| record.record_type() == RecordType::Cname)
-}
-
-fn rotate_page(web: &Web, view: &DomainView, error: Option<String>) -> DomainConfirm {
-    let name = &view.domain.name;
-    let path = format!("/domains/{}", view.domain.id);
-    DomainConfirm {
-        shell: Shell::new(web, Section::Domains, format!("Rotate the keys of {name}")),
-        heading: format!("Rotate the DKIM keys of {name}?"),
-        lines: vec![
-            "The next key that stands by signs from now on. Your DNS stays as it is.".to_owned(),
-            "The key before stays published for 7 days, for mail that it has signed. Then a new key takes its place."
-                .to_owned(),
-        ],
-        action: format!("{path}/rotate"),
-        button: "Rotate the keys",
-        danger: false,
-        wants_reason: false,
-        reason: String::new(),
-        error,
-        back: path,
-        keep: "Not now",
-    }
-}
-
-pub(crate) async fn confirm_rotate(web: Web, Path(id): Path<String>) -> Answer {
-    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
-    html(&rotate_page(&web, &view, None))
-}
-
-/// Has another key sign.
-pub(crate) async fn rotate(web: Web, Path(id): Path<String>) -> Answer {
-    let id = domain_id(&id)?;
-    match web.app.rotate_domain_keys(&web.viewer, id).await {
-        Ok(_) => Ok(go(&format!("/domains/{id}"))),
-        Err(error) => {
-            let errors = FormErrors::of(error)?;
-            let view = web.app.domain(&web.viewer, id).await?;
-            html_with(StatusCode::CONFLICT, &rotate_page(&web, &view, errors.others(&[])))
-        }
-    }
-}
-
-fn disable_page(web: &Web, view: &DomainView, reason: String, error: Option<String>) -> DomainConfirm {
-    let name = &view.domain.name;
-    let path = format!("/domains/{}", view.domain.id);
-    DomainConfirm {
-        shell: Shell::new(web, Section::Domains, format!("Disable {name}")),
-        heading: format!("Disable {name}?"),
-        lines: vec![
-            "Mail from this domain is refused from then on, and what is in the queue waits.".to_owned(),
-            "Its DNS is not looked at until it is enabled again. Nobody else can have the domain meanwhile."
-                .to_owned(),
-        ],
-        action: format!("{path}/disable"),
-        button: "Disable the domain",
-        danger: true,
-        wants_reason: true,
-        reason,
-        error,
-        back: path,
-        keep: "Keep it enabled",
-    }
-}
-
-pub(crate) async fn confirm_disable(web: Web, Path(id): Path<String>) -> Answer {
-    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
-    html(&disable_page(&web, &view, String::new(), None))
-}
-
-/// What the form that disables holds.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct DisableFields {
-    reason: String,
-}
-
-/// Switches the domain off.
-pub(crate) async fn disable(
-    web: Web,
-    Path(id): Path<String>,
-    form: Result<Form<DisableFields>, FormRejection>,
-) -> Answer {
-    let Form(form) = form?;
-    let id = domain_id(&id)?;
-    match web.app.disable_domain(&web.viewer, id, Some(&form.reason)).await {
-        Ok(_) => Ok(go(&format!("/domains/{id}"))),
-        Err(error) => {
-            let errors = FormErrors::of(error)?;
-            let error = errors.of_field("reason").or_else(|| errors.others(&["reason"]));
-            let view = web.app.domain(&web.viewer, id).await?;
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &disable_page(&web, &view, form.reason, error))
-        }
-    }
-}
-
-pub(crate) async fn confirm_enable(web: Web, Path(id): Path<String>) -> Answer {
-    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
-    let path = format!("/domains/{}", view.domain.id);
-    html(&DomainConfirm {
-        shell: Shell::new(&web, Section::Domains, format!("Enable {}", view.domain.name)),
-        heading: format!("Enable {}?", view.domain.name),
-        lines: vec![
-            "Its DNS is checked at once. Where its records are right it can send when the page comes back."
-                .to_owned(),
-            "What waited in the queue is sent then.".to_owned(),
-        ],
-        action: format!("{path}/enable"),
-        button: "Enable the domain",
-        danger: false,
-        wants_reason: false,
-        reason: String::new(),
-        error: None,
-        back: path,
-        keep: "Keep it disabled",
-    })
-}
-
-/// Switches the domain on.
-pub(crate) async fn enable(web: Web, Path(id): Path<String>) -> Answer {
-    let id = domain_id(&id)?;
-    web.app.enable_domain(&web.viewer, id).await?;
-    Ok(go(&format!("/domains/{id}")))
-}
-
-pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {
-    let view = web.app.domain(&web.viewer, domain_id(&id)?).await?;
-    let domain = &view.domain;
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Domains, format!("Delete {}", domain.name)),
-        heading: format!("Delete {}?", domain.name),
-        lines: vec![
-            "Mail from this domain is refused from then on. Messages that were sent stay readable.".to_owned(),
-            "Your DNS is not touched: the records stay until you remove them at your DNS host.".to_owned(),
-            "When the domain is added again it gets new DKIM records, so what is in DNS now will not fit then."
-                .to_owned(),
-        ],
-        action: format!("/domains/{}/delete", domain.id),
-        button: "Delete the domain",
-        back: format!("/domains/{}", domain.id),
-    })
-}
-
-pub(crate) async fn delete(web: Web, Path(id): Path<String>) -> Answer {
-    web.app.delete_domain(&web.viewer, domain_id(&id)?).await?;
-    Ok(go("/"))
 }

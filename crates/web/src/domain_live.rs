@@ -155,6 +155,7 @@ pub(crate) struct Live {
     checks: Vec<(&'static str, Pill)>,
     problems: Problems,
     visible_by: Option<String>,
+    files: Vec<crate::records::Choice>,
     host: HostView,
     zone_href: Option<String>,
     zone_apex: String,
@@ -222,8 +223,9 @@ impl Live {
             required: required.count(),
             checks: checks(view),
             problems: Problems::of(report, now),
+            files: crate::records::choices(&format!("/domains/{}", view.domain.id)),
             visible_by: report.visible_everywhere_by.map(|at| explain::clock::until(at, now)),
-            host: host_view(view, host),
+            host: host_view(report, host),
             zone_href: zone.map(|zone| format!("/playground/zones/{}", zone.id)),
             zone_apex: zone.map(|zone| zone.apex.to_string()).unwrap_or_default(),
             create_apex: match playground {
@@ -253,20 +255,10 @@ impl Live {
     fn is(&self, status: &str) -> bool {
         self.status_word == status
     }
-
-    /// What is only missing comes first when nothing else stands in the way.
-    fn missing_first(&self) -> bool {
-        let is_fix = |problem: &crate::finding::Problem| problem.group.tone == Tone::Bad;
-        self.problems.missing.iter().any(is_fix) && !self.problems.special.iter().any(is_fix)
-    }
-
-    fn nothing_wrong(&self) -> bool {
-        self.problems.special.is_empty() && self.problems.missing.is_empty()
-    }
 }
 
 /// The mechanisms that the domain's profile has records for.
-fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
+pub(crate) fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
     let domain = &view.domain;
     let has = |purpose| view.report.records.iter().any(|record| record.planned.purpose == purpose);
     [
@@ -281,8 +273,7 @@ fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
     .collect()
 }
 
-fn host_view(view: &DomainView, host: &'static Host) -> HostView {
-    let report = &view.report;
+pub(crate) fn host_view(report: &app::diagnosis::Report, host: &'static Host) -> HostView {
     let detection = explain::view::detection(report);
     let names = detection.names();
     HostView {
@@ -342,6 +333,7 @@ mod tests {
             lease_until: None,
             consecutive_failures: 0,
             disabled_reason: None,
+            paused: None,
             holder: false,
             held_elsewhere: false,
             claimed_at: None,

@@ -87,6 +87,17 @@ impl Problems {
         }
         problems
     }
+
+    /// What is only missing comes first when nothing else stands in the way.
+    pub fn missing_first(&self) -> bool {
+        let is_fix = |problem: &Problem| problem.group.tone == Tone::Bad;
+        self.missing.iter().any(is_fix) && !self.special.iter().any(is_fix)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn nothing_wrong(&self) -> bool {
+        self.special.is_empty() && self.missing.is_empty()
+    }
 }
 
 fn problem(id: String, finding: &Finding, report: &Report, now: Timestamp) -> Problem {

@@ -22,7 +22,9 @@ impl FormErrors {
             _ => None,
         };
         match error {
-            Error::Invalid(fields) => Ok(Self { fields, ..Self::default() }),
+            Error::Invalid(fields) | Error::RecipientSuppressed(fields) => {
+                Ok(Self { fields, ..Self::default() })
+            }
             Error::WebhookTargetRefused(message) => {
                 let fields = vec![FieldError { field: "url".to_owned(), message }];
                 Ok(Self { fields, ..Self::default() })
@@ -31,7 +33,9 @@ impl FormErrors {
             | Error::DomainAlreadyAdded(_)
             | Error::DomainHeldElsewhere(_)
             | Error::ClaimedAway(_)
-            | Error::NothingToClaim(_)
+            | Error::NothingToClaim { .. }
+            | Error::DomainDisabled(_)
+            | Error::SendingPaused { .. }
             | Error::KeysNotRotatable { .. }
             | Error::AlreadyExists(_)
             | Error::LastOwner
@@ -49,6 +53,20 @@ impl FormErrors {
             }
             other => Err(other),
         }
+    }
+
+    /// What belongs to no field.
+    pub fn general(message: &str) -> Self {
+        Self { general: Some(sentence(message)), ..Self::default() }
+    }
+
+    /// The errors of a field stand at another one: the page has two forms with a field of that name.
+    #[must_use]
+    pub fn at(mut self, field: &str, shown_at: &str) -> Self {
+        for error in self.fields.iter_mut().filter(|error| error.field == field) {
+            shown_at.clone_into(&mut error.field);
+        }
+        self
     }
 
     /// The form: as it was asked for where nothing is wrong, else as what did not go through.
@@ -115,5 +133,7 @@ mod tests {
         assert_eq!(errors.of_field("subject"), None);
         assert_eq!(errors.others(&["to"]).as_deref(), Some("Total: is wrong."));
         assert!(FormErrors::of(Error::NoPlayground).is_err());
+        let errors = FormErrors::of(Error::RecipientSuppressed(vec![error("to[0]")])).unwrap();
+        assert_eq!(errors.of_field("to").as_deref(), Some("Is wrong."));
     }
 }

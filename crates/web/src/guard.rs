@@ -169,9 +169,7 @@ const AGAIN: &str = "Go back, load the page again, and send the form once more."
 /// A page that says why not.
 fn refused(title: &'static str, message: String, next: &'static str) -> Response {
     let notice = Notice { status: StatusCode::FORBIDDEN, title, message, next, retry_after: None };
-    let mut response = notice.status.into_response();
-    response.extensions_mut().insert(notice);
-    response
+    notice.answer()
 }
 
 /// Who is not logged in logs in, and then sees what was asked for.

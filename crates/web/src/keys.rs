@@ -2,25 +2,23 @@
 
 use crate::{
     Web,
-    domain::ConfirmPage,
+    confirm::Confirm,
     forms::FormErrors,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    page::{Answer, Failure, Section, Shell, go, html},
     pill::{Pill, Tone},
     when::When,
 };
 use app::{
     FieldError,
-    access::Scope,
+    access::{Caller, Scope},
+    idempotency::Reserved,
     keys::{CreateKey, KeyWithSecret},
     store::{ApiKey, Tenant},
 };
 use askama::Template;
-use axum::{
-    extract::{
-        Form, Path, Query,
-        rejection::{FormRejection, QueryRejection},
-    },
-    http::StatusCode,
+use axum::extract::{
+    Form, Path, Query,
+    rejection::{FormRejection, QueryRejection},
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use model::{ApiKeyId, DomainId, DomainName};
@@ -70,6 +68,8 @@ struct KeyForm {
     tenant: String,
     domains: String,
     expires: String,
+    /// Names this form: sent again it makes nothing again.
+    once: String,
 }
 
 impl KeyForm {
@@ -83,6 +83,7 @@ impl KeyForm {
                 "tenant" => form.tenant = value,
                 "domains" => form.domains = value,
                 "expires" => form.expires = value,
+                "once" => form.once = value,
                 _ => {}
             }
         }
@@ -99,6 +100,8 @@ struct KeysPage {
     next: Option<String>,
     scopes: Vec<ScopeBox>,
     tenants: Vec<Tenant>,
+    /// Whether there may be others.
+    has_more_tenants: bool,
     form: KeyForm,
     errors: FormErrors,
 }
@@ -149,6 +152,7 @@ const fn meaning(scope: Scope) -> &'static str {
     match scope {
         Scope::ReadDomains => "see domains, records, reports",
         Scope::WriteDomains => "add, verify, change, delete domains",
+        Scope::WriteDns => "write records at DNS hosts",
         Scope::SendEmails => "send mail",
         Scope::ReadEmails => "see messages and the inbox",
         Scope::ReadEvents => "see what happened",
@@ -201,12 +205,14 @@ fn limits(tenants: &[Tenant], key: &ApiKey) -> String {
     tenant.into_iter().chain(domains).collect::<Vec<_>>().join(", ")
 }
 
-async fn page(web: &Web, after: &str, form: KeyForm, errors: FormErrors, status: StatusCode) -> Answer {
+async fn page(web: &Web, after: &str, form: KeyForm, errors: FormErrors) -> Answer {
     let now = web.app.now();
     let after: Option<ApiKeyId> = after.parse().ok();
     let limit = u32::try_from(PAGE + 1).unwrap_or(u32::MAX);
     let keys = web.app.keys(&web.viewer, after, limit).await?;
     let tenants = web.app.tenants(&web.viewer, None, TENANTS).await?;
+    let once = if form.once.is_empty() { web.app.request_id().to_string() } else { form.once };
+    let form = KeyForm { once, ..form };
     let row = |key: &ApiKey| Row {
         href: format!("/keys/{}", key.id),
         name: key.name.clone(),
@@ -229,22 +235,41 @@ async fn page(web: &Web, after: &str, form: KeyForm, errors: FormErrors, status:
             .then(|| keys.get(PAGE - 1).map(|last| format!("/keys?after={}", last.id)))
             .flatten(),
         scopes: Scope::ALL.iter().map(scope).collect(),
+        has_more_tenants: tenants.len() >= TENANTS as usize,
         tenants,
         form,
         errors,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn list(web: Web, query: Result<Query<Behind>, QueryRejection>) -> Answer {
     let Query(query) = query?;
-    page(&web, &query.after, KeyForm::default(), FormErrors::default(), StatusCode::OK).await
+    page(&web, &query.after, KeyForm::default(), FormErrors::default()).await
+}
+
+/// An error about one of several domains, by its name.
+fn named(error: FieldError, names: &[String]) -> FieldError {
+    let place = error.field.strip_prefix("allowed_domain_ids[").and_then(|rest| rest.strip_suffix(']'));
+    match place.and_then(|place| names.get(place.parse::<usize>().ok()?)) {
+        Some(name) => FieldError {
+            field: "domains".to_owned(),
+            message: format!(
+                "{name} cannot be given to this key: it belongs to no tenant, or to another one"
+            ),
+        },
+        None => error,
+    }
+}
+
+fn names_of(text: &str) -> Vec<String> {
+    let words = text.split(['\n', '\r', ',', ' ']).map(str::trim);
+    words.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The domains that a form names, one a line or with commas between them; nothing for all.
 async fn domains_of(web: &Web, text: &str) -> Result<Option<Vec<DomainId>>, Failure> {
-    let names: Vec<&str> =
-        text.split(['\n', '\r', ',', ' ']).map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names = names_of(text);
     if names.is_empty() {
         return Ok(None);
     }
@@ -256,7 +281,7 @@ async fn domains_of(web: &Web, text: &str) -> Result<Option<Vec<DomainId>>, Fail
     }
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
-        let parsed = DomainName::parse(name).map_err(|error| refuse(error.to_string()))?;
+        let parsed = DomainName::parse(&name).map_err(|error| refuse(error.to_string()))?;
         match web.app.domain_id(&web.viewer, &parsed).await? {
             Some(id) => ids.push(id),
             None => return Err(refuse(format!("there is no domain {parsed} here"))),
@@ -287,17 +312,35 @@ async fn make(web: &Web, form: &KeyForm) -> Result<KeyWithSecret, Failure> {
         tenant_id,
         expires_at: day_of(&form.expires)?,
     };
-    Ok(web.app.make_key(&web.viewer, &create).await?)
+    let viewer = Caller { reserved: reserved(&form.once), ..web.viewer.clone() };
+    Ok(web.app.make_key(&viewer, &create).await?)
+}
+
+/// The number that a form has for what it makes.
+pub(crate) fn reserved(once: &str) -> Option<Reserved> {
+    once.parse().ok().map(|number| Reserved { number, is_repeat: false })
 }
 
 pub(crate) async fn create(web: Web, fields: Result<Form<Vec<(String, String)>>, FormRejection>) -> Answer {
     let Form(fields) = fields?;
     let form = KeyForm::of(fields);
+    if let Some(Reserved { number, .. }) = reserved(&form.once) {
+        let (unix_ms, random) = number.parts();
+        if let Ok(key) = web.app.key(&web.viewer, ApiKeyId::from_parts(unix_ms, random)).await {
+            let message = "this form was sent before: it made this key, which was shown then. If you do not have it, \
+                 rotate it";
+            return one(&web, key, FormErrors::general(message)).await;
+        }
+    }
     match make(&web, &form).await {
         Ok(made) => secret(&web, made),
-        Err(Failure::App(error)) => {
-            page(&web, "", form, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await
+        // Told of what was typed, not of the id that it stands for.
+        Err(Failure::App(app::Error::Invalid(errors))) => {
+            let names = names_of(&form.domains);
+            let errors = errors.into_iter().map(|error| named(error, &names)).collect();
+            page(&web, "", form, FormErrors::of(app::Error::Invalid(errors))?).await
         }
+        Err(Failure::App(error)) => page(&web, "", form, FormErrors::of(error)?).await,
         Err(other) => Err(other),
     }
 }
@@ -314,7 +357,7 @@ fn secret(web: &Web, made: KeyWithSecret) -> Answer {
     })
 }
 
-async fn one(web: &Web, key: ApiKey, errors: FormErrors, status: StatusCode) -> Answer {
+async fn one(web: &Web, key: ApiKey, errors: FormErrors) -> Answer {
     let now = web.app.now();
     let tenants = web.app.tenants(&web.viewer, None, TENANTS).await?;
     let mut domains = None;
@@ -347,12 +390,12 @@ async fn one(web: &Web, key: ApiKey, errors: FormErrors, status: StatusCode) -> 
         name: key.name,
         prefix: key.display_prefix,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn show(web: Web, Path(id): Path<String>) -> Answer {
     let key = web.app.key(&web.viewer, id_of(&id)?).await?;
-    one(&web, key, FormErrors::default(), StatusCode::OK).await
+    one(&web, key, FormErrors::default()).await
 }
 
 pub(crate) async fn rotate(
@@ -368,7 +411,7 @@ pub(crate) async fn rotate(
         Ok(made) => secret(&web, made),
         Err(error) => {
             let key = web.app.key(&web.viewer, id).await?;
-            one(&web, key, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await
+            one(&web, key, FormErrors::of(error)?).await
         }
     }
 }
@@ -376,10 +419,10 @@ pub(crate) async fn rotate(
 pub(crate) async fn confirm_revoke(web: Web, Path(id): Path<String>) -> Answer {
     let key = web.app.key(&web.viewer, id_of(&id)?).await?;
     let used = When::maybe(key.last_used_at, web.app.now());
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Keys, format!("Revoke {}", key.name)),
-        heading: format!("Revoke the key “{}”?", key.name),
-        lines: vec![
+    Confirm::new(
+        Shell::new(&web, Section::Keys, format!("Revoke {}", key.name)),
+        format!("Revoke the key “{}”?", key.name),
+        vec![
             "The next request with it is refused, and it never works again.".to_owned(),
             match used {
                 Some(used) => format!("It was last used on {}.", used.full()),
@@ -387,10 +430,10 @@ pub(crate) async fn confirm_revoke(web: Web, Path(id): Path<String>) -> Answer {
             },
             "Keys that it made stay.".to_owned(),
         ],
-        action: format!("/keys/{}/revoke", key.id),
-        button: "Revoke",
-        back: format!("/keys/{}", key.id),
-    })
+        (format!("/keys/{}/revoke", key.id), "Revoke"),
+        format!("/keys/{}", key.id),
+    )
+    .answer()
 }
 
 pub(crate) async fn revoke(web: Web, Path(id): Path<String>) -> Answer {

@@ -11,11 +11,14 @@
 
 mod account;
 mod assets;
+mod change_sets;
 mod check;
+mod confirm;
 mod contact;
 mod docs;
 mod domain;
 mod domain_live;
+mod domain_step;
 mod domains;
 mod finding;
 mod forms;
@@ -32,12 +35,16 @@ mod pill;
 mod playground;
 mod provider;
 mod record;
+mod records;
 mod routes;
 mod sandbox;
 mod sandbox_verdict;
+mod setup;
+mod setup_links;
 mod visit;
 mod webhooks;
 mod when;
+mod write;
 
 pub use guard::{client_address, is_addressed_to_operator, is_this_machine};
 pub use operator::HealthSource;
@@ -51,6 +58,7 @@ use axum::{
     middleware,
     response::Redirect,
 };
+use domain_step::Step;
 use guard::Guard;
 use routes::{Routes, Table};
 use std::{net::IpAddr, sync::Arc};
@@ -110,7 +118,7 @@ impl<S: Sync> FromRequestParts<S> for Pages {
 ///
 /// Whoever can reach it acts as `viewer`; requests that are not addressed to this machine are refused.
 pub fn router(app: &Arc<App>, viewer: Caller, health: HealthSource) -> Router {
-    let routes = dashboard(true).and(open_pages()).and(operator_pages(health)).and(contact_pages());
+    let routes = dashboard(true).and(open_pages()).and(operator_pages(health)).and(link_pages());
     guarded(routes, Pages::new(app, &[]), Some(viewer))
 }
 
@@ -149,7 +157,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn with_login() -> Routes {
-    dashboard(false).and(open_pages()).and(people()).and(contact_pages())
+    dashboard(false).and(open_pages()).and(people()).and(link_pages())
 }
 
 /// These routes, with the guard in front of all.
@@ -181,18 +189,18 @@ fn dashboard(playground: bool) -> Routes {
         .post("/", MEMBER, domains::add)
         .get("/domains/{id}", VIEWER, domain::show)
         .get("/domains/{id}/live", VIEWER, domain::live)
+        .get("/domains/{id}/records/{form}", VIEWER, records::download)
         .post("/domains/{id}/verify", MEMBER, domain::verify)
         .post("/domains/{id}/test", MEMBER, domain::send_test)
-        .get("/domains/{id}/claim", MEMBER, domain::confirm_claim)
-        .post("/domains/{id}/claim", MEMBER, domain::claim)
-        .get("/domains/{id}/rotate", MEMBER, domain::confirm_rotate)
-        .post("/domains/{id}/rotate", MEMBER, domain::rotate)
-        .get("/domains/{id}/disable", ADMIN, domain::confirm_disable)
-        .post("/domains/{id}/disable", ADMIN, domain::disable)
-        .get("/domains/{id}/enable", ADMIN, domain::confirm_enable)
-        .post("/domains/{id}/enable", ADMIN, domain::enable)
-        .get("/domains/{id}/delete", ADMIN, domain::confirm_delete)
-        .post("/domains/{id}/delete", ADMIN, domain::delete)
+        .get("/domains/{id}/setup-links", MEMBER, setup_links::list)
+        .post("/domains/{id}/setup-links", MEMBER, setup_links::make)
+        .post("/domains/{id}/setup-links/{link}/delete", MEMBER, setup_links::take_back)
+        .get("/domains/{id}/write", MEMBER, write::show)
+        .post("/domains/{id}/write", MEMBER, write::plan)
+        .post("/domains/{id}/write/apply", MEMBER, write::apply)
+        .get("/change-sets/{id}", VIEWER, change_sets::show)
+        .post("/change-sets/{id}/apply", MEMBER, change_sets::apply)
+        .post("/change-sets/{id}/undo", MEMBER, change_sets::undo)
         .get("/sandbox", VIEWER, sandbox::list)
         .get("/sandbox/live", VIEWER, sandbox::list_live)
         .get("/sandbox/clear", ADMIN, sandbox::confirm_clear)
@@ -207,10 +215,27 @@ fn dashboard(playground: bool) -> Routes {
         .get("/history", VIEWER, history::events)
         .get("/history/changes", ADMIN, history::audit)
         .and(keys_and_webhooks());
+    let steps = [
+        (Step::Claim, MEMBER),
+        (Step::Rotate, MEMBER),
+        (Step::DiscardKey, MEMBER),
+        (Step::Disable, ADMIN),
+        (Step::Enable, ADMIN),
+        (Step::Resume, ADMIN),
+        (Step::Delete, ADMIN),
+    ];
+    let routes = steps.into_iter().fold(routes, |routes, (step, needs)| {
+        routes.get(step.path(), needs, move |web, id| domain_step::confirm(step, web, id)).post(
+            step.path(),
+            needs,
+            move |web, id, form| domain_step::act(step, web, id, form),
+        )
+    });
     let routes = if playground {
         routes
             .post("/domains/{id}/playground", MEMBER, domain::create_zone)
             .post("/domains/{id}/publish", MEMBER, domain::publish)
+            .post("/domains/{id}/change-sets", MEMBER, change_sets::plan)
             .get("/playground", VIEWER, playground::list)
             .post("/playground", MEMBER, playground::create)
             .get("/playground/zones/{id}", VIEWER, playground::show)
@@ -240,8 +265,10 @@ fn keys_and_webhooks() -> Routes {
         .get("/webhooks/{id}", ADMIN, webhooks::show)
         .post("/webhooks/{id}", ADMIN, webhooks::change)
         .post("/webhooks/{id}/enable", ADMIN, webhooks::enable)
+        .get("/webhooks/{id}/disable", ADMIN, webhooks::confirm_disable)
         .post("/webhooks/{id}/disable", ADMIN, webhooks::disable)
         .post("/webhooks/{id}/test", ADMIN, webhooks::test)
+        .get("/webhooks/{id}/rotate", ADMIN, webhooks::confirm_rotate)
         .post("/webhooks/{id}/rotate", ADMIN, webhooks::rotate)
         .post("/webhooks/{id}/replay", ADMIN, webhooks::replay)
         .get("/webhooks/{id}/delete", ADMIN, webhooks::confirm_delete)
@@ -250,11 +277,18 @@ fn keys_and_webhooks() -> Routes {
         .post("/webhooks/{id}/deliveries/{delivery}/replay", ADMIN, webhooks::replay_delivery)
 }
 
-/// Where contacts confirm their address.
-fn contact_pages() -> Routes {
+/// What somebody without an account opens by a link: where contacts confirm their address, and where a domain is set up.
+fn link_pages() -> Routes {
     Routes::default()
         .get("/contacts/confirm", Needs::Token, contact::show)
         .post("/contacts/confirm", Needs::Token, contact::confirm)
+        .get("/setup/{secret}", Needs::Token, setup::show)
+        .get("/setup/{secret}/live", Needs::Nothing, setup::fragment)
+        .get("/setup/{secret}/records/{form}", Needs::Nothing, setup::download)
+        .post("/setup/{secret}/check", Needs::Token, setup::check)
+        .get("/setup/{secret}/write", Needs::Token, write::show_by_link)
+        .post("/setup/{secret}/write", Needs::Token, write::plan_by_link)
+        .post("/setup/{secret}/write/apply", Needs::Token, write::apply_by_link)
         .layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
 }
 
@@ -284,6 +318,8 @@ fn people() -> Routes {
         .get("/account/second-factor", VIEWER, account::show_second_factor)
         .post("/account/second-factor", VIEWER, account::set_second_factor)
         .post("/account/second-factor/remove", VIEWER, account::remove_second_factor)
+        .post("/account/provider", VIEWER, provider::link)
+        .post("/account/provider/remove", VIEWER, provider::unlink)
         .post("/account/organisation", VIEWER, account::switch_organisation)
         .get("/members", ADMIN, members::list)
         .post("/members", ADMIN, members::invite)

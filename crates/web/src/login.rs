@@ -6,7 +6,7 @@ use crate::{
     Pages, Web,
     forms::FormErrors,
     guard::is_own_path,
-    page::{Answer, Failure, Section, Shell, go, html},
+    page::{Answer, Failure, Notice, Section, Shell, go, html},
 };
 use app::{
     Error,
@@ -18,6 +18,7 @@ use axum::{
         Form, Query,
         rejection::{FormRejection, QueryRejection},
     },
+    http::StatusCode,
     response::Response,
 };
 use serde::Deserialize;
@@ -35,7 +36,6 @@ pub(crate) struct NextQuery {
 pub(crate) struct LoginForm {
     email: String,
     password: String,
-    next: String,
 }
 
 #[derive(Template)]
@@ -118,17 +118,15 @@ struct NewcomerPage {
     errors: FormErrors,
 }
 
-/// The browser gets its session and goes on.
-pub(crate) fn begun(pages: &Pages, begun: &Begun, next: &str) -> Response {
-    let next = if begun.waits_for_code {
-        "/login/code"
-    } else if is_own_path(next) {
-        next
-    } else {
-        "/"
-    };
-    let response = go(next);
-    pages.login.as_ref().map_or_else(|| go("/"), |login| login.begin(begun, response))
+/// The browser gets its session and goes on: to what was asked for, when that needed a login.
+pub(crate) fn begun(pages: &Pages, begun: &Begun) -> Response {
+    let Some(login) = &pages.login else { return go("/") };
+    if begun.waits_for_code {
+        return login.begin(begun, go("/login/code"));
+    }
+    let next = pages.visit.next.as_deref().filter(|next| is_own_path(next));
+    let response = login.begin(begun, go(next.unwrap_or("/")));
+    if pages.visit.next.is_some() { login.remember("", response) } else { response }
 }
 
 pub(crate) async fn show(pages: Pages, query: Result<Query<NextQuery>, QueryRejection>) -> Answer {
@@ -138,8 +136,13 @@ pub(crate) async fn show(pages: Pages, query: Result<Query<NextQuery>, QueryReje
         Some(_) => return Ok(go("/")),
         None => {}
     }
-    let form = LoginForm { next: query.next, ..LoginForm::default() };
-    html(&LoginPage::new(&pages, form, FormErrors::default()))
+    let page = html(&LoginPage::new(&pages, LoginForm::default(), FormErrors::default()))?;
+    let next = if is_own_path(&query.next) { &*query.next } else { "" };
+    let is_known = next == pages.visit.next.as_deref().unwrap_or_default();
+    Ok(match &pages.login {
+        Some(login) if !is_known => login.remember(next, page),
+        _ => page,
+    })
 }
 
 pub(crate) async fn log_in(pages: Pages, form: Result<Form<LoginForm>, FormRejection>) -> Answer {
@@ -147,7 +150,7 @@ pub(crate) async fn log_in(pages: Pages, form: Result<Form<LoginForm>, FormRejec
     let replaced = pages.visit.secret.as_deref();
     let login = Login { email: &form.email, password: &form.password, origin: pages.visit.origin, replaced };
     match pages.app.log_in(login).await {
-        Ok(session) => Ok(begun(&pages, &session, &form.next)),
+        Ok(session) => Ok(begun(&pages, &session)),
         Err(error) => again(&pages, form, error),
     }
 }
@@ -180,7 +183,7 @@ pub(crate) async fn use_link(pages: Pages, form: Result<Form<TokenQuery>, FormRe
     let Form(form) = form?;
     let session =
         pages.app.log_in_by_link(&form.token, pages.visit.secret.as_deref(), pages.visit.origin).await?;
-    Ok(begun(&pages, &session, "/"))
+    Ok(begun(&pages, &session))
 }
 
 pub(crate) async fn show_code(web: Web) -> Answer {
@@ -196,7 +199,7 @@ pub(crate) async fn enter_code(web: Web, form: Result<Form<CodeForm>, FormReject
     let visit = &web.pages.visit;
     let (Some(user), Some(secret)) = (&visit.user, &visit.secret) else { return Ok(go("/login")) };
     match web.app.enter_code(user, secret, &form.code, visit.origin).await {
-        Ok(session) => Ok(begun(&web.pages, &session, "/")),
+        Ok(session) => Ok(begun(&web.pages, &session)),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let shell = Shell::new(&web, Section::None, "Your second factor");
@@ -235,7 +238,15 @@ fn welcome_page(pages: &Pages, form: NewcomerForm, errors: FormErrors) -> Newcom
 pub(crate) async fn show_welcome(pages: Pages, query: Result<Query<TokenQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     if !pages.app.is_first_owner_link(&query.token).await? {
-        return Err(Failure::from(Error::LinkOver));
+        let notice = Notice {
+            status: StatusCode::GONE,
+            title: "This link works no more",
+            message: "It was used, or is older than 7 days.".to_owned(),
+            next: "Log in if you are in already. Else run countersign owner-link at the platform's machine: it prints a \
+                   new one.",
+            retry_after: None,
+        };
+        return Ok(notice.answer());
     }
     let form = NewcomerForm { token: query.token, ..NewcomerForm::default() };
     html(&welcome_page(&pages, form, FormErrors::default()))
@@ -244,7 +255,7 @@ pub(crate) async fn show_welcome(pages: Pages, query: Result<Query<TokenQuery>, 
 pub(crate) async fn welcome(pages: Pages, form: Result<Form<NewcomerForm>, FormRejection>) -> Answer {
     let Form(form) = form?;
     match pages.app.make_first_owner(&form.token, &newcomer(&form), pages.visit.origin).await {
-        Ok(session) => Ok(begun(&pages, &session, "/")),
+        Ok(session) => Ok(begun(&pages, &session)),
         Err(error) => {
             let errors = FormErrors::of(error)?;
             let form = NewcomerForm { password: String::new(), ..form };
@@ -345,7 +356,7 @@ pub(crate) async fn accept_invitation(
 ) -> Answer {
     let Form(form) = form?;
     match pages.app.accept_invitation(&form.token, &newcomer(&form), pages.visit.origin).await {
-        Ok(Some(session)) => Ok(begun(&pages, &session, "/")),
+        Ok(Some(session)) => Ok(begun(&pages, &session)),
         Ok(None) => Ok(go("/login")),
         Err(error) => {
             let errors = FormErrors::of(error)?;

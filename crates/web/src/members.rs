@@ -2,9 +2,9 @@
 
 use crate::{
     Web,
-    domain::ConfirmPage,
+    confirm::Confirm,
     forms::FormErrors,
-    page::{Answer, Failure, Section, Shell, go, html},
+    page::{Answer, Failure, Section, Shell, go},
     when::When,
 };
 use app::{
@@ -43,6 +43,8 @@ struct MembersPage {
     shell: Shell,
     organisation: String,
     rows: Vec<Row>,
+    /// Whether there are others.
+    has_more: bool,
     invitations: Vec<InvitationRow>,
     /// The roles that who looks may give.
     roles: Vec<Role>,
@@ -101,10 +103,14 @@ async fn page(web: &Web, form: InviteForm, errors: FormErrors) -> Answer {
             expires: When::new(token.expires_at, now),
         })
     });
+    let mut members = web.app.members(&web.viewer, None, PAGE + 1).await?;
+    let has_more = members.len() > PAGE as usize;
+    members.truncate(PAGE as usize);
     let page = MembersPage {
         shell: Shell::new(web, Section::Members, "Members"),
         organisation: web.app.organisation(&web.viewer).await?.name,
-        rows: web.app.members(&web.viewer, None, PAGE).await?.into_iter().map(row).collect(),
+        rows: members.into_iter().map(row).collect(),
+        has_more,
         invitations: invitations.collect(),
         roles: Role::ALL.iter().copied().filter(|role| is_at_least(own, *role)).collect(),
         form,
@@ -150,17 +156,17 @@ pub(crate) async fn set_role(
 pub(crate) async fn confirm_remove(web: Web, Path(id): Path<String>) -> Answer {
     let member = web.app.member(&web.viewer, user_id(&id)?).await?;
     let organisation = web.app.organisation(&web.viewer).await?.name;
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Members, format!("Remove {}", member.user.name)),
-        heading: format!("Remove {} from {organisation}?", member.user.name),
-        lines: vec![
+    Confirm::new(
+        Shell::new(&web, Section::Members, format!("Remove {}", member.user.name)),
+        format!("Remove {} from {organisation}?", member.user.name),
+        vec![
             format!("{} sees and does nothing here any more, at once.", member.user.email),
             "The API keys of the organisation stay; revoke those that only this person knows.".to_owned(),
         ],
-        action: format!("/members/{id}/remove"),
-        button: "Remove",
-        back: "/members".to_owned(),
-    })
+        (format!("/members/{id}/remove"), "Remove"),
+        "/members",
+    )
+    .answer()
 }
 
 pub(crate) async fn remove(web: Web, Path(id): Path<String>) -> Answer {

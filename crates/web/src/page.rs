@@ -192,6 +192,15 @@ pub(crate) struct Notice {
     pub retry_after: Option<u32>,
 }
 
+impl Notice {
+    /// The answer that the guard makes this page of.
+    pub fn answer(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let notice = match self {
@@ -209,9 +218,7 @@ impl IntoResponse for Failure {
                 retry_after: None,
             },
         };
-        let mut response = notice.status.into_response();
-        response.extensions_mut().insert(notice);
-        response
+        notice.answer()
     }
 }
 
@@ -247,6 +254,11 @@ fn of_error(error: &Error) -> Notice {
             StatusCode::FORBIDDEN,
             "You are not logged in",
             "Go to the login page and try again, or log in with your password or a link.",
+        ),
+        Error::StillInside(_) => (
+            StatusCode::FORBIDDEN,
+            "This did not go through",
+            "You are logged in as before; begin again on the page \"Your account\".",
         ),
         Error::ProviderDown(_) => (
             StatusCode::BAD_GATEWAY,
@@ -327,9 +339,7 @@ pub(crate) async fn not_found() -> Response {
         next: "Start from the first page.",
         retry_after: None,
     };
-    let mut response = notice.status.into_response();
-    response.extensions_mut().insert(notice);
-    response
+    notice.answer()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     Web,
-    domain::ConfirmPage,
+    confirm::Confirm,
     forms::FormErrors,
     page::{Answer, Failure, Section, Shell, go, html, html_with},
 };
@@ -262,17 +262,17 @@ pub(crate) async fn delete_record(web: Web, Path((id, record)): Path<(String, St
 pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {
     let view = web.app.playground_zone(&web.viewer, zone_id(&id)?).await?;
     let (apex, count) = (&view.zone.apex, view.records.len());
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Playground, format!("Delete the zone {apex}")),
-        heading: format!("Delete the zone {apex}?"),
-        lines: vec![
+    Confirm::new(
+        Shell::new(&web, Section::Playground, format!("Delete the zone {apex}")),
+        format!("Delete the zone {apex}?"),
+        vec![
             format!("{count} record{} go with it.", if count == 1 { "" } else { "s" }),
             "Sender domains in it stay; their records are missing from then on.".to_owned(),
         ],
-        action: format!("/playground/zones/{}/delete", view.zone.id),
-        button: "Delete the zone",
-        back: format!("/playground/zones/{}", view.zone.id),
-    })
+        (format!("/playground/zones/{}/delete", view.zone.id), "Delete the zone"),
+        format!("/playground/zones/{}", view.zone.id),
+    )
+    .answer()
 }
 
 pub(crate) async fn delete(web: Web, Path(id): Path<String>) -> Answer {

@@ -1,15 +1,20 @@
-//! Logging in at a provider: the way there, and back.
+//! Logging in at a provider: the way there, and back; and linking an account to it.
 
 use crate::{
-    Pages,
+    Pages, Web, account,
+    forms::FormErrors,
     login::begun,
-    page::{Answer, go},
+    page::{Answer, Section, Shell, go, html},
 };
 use app::{
     Error,
     oidc::{self, Arrived},
 };
-use axum::extract::{Query, rejection::QueryRejection};
+use askama::Template;
+use axum::extract::{
+    Form, Query,
+    rejection::{FormRejection, QueryRejection},
+};
 use serde::Deserialize;
 
 /// What the browser comes back with.
@@ -20,6 +25,49 @@ pub(crate) struct BackQuery {
     state: String,
     error: String,
     iss: String,
+}
+
+/// The password, before an account is linked or not any more.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LinkForm {
+    current: String,
+}
+
+/// The way on to the provider. A link, since browsers hold the answer to a form to `form-action` of our policy too
+/// (Chrome, 2026-11).
+#[derive(Template)]
+#[template(path = "to_provider.html")]
+struct WayPage {
+    shell: Shell,
+    name: String,
+    address: String,
+}
+
+/// Begins to link the account of who is logged in.
+pub(crate) async fn link(web: Web, form: Result<Form<LinkForm>, FormRejection>) -> Answer {
+    let Form(form) = form?;
+    let (user, _) = account::logged_in(&web)?;
+    let Some(login) = &web.pages.login else { return Err(nowhere().into()) };
+    match web.app.to_link(user, &form.current, web.pages.visit.origin).await {
+        Ok(departure) => {
+            let name = web.app.provider_name().unwrap_or_default().to_owned();
+            let shell = Shell::new(&web, Section::Account, "Link your account");
+            let page = html(&WayPage { shell, name, address: departure.address })?;
+            Ok(login.leave(&departure.secret, page))
+        }
+        Err(error) => account::page(&web, FormErrors::of(error)?.at("current", "link")).await,
+    }
+}
+
+/// Takes the link away.
+pub(crate) async fn unlink(web: Web, form: Result<Form<LinkForm>, FormRejection>) -> Answer {
+    let Form(form) = form?;
+    let (user, _) = account::logged_in(&web)?;
+    match web.app.unlink(user, &form.current, web.pages.visit.origin).await {
+        Ok(()) => Ok(go("/account")),
+        Err(error) => account::page(&web, FormErrors::of(error)?.at("current", "link")).await,
+    }
 }
 
 /// Sends the browser to the provider. It changes nothing here: what it begins ends by itself.
@@ -42,7 +90,7 @@ pub(crate) async fn back(pages: Pages, query: Result<Query<BackQuery>, QueryReje
     let arrived =
         pages.app.from_provider(&answer, secret, replaced, visit.user.as_ref(), visit.origin).await?;
     let response = match arrived {
-        Arrived::In(session) => begun(&pages, &session, "/"),
+        Arrived::In(session) => begun(&pages, &session),
         Arrived::Linked => go("/account"),
     };
     Ok(login.back(response))

@@ -3,7 +3,7 @@
 
 use crate::{
     Web,
-    domain::ConfirmPage,
+    confirm::Confirm,
     domains::encoded,
     guard, live,
     page::{Answer, Failure, Section, Shell, go, html},
@@ -136,14 +136,14 @@ pub(crate) async fn list_live(
 }
 
 pub(crate) async fn confirm_clear(web: Web) -> Answer {
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Sandbox, "Empty the inbox"),
-        heading: "Empty the inbox?".to_owned(),
-        lines: vec!["All received messages are deleted for good.".to_owned()],
-        action: "/sandbox/clear".to_owned(),
-        button: "Empty the inbox",
-        back: "/sandbox".to_owned(),
-    })
+    Confirm::new(
+        Shell::new(&web, Section::Sandbox, "Empty the inbox"),
+        "Empty the inbox?",
+        vec!["All received messages are deleted for good.".to_owned()],
+        ("/sandbox/clear".to_owned(), "Empty the inbox"),
+        "/sandbox",
+    )
+    .answer()
 }
 
 pub(crate) async fn clear(web: Web) -> Answer {

@@ -24,7 +24,7 @@ pub(crate) const FORM_FIELD: &str = "_csrf";
 /// How long a browser keeps the cookie of a session, in seconds. The session may end earlier.
 const LIFE: u32 = 30 * 24 * 3600;
 
-/// How long it keeps the one for the way to the provider of the login and back, in seconds.
+/// How long it keeps what is needed while somebody logs in, in seconds: at a provider, or where they wanted to go.
 const AWAY: u32 = 600;
 
 /// How long the octets of a form may take.
@@ -39,6 +39,8 @@ pub(crate) struct Visit {
     pub secret: Option<String>,
     /// What the browser keeps while it is at the provider of the login.
     pub provider_secret: Option<String>,
+    /// What page was asked for before the login, as the browser says.
+    pub next: Option<String>,
     /// The token of forms; empty where none is wanted.
     pub form_token: String,
     /// Where the request comes from.
@@ -78,6 +80,10 @@ impl LoginSettings {
         if self.is_secure { "__Host-countersign-provider" } else { "countersign-provider" }
     }
 
+    fn next_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-countersign-next" } else { "countersign-next" }
+    }
+
     fn cookie(&self, name: &str, value: &str, life: Option<u32>) -> Option<HeaderValue> {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let life = life.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
@@ -94,6 +100,7 @@ impl LoginSettings {
     ) -> Result<(Visit, Option<HeaderValue>), Error> {
         let secret = cookie_of(headers, self.session_cookie());
         let provider_secret = cookie_of(headers, self.provider_cookie());
+        let next = cookie_of(headers, self.next_cookie());
         let user = match &secret {
             Some(secret) => pages.app.logged_in(secret, is_use).await?,
             None => None,
@@ -101,7 +108,7 @@ impl LoginSettings {
         if let (Some(_), Some(secret)) = (&user, &secret) {
             let form_token = form_token(secret);
             let secret = Some(secret.clone());
-            return Ok((Visit { user, secret, provider_secret, form_token, origin }, None));
+            return Ok((Visit { user, secret, provider_secret, next, form_token, origin }, None));
         }
         let known = cookie_of(headers, self.form_cookie()).filter(|known| known.len() == 52);
         let (own, set) = if let Some(known) = known {
@@ -112,7 +119,7 @@ impl LoginSettings {
             (new, set)
         };
         let form_token = form_token(&own);
-        Ok((Visit { user: None, secret, provider_secret, form_token, origin }, set))
+        Ok((Visit { user: None, secret, provider_secret, next, form_token, origin }, set))
     }
 
     /// Gives the browser its session.
@@ -131,7 +138,16 @@ impl LoginSettings {
         response
     }
 
-    /// Takes that away.
+    /// Has the browser keep which page was asked for, over all ways to log in; nothing takes it away.
+    pub fn remember(&self, next: &str, mut response: Response) -> Response {
+        let life = if next.is_empty() { 0 } else { AWAY };
+        if let Some(cookie) = self.cookie(self.next_cookie(), next, Some(life)) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// Takes away what was for the way to the provider.
     pub fn back(&self, mut response: Response) -> Response {
         if let Some(cookie) = self.cookie(self.provider_cookie(), "", Some(0)) {
             response.headers_mut().append(header::SET_COOKIE, cookie);

@@ -2,36 +2,41 @@
 
 use crate::{
     Web,
-    domain::ConfirmPage,
+    confirm::Confirm,
     forms::FormErrors,
-    keys::SecretPage,
-    page::{Answer, Failure, Section, Shell, go, html, html_with},
+    keys::{SecretPage, reserved},
+    page::{Answer, Failure, Section, Shell, go, html},
     pill::{Pill, Tone},
     when::When,
 };
 use app::{
+    access::Caller,
     events::TYPES,
+    idempotency::Reserved,
     store::{Webhook, WebhookAttempt, WebhookDelivery, WebhookDeliveryState, WebhookStatus},
-    webhooks::{ChangeWebhook, CreateWebhook, DEFAULT_OVERLAP, ReplaySince, WebhookWithSecret},
+    webhooks::{
+        ChangeWebhook, CreateWebhook, DEFAULT_OVERLAP, MOST_REPLAYED, ReplaySince, WebhookWithSecret,
+    },
 };
 use askama::Template;
-use axum::{
-    extract::{
-        Form, Path, Query,
-        rejection::{FormRejection, QueryRejection},
-    },
-    http::StatusCode,
+use axum::extract::{
+    Form, Path, Query,
+    rejection::{FormRejection, QueryRejection},
 };
 use explain::shown;
 use jiff::{SignedDuration, Timestamp};
 use model::{WebhookDeliveryId, WebhookId};
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// Webhooks on the page: as many as an organisation may have.
 const MOST: u32 = 100;
 
 /// Deliveries on a page.
 const PAGE: usize = 50;
+
+/// How many deliveries that wait are counted.
+const WAITING: u32 = 100;
 
 /// What is shown of an answer, in characters.
 const ANSWER: usize = 1_000;
@@ -47,6 +52,10 @@ pub(crate) struct Behind {
     state: String,
     /// What a form before came to.
     replayed: Option<u64>,
+    /// Behind which number of the feed there is more of that.
+    rest: Option<u64>,
+    /// Since when.
+    since: String,
 }
 
 struct Row {
@@ -54,6 +63,8 @@ struct Row {
     url: String,
     description: String,
     events: String,
+    /// The tenant of whose events alone it is told.
+    tenant: Option<String>,
     state: Pill,
     delivered: Option<When>,
 }
@@ -65,6 +76,8 @@ pub(crate) struct WebhookForm {
     url: String,
     description: String,
     events: String,
+    /// Names this form: sent again it makes nothing again.
+    once: String,
 }
 
 impl WebhookForm {
@@ -110,6 +123,7 @@ struct WebhookPage {
     url: String,
     description: String,
     events: String,
+    tenant: Option<String>,
     state: Pill,
     is_enabled: bool,
     because: Option<String>,
@@ -122,7 +136,9 @@ struct WebhookPage {
     errors: FormErrors,
     test: Option<TestResult>,
     replayed: Option<u64>,
-    replays: [(i64, &'static str); 3],
+    /// Since when and behind which number there is more.
+    rest: Option<(Timestamp, u64)>,
+    replays: Vec<(i64, &'static str)>,
     deliveries: Vec<DeliveryRow>,
     only: String,
     behind: bool,
@@ -158,6 +174,9 @@ struct DeliveryPage {
 #[serde(default)]
 pub(crate) struct ReplayForm {
     hours: String,
+    /// To go on: since when, and behind which number of the feed.
+    since: String,
+    after: String,
 }
 
 fn id_of(text: &str) -> Result<WebhookId, Failure> {
@@ -202,9 +221,26 @@ fn said(status: Option<u16>, error: Option<&str>) -> String {
     }
 }
 
-async fn page(web: &Web, form: WebhookForm, errors: FormErrors, status: StatusCode) -> Answer {
+/// What the tenant is called whose webhook it is.
+async fn tenant_of(web: &Web, webhook: &Webhook) -> Option<String> {
+    let id = webhook.tenant_id?;
+    let found = web.app.tenant(&web.viewer, id).await;
+    Some(found.map_or_else(|_| id.to_string(), |tenant| tenant.reference))
+}
+
+async fn page(web: &Web, form: WebhookForm, errors: FormErrors) -> Answer {
     let now = web.app.now();
+    let webhooks = web.app.webhooks(&web.viewer, None, MOST).await?;
+    let mut tenants = HashMap::new();
+    for webhook in &webhooks {
+        if let Some(id) = webhook.tenant_id
+            && !tenants.contains_key(&id)
+        {
+            tenants.insert(id, tenant_of(web, webhook).await);
+        }
+    }
     let row = |webhook: &Webhook| Row {
+        tenant: webhook.tenant_id.and_then(|id| tenants.get(&id).cloned().flatten()),
         href: format!("/webhooks/{}", webhook.id),
         url: webhook.url.clone(),
         description: webhook.description.clone(),
@@ -212,7 +248,8 @@ async fn page(web: &Web, form: WebhookForm, errors: FormErrors, status: StatusCo
         state: state(webhook),
         delivered: When::maybe(webhook.delivered_at, now),
     };
-    let webhooks = web.app.webhooks(&web.viewer, None, MOST).await?;
+    let once = if form.once.is_empty() { web.app.request_id().to_string() } else { form.once };
+    let form = WebhookForm { once, ..form };
     let page = WebhooksPage {
         shell: Shell::new(web, Section::Webhooks, "Webhooks"),
         rows: webhooks.iter().map(row).collect(),
@@ -220,11 +257,11 @@ async fn page(web: &Web, form: WebhookForm, errors: FormErrors, status: StatusCo
         form,
         errors,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn list(web: Web) -> Answer {
-    page(&web, WebhookForm::default(), FormErrors::default(), StatusCode::OK).await
+    page(&web, WebhookForm::default(), FormErrors::default()).await
 }
 
 pub(crate) async fn create(web: Web, form: Result<Form<WebhookForm>, FormRejection>) -> Answer {
@@ -235,9 +272,29 @@ pub(crate) async fn create(web: Web, form: Result<Form<WebhookForm>, FormRejecti
         description: form.description.clone(),
         tenant_id: None,
     };
-    match web.app.add_webhook(&web.viewer, &create).await {
+    let reserved = reserved(&form.once);
+    if let Some(Reserved { number, .. }) = reserved {
+        let (unix_ms, random) = number.parts();
+        if let Ok(webhook) = web.app.webhook(&web.viewer, WebhookId::from_parts(unix_ms, random)).await {
+            let message = "this form was sent before: it made this webhook, whose secret was shown then. If you do not \
+                 have it, make another one below";
+            let refused = Some((form_of(&webhook), FormErrors::general(message)));
+            return one(&web, webhook, &Behind::default(), None, refused).await;
+        }
+    }
+    let viewer = Caller { reserved, ..web.viewer.clone() };
+    match web.app.add_webhook(&viewer, &create).await {
         Ok(made) => secret(&web, made, "A new webhook"),
-        Err(error) => page(&web, form, FormErrors::of(error)?, StatusCode::UNPROCESSABLE_ENTITY).await,
+        Err(error) => page(&web, form, FormErrors::of(error)?).await,
+    }
+}
+
+fn form_of(webhook: &Webhook) -> WebhookForm {
+    WebhookForm {
+        url: webhook.url.clone(),
+        description: webhook.description.clone(),
+        events: webhook.event_types.join(" "),
+        once: String::new(),
     }
 }
 
@@ -284,15 +341,10 @@ async fn one(
         next: When::maybe(delivery.next_attempt_at, now),
     };
     let only = only.map_or("", WebhookDeliveryState::as_str).to_owned();
-    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let stored = WebhookForm {
-        url: webhook.url.clone(),
-        description: webhook.description.clone(),
-        events: webhook.event_types.join(" "),
-    };
-    let (form, errors) = refused.unwrap_or((stored, FormErrors::default()));
+    let (form, errors) = refused.unwrap_or_else(|| (form_of(&webhook), FormErrors::default()));
     let page = WebhookPage {
         shell: Shell::new(web, Section::Webhooks, "Webhook"),
+        tenant: tenant_of(web, &webhook).await,
         state: state(&webhook),
         is_enabled: webhook.status == WebhookStatus::Enabled,
         events: events(&webhook),
@@ -306,7 +358,8 @@ async fn one(
         errors,
         test,
         replayed: query.replayed,
-        replays: REPLAYS,
+        rest: query.since.parse().ok().zip(query.rest),
+        replays: replays(web),
         deliveries: deliveries.iter().take(PAGE).map(row).collect(),
         behind: after.is_some(),
         next: (deliveries.len() > PAGE)
@@ -318,7 +371,7 @@ async fn one(
         url: webhook.url,
         description: webhook.description,
     };
-    html_with(status, &page)
+    page.errors.answer(&page)
 }
 
 pub(crate) async fn show(
@@ -365,6 +418,28 @@ pub(crate) async fn enable(web: Web, Path(id): Path<String>) -> Answer {
     switch(&web, &id, true).await
 }
 
+pub(crate) async fn confirm_disable(web: Web, Path(id): Path<String>) -> Answer {
+    let webhook = web.app.webhook(&web.viewer, id_of(&id)?).await?;
+    let waiting = Some(WebhookDeliveryState::Waiting);
+    let waiting = web.app.webhook_deliveries(&web.viewer, webhook.id, waiting, None, WAITING).await?.len();
+    let heading = format!("Disable the webhook at {}?", shown::line(&webhook.url, shown::ON_LINE));
+    let lines = vec![
+        match waiting {
+            0 => "Nothing waits for it now.".to_owned(),
+            1 => "1 delivery that waits for it is given up.".to_owned(),
+            many if many < WAITING as usize => format!("{many} deliveries that wait for it are given up."),
+            many => format!("{many} deliveries or more that wait for it are given up."),
+        },
+        "It is told nothing until it is enabled again. What it missed can be delivered then, from its page."
+            .to_owned(),
+    ];
+    let (path, shell) =
+        (format!("/webhooks/{}", webhook.id), Shell::new(&web, Section::Webhooks, "Disable a webhook"));
+    Confirm::new(shell, heading, lines, (format!("{path}/disable"), "Disable the webhook"), path)
+        .keep("Keep it enabled")
+        .answer()
+}
+
 pub(crate) async fn disable(web: Web, Path(id): Path<String>) -> Answer {
     switch(&web, &id, false).await
 }
@@ -381,8 +456,44 @@ pub(crate) async fn test(web: Web, Path(id): Path<String>) -> Answer {
     one(&web, webhook, &Behind::default(), Some(TestResult { state, said, answer }), None).await
 }
 
-pub(crate) async fn rotate(web: Web, Path(id): Path<String>) -> Answer {
-    let rotated = web.app.rotate_webhook(&web.viewer, id_of(&id)?, DEFAULT_OVERLAP).await?;
+/// As of when a page showed the webhook: a form that is sent again does nothing again.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RotateForm {
+    seen: String,
+}
+
+fn rotate_page(web: &Web, webhook: &Webhook) -> Confirm {
+    let path = format!("/webhooks/{}", webhook.id);
+    let heading =
+        format!("Make a new secret for the webhook at {}?", shown::line(&webhook.url, shown::ON_LINE));
+    let lines = vec![
+        "The new one is shown once.".to_owned(),
+        "The one before signs too for a day, so that nothing is lost while you change it.".to_owned(),
+    ];
+    let shell = Shell::new(web, Section::Webhooks, "A new secret");
+    Confirm::new(shell, heading, lines, (format!("{path}/rotate"), "Make a new secret"), path)
+        .harmless()
+        .carrying("seen", webhook.updated_at.to_string())
+}
+
+pub(crate) async fn confirm_rotate(web: Web, Path(id): Path<String>) -> Answer {
+    rotate_page(&web, &web.app.webhook(&web.viewer, id_of(&id)?).await?).answer()
+}
+
+pub(crate) async fn rotate(
+    web: Web,
+    Path(id): Path<String>,
+    form: Result<Form<RotateForm>, FormRejection>,
+) -> Answer {
+    let Form(form) = form?;
+    let webhook = web.app.webhook(&web.viewer, id_of(&id)?).await?;
+    if form.seen != webhook.updated_at.to_string() {
+        let message = "the webhook was changed since, or this form was sent before: a secret is shown once. If you do not \
+             have it, make another one";
+        return rotate_page(&web, &webhook).refused(FormErrors::general(message)).answer();
+    }
+    let rotated = web.app.rotate_webhook(&web.viewer, webhook.id, DEFAULT_OVERLAP).await?;
     secret(&web, rotated, "A new secret")
 }
 
@@ -393,24 +504,45 @@ pub(crate) async fn replay(
 ) -> Answer {
     let Form(form) = form?;
     let id = id_of(&id)?;
-    let hours = REPLAYS.iter().map(|(hours, _)| *hours).find(|hours| hours.to_string() == form.hours);
-    let hours = hours.ok_or_else(|| Failure::no_such("time", &form.hours))?;
-    let since = web.app.now().checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::UNIX_EPOCH);
-    let wanted = ReplaySince { since, delivered_too: false };
-    let (count, _) = web.app.replay_webhook(&web.viewer, id, wanted).await?;
-    Ok(go(&format!("/webhooks/{id}?replayed={count}")))
+    let rest = form.since.parse::<Timestamp>().ok().zip(form.after.parse::<u64>().ok());
+    let (since, after) = if let Some((since, after)) = rest.filter(|(_, after)| i64::try_from(*after).is_ok())
+    {
+        (since, Some(after))
+    } else {
+        let hours = REPLAYS.iter().map(|(hours, _)| *hours).find(|hours| hours.to_string() == form.hours);
+        let hours = hours.ok_or_else(|| Failure::no_such("time", &form.hours))?;
+        (hours_ago(&web, hours), None)
+    };
+    let wanted = ReplaySince { since, after, delivered_too: false, most: MOST_REPLAYED };
+    let replayed = web.app.replay_webhook(&web.viewer, id, wanted).await?;
+    let to = format!("/webhooks/{id}?replayed={}", replayed.count);
+    Ok(go(&match replayed.next {
+        Some(next) => format!("{to}&since={}&rest={next}", replayed.since),
+        None => to,
+    }))
+}
+
+fn hours_ago(web: &Web, hours: i64) -> Timestamp {
+    web.app.now().checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// How far back a replay goes: no farther than it is known what was delivered.
+fn replays(web: &Web) -> Vec<(i64, &'static str)> {
+    let known = web.app.deliveries_known_since();
+    let is_known = |(hours, _): &(i64, &str)| known.is_none_or(|known| hours_ago(web, *hours) >= known);
+    REPLAYS.into_iter().filter(is_known).collect()
 }
 
 pub(crate) async fn confirm_delete(web: Web, Path(id): Path<String>) -> Answer {
     let webhook = web.app.webhook(&web.viewer, id_of(&id)?).await?;
-    html(&ConfirmPage {
-        shell: Shell::new(&web, Section::Webhooks, "Delete a webhook"),
-        heading: format!("Delete the webhook at {}?", shown::line(&webhook.url, shown::ON_LINE)),
-        lines: vec!["It is told nothing any more, and what waits for it is given up.".to_owned()],
-        action: format!("/webhooks/{}/delete", webhook.id),
-        button: "Delete",
-        back: format!("/webhooks/{}", webhook.id),
-    })
+    Confirm::new(
+        Shell::new(&web, Section::Webhooks, "Delete a webhook"),
+        format!("Delete the webhook at {}?", shown::line(&webhook.url, shown::ON_LINE)),
+        vec!["It is told nothing any more, and what waits for it is given up.".to_owned()],
+        (format!("/webhooks/{}/delete", webhook.id), "Delete"),
+        format!("/webhooks/{}", webhook.id),
+    )
+    .answer()
 }
 
 pub(crate) async fn delete(web: Web, Path(id): Path<String>) -> Answer {

@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// What writes and leaves no line, and why.
-const NO_LINE: [(&str, &str); 11] = [
-    (
-        "POST /api/v1/domains/{id}/keys/rotate",
-        "has one where there is a key to go on with: `countersign rotation`",
-    ),
+const NO_LINE: [(&str, &str); 13] = [
+    ("POST /api/v1/contacts/{id}/resend", "has one where the mail is sent: `countersign contacts`"),
+    ("POST /api/v1/domains/{id}/keys/rotate", "has one where none waits already: `countersign rotation`"),
+    ("POST /api/v1/domains/{id}/keys/discard", "has one where a key waits: `countersign rotation`"),
     ("POST /api/v1/webhooks/{id}/test", "nothing is changed"),
     ("POST /api/v1/emails", "a message names the key that sent it"),
     ("POST /api/v1/checks", "nothing is changed"),

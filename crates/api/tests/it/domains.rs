@@ -125,6 +125,12 @@ async fn records_and_reports_come_in_every_form() {
         ("records?format=json", "application/json", "_domainkey.mail.acme.test"),
         ("records?format=csv", "text/csv", "type,name,host,zone,value"),
         ("records?format=zone", "text/plain", "._domainkey.mail.acme.test.\t"),
+        ("records?format=zone&zone=acme.test", "text/plain", "; zone acme.test.\n"),
+        ("records?format=terraform-cloudflare", "text/plain", "resource \"cloudflare_dns_record\""),
+        ("records?format=terraform-route53", "text/plain", "resource \"aws_route53_record\""),
+        ("records?format=cloudformation", "text/plain", "AWS::Route53::RecordSetGroup"),
+        ("records?format=octodns&zone=acme.test", "text/plain", "type: CNAME"),
+        ("records?format=dnscontrol", "text/plain", "D_EXTEND(\"acme.test\""),
         ("records?format=text", "text/plain", "Please publish these DNS records"),
         ("report", "application/json", "\"verdict\":\"unknown\""),
         ("report?format=text", "text/plain", "mail.acme.test"),
@@ -138,7 +144,14 @@ async fn records_and_reports_come_in_every_form() {
     let wrong = platform.get(&format!("{path}/records?format=xml")).await;
     wrong.assert_problem(422, "INVALID_REQUEST");
     assert_eq!(wrong.json()["errors"][0]["field"], "format");
-    assert_eq!(wrong.json()["errors"][0]["message"], "give json, csv, zone or text");
+    let message = wrong.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("give json, csv, zone, text, terraform-cloudflare"), "{message}");
+    for (zone, words) in [("other.test", "none of the records is in other.test"), ("a..b", "empty label")] {
+        let wrong = platform.get(&format!("{path}/records?format=csv&zone={zone}")).await;
+        wrong.assert_problem(422, "INVALID_REQUEST");
+        assert_eq!(wrong.json()["errors"][0]["field"], "zone");
+        assert!(wrong.json()["errors"][0]["message"].as_str().unwrap().contains(words), "{}", wrong.text);
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::platform::Platform;
 use app::store::{Store, StoreOptions};
 use model::{DomainId, DomainStatus, Timestamp};
 use serde_json::json;
+use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn what_somebody_else_changes_is_seen_at_once() {
@@ -66,5 +67,26 @@ async fn an_answer_is_for_those_who_see_the_same() {
         assert_eq!(page.json()["data"].as_array().unwrap().len(), 1, "another question");
         assert!(page.text.ends_with("}\n"));
         assert_eq!(platform.call("HEAD", "/api/v1/domains?limit=1", "").await.text, "");
+    }
+}
+
+#[tokio::test]
+async fn what_the_time_alone_changes_is_seen() {
+    let platform = Platform::start().await;
+    let id = platform.add_domain("one.acme.test").await;
+    for path in [format!("/api/v1/domains/{id}"), "/api/v1/domains".to_owned()] {
+        let resets_at = async |ahead| {
+            platform.ahead.store(ahead, Ordering::Relaxed);
+            let answer = platform.get(&path).await;
+            let domain = answer.json();
+            let domain = if path.ends_with("domains") { &domain["data"][0] } else { &domain };
+            (domain["warmup"]["resets_at"].as_str().unwrap().to_owned(), answer.text)
+        };
+        let first = resets_at(0).await;
+        assert_eq!(first.0, "2025-06-16T00:00:00Z");
+        // Nothing is written and nothing waited for: the same until midnight, and not one second longer.
+        assert_eq!(resets_at(31_999).await, first);
+        assert_eq!(resets_at(32_000).await.0, "2025-06-17T00:00:00Z");
+        assert_eq!(resets_at(0).await, first, "a clock that is set back");
     }
 }

@@ -6,8 +6,9 @@ use crate::platform::{Answer, Platform, settings};
 use app::{
     access::{Caller, Scope, ScopeSet},
     store::{
-        CheckRecord, KeySource, NewDelivery, NewDkimKey, NewDomain, NewMessage, NewSandboxMessage,
-        Organisation, Role, SandboxLimits, Store, StoreOptions, Token, TokenKind, User,
+        Became, CheckRecord, DeliveryResult, DeliveryState, KeySource, NewDelivery, NewDkimKey, NewDomain,
+        NewMessage, NewSandboxMessage, Organisation, Role, SandboxLimits, Store, StoreOptions, Token,
+        TokenKind, User,
     },
 };
 use axum::{
@@ -114,6 +115,7 @@ impl World {
             next_attempt_at: now(),
         };
         store.accept_message(&new, &[delivery], &[]).await.unwrap();
+        deliver(&store, message).await;
         let received = SandboxMessageId::from_parts(1_750_000_000_000, 4);
         receive(&store, received, platform.org_id, ours, domain).await;
         let key = json!({"name": "key-of-ours", "scopes": ["write:keys"], "tenant_id": ours.to_string(),
@@ -135,20 +137,28 @@ impl World {
         let key = made("/api/v1/keys", &key).await;
         let contact = json!({"address": "dns@one.acme.test", "domain_id": domain.to_string()});
         let contact = made("/api/v1/contacts", &contact).await;
+        let link = made(&format!("/api/v1/domains/{domain}/setup-links"), &json!({})).await;
         let zone = made("/api/v1/playground/zones", &json!({"apex": "zone.test"})).await;
         let record = json!({"host": "a", "type": "TXT", "value": "x"});
         let record = made(&format!("/api/v1/playground/zones/{zone}/records"), &record).await;
         let suppression =
             json!({"address": "a@there.test", "reason": "subject-of-ours", "tenant_id": ours.to_string()});
         let suppression = made("/api/v1/suppressions", &suppression).await;
+        let (change_set, empty_set) = change_sets(&platform, domain).await;
+        let kept = json!({"host": "playground", "domain_id": domain.to_string(), "label": "key-of-ours"});
+        let connection = made("/api/v1/dns-connections", &kept).await;
         let things = Things {
             domain,
             held,
+            change_set,
+            empty_set,
+            connection,
             ours,
             message,
             received,
             key,
             contact,
+            link,
             zone,
             record,
             suppression,
@@ -209,6 +219,23 @@ impl World {
     }
 }
 
+/// The domain's records in a playground zone: the change set that wrote them, and one that finds nothing to write.
+async fn change_sets(platform: &Platform, domain: DomainId) -> (String, String) {
+    let zone = json!({"apex": "one.acme.test"}).to_string();
+    assert_eq!(platform.call("POST", "/api/v1/playground/zones", &zone).await.status, 201);
+    let path = format!("/api/v1/domains/{domain}/change-sets");
+    let planned = async |apply: bool| {
+        let body = json!({"host": "playground", "apply": apply}).to_string();
+        let answer = platform.call("POST", &path, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["data"][0].clone()
+    };
+    let (written, empty) = (planned(true).await, planned(false).await);
+    assert_eq!((&written["state"], &empty["steps"]), (&json!("applied"), &json!([])));
+    let id = |set: &Value| set["id"].as_str().unwrap().to_owned();
+    (id(&written), id(&empty))
+}
+
 /// The other organisation.
 const OTHER: &str = "org_01JD0000000000000000000000";
 
@@ -241,6 +268,25 @@ async fn add_people(store: &Store, org_id: OrgId) {
         created_at: now(),
     };
     store.accept_invitation(&[1; 32], &user, true, &[], now()).await.unwrap();
+}
+
+/// Has the message taken by the server of its recipient.
+async fn deliver(store: &Store, message_id: MessageId) {
+    let claimed = store.claim_deliveries(now(), "a", now(), 1).await.unwrap().remove(0);
+    let result = DeliveryResult {
+        message_id,
+        recipient: claimed.recipient,
+        owner: "a".into(),
+        epoch: claimed.epoch,
+        state: DeliveryState::Delivered,
+        code: Some(250),
+        reply: "2.0.0 ok".into(),
+        remote: None,
+        next_attempt_at: None,
+        at: now(),
+        became: Some(Became::Delivered),
+    };
+    store.finish_delivery(&result, &[]).await.unwrap();
 }
 
 /// A message in the inbox of a tenant's domain.
@@ -324,15 +370,23 @@ async fn hold_elsewhere(store: &Store, org_id: OrgId, id: DomainId, other: OrgId
     store.record_check(&checked(&domain, DomainStatus::Pending)).await.unwrap();
 }
 
+/// The private key of RFC 8410 section 10.3.
+const OWN_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+
 /// The things of one tenant, and how each operation is put to them.
 struct Things {
     domain: DomainId,
     held: DomainId,
+    /// One that was applied, and one with nothing to apply.
+    change_set: String,
+    empty_set: String,
+    connection: String,
     ours: TenantId,
     message: MessageId,
     received: SandboxMessageId,
     key: String,
     contact: String,
+    link: String,
     zone: String,
     record: String,
     suppression: String,
@@ -355,7 +409,20 @@ impl Things {
         let whole = [Refused(404, "NOT_FOUND"), LIMITED, LIMITED, LIMITED];
         let no_suppression =
             [Refused(404, "SUPPRESSION_NOT_FOUND"), Refused(404, "SUPPRESSION_NOT_FOUND"), LIMITED, LIMITED];
-        let Self { domain: id, ours, message, received, key, contact, zone, record, suppression, .. } = self;
+        let Self {
+            domain: id,
+            connection,
+            ours,
+            message,
+            received,
+            key,
+            contact,
+            link,
+            zone,
+            record,
+            suppression,
+            ..
+        } = self;
         let new_key =
             json!({"name": "new", "scopes": ["write:keys"], "allowed_domain_ids": [id.to_string()]});
         let email =
@@ -363,6 +430,7 @@ impl Things {
         let typed = json!({"host": "b", "type": "TXT", "value": "y"});
         let apex = json!({"apex": "new-zone.test"});
         let listed = [Hidden; 4];
+        let no_connection = gone("DNS_CONNECTION_NOT_FOUND");
         let others = [Refused(403, "OPERATOR_ONLY"), LIMITED, LIMITED, LIMITED];
         let other = OTHER.to_owned();
         let person = [Refused(404, "MEMBER_NOT_FOUND"), LIMITED, LIMITED, LIMITED];
@@ -379,7 +447,14 @@ impl Things {
             ("DELETE /domains/{id}", id.to_string(), None, domain),
             ("POST /domains/{id}/verify", id.to_string(), None, domain),
             ("GET /domains/{id}/keys", id.to_string(), None, domain),
-            ("POST /domains/{id}/keys/rotate", id.to_string(), None, domain),
+            (
+                "POST /domains/{id}/keys",
+                id.to_string(),
+                Some(json!({"selector": "s1", "private_key": OWN_KEY})),
+                domain,
+            ),
+            ("POST /domains/{id}/keys/rotate", id.to_string(), Some(json!({"compromised": false})), domain),
+            ("POST /domains/{id}/keys/discard", id.to_string(), None, domain),
             ("POST /domains/{id}/claim", self.held.to_string(), None, domain),
             ("POST /domains/{id}/disable", id.to_string(), Some(json!({"reason": "review"})), domain),
             ("POST /domains/{id}/enable", id.to_string(), None, domain),
@@ -391,8 +466,44 @@ impl Things {
                 [Open, INVALID, LIMITED, LIMITED],
             ),
             ("GET /contacts", String::new(), None, listed),
-            ("DELETE /contacts/{id}", contact.clone(), None, gone("NOT_FOUND")),
+            ("POST /contacts/{id}/resend", contact.clone(), None, gone("CONTACT_NOT_FOUND")),
+            ("DELETE /contacts/{id}", contact.clone(), None, gone("CONTACT_NOT_FOUND")),
+            ("POST /domains/{id}/setup-links", id.to_string(), Some(json!({"note": "new"})), domain),
+            ("GET /domains/{id}/setup-links", id.to_string(), None, domain),
+            ("DELETE /setup-links/{id}", link.clone(), None, gone("SETUP_LINK_NOT_FOUND")),
+            ("POST /domains/{id}/change-sets", id.to_string(), Some(json!({"host": "playground"})), domain),
+            ("GET /domains/{id}/change-sets", id.to_string(), None, domain),
+            ("GET /change-sets/{id}", self.change_set.clone(), None, gone("CHANGE_SET_NOT_FOUND")),
+            (
+                "POST /change-sets/{id}/apply",
+                self.empty_set.clone(),
+                Some(json!({"host": "playground"})),
+                gone("CHANGE_SET_NOT_FOUND"),
+            ),
+            (
+                "POST /change-sets/{id}/undo",
+                self.change_set.clone(),
+                Some(json!({"host": "playground"})),
+                gone("CHANGE_SET_NOT_FOUND"),
+            ),
             ("GET /domains/{id}/records", id.to_string(), None, domain),
+            (
+                "POST /dns-connections",
+                String::new(),
+                // For the domain's zone, so that it takes nothing's place.
+                Some(json!({"host": "playground", "zone": "one.acme.test"})),
+                [Refused(404, "NOT_FOUND"), Open, LIMITED, LIMITED],
+            ),
+            ("GET /dns-connections", String::new(), None, listed),
+            ("GET /dns-connections/{id}", connection.clone(), None, no_connection),
+            (
+                "PATCH /dns-connections/{id}",
+                connection.clone(),
+                Some(json!({"repair": "offer"})),
+                no_connection,
+            ),
+            ("POST /dns-connections/{id}/check", connection.clone(), None, no_connection),
+            ("DELETE /dns-connections/{id}", connection.clone(), None, no_connection),
             ("GET /domains/{id}/report", id.to_string(), None, domain),
             ("GET /domains/{id}/observation", id.to_string(), None, domain),
             ("GET /domains/{id}/readiness", id.to_string(), None, domain),
@@ -425,6 +536,16 @@ impl Things {
             ("POST /tenants", String::new(), Some(json!({"ref": "new"})), [Open, LIMITED, LIMITED, LIMITED]),
             ("GET /tenants", String::new(), None, listed),
             ("GET /tenants/{id}", ours.to_string(), None, gone("TENANT_NOT_FOUND")),
+            ("GET /tenants/{id}/reputation", ours.to_string(), None, gone("TENANT_NOT_FOUND")),
+            ("POST /tenants/{id}/resume", ours.to_string(), None, gone("TENANT_NOT_FOUND")),
+            ("GET /domains/{id}/reputation", id.to_string(), None, domain),
+            ("POST /domains/{id}/resume", id.to_string(), None, domain),
+            (
+                "POST /emails/{id}/complaints",
+                message.to_string(),
+                Some(json!({"recipient": "you@there.test"})),
+                [Refused(404, "MESSAGE_NOT_FOUND"), Refused(404, "MESSAGE_NOT_FOUND"), LIMITED, LIMITED],
+            ),
             (
                 "POST /suppressions",
                 String::new(),
@@ -645,13 +766,14 @@ async fn the_scope_alone_gets_in() {
             let is_own = operation == "GET /api/v1/emails/{id}" && set.words() == ["send:emails"];
             let key = if is_own { world.sender.clone() } else { world.key(world.rights(set)).await };
             let answer = world.call(&key, &operation, None).await;
-            // Mail from a domain that is not verified, a zone that is not there, and keys that are rotated elsewhere are
-            // understood and not possible.
+            // Mail from a domain that is not verified is understood and not possible.
             let expected = match operation.as_str() {
-                "POST /api/v1/emails" | "POST /api/v1/playground/domains/{id}/publish" => {
-                    answer.status == 422
+                // And the address of the contact had its mail today.
+                "POST /api/v1/emails" | "POST /api/v1/contacts/{id}/resend" => answer.status == 422,
+                // One key waits at a time.
+                "POST /api/v1/domains/{id}/keys" | "POST /api/v1/domains/{id}/keys/discard" => {
+                    answer.status.is_success() || answer.status == 409
                 }
-                "POST /api/v1/domains/{id}/keys/rotate" => answer.status == 409,
                 _ => answer.status.is_success(),
             };
             assert!(expected, "{operation} with {:?}: {} {}", set.words(), answer.status, answer.text);
@@ -675,6 +797,7 @@ async fn a_key_of_the_tenant_and_the_domain_sees_just_these() {
             "/playground/",
             "/audit",
             "/suppressions",
+            "/tenants/{id}/reputation",
             "/organisation",
             "/members",
             "/invitations",

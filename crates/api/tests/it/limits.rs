@@ -34,6 +34,12 @@ async fn each_key_has_its_count_for_each_kind_of_request() {
         assert_ne!(first.status, 429, "{path}");
         platform.call("POST", path, body).await.assert_problem(429, "RATE_LIMITED");
     }
+    // What looks at DNS and waits for it counts as that.
+    for path in ["/api/v1/domains/dom_x/claim", "/api/v1/domains/dom_x/enable", "/api/v1/sandbox/domain"] {
+        let refused = platform.call("POST", path, "").await;
+        refused.assert_problem(429, "RATE_LIMITED");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("requests to verify"), "{path}");
+    }
     let other = platform.app.create_api_key("other", &Caller::owner(platform.org_id)).await.unwrap();
     assert_eq!(platform.call_with(&other, "GET", "/api/v1/domains", "").await.status, 200);
     // Who is nobody has no count.

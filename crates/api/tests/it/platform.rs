@@ -22,7 +22,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
 };
 use tower::ServiceExt;
@@ -33,6 +33,8 @@ pub struct Platform {
     pub org_id: OrgId,
     /// How often the time was asked for.
     pub clock_reads: Arc<AtomicU32>,
+    /// How many seconds the clock is ahead of where it began.
+    pub ahead: Arc<AtomicI64>,
     /// Where the database is.
     pub path: PathBuf,
     router: Router,
@@ -91,7 +93,10 @@ pub fn settings() -> Settings {
     Settings {
         public_url: "http://127.0.0.1".into(),
         platform_zone: name("send.platform.test"),
-        name_server: name("ns1.send.platform.test"),
+        name_servers: vec![app::NameServer {
+            name: name("ns1.send.platform.test"),
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+        }],
         public_addresses: vec!["127.0.0.1".parse().unwrap()],
         sender_addresses: vec!["127.0.0.1".parse().unwrap()],
         certificate_authority: None,
@@ -103,11 +108,13 @@ pub fn settings() -> Settings {
         check_policy: Policy::for_resolvers(vec!["127.0.0.1:1".parse().unwrap()]),
         lease: std::time::Duration::from_mins(2),
         private_webhook_targets: true,
+        dns_host_apis: std::collections::BTreeMap::new(),
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
         inbox: "127.0.0.1:1".parse().unwrap(),
         open_inbox: true,
         smtp_hostname: name("mx.send.platform.test"),
         key_pool: 0,
+        rotate_days: 0,
         playground: true,
         max_message_size: 25 * 1024 * 1024,
         checks_per_minute: 100,
@@ -132,6 +139,8 @@ impl Platform {
         let path = database();
         let clock_reads = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&clock_reads);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let moved = Arc::clone(&ahead);
         let store = Store::open(&path, StoreOptions::default()).await.unwrap();
         let app = Arc::new(App::new(Parts {
             settings,
@@ -140,7 +149,7 @@ impl Platform {
             vault: Vault::new(&[7; 32]).unwrap(),
             clock: Clock::new(move || {
                 counted.fetch_add(1, Ordering::Relaxed);
-                Timestamp::from_second(1_750_000_000).unwrap()
+                Timestamp::from_second(1_750_000_000 + moved.load(Ordering::Relaxed)).unwrap()
             }),
             random: Random::system(),
             zones: Arc::default(),
@@ -148,7 +157,7 @@ impl Platform {
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();
         let key = app.create_api_key("all", &Caller::owner(org_id)).await.unwrap();
-        Self { router: router(Arc::clone(&app)), app, org_id, clock_reads, path, key }
+        Self { router: router(Arc::clone(&app)), app, org_id, clock_reads, ahead, path, key }
     }
 
     /// Sends a request as it is.

@@ -4,7 +4,8 @@
 //! and the verifier of PKCE are made of that secret, so an answer is good in the browser that asked, once, and nobody else
 //! can make one. Who comes is known by issuer and subject; an address that the provider has verified counts at the first
 //! time only: for somebody who is invited or whose domain is let in. An account that is there already is linked by who is
-//! logged in to it, or by its address where the operator says so.
+//! logged in to it and says so with its password, or by its address where the operator says so. Who goes there in any other
+//! way logs in, whoever was logged in before.
 
 mod provider;
 mod token;
@@ -28,7 +29,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
-use model::{EmailAddress, OrgId};
+use model::{EmailAddress, OrgId, UserId};
 use provider::{Down, shown};
 use serde_json::json;
 use std::sync::Arc;
@@ -145,8 +146,43 @@ impl App {
         format!("{}/login/provider/back", self.settings.public_url)
     }
 
-    /// Somebody goes to the provider.
+    /// Somebody goes to the provider to log in.
     pub async fn to_provider(self: &Arc<Self>, origin: Origin) -> Result<Departure> {
+        self.depart(None, origin).await
+    }
+
+    /// Somebody goes there to link their account; wants the password, where there is one: who finds an open browser gets
+    /// no way in that stays.
+    pub async fn to_link(
+        self: &Arc<Self>,
+        user: &LoggedIn,
+        current: &str,
+        origin: Origin,
+    ) -> Result<Departure> {
+        self.provider()?;
+        self.require_password(user, current, origin).await?;
+        self.depart(Some(user.user.id), origin).await
+    }
+
+    /// Takes the link away; wants the password.
+    pub async fn unlink(self: &Arc<Self>, user: &LoggedIn, current: &str, origin: Origin) -> Result<()> {
+        let issuer = &self.provider()?.settings.issuer;
+        if user.user.password_hash.is_none() {
+            return Err(Error::field("current", "set a password first, else you do not get in any more"));
+        }
+        self.require_password(user, current, origin).await?;
+        let caller = Caller { origin, ..user.caller() };
+        let (data, now) = (json!({"issuer": issuer}), self.clock.now());
+        let audit = self.audit_entry(&caller, "user.identity_unlinked", &user.user.id, &data, now);
+        match self.store.unlink_identity(user.user.id, issuer, &audit).await {
+            // It is gone, as was wanted.
+            Err(StoreError::NotFound(_)) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// `linked` is who is to be linked to whoever comes back.
+    async fn depart(self: &Arc<Self>, linked: Option<UserId>, origin: Origin) -> Result<Departure> {
         let provider = self.provider()?;
         self.count_client(origin)?;
         let now = self.clock.now();
@@ -161,7 +197,7 @@ impl App {
             email: None,
             org_id: None,
             role: None,
-            invited_by: None,
+            invited_by: linked.map(|id| id.to_string()),
             created_at: now,
             expires_at: now.checked_add(AWAY).unwrap_or(now),
         };
@@ -170,7 +206,25 @@ impl App {
     }
 
     /// Somebody comes back. `secret` is what the browser kept, `replaced` its session, `user` who is logged in there.
+    ///
+    /// # Errors
+    /// `LoginRefused`; `StillInside` instead where somebody is logged in, and stays so.
     pub async fn from_provider(
+        self: &Arc<Self>,
+        answer: &Answer,
+        secret: Option<&str>,
+        replaced: Option<&str>,
+        user: Option<&LoggedIn>,
+        origin: Origin,
+    ) -> Result<Arrived> {
+        let user = user.filter(|user| !user.waits_for_code);
+        match self.answered(answer, secret, replaced, user, origin).await {
+            Err(Error::LoginRefused(message)) if user.is_some() => Err(Error::StillInside(message)),
+            other => other,
+        }
+    }
+
+    async fn answered(
         self: &Arc<Self>,
         answer: &Answer,
         secret: Option<&str>,
@@ -180,7 +234,7 @@ impl App {
     ) -> Result<Arrived> {
         let provider = self.provider()?;
         self.count_client(origin)?;
-        let secret = self.used_up(answer, secret, origin).await?;
+        let (secret, linked) = self.used_up(answer, secret, origin).await?;
         if !answer.error.is_empty() {
             let message = if answer.error == "access_denied" {
                 "you did not log in there, or may not".to_owned()
@@ -200,16 +254,19 @@ impl App {
             }
             Err(down) => return Err(self.is_down(&down, origin)),
         };
-        self.arrive(&provider.settings, identity, replaced, user, origin).await
+        match linked {
+            Some(linked) => self.link(&provider.settings, &identity, &linked, user, origin).await,
+            None => self.arrive(&provider.settings, identity, replaced, origin).await,
+        }
     }
 
-    /// The secret of the browser, where the answer belongs to it and comes for the first time.
+    /// The secret of the browser, where the answer belongs to it and comes for the first time; and who is to be linked.
     async fn used_up(
         self: &Arc<Self>,
         answer: &Answer,
         secret: Option<&str>,
         origin: Origin,
-    ) -> Result<String> {
+    ) -> Result<(String, Option<String>)> {
         let again = || {
             self.refuse("state", "this login was not begun in this browser, is too old, or was used", origin)
         };
@@ -217,7 +274,7 @@ impl App {
         let state = derived(secret, "state");
         verify_slices_are_equal(state.as_bytes(), answer.state.as_bytes()).map_err(|_| again())?;
         let used = self.store.use_token(&hash(secret), TokenKind::Provider, self.clock.now()).await?;
-        used.map(|_| secret.to_owned()).ok_or_else(again)
+        used.map(|token| (secret.to_owned(), token.invited_by)).ok_or_else(again)
     }
 
     async fn identity(
@@ -243,14 +300,9 @@ impl App {
         settings: &ProviderSettings,
         identity: Identity,
         replaced: Option<&str>,
-        user: Option<&LoggedIn>,
         origin: Origin,
     ) -> Result<Arrived> {
-        let known = self.store.find_identity(&settings.issuer, &identity.subject).await?;
-        if let Some(inside) = user.filter(|user| !user.waits_for_code) {
-            return self.link(settings, &identity, known.as_ref(), inside, origin).await;
-        }
-        if let Some(known) = known {
+        if let Some(known) = self.store.find_identity(&settings.issuer, &identity.subject).await? {
             return self.come_in(&known, None, replaced, origin).await;
         }
         let email = match identity.email {
@@ -263,14 +315,14 @@ impl App {
         if let Some(there) = self.store.find_user(&email).await? {
             if !settings.link_by_address {
                 let message = format!(
-                    "{email} has an account here that is not linked yet; log in as before, and link it at \"Your account\""
+                    "{email} has an account here that is not linked; log in as before, and link it at \"Your account\""
                 );
                 return Err(self.refuse("not_linked", &message, origin));
             }
             let audit = self.visitor_s_entry(&there, origin, "user.identity_linked", "address").await?;
             let told = Told { events: &[], audit: audit.as_ref() };
             let now = self.clock.now();
-            self.store.link_identity(&settings.issuer, &identity.subject, there.id, now, told).await?;
+            self.store.link_identity(&settings.issuer, &identity.subject, &there, now, told).await?;
             return self.come_in(&there, None, replaced, origin).await;
         }
         let (subject, name) = (identity.subject, identity.name);
@@ -289,16 +341,21 @@ impl App {
         self.begin_session(user, beginning).await.map(Arrived::In)
     }
 
-    /// Links the account of who is logged in.
+    /// Links the account of who asked for that with its password, where they are logged in still.
     async fn link(
         self: &Arc<Self>,
         settings: &ProviderSettings,
         identity: &Identity,
-        known: Option<&User>,
-        user: &LoggedIn,
+        linked: &str,
+        user: Option<&LoggedIn>,
         origin: Origin,
     ) -> Result<Arrived> {
-        match known {
+        let Some(user) = user.filter(|user| user.user.id.to_string() == linked) else {
+            let message = "the account that was to be linked is not logged in in this browser any more; log in \
+                 to it, and link it again";
+            return Err(self.refuse("link_of_another", message, origin));
+        };
+        match self.store.find_identity(&settings.issuer, &identity.subject).await? {
             Some(known) if known.id == user.user.id => return Ok(Arrived::Linked),
             Some(_) => {
                 let message =
@@ -311,8 +368,14 @@ impl App {
         let caller = Caller { origin, ..user.caller() };
         let data = json!({"by": "account", "issuer": settings.issuer});
         let audit = self.audit_entry(&caller, "user.identity_linked", &user.user.id, &data, now);
-        self.store.link_identity(&settings.issuer, &identity.subject, user.user.id, now, &audit).await?;
-        Ok(Arrived::Linked)
+        match self.store.link_identity(&settings.issuer, &identity.subject, &user.user, now, &audit).await {
+            // Changed, or linked, at the same moment.
+            Err(StoreError::StaleVersion | StoreError::UserTaken) => {
+                let message = "the account was changed just now; link it again";
+                Err(self.refuse("changed", message, origin))
+            }
+            other => Ok(other.map(|()| Arrived::Linked)?),
+        }
     }
 
     /// Makes an account for who is invited, or whose domain is let in.

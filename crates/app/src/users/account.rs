@@ -27,7 +27,7 @@ pub struct NewFactor {
 
 impl App {
     /// Refuses who does not know the password of the account, where it has one: an open browser is not enough.
-    async fn require_password(
+    pub(crate) async fn require_password(
         self: &Arc<Self>,
         user: &LoggedIn,
         password: &str,

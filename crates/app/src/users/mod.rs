@@ -41,7 +41,9 @@ pub fn scopes_of(role: Role) -> ScopeSet {
     let viewer = [Scope::ReadDomains, Scope::ReadEmails, Scope::ReadEvents];
     match role {
         Role::Viewer => viewer.into_iter().collect(),
-        Role::Member => viewer.into_iter().chain([Scope::WriteDomains, Scope::SendEmails]).collect(),
+        Role::Member => {
+            viewer.into_iter().chain([Scope::WriteDomains, Scope::WriteDns, Scope::SendEmails]).collect()
+        }
         Role::Admin | Role::Owner => ScopeSet::all(),
     }
 }

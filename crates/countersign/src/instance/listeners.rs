@@ -5,12 +5,14 @@ use super::{StartError, parts::host};
 use crate::{
     config::Config,
     http::{self, Bounds},
+    name_servers::secondaries,
     operations,
     operator::Examiner,
 };
 use app::{
     App,
     access::{Caller, ClientAddress},
+    ports::Random,
     sandbox::SandboxInbox,
 };
 use arc_swap::ArcSwap;
@@ -21,7 +23,7 @@ use axum::{
     middleware::{self, Next},
     response::IntoResponse,
 };
-use dns::authority::{Server as DnsServer, ServerError, ZoneSet};
+use dns::authority::{Cookies, Server as DnsServer, ServerError, ZoneSet};
 use model::{EmailAddress, OrgId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
 use std::{
@@ -57,8 +59,10 @@ impl Listeners {
         config: &Config,
         is_dev: bool,
         zones: &Arc<ArcSwap<ZoneSet>>,
+        random: &Random,
     ) -> Result<Self, StartError> {
-        let dns = DnsServer::bind(config.dns, Arc::clone(zones)).await;
+        let options = dns_options(config, is_dev, random)?;
+        let dns = DnsServer::bind_with(config.dns, Arc::clone(zones), options).await;
         let dns = dns.map_err(|ServerError::Bind { source, .. }| {
             listen_error("the DNS server", "dns", config.dns, &source)
         })?;
@@ -118,6 +122,26 @@ impl Listeners {
             running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
     }
+}
+
+/// What the DNS server holds itself to. In development it is asked from this machine alone, as often as anybody likes.
+fn dns_options(
+    config: &Config,
+    is_dev: bool,
+    random: &Random,
+) -> Result<dns::authority::Options, StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Secrets of this process: a client whose cookie an earlier one has made gets a new one.
+    let is_limited = !is_dev && config.dns_rate_limit > 0;
+    Ok(dns::authority::Options {
+        workers: if config.dns_workers == 0 { cores.min(4) } else { config.dns_workers.min(64) },
+        rate_limit: is_limited.then(|| (config.dns_rate_limit, random.bytes())),
+        cookies: Some(Cookies::new(random.bytes())),
+        clock: || u32::try_from(super::system_time().as_second()).unwrap_or_default(),
+        nsid: config.node_name.clone(),
+        secondaries: secondaries(config)?,
+        ..dns::authority::Options::default()
+    })
 }
 
 /// Says with each request who its client is: what the connection says, or a proxy that is trusted.

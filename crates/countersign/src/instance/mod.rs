@@ -162,7 +162,7 @@ impl Instance {
             open_vault(config, &random, parts::sqlite_file(folder).exists() && config.postgres()?.is_none())?;
         let store = open_store(config, &vault, &random).await?;
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
-        let listeners = Listeners::bind(config, is_dev, &zones).await?;
+        let listeners = Listeners::bind(config, is_dev, &zones, &random).await?;
         let (http, dns, smtp) = (listeners.http.1, listeners.dns.local_addr(), listeners.smtp.local_addr());
         let (public_http, operator_http) = (
             listeners.public_http.as_ref().map(|(_, at)| *at),
@@ -228,7 +228,11 @@ impl Instance {
 
     /// Waits until something that should run for ever has ended; says what is known of it.
     pub async fn broken(&mut self) -> String {
-        match self.running.join_next().await {
+        let ended = tokio::select! {
+            ended = self.running.join_next() => ended,
+            why = self.app.outgrown() => return why,
+        };
+        match ended {
             Some(Err(error)) => format!("a part of the platform panicked: {error}"),
             _ => "a listener or a background task has ended; the log may say why".to_owned(),
         }

@@ -3,6 +3,7 @@
 use super::{StartError, secrets::check_vault};
 use crate::{
     config::{Config, ConfigError},
+    name_servers::name_servers,
     serving::Serving,
 };
 use app::{
@@ -100,6 +101,11 @@ pub(super) fn settings(
             problem: "there is no such profile".to_owned(),
         }));
     }
+    app::dns_hosts::check_apis(&config.dns_host_apis).map_err(|(value, problem)| ConfigError::Value {
+        key: "dns_host_apis",
+        value,
+        problem,
+    })?;
     let is_dev = serving.is_none();
     let Serving { relay, policy, mut public_addresses, public_url } =
         serving.unwrap_or_else(|| Serving::of_dev(dns));
@@ -108,7 +114,7 @@ pub(super) fn settings(
     }
     Ok(Settings {
         public_url: public_url.unwrap_or_else(|| format!("http://{http}")),
-        name_server: host(&platform_zone, "ns1"),
+        name_servers: name_servers(config, &platform_zone, &public_addresses)?,
         public_addresses,
         sender_addresses: config.sender_addresses.clone(),
         certificate_authority: config.certificate_authority()?,
@@ -128,11 +134,13 @@ pub(super) fn settings(
         policy,
         lease: std::time::Duration::from_secs(config.lease_seconds),
         private_webhook_targets: is_dev || config.private_webhook_targets,
+        dns_host_apis: config.dns_host_apis.clone(),
         transport: relay.unwrap_or(Transport::Sandbox(smtp)),
         inbox: smtp,
         open_inbox: is_dev,
         smtp_hostname: host(&platform_zone, "out"),
         key_pool: config.key_pool,
+        rotate_days: config.rotate_days,
         playground: is_dev,
         max_message_size: config.max_message_size,
         checks_per_minute: config.checks_per_minute,

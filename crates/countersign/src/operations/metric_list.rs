@@ -106,6 +106,8 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("countersign_claim_looks_total", Labels::Seen(&["found"]), "Looks for the records of claims"),
     counter("countersign_domain_changes_total", Labels::Seen(&["event"]), "Changes of domains' statuses"),
+    counter("countersign_keys_rotated_total", Labels::None, "Keys that began to sign"),
+    counter("countersign_domains_paused_total", Labels::None, "Domains whose sending was paused"),
     counter("countersign_alerts_total", Labels::Seen(&["event"]), "Alerts to contacts of domains"),
     counter("countersign_emails_accepted_total", Labels::None, "Messages that were accepted"),
     counter(

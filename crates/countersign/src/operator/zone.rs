@@ -62,14 +62,19 @@ fn not_found(current: &[String], owner: &str) -> String {
 
 /// The records that make our zone ours, to be entered one zone above.
 fn delegate(settings: &Settings, zone: &str) -> String {
-    let server = &settings.name_server;
-    let glue = settings.public_addresses.iter().map(|address| {
-        let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-        format!("; {server} {kind} {address}")
-    });
+    let mut records: Vec<String> =
+        settings.name_servers.iter().map(|server| format!("{zone} NS {}", server.name)).collect();
+    for server in
+        settings.name_servers.iter().filter(|server| server.name.is_at_or_below(&settings.platform_zone))
+    {
+        records.extend(server.addresses.iter().map(|address| {
+            let kind = if address.is_ipv4() { "A" } else { "AAAA" };
+            format!("{} {kind} {address}", server.name)
+        }));
+    }
     format!(
-        "Delegate {zone} to this server, at the DNS host of the zone above: {zone} NS {server}{}. Customers' records lead \
+        "Delegate {zone} to this server, at the DNS host of the zone above: {}. Customers' records lead \
          there: until it is delegated none of them can be verified, and their mail fails.",
-        glue.collect::<String>()
+        records.join("; ")
     )
 }

@@ -55,6 +55,20 @@ impl Terminal {
         tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
     }
 
+    /// The same, with what is typed into it.
+    pub async fn with_input(&self, arguments: &[&str], typed: &str) -> Said {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let typed = typed.to_owned();
+        tokio::task::spawn_blocking(move || -> Said {
+            let mut child = command.spawn().unwrap();
+            child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+            child.wait_with_output().unwrap().into()
+        })
+        .await
+        .unwrap()
+    }
+
     pub async fn good(&self, arguments: &[&str]) -> String {
         let said = self.run(arguments).await;
         assert_eq!(said.code, Some(0), "{arguments:?}: {}{}", said.out, said.err);

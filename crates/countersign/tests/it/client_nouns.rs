@@ -79,7 +79,8 @@ async fn contacts_are_added_for_a_domain_a_tenant_or_all() {
     let terminal = Terminal::of(&platform);
     assert!(terminal.good(&["contacts", "list"]).await.contains("countersign contacts add"));
     terminal.good(&["domains", "add", "mail.acme.test"]).await;
-    terminal.good(&["contacts", "add", "all@acme.test"]).await;
+    let added = terminal.good(&["contacts", "add", "all@acme.test"]).await;
+    assert!(added.contains("mail with a link") && added.contains("once it was used"), "{added}");
     let one = terminal.good(&["contacts", "add", "one@acme.test", "--domain", "mail.acme.test"]).await;
     assert!(one.contains("about mail.acme.test"), "{one}");
     let new = ["contacts", "add", "theirs@acme.test", "--tenant", "cust_1"];
@@ -156,5 +157,41 @@ async fn a_slip_makes_no_tenant_and_ends_no_own_key() {
     let revoked = terminal.good(&["keys", "revoke", id, "--yes"]).await;
     assert!(revoked.contains("log in with another"), "{revoked}");
     assert_eq!(terminal.run(&["domains", "list"]).await.code, Some(2));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_ends_where_nothing_will_come_and_json_stands_alone() {
+    let platform = Platform::start().await;
+    let terminal = Terminal::of(&platform);
+    let over = terminal.run(&["domains", "add", "one.test", "--watch", "--deadline", "1s", "--json"]).await;
+    let domain: serde_json::Value =
+        serde_json::from_str(&over.out).unwrap_or_else(|error| panic!("{error}: {}", over.out));
+    assert_eq!(text(&domain, "status"), "pending");
+    assert_ne!(over.code, Some(0));
+    let disabled = async {
+        let list = platform.api.until("/domains", |list| list["data"].as_array().unwrap().len() == 2).await;
+        let path = format!("/domains/{}/disable", text(&list["data"][0], "id"));
+        platform.api.post(&path, &serde_json::json!({})).await;
+    };
+    let wait = ["domains", "add", "two.test", "--watch", "--deadline", "1h"];
+    let (over, ()) = tokio::join!(terminal.run(&wait), disabled);
+    assert_eq!(over.code, Some(1), "{}", over.err);
+    assert!(over.err.contains("countersign domains enable two.test"), "{}", over.err);
+    let kept = terminal.run(&["domains", "delete", "two.test"]).await;
+    assert!(kept.err.contains("given up") && kept.err.contains("another organisation"), "{}", kept.err);
+    // Who is asked for a confirmation has not given it; what is of a tenant says so.
+    terminal
+        .good(&["contacts", "add", "dns@elsewhere.example", "--tenant", "cust_1", "--create-tenant"])
+        .await;
+    let listed = terminal.good(&["contacts", "list"]).await;
+    let (head, row) = listed.split_once('\n').unwrap();
+    let column =
+        |line: &str| head.find("CONFIRMED").and_then(|at| line.get(at..)).unwrap_or_default().to_owned();
+    assert!(column(row).starts_with("no ") && row.contains("tenant cust_1"), "{listed}");
+    let asked = terminal.run(&["contacts", "resend", "dns@elsewhere.example"]).await;
+    assert!(asked.code != Some(0) && asked.err.contains("no more mail is sent today"), "{}", asked.err);
+    let asked = terminal.run(&["domains", "rotate-keys", "--all"]).await;
+    assert!(asked.code == Some(2) && asked.err.contains("--yes"), "{}", asked.err);
     platform.stop().await;
 }

@@ -10,7 +10,10 @@ async fn a_contact_gets_one_mail_until_it_is_confirmed() {
     let named = json!({"address": "stranger@elsewhere.example"});
     let added = api.post("/contacts", &named).await;
     assert_eq!(added["confirmed_at"], Value::Null);
-    // Deleted and named again, by whoever: no more mail.
+    // Asked again on the same day, or deleted and named again, by whoever: no more mail.
+    let resend = format!("/contacts/{}/resend", text(&added, "id"));
+    let (status, refused) = api.refused(&resend, &json!({})).await;
+    assert_eq!((status.as_u16(), text(&refused["errors"][0], "field")), (422, "address"));
     api.delete(&format!("/contacts/{}", text(&added, "id"))).await;
     let (status, refused) = api.refused("/contacts", &named).await;
     assert_eq!((status.as_u16(), text(&refused["errors"][0], "field")), (422, "address"));
@@ -39,6 +42,9 @@ async fn a_contact_gets_one_mail_until_it_is_confirmed() {
     let confirmed = api.confirmed_contact(&named).await;
     let list = api.get("/contacts").await;
     assert!(list["data"][0]["confirmed_at"].is_string(), "{list:#}");
+    // Who is confirmed is not asked again.
+    let resend = format!("/contacts/{}/resend", text(&confirmed, "id"));
+    assert!(api.post(&resend, &json!({})).await["confirmed_at"].is_string());
     // Known by then.
     let again = api.post("/tenants", &json!({"ref": "one"})).await;
     let again =
@@ -52,5 +58,7 @@ async fn a_contact_gets_one_mail_until_it_is_confirmed() {
         .await
         .unwrap();
     assert_eq!(guessed.status().as_u16(), 410);
+    let page = guessed.text().await.unwrap();
+    assert!(page.contains("If you confirmed before, there is nothing to do"), "{page}");
     platform.stop().await;
 }

@@ -163,27 +163,38 @@ async fn an_existing_spf_record_is_merged() {
 }
 
 #[tokio::test]
-async fn the_playground_publishes_what_a_domain_lacks_and_clears_the_way() {
+async fn the_playground_publishes_what_a_domain_lacks_and_leaves_what_others_wrote() {
     let platform = Platform::start().await;
     let api = &platform.api;
     let zone = api.zone("acme.test").await;
     let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
     let token = domain["dkim_tokens"][0].as_str().unwrap();
-    api.publish(&zone, &format!("{token}._domainkey.mail"), "TXT", "pasted as text", None).await;
+    let pasted = api.publish(&zone, &format!("{token}._domainkey.mail"), "TXT", "pasted as text", None).await;
     api.publish(&zone, "mail", "TXT", "v=spf1 ip4:192.0.2.1 -all", None).await;
     api.publish(&zone, "mail", "TXT", "somebody-elses-proof=1", None).await;
     let id = text(&domain, "id");
-    let made = api.post(&format!("/playground/domains/{id}/publish"), &json!({})).await;
-    assert_eq!(made["data"].as_array().unwrap().len(), 6);
-    let all =
-        |d: &Value| d["records"].as_array().unwrap().iter().all(|record| record["status"] == "verified");
-    api.until(&format!("/domains/{id}"), all).await;
+    let (status, refused) = api.refused(&format!("/playground/domains/{id}/publish"), &json!({})).await;
+    assert_eq!((status.as_u16(), text(&refused, "code")), (409, "CHANGES_BLOCKED"), "{refused:#}");
+    assert_eq!(refused["errors"].as_array().unwrap().len(), 1, "{refused:#}");
+    assert!(
+        text(&refused["errors"][0], "message").contains("a CNAME cannot stand beside them"),
+        "{refused:#}"
+    );
     let left = api.get(&format!("/playground/zones/{zone}")).await.to_string();
     assert!(
         left.contains("somebody-elses-proof=1") && left.contains("ip4:192.0.2.1 include:spf.send"),
         "{left}"
     );
-    assert!(!left.contains("pasted as text"), "{left}");
+    assert!(left.contains("pasted as text"), "it is not ours to remove: {left}");
+
+    api.delete(&format!("/playground/records/{pasted}")).await;
+    let made = api.post(&format!("/playground/domains/{id}/publish"), &json!({})).await;
+    assert_eq!(made["data"].as_array().unwrap().len(), 1, "all else was written before: {made:#}");
+    let all =
+        |d: &Value| d["records"].as_array().unwrap().iter().all(|record| record["status"] == "verified");
+    api.until(&format!("/domains/{id}"), all).await;
+    let again = api.post(&format!("/playground/domains/{id}/publish"), &json!({})).await;
+    assert_eq!(again["data"], json!([]));
     platform.stop().await;
 }
 

@@ -1,6 +1,9 @@
 //! The master key is replaced: what the old one sealed still opens, is sealed anew, and then needs the old one no more.
 
-use crate::support::{Api, Folder, Platform, config};
+use crate::{
+    dns_connections::{added, given, with_cloudflare},
+    support::{Api, Folder, Platform, config, text},
+};
 use countersign::{Config, Instance, instance::StartError};
 use serde_json::{Value, json};
 
@@ -66,4 +69,30 @@ async fn a_database_without_its_key_gets_no_other_one() {
     assert!(!file.exists(), "a key that opens nothing would look as if it were the right one");
     let given = Config { master_key: key.trim().to_owned(), ..config(&folder) };
     Instance::start(&given).await.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_credential_is_sealed_anew() {
+    let (platform, host) = with_cloudflare().await;
+    let domain = added(&platform.api, "mail.acme.test").await;
+    let mut new = given();
+    new["domain_id"] = json!(domain);
+    let kept = platform.api.post("/dns-connections", &new).await;
+    let path = format!("/dns-connections/{}/check", text(&kept, "id"));
+    let folder = platform.stop().await;
+    let old = std::fs::read_to_string(folder.0.join("master.key")).unwrap();
+    std::fs::remove_file(folder.0.join("master.key")).unwrap();
+    let new = "0b".repeat(32);
+    let address = format!("http://{}", host.address());
+    for previous in [vec![old.trim()], Vec::new()] {
+        let mut config = with_keys(&folder, &new, &previous);
+        config.dns_host_apis.insert("cloudflare".to_owned(), address.clone());
+        let instance = Instance::start(&config).await.unwrap();
+        let api = Api::new(instance.http, &instance.api_key);
+        assert_eq!(api.post(&path, &json!({})).await["last_error"], Value::Null);
+        while !previous.is_empty() && instance.app.earlier_keys_can_go().await.unwrap() != Some(true) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        instance.stop().await;
+    }
 }

@@ -1,7 +1,7 @@
 //! Logging in at a provider: one of our own, on this machine, that does what it is told.
 
 use crate::{
-    login::{House, PASSWORD, Page, Visitor},
+    login::{House, PASSWORD, Page, Visitor, code},
     people::{lines, until_lines, with_second_factor},
 };
 use app::{
@@ -311,8 +311,19 @@ async fn an_account_is_linked_by_who_is_logged_in_to_it() {
     let refused = log_in(&provider, &mut house.visitor()).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.body.contains("log in as before"), "{}", refused.body);
-    assert!(owner.get("/account").await.body.contains("/login/provider"));
-    let linked = log_in(&provider, &mut owner).await;
+    // An open browser is not enough, and no page of a stranger begins it.
+    let begin = async |visitor: &mut Visitor, password: &str| {
+        visitor.submit("/account", "/account/provider", &[("current", password)]).await
+    };
+    let refused = begin(&mut owner, "wrong").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("This is not your password"), "{}", refused.body);
+    let refused = owner.post("/account/provider", &[("current", PASSWORD)]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "without the token of the form");
+    let way = begin(&mut owner, PASSWORD).await;
+    assert_eq!(way.status, StatusCode::OK, "{}", way.body);
+    let address = link_of(&way.body, &provider.issuer.replace("/tenant", "/authorize?"));
+    let linked = owner.get(&provider.log_in(&address)).await;
     assert_eq!(linked.to, "/account", "{}", linked.body);
     assert_eq!(lines(&house, "user.identity_linked").await.len(), 1);
     let mut other = house.visitor();
@@ -322,15 +333,84 @@ async fn an_account_is_linked_by_who_is_logged_in_to_it() {
     provider.says(json!({}));
     let mut dora = house.visitor();
     log_in(&provider, &mut dora).await;
+    let way = begin(&mut dora, "").await;
+    let address = link_of(&way.body, &provider.issuer.replace("/tenant", "/authorize?"));
     provider.says(json!({"sub": "ann"}));
-    let refused = log_in(&provider, &mut dora).await;
+    let refused = dora.get(&provider.log_in(&address)).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.body.contains("another account"), "{}", refused.body);
+    assert!(refused.body.contains("You are logged in as before"), "{}", refused.body);
+    // Dora has no other way in, so she keeps this one.
+    let kept = dora.submit("/account", "/account/provider/remove", &[]).await;
+    assert_eq!(kept.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(kept.body.contains("Set a password first"), "{}", kept.body);
+    // Unlinked, nobody comes in that way.
+    let refused = owner.submit("/account", "/account/provider/remove", &[("current", "wrong")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let gone = owner.submit("/account", "/account/provider/remove", &[("current", PASSWORD)]).await;
+    assert_eq!(gone.to, "/account", "{}", gone.body);
+    assert_eq!(lines(&house, "user.identity_unlinked").await.len(), 1);
+    let refused = log_in(&provider, &mut house.visitor()).await;
+    assert!(refused.body.contains("log in as before"), "{}", refused.body);
+    house.pass(60);
+    let way = begin(&mut owner, PASSWORD).await;
+    let address = link_of(&way.body, &provider.issuer.replace("/tenant", "/authorize?"));
+    assert_eq!(owner.get(&provider.log_in(&address)).await.to, "/account");
     // The second factor is asked for here all the same.
     with_second_factor(&house, &mut owner).await;
     let mut half = house.visitor();
     assert_eq!(log_in(&provider, &mut half).await.to, "/login/code");
     assert_eq!(half.get("/").await.to, "/login/code");
+    house.instance.stop().await;
+}
+
+/// The address of a link on a page, by its beginning.
+fn link_of(page: &str, start: &str) -> String {
+    let found = page.split("href=\"").find(|rest| rest.starts_with(start));
+    let address = found.unwrap_or_else(|| panic!("no {start} in {page}")).split('"').next().unwrap();
+    address.replace("&#38;", "&").replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn who_is_logged_in_and_goes_to_the_provider_logs_in_as_who_is_there() {
+    let (house, provider, mut owner) = house().await;
+    // As when a page of a stranger sends the browser there.
+    let arrived = log_in(&provider, &mut owner).await;
+    assert_eq!(arrived.to, "/", "{}", arrived.body);
+    assert!(owner.get("/account").await.body.contains("dora@acme.example"), "another session");
+    assert!(lines(&house, "user.identity_linked").await.is_empty());
+    // A link that was begun in a session that is over is for nobody.
+    let mut ann = house.visitor();
+    ann.log_in("ann@example.net", PASSWORD).await;
+    let way = ann.submit("/account", "/account/provider", &[("current", PASSWORD)]).await;
+    let address = link_of(&way.body, &provider.issuer.replace("/tenant", "/authorize?"));
+    ann.submit("/account", "/logout", &[]).await;
+    provider.says(json!({"sub": "ann", "email": "ann@acme.example"}));
+    let refused = ann.get(&provider.log_in(&address)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+    assert!(!ann.is_in().await && lines(&house, "user.identity_linked").await.is_empty());
+    house.instance.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_logs_in_sees_what_was_asked_for() {
+    let (house, provider, mut owner) = house().await;
+    let mut dora = house.visitor();
+    let asked = dora.get("/messages").await.to;
+    dora.get(&asked).await;
+    assert_eq!(log_in(&provider, &mut dora).await.to, "/messages");
+    assert!(!dora.cookies.contains_key("countersign-next"), "taken away");
+    // Over the second factor too.
+    let key = with_second_factor(&house, &mut owner).await;
+    for (path, wanted) in [("/history", "/history"), ("//evil.example", "/")] {
+        let mut ann = house.visitor();
+        let form = [("email", "ann@example.net"), ("password", PASSWORD)];
+        assert_eq!(ann.submit(&format!("/login?next={path}"), "/login", &form).await.to, "/login/code");
+        house.pass(30);
+        let code = code(&key, house.now.load(Ordering::SeqCst));
+        let done = ann.submit("/login/code", "/login/code", &[("code", &code)]).await;
+        assert_eq!(done.to, wanted, "{}", done.body);
+    }
     house.instance.stop().await;
 }
 

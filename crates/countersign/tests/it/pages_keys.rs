@@ -65,6 +65,15 @@ async fn keys_are_made_rotated_and_revoked_by_forms() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{fields:?}");
         assert!(page.contains(said), "{fields:?}: {page}");
     }
+    // Sent again, as when the page with the key is loaded anew, it makes nothing again.
+    let once = crate::login::field(&plain.page("/keys").await, "once").unwrap();
+    let fields = [("name", "once"), ("scope", "read:domains"), ("once", &*once)];
+    assert!(plain.send("/keys", &fields).await.2.contains("data-copy=\"cs_"));
+    let (status, _, page) = plain.send("/keys", &fields).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+    assert!(page.contains("sent before") && !page.contains("data-copy=\"cs_"), "{page}");
+    let keys = platform.api.get("/keys").await;
+    assert_eq!(keys["data"].as_array().unwrap().iter().filter(|key| key["name"] == "once").count(), 1);
     let fields = [
         ("name", "billing <b>service</b>"),
         ("scope", "read:domains"),
@@ -146,6 +155,8 @@ async fn webhooks_are_kept_by_forms() {
     sink.answer(200);
     let (_, _, page) = plain.send(&format!("{path}/test"), &[]).await;
     assert!(page.contains("Taken"), "{page}");
+    let asked = plain.page(&format!("{path}/disable")).await;
+    assert!(asked.contains("Nothing waits for it") && asked.contains("told nothing"), "{asked}");
     let (status, to, _) = plain.send(&format!("{path}/disable"), &[]).await;
     assert_eq!((status, to.as_str()), (StatusCode::SEE_OTHER, path.as_str()));
     assert!(plain.page(&path).await.contains("Enable it again"));
@@ -154,6 +165,13 @@ async fn webhooks_are_kept_by_forms() {
     plain.send(&format!("{path}/enable"), &[]).await;
     let (_, to, _) = plain.send(&format!("{path}/replay"), &[("hours", "24")]).await;
     assert!(plain.page(&to).await.contains("on its way again"), "{to}");
+    // Where there was more than goes at once, there is a button for the rest.
+    let rest = format!("{path}?replayed=10000&since=2026-11-01T00:00:00Z&rest=0");
+    let page = plain.page(&rest).await;
+    assert!(page.contains("10000 events are on their way") && page.contains("Deliver the rest"), "{page}");
+    let (_, to, _) =
+        plain.send(&format!("{path}/replay"), &[("since", "2026-11-01T00:00:00Z"), ("after", "0")]).await;
+    assert!(to.contains("?replayed=") && !plain.page(&to).await.contains("Deliver the rest"), "{to}");
     sink.until(|received| received.iter().any(|one| one.event()["type"] == "domain.created")).await;
     let of_api = format!("/webhooks/{}/deliveries?state=delivered", &path[10..]);
     platform.api.until(&of_api, |list| !list["data"].as_array().unwrap().is_empty()).await;
@@ -170,7 +188,19 @@ async fn webhooks_are_kept_by_forms() {
     assert_eq!(plain.send(&path, &change).await.0, StatusCode::SEE_OTHER);
     let page = plain.page(&path).await;
     assert!(page.contains("all events") && page.contains("another shop"), "{page}");
-    assert!(plain.send(&format!("{path}/rotate"), &[]).await.2.contains("whsec_"));
+    let asked = plain.page(&format!("{path}/rotate")).await;
+    let seen = crate::login::field(&asked, "seen").unwrap();
+    let rotate = async || plain.send(&format!("{path}/rotate"), &[("seen", &*seen)]).await;
+    let (_, _, page) = rotate().await;
+    assert!(page.contains("whsec_"), "{page}");
+    // The page with the secret is loaded again: the secret that was shown stays.
+    let (status, _, again) = rotate().await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!again.contains("whsec_") && again.contains("shown once"), "{again}");
+    sink.until(|all| !all.is_empty()).await;
+    plain.send(&format!("{path}/test"), &[]).await;
+    let shown = page.split("data-copy=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(sink.received().pop().unwrap().is_signed_by(shown));
     assert!(plain.page(&path).await.contains("Old secret signs too"));
     assert!(plain.page(&format!("{path}/delete")).await.contains("Delete the webhook"));
     assert_eq!(plain.send(&format!("{path}/delete"), &[]).await.1, "/webhooks");

@@ -3,8 +3,9 @@
 use crate::{
     independent_verifier::dkimpy,
     lifecycle::Later,
-    support::{Api, text},
+    support::{Api, PATIENCE, text},
 };
+use countersign::Config;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -103,13 +104,237 @@ async fn signing_switches_and_the_customers_dns_is_not_touched() {
     platform.instance.stop().await;
 }
 
-#[tokio::test]
-async fn keys_that_the_customer_publishes_are_not_rotated_in_place() {
+/// Everything that `GET …/keys` says of a state: its TXT record's name.
+async fn txt_records(api: &Api, path: &str, state: &str) -> Vec<String> {
+    let list = api.get(&format!("{path}/keys")).await;
+    let of_state = list["data"].as_array().unwrap().iter().filter(|key| key["state"] == state);
+    of_state.filter_map(|key| key["txt_record"].as_str().map(str::to_owned)).collect()
+}
+
+/// Writes what a domain asks for into the playground and takes out what it does not; the names that went.
+async fn written(api: &Api, path: &str) -> Vec<String> {
+    let sets = api.post(&format!("{path}/change-sets"), &json!({"host": "playground", "apply": true})).await;
+    let steps =
+        sets["data"].as_array().unwrap().iter().flat_map(|set| set["steps"].as_array().unwrap().clone());
+    let gone = steps.filter(|step| step["action"] == "remove");
+    gone.map(|step| text(&step, "name").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_customer_publishes_is_rotated_in_steps() {
     let platform = Later::start(|config| config).await;
-    let domain = platform.api.verified("mail.acme.test", "acme.test", "two-txt").await;
-    let path = format!("/domains/{}/keys/rotate", text(&domain, "id"));
-    let (status, refused) = platform.api.refused(&path, &json!({})).await;
+    let api = &platform.api;
+    api.zone("acme.test").await;
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test", "profile": "two-txt"})).await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    written(api, &path).await;
+    api.until(&path, |domain| domain["status"] == "verified").await;
+    let (first, old_mail) = send(api, "one@example.org").await;
+
+    // "Add this": one record more, on which nothing depends.
+    let begun = api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    let names = txt_records(api, &path, "standby").await;
+    let [new] = &*names else { panic!("{names:?}") };
+    let records = begun["records"].as_array().unwrap();
+    let record = records.iter().find(|record| record["name"] == **new).unwrap();
+    assert_eq!((&record["required"], &record["status"]), (&json!(false), &json!("missing")), "{record:#}");
+    assert!(text(record, "value").starts_with("v=DKIM1; k=rsa; p="), "{record:#}");
+    assert!(text(record, "explanation").contains("Add this record"), "{record:#}");
+    assert_eq!((text(&begun, "status"), text(&begun, "dkim_status")), ("verified", "verified"));
+    // Nothing is signed with it until it is seen, and asking again changes nothing.
+    assert_eq!(send(api, "two@example.org").await.0, first);
+    api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    assert_eq!(txt_records(api, &path, "standby").await, [new.as_str()]);
+
+    // It is published and seen, and signs. The one before stays.
+    assert!(written(api, &path).await.is_empty());
+    let switched =
+        |list: &Value| list["data"][0]["state"] == "active" && list["data"][1]["state"] == "draining";
+    api.until(&format!("{path}/keys"), switched).await;
+    let (second, mail) = send(api, "three@example.org").await;
+    assert_eq!(format!("{second}._domainkey.mail.acme.test"), *new);
+    accepted(&platform, &mail);
+    accepted(&platform, &old_mail);
+    let former = format!("{first}._domainkey.mail.acme.test");
+    assert_eq!(txt_records(api, &path, "draining").await, [former.as_str()]);
+    let has_both = |domain: &Value| {
+        let names: Vec<_> =
+            domain["records"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+        names.contains(&json!(former)) && names.contains(&json!(new)) && domain["status"] == "verified"
+    };
+    let domain = api.until(&path, has_both).await;
+    let of_former = domain["records"].as_array().unwrap().iter().find(|one| one["name"] == *former).unwrap();
+    assert!(text(of_former, "explanation").contains("Leave it until"), "{of_former:#}");
+    assert!(written(api, &path).await.is_empty(), "the one before is still needed");
+
+    // A week later it may go, and goes where we write.
+    platform.minutes.fetch_add(7 * 24 * 60 + 1, Ordering::Relaxed);
+    platform.instance.app.wake.key_pool.notify_one();
+    api.until(&format!("{path}/keys"), |list| list["data"][1]["state"] == "removable").await;
+    assert_eq!(txt_records(api, &path, "removable").await, [former.as_str()]);
+    let asks_for_one =
+        |domain: &Value| domain["records"].as_array().unwrap().iter().all(|one| one["name"] != *former);
+    api.until(&path, asks_for_one).await;
+    assert_eq!(written(api, &path).await, [former]);
+    let types = platform.event_types(text(&domain, "id")).await;
+    for (event_type, times) in
+        [("domain.key_prepared", 1), ("domain.key_rotated", 1), ("domain.key_removable", 1)]
+    {
+        assert_eq!(types.iter().filter(|one| *one == event_type).count(), times, "{event_type}");
+    }
+    // It goes on from there.
+    api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    assert_eq!(txt_records(api, &path, "standby").await.len(), 1);
+    let discarded = api.post(&format!("{path}/keys/discard"), &json!({})).await;
+    assert_eq!(
+        discarded["records"].as_array().unwrap().len(),
+        domain["records"].as_array().unwrap().len() - 1
+    );
+    let (status, refused) = api.refused(&format!("{path}/keys/discard"), &json!({})).await;
     assert_eq!((status.as_u16(), text(&refused, "code")), (409, "KEYS_NOT_ROTATABLE"));
-    assert!(text(&refused, "detail").contains("TXT"), "{refused:#}");
+    assert_eq!(send(api, "four@example.org").await.0, second);
+    platform.instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_else_may_have_goes_at_once() {
+    let platform = Later::start(|config| config).await;
+    let api = &platform.api;
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    let first = keys(api, &path).await;
+    let of_first = async || {
+        let served = platform.store().await.published_keys().await.unwrap().1;
+        served.into_iter().find(|(selector, _)| *selector == first[0].0).unwrap().1
+    };
+    let before = of_first().await;
+    api.post(&format!("{path}/keys/rotate"), &json!({"compromised": true})).await;
+    let replaced =
+        |list: &Value| list["data"][0]["state"] == "standby" && list["data"][1]["state"] == "active";
+    api.until(&format!("{path}/keys"), replaced).await;
+    assert_ne!(of_first().await, before, "its selector has another key");
+    assert_eq!(send(api, "one@example.org").await.0, first[1].0);
+    platform.instance.stop().await;
+}
+
+/// A private key of OpenSSL's, and its public part.
+fn made_by_openssl(folder: &std::path::Path, arguments: &[&str]) -> (String, String) {
+    let file = folder.join("own.pem");
+    let run = |arguments: &[&str]| {
+        let ran = std::process::Command::new("openssl").args(arguments).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    run(&[&["genpkey", "-out", file.to_str().unwrap()], arguments].concat());
+    let public = run(&["pkey", "-in", file.to_str().unwrap(), "-pubout"]);
+    let public = public.lines().filter(|line| !line.starts_with('-')).collect();
+    (std::fs::read_to_string(&file).unwrap(), public)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_moves_in_with_its_key() {
+    let platform = Later::start(|config| config).await;
+    let api = &platform.api;
+    let (private, public) =
+        made_by_openssl(&platform.folder.0, &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    let zone = api.zone("acme.test").await;
+    let record = format!("v=DKIM1; k=rsa; p={public}");
+    api.publish(&zone, "s1._domainkey.mail", "TXT", &record, None).await;
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    let (own, _) = send(api, "one@example.org").await;
+
+    // What is no key, or no selector, is told without what was given.
+    let refused = async |selector: &str, key: &str| {
+        let body = json!({"selector": selector, "private_key": key});
+        let (status, refused) = api.refused(&format!("{path}/keys"), &body).await;
+        assert_eq!((status.as_u16(), text(&refused, "code")), (422, "INVALID_REQUEST"), "{refused:#}");
+        assert!(!refused.to_string().contains("MII"), "{refused:#}");
+        refused["errors"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let (small, _) =
+        made_by_openssl(&platform.folder.0, &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]);
+    let pem = |what: &str| format!("-----BEGIN {what}-----\n{public}\n-----END {what}-----\n");
+    for (selector, key, hint) in [
+        ("s1", &*small, "2,048"),
+        ("s1", "hello", "BEGIN PRIVATE KEY"),
+        ("s1", &pem("PUBLIC KEY"), "public key"),
+        ("s1", &pem("ENCRYPTED PRIVATE KEY"), "decrypt"),
+        ("s1._domainkey.mail.acme.test", &private, "before ._domainkey"),
+        ("a b", &private, "letters"),
+        ("", &private, "selector"),
+        (&own, &private, "already"),
+    ] {
+        let said = refused(selector, key).await;
+        assert!(said.contains(hint), "{selector:?}: {said}");
+    }
+
+    let answer = api.request(reqwest::Method::POST, &format!("{path}/keys"));
+    let body = json!({"selector": "S1", "private_key": private});
+    let answer = answer.json(&body).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 201);
+    let shown: Value = answer.json().await.unwrap();
+    assert!(!shown.to_string().contains("PRIVATE KEY"));
+    // Its record is there: it signs from now on, and the domain's DNS stays as it is.
+    let state = async || keys(api, &path).await;
+    let signs = |list: &Value| {
+        let keys = list["data"].as_array().unwrap();
+        keys.iter().any(|key| key["selector"] == "s1" && key["state"] == "active")
+    };
+    api.until(&format!("{path}/keys"), signs).await;
+    let (selector, mail) = send(api, "two@example.org").await;
+    assert_eq!(selector, "s1");
+    accepted(&platform, &mail);
+    // It stays so, however often its record is seen.
+    api.post(&format!("{path}/verify"), &json!({})).await;
+    assert_eq!(send(api, "three@example.org").await.0, "s1");
+    let (status, twice) = api.refused(&format!("{path}/keys"), &body).await;
+    assert_eq!((status.as_u16(), text(&twice, "code")), (422, "INVALID_REQUEST"), "{twice:#}");
+
+    // And goes over to the keys of the profile.
+    api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    let (selector, mail) = send(api, "four@example.org").await;
+    assert!(state().await.iter().any(|(one, state)| *one == selector && state == "active"));
+    assert_ne!(selector, "s1");
+    accepted(&platform, &mail);
+    assert_eq!(txt_records(api, &path, "draining").await, ["s1._domainkey.mail.acme.test"]);
+    platform.instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_behind_aliases_are_rotated_when_it_is_time() {
+    let platform = Later::start(|config| Config { rotate_days: 14, ..config }).await;
+    let api = &platform.api;
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let text_key = api.verified("news.acme.test", "acme.test", "two-txt").await;
+    let (path, of_text) =
+        (format!("/domains/{}", text(&domain, "id")), format!("/domains/{}", text(&text_key, "id")));
+    let first = keys(api, &path).await;
+    let poke = || platform.instance.app.wake.rotate.notify_one();
+    poke();
+    let store = platform.store().await;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !store.unscheduled_rotations(9).await.unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "they got no time");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // Half a period is the soonest, one and a half the latest.
+    platform.minutes.fetch_add(6 * 24 * 60, Ordering::Relaxed);
+    poke();
+    api.post(&format!("{path}/verify"), &json!({})).await;
+    assert_eq!(keys(api, &path).await, first);
+    platform.minutes.fetch_add(16 * 24 * 60, Ordering::Relaxed);
+    poke();
+    api.until(&format!("{path}/keys"), |list| list["data"][1]["state"] == "active").await;
+    let line = api.until("/audit?limit=100", |log| log.to_string().contains("domain.key_rotated")).await;
+    let line =
+        line["data"].as_array().unwrap().iter().find(|line| line["action"] == "domain.key_rotated").unwrap();
+    assert_eq!(line["actor"]["type"], "system");
+    // What the customer would have to do waits for somebody who asks.
+    assert_eq!(states(&keys(api, &of_text).await), ["active"]);
+    // Not twice in one period.
+    poke();
+    api.post(&format!("{path}/verify"), &json!({})).await;
+    assert_eq!(states(&keys(api, &path).await)[1], "active");
     platform.instance.stop().await;
 }

@@ -5,6 +5,7 @@ use crate::{
     login::{PASSWORD, Visitor, code, field},
     support::{Api, Folder, PATIENCE, text},
 };
+use fake_hosts::cloudflare::{Cloudflare, Token};
 use reqwest::{Client, Method, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 use std::{
@@ -16,10 +17,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+const HOST_TOKEN: &str = "token-of-the-host-0123456789";
+
 const OIDC_SECRET: &str = "provider-secret-0123456789";
 
+/// A private key, as it is written in text, and as the octets at its begin look in a dump (RFC 5208 section 5, RFC 8017
+/// appendix A.1.2): long enough that no time and no id looks like it.
+const PRIVATE_KEY: [&str; 8] = [
+    "PRIVATE KEY",
+    "MIIEvQIBADANBgkq",
+    "MIIEpAIBAAKCAQ",
+    "MIIEowIBAAKCAQ",
+    "020100300d06092a864886f70d010101",
+    "2, 1, 0, 48, 13, 6, 9, 42, 134, 72",
+    "0201000282010100",
+    "2, 1, 0, 2, 130, 1, 1, 0",
+];
+
 /// A `countersign serve` of its own that logs all there is, ended with the test.
-struct Serving(Child);
+pub struct Serving(pub Child);
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -28,7 +44,7 @@ impl Drop for Serving {
     }
 }
 
-fn command(folder: &Path, log: &Path) -> Command {
+pub fn command(folder: &Path, log: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     let free =
         ["--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--public-http", ""];
@@ -75,9 +91,8 @@ impl Secrets {
                 panic!("{place} tells {what} in line {line}, behind: {around}");
             }
         }
-        // A private key, as it is written in text or looks in a dump of octets.
-        for sign in ["PRIVATE KEY", "MIIEvQIBADANBgkq", "MIIEpAIBAAKCAQ", "MIIEowIBAAKCAQ", "308204"] {
-            assert!(!told.contains(sign), "{place} has a private key in it");
+        for sign in PRIVATE_KEY {
+            assert!(!told.contains(sign), "{place} has a private key in it: {sign}");
         }
     }
 }
@@ -88,7 +103,7 @@ fn address_of(said: &str, word: &str) -> Option<SocketAddr> {
     rest.split(['/', ' ', '\n']).next()?.parse().ok()
 }
 
-async fn started(folder: &Path) -> (SocketAddr, SocketAddr, String) {
+pub async fn started(folder: &Path) -> (SocketAddr, SocketAddr, String) {
     let start = Instant::now();
     loop {
         let said = fs::read_to_string(folder.join("out")).unwrap();
@@ -176,14 +191,42 @@ async fn of_people(http: SocketAddr, api: &Api, token: &str, secrets: &mut Secre
     refusals
 }
 
+/// A credential of a DNS host: used once, kept, used again, wrong. What is answered to all of it.
+async fn of_dns_host(api: &Api, domain: &str) -> String {
+    let given = |token: &str, more: Value| {
+        let mut body = json!({"host": "cloudflare", "credential": {"token": token}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let plan = format!("/domains/{domain}/change-sets");
+    let mut told = api.post(&plan, &given(HOST_TOKEN, json!({"apply": true}))).await.to_string();
+    let kept = api.post(&plan, &given(HOST_TOKEN, json!({"keep": true}))).await;
+    let id = kept["data"][0]["connection_id"].clone();
+    told += &kept.to_string();
+    told += &api.post(&plan, &json!({"connection_id": id})).await.to_string();
+    let check = format!("/dns-connections/{}/check", id.as_str().unwrap());
+    told += &api.post(&check, &json!({})).await.to_string();
+    let wrong = format!("{HOST_TOKEN}x");
+    for body in
+        [given(&wrong, json!({})), json!({"host": "cloudflare", "credential": {"token": [HOST_TOKEN]}})]
+    {
+        told += &api.refused(&plan, &body).await.1.to_string();
+    }
+    told
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_metric_or_refusal_has_a_secret() {
     let folder = Folder::new();
     let log = folder.0.join("log");
     let mut secrets = Secrets::default();
     let hook = Receiver::start().await;
+    let host = Cloudflare::start().unwrap();
+    host.zone("acme.test");
+    host.token(HOST_TOKEN, Token::good());
     let mut command = command(&folder.0, &log);
     command
+        .env("COUNTERSIGN_DNS_HOST_APIS__CLOUDFLARE", format!("http://{}", host.address()))
         .env("COUNTERSIGN_OIDC__ISSUER", format!("http://{}", hook.at))
         .env("COUNTERSIGN_OIDC__CLIENT_ID", "us")
         .env("COUNTERSIGN_OIDC__CLIENT_SECRET", OIDC_SECRET);
@@ -215,6 +258,8 @@ async fn no_log_metric_or_refusal_has_a_secret() {
         "text": "the words of a message",
     });
     secrets.keep("what a message says", "the words of a message");
+    secrets.keep("a token of a DNS host", HOST_TOKEN);
+    refusals += &of_dns_host(&api, text(&domain, "id")).await;
     let mut refused = async |method: Method, path: &str, body: &Value| {
         let answer = api.request(method, path).json(body).send().await.unwrap();
         assert!(answer.status().is_client_error(), "{path}: {}", answer.status());

@@ -109,6 +109,10 @@ impl Api {
         good(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Value {
+        good(self.request(Method::PUT, path).json(body).send().await.unwrap()).await
+    }
+
     pub async fn delete(&self, path: &str) -> Value {
         good(self.request(Method::DELETE, path).send().await.unwrap()).await
     }

@@ -1,7 +1,7 @@
 //! Webhooks over real sockets: signatures checked by another implementation, repeats, backing off, giving up.
 
 use crate::support::{Api, Folder, PATIENCE, config, problem, text};
-use app::ports::Clock;
+use app::{access::Caller, ports::Clock, webhooks::ReplaySince};
 use aws_lc_rs::hmac;
 use axum::{
     Router,
@@ -39,7 +39,7 @@ impl Received {
     }
 
     /// Whether a signature is that of this secret, by the words of the standard: HMAC-SHA256 of `id.timestamp.body`.
-    fn is_signed_by(&self, secret: &str) -> bool {
+    pub fn is_signed_by(&self, secret: &str) -> bool {
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
         assert!(key.len() >= 24, "the standard wants 24 to 64 bytes");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
@@ -200,6 +200,14 @@ async fn transitions_are_told_once_and_signed() {
     let test = sink.received().pop().unwrap();
     assert_eq!((text(&test.event(), "type"), test.signatures.len()), ("webhook.test", 2));
     assert!(test.is_signed_by(secret) && test.is_signed_by(text(&rotated, "secret")));
+    // Rotated again meanwhile: whichever of them the receiver has is good.
+    let again = api.post(&format!("/webhooks/{id}/rotate"), &json!({"overlap_seconds": 600})).await;
+    api.post(&format!("/webhooks/{id}/test"), &json!({})).await;
+    let test = sink.received().pop().unwrap();
+    assert_eq!(test.signatures.len(), 3);
+    for one in [secret, text(&rotated, "secret"), text(&again, "secret")] {
+        assert!(test.is_signed_by(one));
+    }
     api.post(&format!("/webhooks/{id}/rotate"), &json!({"overlap_seconds": 0})).await;
     api.post(&format!("/webhooks/{id}/test"), &json!({})).await;
     let test = sink.received().pop().unwrap();
@@ -295,4 +303,59 @@ async fn a_slow_webhook_holds_up_no_other_one() {
     api.delete(&path).await;
     let (status, _) = problem(api.request(Method::GET, &path).send().await.unwrap()).await;
     assert_eq!(status.as_u16(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_sends_nothing_again_that_it_forgot_and_goes_on_where_it_ended() {
+    let ahead = Ahead::start().await;
+    let api = &ahead.api;
+    let sink = Sink::start().await;
+    let hook = api.post("/webhooks", &json!({"url": sink.url(), "event_types": ["domain.created"]})).await;
+    let path = format!("/webhooks/{}", text(&hook, "id"));
+    let add = async |name: &str| api.post("/domains", &json!({"domain": name})).await;
+    add("one.acme.test").await;
+    let delivered = |list: &serde_json::Value| list["data"][0]["state"] == "delivered";
+    api.until(&format!("{path}/deliveries"), delivered).await;
+    // Deliveries are kept for 30 days, events for 90: after that nobody knows that this one was taken.
+    ahead.set_to(ahead.instance.app.now() + SignedDuration::from_hours(31 * 24));
+    let is_empty = |list: &serde_json::Value| list["data"].as_array().unwrap().is_empty();
+    api.until(&format!("{path}/deliveries"), is_empty).await;
+    let since = text(&hook, "created_at");
+    let replayed = api.post(&format!("{path}/replay"), &json!({"since": since})).await;
+    assert_eq!((&replayed["count"], &replayed["has_more"]), (&json!(0), &json!(false)), "{replayed:#}");
+    let from: Timestamp = text(&replayed, "since").parse().unwrap();
+    assert!(from > since.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(23), "{from}");
+    let all = json!({"since": since, "delivered_too": true});
+    let replayed = api.post(&format!("{path}/replay"), &all).await;
+    assert_eq!((&replayed["count"], text(&replayed, "since")), (&json!(1), since));
+    sink.until(|all| all.len() == 2).await;
+
+    // A few at once, and on from there.
+    for name in ["two.acme.test", "three.acme.test"] {
+        add(name).await;
+    }
+    sink.until(|all| all.len() == 4).await;
+    let caller = Caller::owner(ahead.instance.app.first_organisation("x").await.unwrap().0);
+    let (mut after, mut count, mut rounds) = (None, 0, 0);
+    loop {
+        let since = since.parse().unwrap();
+        let wanted = ReplaySince { since, after, delivered_too: true, most: 2 };
+        let id = text(&hook, "id").parse().unwrap();
+        let replayed = ahead.instance.app.replay_webhook(&caller, id, wanted).await.unwrap();
+        (count, rounds) = (count + replayed.count, rounds + 1);
+        after = replayed.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(count == 3 && rounds >= 2, "{count} in {rounds}");
+    // The same by the API.
+    sink.until(|all| all.len() == 7).await;
+    let feed = api.get("/events?types=domain.created&limit=1").await;
+    let rest = json!({"since": since, "delivered_too": true, "after": feed["next_cursor"]});
+    assert_eq!(api.post(&format!("{path}/replay"), &rest).await["count"], 2);
+    let (status, _) =
+        api.refused(&format!("{path}/replay"), &json!({"since": since, "after": "nonsense"})).await;
+    assert_eq!(status.as_u16(), 422);
+    ahead.instance.stop().await;
 }

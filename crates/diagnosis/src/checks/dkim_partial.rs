@@ -22,7 +22,10 @@ use crate::{
 use model::{Confidence, RecordStatus, Severity};
 
 pub fn check(records: &[RecordReport]) -> Option<Finding> {
-    let dkim: Vec<&RecordReport> = records.iter().filter(|record| record.is_dkim()).collect();
+    let keys = || records.iter().filter(|record| record.is_dkim());
+    // A key beside those that are needed comes and goes.
+    let needed = keys().any(|record| record.planned.required);
+    let dkim: Vec<&RecordReport> = keys().filter(|record| record.planned.required || !needed).collect();
     let certain =
         |record: &&RecordReport| matches!(record.status, RecordStatus::Missing | RecordStatus::Failed);
     let present = dkim.iter().filter(|record| record.status == RecordStatus::Verified).count();

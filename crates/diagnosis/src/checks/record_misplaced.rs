@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     finding::{Defect, Finding},
-    slip::{is_telling, slips},
+    slip::is_telling,
 };
 
 /// A DMARC policy further up is inherited and an SPF record at the apex is the apex's own: neither is misplaced.
@@ -33,10 +33,12 @@ pub fn check(context: &Context<'_>) -> Option<Finding> {
     if !context.view.has_elsewhere(&context.record.owner, record_type) {
         return None;
     }
-    let (slip, found_at) = slips(&context.plan.domain, &context.record.owner, &zone)
-        .into_iter()
+    let slips = context.view.slips(&context.plan.domain, &context.record.owner, &zone);
+    let (slip, found_at) = slips
+        .iter()
         .filter(|(slip, _)| is_telling(context.record, &context.plan.domain, *slip))
-        .find(|(_, name)| stands_at(context, context.view, name))?;
+        .find(|(_, name)| stands_at(context, context.view, name))
+        .cloned()?;
     let defect =
         Defect::RecordMisplaced { name: context.record.owner.clone(), found_at: found_at.clone(), slip };
     Some(context.finding(defect, context.severity(), move_from(context, found_at)))

@@ -39,6 +39,9 @@ pub struct Identifier {
 
 /// The domain that a key is in front of: what follows `_domainkey`.
 pub fn signing_domain(owner: &DomainName) -> Option<DomainName> {
+    if !owner.as_str().contains("_domainkey") {
+        return None;
+    }
     let mut name = owner.clone();
     // Past the root there is nothing.
     loop {
@@ -48,6 +51,14 @@ pub fn signing_domain(owner: &DomainName) -> Option<DomainName> {
             return Some(name);
         }
     }
+}
+
+/// Whether a name is `<selector>._domainkey.<domain>`, as nearly all are: then nothing has to be taken apart.
+fn is_key_of(owner: &DomainName, domain: &DomainName) -> bool {
+    owner.is_below(domain)
+        && (owner.as_str().strip_suffix(domain.as_str()))
+            .and_then(|front| front.strip_suffix("._domainkey."))
+            .is_some_and(|selector| !selector.is_empty() && !selector.contains('.'))
 }
 
 /// A domain and the keys of the records that it rests on.
@@ -67,10 +78,15 @@ fn identifiers(plan: &Plan) -> (Vec<Proof>, Vec<Proof>) {
         if record.purpose == Purpose::ReturnPath {
             add(&mut spf, record.owner.clone(), &record.key);
         }
-        if record.purpose == Purpose::Dkim
-            && let Some(domain) = signing_domain(&record.owner)
-        {
-            add(&mut dkim, domain, &record.key);
+        if record.purpose == Purpose::Dkim {
+            let domain = if is_key_of(&record.owner, &plan.domain) {
+                Some(plan.domain.clone())
+            } else {
+                signing_domain(&record.owner)
+            };
+            if let Some(domain) = domain {
+                add(&mut dkim, domain, &record.key);
+            }
         }
     }
     (spf, dkim)

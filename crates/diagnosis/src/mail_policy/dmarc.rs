@@ -86,15 +86,13 @@ pub fn questions(plan: &Plan, view: &View) -> Vec<Question> {
 
 /// What DMARC comes to; `None` where nothing was asked about it.
 pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
-    let own_name = plan.domain.prepend("_dmarc").ok()?;
-    if !view.was_asked(&own_name, RecordType::Txt) {
+    let names = view.policy_names(&plan.domain);
+    let own_name = names.first()?.as_ref()?;
+    if !view.was_asked(own_name, RecordType::Txt) {
         return None;
     }
-    let walked = dmarc::tree_walk_names(&plan.domain)
-        .into_iter()
-        .filter_map(|name| name.prepend("_dmarc").ok())
-        .filter(|name| view.was_asked(name, RecordType::Txt))
-        .collect();
+    let walked =
+        names.iter().flatten().filter(|name| view.was_asked(name, RecordType::Txt)).cloned().collect();
     let mut report = DmarcReport {
         at: None,
         inherited: false,
@@ -115,7 +113,7 @@ pub fn report(plan: &Plan, view: &View) -> Option<DmarcReport> {
     match &*view.dmarc(&plan.domain) {
         Some(discovery) => fill(&mut report, discovery, view),
         // The domain's own record holds, whatever is above it.
-        None => own_only(&mut report, &plan.domain, &own_name, view),
+        None => own_only(&mut report, &plan.domain, own_name, view),
     }
     Some(report)
 }

@@ -32,7 +32,7 @@ use crate::{
     view::View,
 };
 use ::mail::{
-    dmarc::{organizational_domain_by, tree_walk_names, walk_questions},
+    dmarc::organizational_domain_by,
     lookup::{Answers, Needed},
 };
 use model::{DomainName, RecordType};
@@ -108,18 +108,16 @@ pub fn examine(
 
 /// What has to be asked to find the organizational domain of a name: all of the walk, whatever the first answers say.
 fn walk_to_ask(view: &View, domain: &DomainName) -> Vec<Question> {
-    let is_open = |question: &Question| !view.was_asked(&question.name, question.record_type);
-    walk_questions(domain).into_iter().filter(is_open).collect()
+    let names = view.policy_names(domain);
+    let open = names.iter().flatten().filter(|name| !view.was_asked(name, RecordType::Txt)).cloned();
+    open.map(|name| Question { name, record_type: RecordType::Txt }).collect()
 }
 
 /// The organizational domain of a name, where all of the walk was asked and nothing kept it from being found.
 fn known_organizational_domain(view: &View, domain: &DomainName) -> Option<DomainName> {
-    // Most often nothing of it was asked, and there is no need to make all of its names.
-    let is_asked = |name: &DomainName| match name.prepend("_dmarc") {
-        Ok(name) => view.was_asked(&name, RecordType::Txt),
-        Err(_) => true,
-    };
-    if !tree_walk_names(domain).iter().all(is_asked) {
+    // Most often nothing of it was asked.
+    let names = view.policy_names(domain);
+    if !names.iter().flatten().all(|name| view.was_asked(name, RecordType::Txt)) {
         return None;
     }
     organizational_domain_by(domain, &|question| heard_answer(view, question)).ok()?.ok()

@@ -139,7 +139,9 @@ pub fn sender_rules(
             for &rule in *wanted {
                 let (status, why): &(RuleStatus, Vec<String>) = judged[rule as usize]
                     .get_or_insert_with(|| judge(rule, plan, records, alignment, senders));
-                rules.push(SenderRule { provider: *provider, rule, bulk, status: *status, why: why.clone() });
+                // Mostly there is nothing to copy.
+                let why = if why.is_empty() { Vec::new() } else { why.clone() };
+                rules.push(SenderRule { provider: *provider, rule, bulk, status: *status, why });
             }
         }
     }

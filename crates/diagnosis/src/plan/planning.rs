@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use model::{Caa, DomainName, Purpose, RecordData, Srv};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// Applies the profile. All variables without a value are told at once.
 pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError> {
@@ -134,7 +134,7 @@ impl Filling<'_> {
         }
     }
 
-    fn text(&self, field: &str, text: &str) -> Result<String, ProfileError> {
+    fn text<'t>(&self, field: &str, text: &'t str) -> Result<Cow<'t, str>, ProfileError> {
         substitute(text, self.scope).map_err(|problem| self.error(field, problem))
     }
 
@@ -169,7 +169,9 @@ impl Filling<'_> {
         };
         match &self.record.kind {
             ProfileRecordKind::Srv { service, protocol, .. } => {
-                let label = |text: String| if text.starts_with('_') { text } else { format!("_{text}") };
+                let label = |text: Cow<'_, str>| {
+                    if text.starts_with('_') { text.into_owned() } else { format!("_{text}") }
+                };
                 let service = label(self.text("service", service)?);
                 let protocol = label(self.text("protocol", protocol)?);
                 owner.prepend(&format!("{service}.{protocol}")).map_err(wrong)
@@ -180,7 +182,7 @@ impl Filling<'_> {
 
     fn name(&self, field: &str, text: &str) -> Result<DomainName, ProfileError> {
         let text = self.text(field, text)?;
-        match text.as_str() {
+        match &*text {
             "@" => Ok(self.scope.fqdn.clone()),
             // The null MX (RFC 7505), and a service that is not there (RFC 2782).
             "." => Ok(DomainName::root()),
@@ -206,7 +208,7 @@ impl Filling<'_> {
             ProfileRecordKind::Txt { data, conflict } => {
                 let value = self.text("data", data)?;
                 // Only what the template itself quotes is in the form of a zone file, not what is put in.
-                let value = if data.starts_with('"') { self.unquoted(&value)? } else { value };
+                let value = if data.starts_with('"') { self.unquoted(&value)? } else { value.into_owned() };
                 if value.is_empty() {
                     return Err(self.error("data", "it is empty"));
                 }

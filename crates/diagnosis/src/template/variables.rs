@@ -4,7 +4,10 @@
 //! value can reach another. `%{` is no variable but the start of a macro of SPF (RFC 7208 §7).
 
 use model::DomainName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The values of a profile's variables, by name without the percent signs.
 pub type Variables = BTreeMap<String, String>;
@@ -108,9 +111,9 @@ pub fn sample(text: &str) -> Result<String, String> {
 }
 
 /// Puts the values in; the error is for people.
-pub fn substitute(text: &str, scope: &Scope<'_>) -> Result<String, String> {
+pub fn substitute<'t>(text: &'t str, scope: &Scope<'_>) -> Result<Cow<'t, str>, String> {
     if text.len() <= MAX_VALUE && !text.as_bytes().contains(&b'%') {
-        return Ok(text.to_owned());
+        return Ok(text.into());
     }
     let mut out = String::with_capacity(text.len() + 16);
     take_apart(text, |piece| {
@@ -128,7 +131,7 @@ pub fn substitute(text: &str, scope: &Scope<'_>) -> Result<String, String> {
         }
         Ok(())
     })?;
-    Ok(out)
+    Ok(out.into())
 }
 
 /// Messages repeat no more than this of what a stranger wrote.
@@ -150,6 +153,7 @@ mod tests {
         let fqdn = DomainName::parse("mail.acme.test").unwrap();
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         substitute(text, &Scope { domain: &domain, host: "mail", fqdn: &fqdn, values: &values })
+            .map(Cow::into_owned)
     }
 
     #[test]

@@ -52,6 +52,17 @@ pub enum ZoneError {
     /// RFC 1034 §3.6.2.
     #[error("{0} has a CNAME and other records; a CNAME stands alone")]
     CnameAndOther(DomainName),
+    /// The name that keys begin at is not in the zone.
+    #[error("keys at {origin} are not in the zone {apex}, or not where they were")]
+    KeysOutOfZone {
+        /// Where they begin.
+        origin: DomainName,
+        /// The zone.
+        apex: DomainName,
+    },
+    /// A record below the name that keys begin at: nothing but keys is there.
+    #[error("there is a record below {0}, where the keys are; nothing else can be there")]
+    AmongKeys(DomainName),
     /// The data does not fit its type.
     #[error("the {record_type} record at {owner} cannot be served: {problem}")]
     BadData {

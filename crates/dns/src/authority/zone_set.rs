@@ -2,25 +2,24 @@
 //!
 //! Names are keys in wire format and lower case, so that each ancestor of a name is a suffix of its octets and a
 //! lookup allocates nothing on its way down. Names between a record and the apex are nodes too, without records
-//! (empty non-terminals, RFC 8020): they exist, and no wildcard covers them.
+//! (empty non-terminals, RFC 8020): they exist, and no wildcard covers them. The keys of a zone, of which there may be
+//! very many, are in a [`KeyTable`] beside the nodes.
 
-use super::zone::{Zone, ZoneError};
-use crate::name;
-use bytes::Bytes;
-use domain::{
-    base::{Name, Rtype, Serial, Ttl, name::ToName, rdata::UnknownRecordData},
-    rdata::{A, Aaaa, Cname, Mx, Ns, Ptr, Soa, Txt, ZoneRecordData},
+use super::{
+    keys::KeyTable,
+    record_set::{RecordSet, types, wire_name},
+    zone::{Zone, ZoneError},
 };
-use model::{DomainName, Record, RecordData, RecordType};
-use std::collections::{HashMap, hash_map::Entry};
-
-/// Data ready to be written.
-pub(super) type Data = ZoneRecordData<Bytes, Name<Bytes>>;
+use model::{DomainName, Record, RecordData};
+use rustc_hash::FxHashMap;
+use std::{collections::hash_map::Entry, sync::Arc};
 
 /// The whole state of the server: replaced as one, never changed.
-#[derive(Debug, Default)]
+///
+/// A clone shares the zones.
+#[derive(Debug, Default, Clone)]
 pub struct ZoneSet {
-    pub(super) zones: HashMap<Box<[u8]>, IndexedZone>,
+    pub(super) zones: FxHashMap<Box<[u8]>, IndexedZone>,
     generation: u64,
 }
 
@@ -28,15 +27,32 @@ pub struct ZoneSet {
 #[derive(Debug, Default)]
 pub struct ZoneSetBuilder(ZoneSet);
 
-#[derive(Debug)]
+/// How many earlier states of a zone are kept for secondaries, and how many octets they may take beside the current one.
+const EARLIER: usize = 64;
+const EARLIER_OCTETS: usize = 16 << 20;
+
+/// About how much a node takes.
+const NODE_OCTETS: usize = 300;
+
+#[derive(Debug, Clone)]
 pub(super) struct IndexedZone {
     /// Lower-case wire format.
     pub(super) apex: Box<[u8]>,
-    pub(super) apex_name: Name<Bytes>,
+    pub(super) now: Arc<Version>,
+    /// What it was before, latest first, and how many octets are kept for it.
+    pub(super) earlier: Vec<(Arc<Version>, usize)>,
+}
+
+/// One state of a zone.
+#[derive(Debug)]
+pub(super) struct Version {
+    /// Not among the nodes, since its serial changes when they do not.
     pub(super) soa: RecordSet,
     /// RFC 2308 §3: the smaller of the SOA's TTL and its MINIMUM.
-    pub(super) negative_ttl: Ttl,
-    pub(super) nodes: HashMap<Box<[u8]>, Node>,
+    pub(super) negative_ttl: u32,
+    pub(super) nodes: Arc<Nodes>,
+    /// Everything below the name that it begins at.
+    pub(super) keys: Option<KeyTable>,
 }
 
 /// One name. Its record sets, few as they are, are searched one after the other.
@@ -45,16 +61,8 @@ pub(super) struct Node {
     pub(super) sets: Vec<RecordSet>,
 }
 
-/// The records of one name and type (RFC 2181 §5).
-#[derive(Debug)]
-pub(super) struct RecordSet {
-    pub(super) rtype: Rtype,
-    pub(super) ttl: Ttl,
-    pub(super) data: Vec<Data>,
-}
-
 impl Node {
-    pub(super) fn set(&self, rtype: Rtype) -> Option<&RecordSet> {
+    pub(super) fn set(&self, rtype: u16) -> Option<&RecordSet> {
         self.sets.iter().find(|set| set.rtype == rtype)
     }
 }
@@ -74,17 +82,67 @@ impl ZoneSet {
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty()
     }
+
+    /// The same zones, but one of them with other keys and under another serial.
+    ///
+    /// # Errors
+    /// `KeysOutOfZone` where there is no such zone, or it never had keys at that name.
+    pub fn with_keys(
+        &self,
+        generation: u64,
+        apex: &DomainName,
+        keys: KeyTable,
+        serial: u32,
+    ) -> Result<Self, ZoneError> {
+        let refuse = || ZoneError::KeysOutOfZone { origin: keys.origin_name().clone(), apex: apex.clone() };
+        let place = crate::name::to_wire(apex).map(|name| key(name.as_slice())).ok_or_else(refuse)?;
+        let mut set = Self { generation, ..self.clone() };
+        let zone = set.zones.get_mut(&place).ok_or_else(refuse)?;
+        if zone.now.keys.as_ref().is_none_or(|known| known.origin() != keys.origin()) {
+            return Err(refuse());
+        }
+        let now = Version {
+            soa: zone.now.soa.with_serial(serial),
+            negative_ttl: zone.now.negative_ttl,
+            nodes: Arc::clone(&zone.now.nodes),
+            keys: Some(keys),
+        };
+        let before = std::mem::replace(&mut zone.now, Arc::new(now));
+        zone.keep(before);
+        Ok(set)
+    }
+
+    /// The same set, which knows of each of its zones what it was before: so secondaries get what changed.
+    #[must_use]
+    pub fn following(mut self, before: &Self) -> Self {
+        for (apex, zone) in &mut self.zones {
+            if let Some(before) = before.zones.get(apex) {
+                zone.earlier.clone_from(&before.earlier);
+                zone.keep(Arc::clone(&before.now));
+            }
+        }
+        self
+    }
 }
 
 impl ZoneSetBuilder {
     /// Starts an empty set.
     pub fn new(generation: u64) -> Self {
-        Self(ZoneSet { zones: HashMap::new(), generation })
+        Self(ZoneSet { zones: FxHashMap::default(), generation })
     }
 
     /// Adds a zone. On an error the set is as it was.
     pub fn add(&mut self, zone: &Zone) -> Result<(), ZoneError> {
-        let indexed = IndexedZone::new(zone)?;
+        self.insert(zone, None)
+    }
+
+    /// Adds a zone that has keys too. The zone itself has no record below the name that they begin at.
+    pub fn add_with_keys(&mut self, zone: &Zone, keys: KeyTable) -> Result<(), ZoneError> {
+        self.insert(zone, Some(keys))
+    }
+
+    fn insert(&mut self, zone: &Zone, keys: Option<KeyTable>) -> Result<(), ZoneError> {
+        let indexed = IndexedZone::new(zone, keys)?;
         match self.0.zones.entry(indexed.apex.clone()) {
             Entry::Occupied(_) => Err(ZoneError::Duplicate(zone.apex.clone())),
             Entry::Vacant(place) => {
@@ -100,66 +158,110 @@ impl ZoneSetBuilder {
     }
 }
 
+pub(super) type Nodes = FxHashMap<Box<[u8]>, Node>;
+
 impl IndexedZone {
-    fn new(zone: &Zone) -> Result<Self, ZoneError> {
+    fn new(zone: &Zone, keys: Option<KeyTable>) -> Result<Self, ZoneError> {
         let soa_record =
             Record { owner: zone.apex.clone(), ttl: zone.soa_ttl, data: RecordData::Soa(zone.soa.clone()) };
-        let apex_name = wire_name(&zone.apex, &soa_record)?;
-        let apex = key(&apex_name);
-        let soa_data = data(&soa_record)?;
-        let soa_ttl = Ttl::from_secs(zone.soa_ttl);
-        let soa_set = |data| RecordSet { rtype: Rtype::SOA, ttl: soa_ttl, data: vec![data] };
-        let mut indexed = Self {
-            apex: apex.clone(),
-            apex_name,
-            soa: soa_set(soa_data.clone()),
-            negative_ttl: Ttl::from_secs(zone.soa_ttl.min(zone.soa.minimum)),
-            nodes: HashMap::from([(apex, Node { sets: vec![soa_set(soa_data)] })]),
-        };
+        let apex = key(wire_name(&zone.apex, &soa_record)?.as_slice());
+        let soa = RecordSet::of(&soa_record)?;
+        let mut nodes = Nodes::default();
+        nodes.insert(apex.clone(), Node::default());
         for record in &zone.records {
-            indexed.insert(zone, record)?;
+            insert(&mut nodes, &apex, zone, record)?;
         }
-        Ok(indexed)
+        if let Some(keys) = &keys {
+            add_origin(&mut nodes, &apex, zone, keys)?;
+        }
+        let negative_ttl = zone.soa_ttl.min(zone.soa.minimum);
+        let now = Version { soa, negative_ttl, nodes: Arc::new(nodes), keys };
+        Ok(Self { apex, now: Arc::new(now), earlier: Vec::new() })
     }
 
-    fn insert(&mut self, zone: &Zone, record: &Record) -> Result<(), ZoneError> {
-        if !record.owner.is_at_or_below(&zone.apex) {
-            return Err(ZoneError::OutOfZone { owner: record.owner.clone(), apex: zone.apex.clone() });
+    /// Keeps what the zone was before, and lets go of what is too long ago.
+    fn keep(&mut self, before: Arc<Version>) {
+        if before.soa.serial() == self.now.soa.serial() {
+            return;
         }
-        if matches!(record.data, RecordData::Soa(_)) {
-            return Err(ZoneError::Soa(record.owner.clone()));
-        }
-        let key = key(&wire_name(&record.owner, record)?);
-        let data = data(record)?;
-        let rtype = Rtype::from_int(record.data.record_type().code());
-        let ttl = Ttl::from_secs(record.ttl);
-        for ancestor in suffixes(&key).take_while(|suffix| suffix.len() > self.apex.len()).skip(1) {
-            if self.nodes.contains_key(ancestor) {
-                break;
-            }
-            self.nodes.insert(ancestor.into(), Node::default());
-        }
-        let node = self.nodes.entry(key).or_default();
-        if let Some(set) = node.sets.iter_mut().find(|set| set.rtype == rtype) {
-            // RFC 2181 §5.2: the records of a set have one TTL.
-            set.ttl = set.ttl.min(ttl);
-            if !set.data.contains(&data) {
-                set.data.push(data);
-            }
-        } else {
-            node.sets.push(RecordSet { rtype, ttl, data: vec![data] });
-        }
-        let alias = node.set(Rtype::CNAME);
-        if !zone.lenient && alias.is_some_and(|alias| alias.data.len() > 1 || node.sets.len() > 1) {
-            return Err(ZoneError::CnameAndOther(record.owner.clone()));
-        }
-        Ok(())
+        let keys = match (&before.keys, &self.now.keys) {
+            (Some(before), Some(now)) if before.is_of_one_make(now) => before.octets_beside(now),
+            (None, None) => 0,
+            // What changed cannot be told any more.
+            _ => return self.earlier.clear(),
+        };
+        let is_shared = Arc::ptr_eq(&before.nodes, &self.now.nodes);
+        let nodes = if is_shared { 0 } else { before.nodes.len() * NODE_OCTETS };
+        self.earlier.insert(0, (before, keys + nodes));
+        let mut octets = 0;
+        let kept = self.earlier.iter().take(EARLIER).take_while(|(_, of_it)| {
+            octets += of_it;
+            octets <= EARLIER_OCTETS
+        });
+        let kept = kept.count();
+        self.earlier.truncate(kept);
     }
 }
 
+fn insert(nodes: &mut Nodes, apex: &[u8], zone: &Zone, record: &Record) -> Result<(), ZoneError> {
+    if !record.owner.is_at_or_below(&zone.apex) {
+        return Err(ZoneError::OutOfZone { owner: record.owner.clone(), apex: zone.apex.clone() });
+    }
+    if matches!(record.data, RecordData::Soa(_)) {
+        return Err(ZoneError::Soa(record.owner.clone()));
+    }
+    let key = key(wire_name(&record.owner, record)?.as_slice());
+    add_ancestors(nodes, apex, &key);
+    let is_apex = *key == *apex;
+    let node = nodes.entry(key).or_default();
+    let rtype = record.data.record_type().code();
+    if let Some(set) = node.sets.iter_mut().find(|set| set.rtype == rtype) {
+        set.add(record)?;
+    } else {
+        node.sets.push(RecordSet::of(record)?);
+    }
+    // The SOA record is one of the apex, wherever it is kept.
+    let sets = node.sets.len() + usize::from(is_apex);
+    let alias = node.set(types::CNAME);
+    if !zone.lenient && alias.is_some_and(|alias| alias.count > 1 || sets > 1) {
+        return Err(ZoneError::CnameAndOther(record.owner.clone()));
+    }
+    Ok(())
+}
+
+/// Names between a name and the apex exist (RFC 8020).
+fn add_ancestors(nodes: &mut Nodes, apex: &[u8], key: &[u8]) {
+    for ancestor in suffixes(key).take_while(|suffix| suffix.len() > apex.len()).skip(1) {
+        if nodes.contains_key(ancestor) {
+            break;
+        }
+        nodes.insert(ancestor.into(), Node::default());
+    }
+}
+
+/// Makes the name that keys begin at.
+fn add_origin(nodes: &mut Nodes, apex: &[u8], zone: &Zone, keys: &KeyTable) -> Result<(), ZoneError> {
+    let origin = keys.origin();
+    if !suffixes(origin).skip(1).any(|suffix| suffix == apex) {
+        let origin = keys.origin_name().clone();
+        return Err(ZoneError::KeysOutOfZone { origin, apex: zone.apex.clone() });
+    }
+    let is_below = |name: &[u8]| suffixes(name).skip(1).any(|suffix| suffix == origin);
+    // Nor is what is above them delegated.
+    let is_cut = |name: &[u8], node: &Node| {
+        node.set(types::NS).is_some() && *name != *apex && suffixes(origin).any(|suffix| suffix == name)
+    };
+    if nodes.iter().any(|(name, node)| is_below(name) || is_cut(name, node)) {
+        return Err(ZoneError::AmongKeys(keys.origin_name().clone()));
+    }
+    add_ancestors(nodes, apex, origin);
+    nodes.entry(origin.into()).or_default();
+    Ok(())
+}
+
 /// The key of a name.
-fn key(name: &Name<Bytes>) -> Box<[u8]> {
-    name.as_slice().to_ascii_lowercase().into_boxed_slice()
+fn key(name: &[u8]) -> Box<[u8]> {
+    name.to_ascii_lowercase().into_boxed_slice()
 }
 
 /// A name in wire format and everything above it, nearest first, down to the root's single octet.
@@ -168,62 +270,4 @@ pub(super) fn suffixes(name: &[u8]) -> impl Iterator<Item = &[u8]> {
         let length = usize::from(*rest.first()?);
         if length == 0 { None } else { rest.get(length + 1..).filter(|rest| !rest.is_empty()) }
     })
-}
-
-fn wire_name(name: &DomainName, record: &Record) -> Result<Name<Bytes>, ZoneError> {
-    name::to_wire(name).ok_or_else(|| bad(record, "a name in it is too long"))
-}
-
-fn bad(record: &Record, problem: &'static str) -> ZoneError {
-    ZoneError::BadData { owner: record.owner.clone(), record_type: record.data.record_type(), problem }
-}
-
-fn data(record: &Record) -> Result<Data, ZoneError> {
-    let name = |name: &DomainName| wire_name(name, record);
-    Ok(match &record.data {
-        RecordData::A(address) => A::new(*address).into(),
-        RecordData::Aaaa(address) => Aaaa::new(*address).into(),
-        RecordData::Cname(target) => Cname::new(name(target)?).into(),
-        RecordData::Ns(server) => Ns::new(name(server)?).into(),
-        RecordData::Ptr(target) => Ptr::new(name(target)?).into(),
-        RecordData::Mx { preference, exchange } => Mx::new(*preference, name(exchange)?).into(),
-        RecordData::Soa(soa) => Soa::new(
-            name(&soa.mname)?,
-            name(&soa.rname)?,
-            Serial(soa.serial),
-            Ttl::from_secs(soa.refresh),
-            Ttl::from_secs(soa.retry),
-            Ttl::from_secs(soa.expire),
-            Ttl::from_secs(soa.minimum),
-        )
-        .into(),
-        RecordData::Txt(text) => {
-            let txt = Txt::from_octets(Bytes::copy_from_slice(text.as_wire()))
-                .map_err(|_| bad(record, "it has no string, or more than 65535 octets"))?;
-            ZoneRecordData::Txt(txt)
-        }
-        RecordData::Other { code, octets } => {
-            // Types with a form of their own come in it only; OPT and types from 128 to 255 are for queries
-            // (RFC 6895 §3.1).
-            let named = !matches!(
-                RecordType::from_code(*code),
-                RecordType::Srv | RecordType::Caa | RecordType::Other(_)
-            );
-            if named || matches!(*code, 0 | 41 | 128..=255) {
-                return Err(bad(record, "this type has no place in a zone as plain octets"));
-            }
-            let unknown =
-                UnknownRecordData::from_octets(Rtype::from_int(*code), Bytes::copy_from_slice(octets))
-                    .map_err(|_| bad(record, "it has more than 65535 octets"))?;
-            ZoneRecordData::Unknown(unknown)
-        }
-    })
-}
-
-/// The target of an alias, where the set is one.
-pub(super) fn alias_target(set: &RecordSet) -> Option<Name<Bytes>> {
-    match set.data.first()? {
-        ZoneRecordData::Cname(cname) => Some(cname.cname().to_bytes()),
-        _ => None,
-    }
 }

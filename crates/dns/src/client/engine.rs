@@ -22,14 +22,13 @@ use crate::{
 };
 use diagnosis::{
     inquiry::is_public,
-    observation::{Ask, Failure, Outcome, Rcode, Reply, Server},
+    observation::{Ask, Exchange, Failure, Outcome, Rcode, Reply, Server},
 };
 use futures_util::{
     FutureExt, StreamExt,
     future::{AbortHandle, Abortable, BoxFuture},
     stream::FuturesUnordered,
 };
-use model::Timestamp;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::{
@@ -89,6 +88,8 @@ pub struct Engine {
     idle: VecDeque<(Instant, usize, u64)>,
     /// When which try runs out: tries are equally long, so they run out in the order in which they began.
     timers: VecDeque<(Instant, usize, u64)>,
+    /// No round has to end sooner; mostly those that would have are done long before.
+    ends: Option<Instant>,
     /// Ports with something in their outbox.
     dirty: Vec<usize>,
     in_flight: usize,
@@ -107,7 +108,7 @@ pub struct Engine {
 struct Running {
     round: Round,
     queries: Vec<usize>,
-    outcomes: Vec<Option<(Timestamp, Outcome)>>,
+    exchanges: Vec<Option<Arc<Exchange>>>,
     open: usize,
     /// How often each address has failed over TCP.
     tcp_failures: Vec<(SocketAddr, u32)>,
@@ -190,6 +191,7 @@ impl Engine {
             starved: VecDeque::new(),
             idle: VecDeque::new(),
             timers: VecDeque::new(),
+            ends: None,
             dirty: Vec::new(),
             in_flight: 0,
             waiting: 0,
@@ -277,7 +279,7 @@ impl Engine {
         let try_ends = self.timers.front().map(|(at, ..)| *at);
         let rate_allows = self.throttled.peek().map(|Reverse((at, _))| *at);
         let idle_ends = self.idle.front().map(|(since, ..)| *since + IDLE);
-        [try_ends, rate_allows, idle_ends].into_iter().flatten().min()
+        [try_ends, rate_allows, idle_ends, self.ends].into_iter().flatten().min()
     }
 
     fn stamp(&mut self) -> u64 {
@@ -291,11 +293,12 @@ impl Engine {
         }
         let asks = Arc::clone(&round.asks);
         let is_late = round.ends.is_some_and(|ends| ends <= self.now);
+        self.ends = [self.ends, round.ends].into_iter().flatten().min();
         let token = round.token;
         let key = self.rounds.insert(Running {
             round,
             queries: vec![SETTLED; asks.len()],
-            outcomes: vec![None; asks.len()],
+            exchanges: vec![None; asks.len()],
             open: asks.len(),
             tcp_failures: Vec::new(),
         });
@@ -375,6 +378,8 @@ impl Engine {
 
     /// Starts some of a link's questions. Whether it may go on later without something having to happen first.
     fn dispatch_some(&mut self, link: usize) -> bool {
+        // Those that start together go by one socket, in one system call.
+        let mut last = None;
         for _ in 0..32 {
             let entry = &mut self.links[link];
             if entry.in_flight >= self.options.window.max(1)
@@ -389,8 +394,12 @@ impl Engine {
                 self.settle(query, Err(Failure::Timeout));
                 continue;
             }
-            let port = match self.port(link) {
-                Ok(Some(port)) => Ok(port),
+            let last_port = last.filter(|port| self.links[link].ports.contains(port));
+            let port = match last_port.map_or_else(|| self.port(link), |port| Ok(Some(port))) {
+                Ok(Some(port)) => {
+                    last = Some(port);
+                    Ok(port)
+                }
                 Ok(None) => {
                     self.starved.push_back(link);
                     return false;
@@ -434,7 +443,9 @@ impl Engine {
             .map_err(|error| Failure::Malformed(error.to_string()))?;
         pending.id = id;
         pending.stage = Stage::Udp(port);
-        pending.tries_left = self.options.tries.max(1);
+        // After all tries with EDNS came to nothing, one without.
+        let is_last_resort = !pending.edns && pending.first.is_none();
+        pending.tries_left = if is_last_resort { 1 } else { self.options.tries.max(1) };
         pending.last = Failure::Timeout;
         let entry = &mut self.ports[port];
         entry.open.push((id, query));
@@ -473,6 +484,8 @@ impl Engine {
         let ask = &self.rounds[pending.round].round.asks[pending.index];
         match query_of(ask, pending.id, pending.edns).decode_sent(&pending.packet, octets) {
             Ok(response) => {
+                let link = pending.link;
+                self.links[link].has_answered = true;
                 self.leave_port(query);
                 if response.truncated {
                     self.start_tcp(query);
@@ -491,8 +504,15 @@ impl Engine {
 
     fn try_again(&mut self, query: usize) {
         let pending = &self.queries[query];
+        let link = &self.links[pending.link];
         match pending.stage {
             Stage::Udp(port) if pending.tries_left > 0 => self.try_once(query, port),
+            // It answers others: maybe this answer is longer than what gets through. Without EDNS it is cut at 512 octets,
+            // and the rest comes over TCP.
+            _ if pending.edns && pending.last == Failure::Timeout && link.has_answered => {
+                self.leave_port(query);
+                self.ask_without_edns(query);
+            }
             _ => {
                 let last = pending.last.clone();
                 self.settle(query, Err(last));
@@ -507,8 +527,13 @@ impl Engine {
         if !(pending.edns && is_misunderstood) {
             return self.settle(query, Ok(reply));
         }
-        pending.edns = false;
         pending.first = Some(reply);
+        self.ask_without_edns(query);
+    }
+
+    fn ask_without_edns(&mut self, query: usize) {
+        let pending = &mut self.queries[query];
+        pending.edns = false;
         pending.stage = Stage::Waiting;
         let link = pending.link;
         self.links[link].waiting.push_front(query);
@@ -530,6 +555,9 @@ impl Engine {
             if is_current {
                 self.try_again(query);
             }
+        }
+        if self.ends.is_some_and(|ends| ends <= self.now) {
+            self.end_rounds();
         }
         while let Some(&Reverse((at, link))) = self.throttled.peek()
             && at <= self.now
@@ -599,7 +627,7 @@ impl Engine {
         let running = &mut self.rounds[round];
         let outcome = within(&mut running.round.room, outcome);
         running.queries[index] = SETTLED;
-        running.outcomes[index] = Some(((running.round.clock)(), outcome));
+        running.exchanges[index] = Some(running.round.exchange(index, outcome));
         running.open -= 1;
     }
 
@@ -607,15 +635,25 @@ impl Engine {
         if self.rounds[round].open > 0 {
             return;
         }
-        let Running { round, outcomes, .. } = self.rounds.remove(round);
+        let Running { round, exchanges, .. } = self.rounds.remove(round);
         self.by_token.remove(&round.token);
-        let Round { asks, clock, silent, room, reply, .. } = round;
-        let timed_out = || (clock(), Outcome::Failure(Failure::Timeout));
-        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(timed_out)).collect();
-        // Before the reply, so that the asks are the caller's alone again.
-        drop(asks);
+        let timed_out = |index| round.exchange(index, Outcome::Failure(Failure::Timeout));
+        let told = exchanges.into_iter().enumerate();
+        let exchanges = told.map(|(index, told)| told.unwrap_or_else(|| timed_out(index))).collect();
+        let Round { silent, room, reply, .. } = round;
         // Whoever asked may have gone away.
-        let _ = reply.send(Finished { outcomes, silent, room });
+        let _ = reply.send(Finished { exchanges, silent, room });
+    }
+
+    /// Ends the rounds that have had their time.
+    fn end_rounds(&mut self) {
+        let rounds = || self.rounds.iter().map(|(_, running)| &running.round);
+        let is_late = |round: &&Round| round.ends.is_some_and(|ends| ends <= self.now);
+        let late: Vec<u64> = rounds().filter(is_late).map(|round| round.token).collect();
+        for token in late {
+            self.stop(token);
+        }
+        self.ends = self.rounds.iter().filter_map(|(_, running)| running.round.ends).min();
     }
 
     /// Ends a round: what is open is freed, and told as timed out to whoever still listens.

@@ -25,6 +25,8 @@ pub struct Link {
     pub users: usize,
     /// The ports that take new questions.
     pub ports: Vec<usize>,
+    /// Whether it has answered anything since there are sockets to it.
+    pub has_answered: bool,
     /// Whether it is in a queue of links that have something to send.
     pub queued: bool,
     /// Changes with every use, so that an entry in the queue of idle links can be told to be old.
@@ -48,6 +50,7 @@ impl Link {
             in_flight: 0,
             users: 0,
             ports: Vec::new(),
+            has_answered: false,
             queued: false,
             stamp: 0,
             connections: Arc::new(Semaphore::new(CONNECTIONS)),

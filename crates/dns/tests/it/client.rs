@@ -159,6 +159,35 @@ async fn a_server_that_does_not_know_edns_is_asked_without() {
     assert_eq!(address(&reply(client().ask(&ask, &local_policy(vec![server])).await)), "192.0.2.1");
 }
 
+/// As behind a firewall that lets no long packets through.
+#[tokio::test]
+async fn an_answer_that_is_lost_for_its_length_is_asked_for_without_edns_once() {
+    let (socket, server) = socket().await;
+    let asked = tokio::spawn(async move {
+        let (mut buffer, mut with_edns, mut without) = ([0; 512], 0, 0);
+        while without == 0 {
+            let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+            let is_long = buffer[length - if buffer[11] == 0 { 3 } else { 14 }] == 28;
+            match (is_long, buffer[11]) {
+                (true, 1) => with_edns += 1,
+                (true, _) => without += 1,
+                _ => {}
+            }
+            if !is_long || buffer[11] == 0 {
+                let answer = respond(&acme("192.0.2.1"), &buffer[..length], true).unwrap();
+                socket.send_to(&answer, client).await.unwrap();
+            }
+        }
+        (with_edns, without)
+    });
+    let (client, policy) = (impatient(), local_policy(vec![server]));
+    let short = at_resolver(server, question("acme.test", RecordType::A));
+    let long = at_resolver(server, question("acme.test", RecordType::Aaaa));
+    assert_eq!(address(&reply(client.ask(&short, &policy).await)), "192.0.2.1");
+    assert!(matches!(client.ask(&long, &policy).await, Outcome::Reply(_)));
+    assert_eq!(asked.await.unwrap(), (2, 1));
+}
+
 #[tokio::test]
 async fn a_damaged_answer_is_told_apart_from_silence() {
     let (socket, server) = socket().await;

@@ -68,7 +68,8 @@ async fn when_all_fail_each_is_named_with_its_reason() {
     let silent = silent.local_addr().map(|address| (silent, address)).unwrap();
     let txt = question("acme.test", RecordType::Txt);
     let answer = impatient().resolve(&[refusing.address, silent.1], &txt).await;
-    let expected = format!("{}: REFUSED; {}: no answer in time", refusing.address, silent.1);
+    let expected =
+        format!("{}: REFUSED, extended error 20; {}: no answer in time", refusing.address, silent.1);
     assert_eq!(answer, Answer::TempError(expected));
     assert!(matches!(client().resolve(&[], &txt).await, Answer::TempError(_)));
 }

@@ -1,6 +1,6 @@
 //! Reading a host's data file, with the place of every mistake.
 
-use super::{Host, StepTemplates};
+use super::{Host, HostApi, Proven, StepTemplates};
 
 /// What is wrong with a host's file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,12 +81,38 @@ fn problem(id: &str, host: &Host) -> Option<(&'static str, String)> {
     let labels = &host.labels;
     let words = [&labels.record_type, &labels.host, &labels.value, &labels.ttl, &labels.priority];
     let api = host.api.as_ref();
+    if let Some((field, problem)) = api.and_then(api_problem) {
+        return say(field, problem);
+    }
     let facts =
         host.quirks.iter().chain(api.map(|api| &api.auth)).chain(api.iter().flat_map(|api| &api.quirks));
     if words.into_iter().chain(&labels.target).chain(facts).any(|text| text.trim().is_empty()) {
         return say("labels, quirks or api", "has an empty text");
     }
     steps_problem(&host.steps)
+}
+
+fn api_problem(api: &HostApi) -> Option<(&'static str, &'static str)> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_lowercase() || b"_".contains(&octet))
+    };
+    if api.fields.iter().any(|field| !is_name(&field.name) || field.label.trim().is_empty()) {
+        return Some(("api.fields", "has one without a label, or a name with other than a-z and _"));
+    }
+    if api.rights.iter().any(|right| right.trim().is_empty()) {
+        return Some(("api.rights", "has an empty text"));
+    }
+    if api.token_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+        return Some(("api.token_url", "does not begin with https://"));
+    }
+    let is_written = api.proven != Proven::None;
+    if is_written == api.fields.is_empty() || is_written == api.rights.is_empty() {
+        return Some(("api.proven", "goes with fields and rights, or with neither"));
+    }
+    if is_written != api.proven_on.as_deref().is_some_and(|month| !month.is_empty() && is_month(month)) {
+        return Some(("api.proven_on", "is a month such as \"2026-11\" where it is proven, else left out"));
+    }
+    None
 }
 
 fn steps_problem(steps: &StepTemplates) -> Option<(&'static str, String)> {
@@ -171,6 +197,17 @@ mod tests {
         assert!(error.starts_with("hosts/cloudflare.toml, field delay_usual: "), "{error}");
         let error = broken("\"2026-11\"", "\"last week\"");
         assert!(error.starts_with("hosts/cloudflare.toml, field last_verified: "), "{error}");
+        let error = broken("proven = \"fake\"", "");
+        assert_eq!(
+            error,
+            "hosts/cloudflare.toml, field api.proven: goes with fields and rights, or with neither"
+        );
+        let error = broken("proven_on = \"2026-11\"", "");
+        assert!(error.starts_with("hosts/cloudflare.toml, field api.proven_on: "), "{error}");
+        let error = broken("token_url = \"https", "token_url = \"http");
+        assert!(error.starts_with("hosts/cloudflare.toml, field api.token_url: "), "{error}");
+        let error = broken("name = \"token\"", "name = \"The token\"");
+        assert!(error.starts_with("hosts/cloudflare.toml, field api.fields: "), "{error}");
         let error = broken("ttl_min = 60", "ttl_min = 6000");
         assert_eq!(error, "hosts/cloudflare.toml, field ttl_default: is below ttl_min");
     }

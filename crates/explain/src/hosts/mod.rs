@@ -97,6 +97,65 @@ pub struct HostApi {
     /// What is odd about it.
     #[serde(default)]
     pub quirks: Vec<String>,
+    /// What its owner types so that records are written for them; empty where that is not possible yet.
+    #[serde(default)]
+    pub fields: Vec<ApiField>,
+    /// The least rights that suffice, as its panel calls them.
+    #[serde(default)]
+    pub rights: Vec<String>,
+    /// Where such a credential is made.
+    pub token_url: Option<String>,
+    /// What writing there was tried against.
+    #[serde(default)]
+    pub proven: Proven,
+    /// The month in which that was.
+    pub proven_on: Option<String>,
+}
+
+/// What the owner of a zone types.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiField {
+    /// Its name in requests.
+    pub name: String,
+    /// What people read beside it.
+    pub label: String,
+    /// Whether it opens something: typed unseen, and never shown.
+    #[serde(default)]
+    pub secret: bool,
+    /// Whether it may be left out.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// What writing at a host was tried against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proven {
+    /// The real server.
+    Server,
+    /// A strict fake of ours.
+    Fake,
+    /// Its protocol, against a server of others that does not keep its rules.
+    Wire,
+    /// A library's word for it.
+    Library,
+    /// Nothing: records are not written there.
+    #[default]
+    None,
+}
+
+impl Proven {
+    /// Its word in data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Fake => "fake",
+            Self::Wire => "wire",
+            Self::Library => "library",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The words on a panel's form.

@@ -4,19 +4,26 @@
 //! first), what is on its way and until when, what is fine folded into a line, notes, and the DNS host.
 
 mod brief;
+mod changes;
 mod html;
 mod json;
 mod markdown;
 mod outline;
+mod passed_on;
 mod policy;
 mod several;
 mod text;
 
 pub use brief::{Brief, BriefFinding, brief};
+pub use changes::{
+    ChangeLine, change_html, change_lines, change_markdown, change_summary, change_text,
+    reason as blocked_reason,
+};
 pub use html::html_fragment;
 pub use json::{json, report_file};
 pub use markdown::markdown;
 pub use outline::{Item, Part, Table, things_to_do};
+pub use passed_on::to_pass_on;
 pub use text::{line, text};
 
 use crate::hosts::Host;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod arbitrary;
+mod changes;
 mod every;
 mod golden;
 mod hostile;

@@ -1,7 +1,11 @@
 //! The text of every scenario's report, as people get it. The golden files are in `tests/golden/scenarios`, one a
 //! scenario; `INSTA_UPDATE=always cargo test -p explain` writes them anew.
 
-use explain::render::{self, RenderOptions};
+use explain::{
+    render::{self, RenderOptions},
+    view,
+};
+use model::Timestamp;
 use scenario::Scenario;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -33,6 +37,30 @@ fn what_is_too_wide_for_a_terminal_is_one_block_a_record() {
             "CNAME  tok1._domainkey.mail.acme.test  tok1._domainkey.mail  3600  tok1.dkim.send.example.net";
         assert!(text.contains(table), "{text}");
     }
+}
+
+#[test]
+fn what_is_said_to_be_timeless_reads_the_same_at_any_time() {
+    let words = |scenario: &Scenario, hours: i64| {
+        let report = scenario.report();
+        let now = Timestamp::from_second(scenario::now().as_second() + hours * 3_601).unwrap();
+        let records = report.records.iter().map(|record| view::record_explanation(record, &report, now));
+        let findings =
+            report.findings.iter().map(|one| format!("{:?}", view::finding_view(one, &report, now)));
+        records.chain(findings).collect::<Vec<_>>()
+    };
+    let (mut timeless, mut others) = (0, 0);
+    for scenario in scenario::all() {
+        let now = words(&scenario, 0);
+        let later = [1, 9, 50].map(|hours| words(&scenario, hours));
+        if view::is_timeless(&scenario.report()) {
+            timeless += 1;
+            assert!(later.iter().all(|later| *later == now), "{}", scenario.name);
+        } else {
+            others += 1;
+        }
+    }
+    assert!(timeless > 100 && others > 0, "{timeless} and {others}");
 }
 
 #[test]

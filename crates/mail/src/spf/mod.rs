@@ -14,6 +14,7 @@ mod nested;
 mod record;
 mod slim;
 mod tree;
+mod unmerge;
 
 pub use evaluate::{MAX_LOOKUPS, MAX_VOID_LOOKUPS, SpfOutcome, SpfProblem, SpfResult, evaluate};
 pub use explanation::explanation;
@@ -23,6 +24,7 @@ pub use merge::{Merge, contains_effective, merge};
 pub use record::{Directive, Mechanism, Qualifier, SpfRecord, SpfSyntaxError, Term, TermKind};
 pub use slim::{SpfDrop, SpfDropReason, what_to_drop};
 pub use tree::{SpfNode, SpfNodeProblem, SpfNodeTerm, SpfReading, Tree, tree, tree_read_by};
+pub use unmerge::{put_in, unmerge};
 
 use model::TxtData;
 use serde::{Deserialize, Serialize};

@@ -89,6 +89,10 @@ impl Query {
             (Some(FaultKind::Truncated | FaultKind::TruncatedTcpBlocked), Transport::Udp) => {
                 vec![self.truncated(recursive)]
             }
+            (Some(FaultKind::LongLost), Transport::Udp) => {
+                let answer = right();
+                if answer.len() > PLAIN_LIMIT { Vec::new() } else { vec![answer] }
+            }
             (Some(FaultKind::FormerrToEdns), _) if self.payload.is_some() => {
                 let plain = Self { payload: None, ..self.clone() };
                 vec![plain.encode(&Answer::rcode(Rcode::FormErr), recursive, None)]

@@ -98,6 +98,7 @@ pub async fn a_lost_lease_finishes_nothing(store: &Store) {
         remote: None,
         next_attempt_at: None,
         at: at(12),
+        became: None,
     };
     let lost = store.finish_delivery(&result, &[]).await;
     assert!(matches!(lost, Err(StoreError::StaleVersion)), "{lost:?}");

@@ -6,7 +6,8 @@ use crate::{
 };
 use model::{DomainId, DomainStatus};
 use store::{
-    CheckRecord, ClaimEnd, ClaimLook, ClaimMove, ClaimStart, Domain, DomainClaim, Store, StoreError, Told,
+    CheckRecord, ClaimEnd, ClaimLook, ClaimMove, ClaimStart, Domain, DomainClaim, Store, StoreError, Switch,
+    Told,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -135,6 +136,34 @@ pub async fn a_claim_moves_the_hold_whole_or_not_at_all(store: &Store) {
     // The same proof moves nothing again.
     let again = move_hold(store, &ended, &holder, claimer, 21).await;
     assert!(matches!(again, Err(StoreError::StaleVersion)), "{again:?}");
+}
+
+pub async fn a_name_that_was_claimed_away_is_not_switched_on(store: &Store) {
+    let (holder, waiters) = contested(store, 3).await;
+    let claimer = &waiters[0];
+    let claim = begin(store, &claim_for(claimer, holder.id, "t1"), &holder).await.unwrap();
+    let on = Switch::On { now: at(30), fails_at: at(40) };
+    let switch = async |domain: &Domain, switch: &Switch| {
+        store.switch_domain(domain.org_id, domain.id, switch, &[]).await
+    };
+    // What is not off is not switched on.
+    let refused = switch(&holder, &on).await;
+    assert!(matches!(refused, Err(StoreError::StaleVersion)), "{refused:?}");
+    let off = switch(&holder, &Switch::Off { reason: None }).await.unwrap();
+    assert_eq!(off.status, DomainStatus::Disabled);
+    // The name goes while its former holder switches it on: whoever is second changes nothing.
+    move_hold(store, &claim, &holder, claimer, 20).await.unwrap();
+    let refused = switch(&holder, &on).await;
+    assert!(matches!(refused, Err(StoreError::StaleVersion)), "{refused:?}");
+    let former = store.get_domain(holder.org_id, holder.id).await.unwrap();
+    assert_eq!((former.status, former.claimed_at), (DomainStatus::Disabled, Some(at(20))));
+    let gone = store.switch_domain(claimer.org_id, holder.id, &on, &[]).await;
+    assert!(matches!(gone, Err(StoreError::NotFound("domain"))), "{gone:?}");
+    // Claims of many domains come at once.
+    let ids: Vec<_> = waiters.iter().map(|waiter| waiter.id).collect();
+    let found = store.claims_of(&ids).await.unwrap();
+    assert_eq!(found, [store.claim_of(claimer.id).await.unwrap().unwrap()]);
+    assert!(store.claims_of(&[]).await.unwrap().is_empty());
 }
 
 pub async fn of_two_claimers_one_gets_the_name(store: &Store) {

@@ -195,15 +195,15 @@ pub async fn keys_rotate_in_whole_steps(store: &Store) {
     let (one, two) = (keys[0].id, keys[1].id);
 
     // What is read too late, or the wrong way round, changes nothing.
-    let wrong = store.rotate_keys(domain.id, one, two, at(70), &[]).await;
+    let wrong = store.rotate_keys(domain.id, one, two, at(70), None, &[]).await;
     assert!(matches!(wrong, Err(StoreError::StaleVersion)), "{wrong:?}");
     assert_eq!(state().await, is(KeyState::Active, KeyState::Standby));
     store
-        .rotate_keys(domain.id, two, one, at(70), &[event(org, "domain.key_rotated", &domain.id)])
+        .rotate_keys(domain.id, two, one, at(70), None, &[event(org, "domain.key_rotated", &domain.id)])
         .await
         .unwrap();
     assert_eq!(state().await, is(KeyState::Draining, KeyState::Active));
-    assert!(store.rotate_keys(domain.id, two, one, at(70), &[]).await.is_err(), "once");
+    assert!(store.rotate_keys(domain.id, two, one, at(70), None, &[]).await.is_err(), "once");
     assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 1);
     let published = async || store.published_keys().await.unwrap();
     assert_eq!(published().await.1.len(), 2, "both");

@@ -30,6 +30,7 @@ pub async fn a_message_goes_through_the_queue(store: &Store) {
             remote: Some("mx.example.org".into()),
             next_attempt_at: (!delivered).then(|| at(500)),
             at: at(20),
+            became: None,
         };
         store.finish_delivery(&result, &[]).await.unwrap();
     }

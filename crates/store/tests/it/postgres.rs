@@ -5,8 +5,9 @@ use crate::{
     postgres_server::Server,
     seed::{Database, at, domain, event, new_message, organisation, to},
 };
+use model::{OrgId, RequestId};
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use store::{DailyCap, Store, StoreError, StoreOptions, Visible};
+use store::{Begun, DailyCap, Hidden, IdempotentRequest, Store, StoreError, StoreOptions, Visible};
 
 async fn connect(url: &str) -> Store {
     Store::connect(url, StoreOptions::default()).await.unwrap()
@@ -21,6 +22,7 @@ async fn a_server_with_many_clients() {
     a_cut_connection_is_temporary(&server.database("cut")).await;
     a_cancelled_call_leaves_no_open_transaction(&server.database("cancel")).await;
     a_newer_or_edited_schema_is_refused(&server.database("schema")).await;
+    requests_of_an_organisation_do_not_wait_for_each_other(&server.database("requests")).await;
     wrong_databases_are_named(&server).await;
     everything_moves_from_a_file(&server.database("moved")).await;
     let url = server.database("gone");
@@ -69,6 +71,41 @@ async fn a_locked_row_holds_up_nobody_else(url: &str) {
     assert!(matches!(blocked, Err(StoreError::Busy)), "{blocked:?}");
     frozen.execute("ROLLBACK").await.unwrap();
     assert_eq!(store.claim_due_domains(at(1), "n", at(100), 9).await.unwrap()[0].id, locked.id);
+    frozen.close().await.unwrap();
+    store.close().await;
+}
+
+/// A request with an `Idempotency-Key` is being stored, and stands still.
+async fn requests_of_an_organisation_do_not_wait_for_each_other(url: &str) {
+    let store = connect(url).await;
+    let request = |number: u64| IdempotentRequest {
+        org_id: OrgId::from_parts(1, 1),
+        principal: "key_1".into(),
+        key: format!("k{number}"),
+        request_hash: Hidden::from(vec![1; 32]),
+        reserved_id: RequestId::from_parts(1, u128::from(number)),
+        now: at(0),
+        lease_until: at(60),
+        not_before: at(-1_000),
+        most: 40,
+    };
+    let mut frozen = PgConnection::connect(url).await.unwrap();
+    frozen.execute("BEGIN").await.unwrap();
+    // All rows in which one of them was counted.
+    assert!(matches!(store.begin_idempotent(&request(0)).await.unwrap(), Begun::Claimed { .. }));
+    let counted = "SELECT 1 FROM idempotency_counts FOR UPDATE; SELECT 1 FROM idempotency_shards FOR UPDATE";
+    frozen.execute(counted).await.unwrap();
+    for number in 1..16 {
+        let begun = store.begin_idempotent(&request(number)).await.unwrap();
+        assert!(matches!(begun, Begun::Claimed { .. }), "{begun:?}");
+    }
+    frozen.execute("ROLLBACK").await.unwrap();
+    // The bound is that of all rows together.
+    for number in 16..40 {
+        assert!(matches!(store.begin_idempotent(&request(number)).await.unwrap(), Begun::Claimed { .. }));
+    }
+    let over = store.begin_idempotent(&request(40)).await.unwrap();
+    assert!(matches!(over, Begun::TooMany(_)), "{over:?}");
     frozen.close().await.unwrap();
     store.close().await;
 }

@@ -70,6 +70,9 @@ ids! {
     suppression_id -> model::SuppressionId;
     webhook_id -> model::WebhookId;
     webhook_delivery_id -> model::WebhookDeliveryId;
+    change_set_id -> model::ChangeSetId;
+    ledger_id -> model::LedgerId;
+    connection_id -> model::ConnectionId;
 }
 
 pub async fn organisation(store: &Store) -> OrgId {

@@ -2,7 +2,7 @@
 
 use crate::seed::{at, next, organisation};
 use model::{EmailAddress, OrgId, UserId};
-use store::{ChangedBy, Hidden, NewSession, Role, Store, StoreError, Token, TokenKind, User};
+use store::{ChangedBy, Hidden, NewSession, Role, Store, StoreError, Successor, Token, TokenKind, User};
 
 const OPERATOR: ChangedBy = ChangedBy::Rank(Role::Owner);
 
@@ -153,6 +153,44 @@ pub async fn an_invitation_ends_with_the_rights_of_who_sent_it(store: &Store) {
     assert!(matches!(over, Err(StoreError::LimitReached { limit: 100, .. })), "{over:?}");
 }
 
+pub async fn an_invitation_ends_with_the_last_key_of_who_sent_it(store: &Store) {
+    let org = organisation(store).await;
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        let mut new = crate::visible::key_for(org, None, None);
+        new.expires_at = None;
+        keys.push(new);
+    }
+    store.insert_api_key(&keys[0], 9, &[]).await.unwrap();
+    let invite = async |number: u64| {
+        let email = EmailAddress::parse(&format!("k{number}-{}@example.net", next())).unwrap();
+        let by = Some(keys[0].id.to_string());
+        let token = Token { invited_by: by, ..invitation(org, &email, Role::Member) };
+        store.insert_token(&token, 10, &[]).await.unwrap();
+        token
+    };
+    let accept = async |token: &Token, now| {
+        let invited = User { email: token.email.clone().unwrap(), ..user() };
+        store.accept_invitation(&token.hash, &invited, true, &[], at(now)).await
+    };
+    let [one, two] = [invite(1).await, invite(2).await];
+    // Rotated twice, it could send it still.
+    for number in 1..3 {
+        let (key, old) = (&keys[number], keys[number - 1].id);
+        store.replace_api_key(Successor { key, old, old_ends_at: at(10) }, &[]).await.unwrap();
+    }
+    accept(&one, 20).await.unwrap();
+    assert_eq!(store.list_invitations(org, at(20)).await.unwrap().len(), 1);
+    store.revoke_api_key(org, keys[2].id, at(30), &[]).await.unwrap();
+    assert!(store.list_invitations(org, at(30)).await.unwrap().is_empty());
+    // Also where it came back, as from a node of before.
+    let late = accept(&two, 30).await;
+    assert!(matches!(late, Err(StoreError::NotFound(_))), "{late:?}");
+    let three = invite(3).await;
+    let late = accept(&three, 30).await;
+    assert!(matches!(late, Err(StoreError::NotFound(_))), "{late:?}");
+}
+
 pub async fn who_is_locked_out_gets_another_password(store: &Store) {
     let org = organisation(store).await;
     let user = member(store, org, Role::Owner).await;
@@ -176,8 +214,17 @@ pub async fn who_is_locked_out_gets_another_password(store: &Store) {
     let other = member(store, org, Role::Owner).await;
     let stolen = store.reset_password(&hash, &other, "new", at(1), &[]).await;
     assert!(matches!(stolen, Err(StoreError::NotFound(_))), "{stolen:?}");
+    let before = store.get_user(user.id).await.unwrap();
+    store.link_identity("provider", &user.id.to_string(), &before, at(1), &[]).await.unwrap();
     reset(&hash, 1).await.unwrap();
     assert!(matches!(reset(&hash, 1).await, Err(StoreError::NotFound(_))), "used");
+    // Who had linked the account to themselves does not come back, nor links it with what was decided before.
+    let linked = store.find_identity("provider", &user.id.to_string()).await.unwrap();
+    assert_eq!(linked, None);
+    let late = store.link_identity("provider", &user.id.to_string(), &before, at(1), &[]).await;
+    assert!(matches!(late, Err(StoreError::StaleVersion)), "{late:?}");
+    let gone = store.unlink_identity(user.id, "provider", &[]).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
     let now = store.get_user(user.id).await.unwrap();
     assert_eq!((now.password_hash.as_deref(), now.totp_secret), (Some("new"), Some(factor)));
     assert!(store.find_session(&own, at(1), at(-1)).await.unwrap().is_none());

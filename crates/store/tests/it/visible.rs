@@ -14,7 +14,7 @@ async fn domain_of(store: &Store, org_id: OrgId, tenant_id: Option<TenantId>) ->
     store.create_domain(&new, KeySource::Given(vec![]), &[]).await.unwrap().0
 }
 
-fn key_for(org_id: OrgId, tenant_id: Option<TenantId>, domains: Option<Vec<DomainId>>) -> NewApiKey {
+pub fn key_for(org_id: OrgId, tenant_id: Option<TenantId>, domains: Option<Vec<DomainId>>) -> NewApiKey {
     NewApiKey {
         id: api_key_id(),
         org_id,

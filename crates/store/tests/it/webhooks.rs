@@ -5,8 +5,8 @@ use crate::seed::{
 };
 use model::{OrgId, TenantId, WebhookId};
 use store::{
-    ClaimedWebhookDelivery, Hidden, NewEvent, NewMessage, Replay, Store, StoreError, Tenant, Visible,
-    Webhook, WebhookAttempt, WebhookDeliveryState as State, WebhookResult, WebhookStatus,
+    ClaimedWebhookDelivery, Disable, Hidden, NewEvent, NewMessage, Replay, Store, StoreError, Tenant,
+    Visible, Webhook, WebhookAttempt, WebhookDeliveryState as State, WebhookResult, WebhookStatus,
 };
 
 fn webhook(org_id: OrgId, tenant_id: Option<TenantId>, types: &[&str]) -> Webhook {
@@ -178,6 +178,30 @@ pub async fn a_busy_webhook_is_passed_over(store: &Store) {
     assert_eq!((ids.len(), ids.iter().collect::<std::collections::HashSet<_>>().len()), (6, 6));
 }
 
+pub async fn a_webhook_that_was_reached_meanwhile_is_not_disabled(store: &Store) {
+    let org = organisation(store).await;
+    let hook = add(store, org, &["domain.*"]).await;
+    let events: Vec<_> = (0..4).map(|n| event(org, "domain.created", &n)).collect();
+    happen(store, &events).await;
+    let claimed = store.claim_webhook_deliveries(at(0), "one", at(1_000), 9, &[]).await.unwrap();
+    let now = async || store.get_webhook(&Visible::all_of(org), hook.id).await.unwrap();
+    let finish = async |number: usize, state, disable| {
+        let result = WebhookResult { disable, ..result(&claimed[number], "one", state) };
+        store.finish_webhook_delivery(&result, &[]).await.unwrap()
+    };
+    finish(0, State::Failed, None).await;
+    let failing_since = now().await.failing_since;
+    assert_eq!(failing_since, Some(at(100)));
+    // It is reached, while another delivery that saw it fail is under way.
+    finish(1, State::Delivered, None).await;
+    let stale = Some(Disable { reason: "over".into(), failing_since: Some(at(50)) });
+    assert!(!finish(2, State::Failed, stale).await);
+    assert_eq!(now().await.status, WebhookStatus::Enabled);
+    let right = Some(Disable { reason: "over".into(), failing_since: now().await.failing_since });
+    assert!(finish(3, State::Failed, right).await);
+    assert_eq!(now().await.status, WebhookStatus::Disabled);
+}
+
 pub async fn a_disabled_webhook_gets_nothing_more(store: &Store) {
     let org = organisation(store).await;
     let hook = add(store, org, &["domain.*"]).await;
@@ -186,10 +210,11 @@ pub async fn a_disabled_webhook_gets_nothing_more(store: &Store) {
     happen(store, &events).await;
     let claimed = store.claim_webhook_deliveries(at(0), "one", at(1_000), 2, &[]).await.unwrap();
     let told = event(org, "webhook.disabled", &hook.id);
-    let last = WebhookResult { disable: Some("over".into()), ..result(&claimed[0], "one", State::Failed) };
+    let over = |failing_since| Some(Disable { reason: "over".into(), failing_since });
+    let last = WebhookResult { disable: over(None), ..result(&claimed[0], "one", State::Failed) };
     assert!(store.finish_webhook_delivery(&last, std::slice::from_ref(&told)).await.unwrap());
     // The one that was under way is too late, and tells nothing twice.
-    let late = WebhookResult { disable: Some("over".into()), ..result(&claimed[1], "one", State::Failed) };
+    let late = WebhookResult { disable: over(None), ..result(&claimed[1], "one", State::Failed) };
     let late = store.finish_webhook_delivery(&late, std::slice::from_ref(&told)).await;
     assert!(matches!(late, Err(StoreError::StaleVersion)), "{late:?}");
     let waiting = store.list_webhook_deliveries(hook.id, Some(State::Waiting), None, 9).await.unwrap();

@@ -36,6 +36,14 @@ pub enum ContactsCommand {
         #[command(flatten)]
         new_tenant: NewTenantArgs,
     },
+    /// Send the mail once more that asks for the confirmation; the link in the one before ends
+    #[command(
+        after_help = "Examples:\n  countersign contacts resend dns@example.com\n  countersign contacts resend ctc_01JD0000000000000000000000"
+    )]
+    Resend {
+        /// Address or id
+        contact: String,
+    },
     /// Have somebody written to no more
     #[command(
         after_help = "Examples:\n  countersign contacts delete ctc_01JD0000000000000000000000\n  countersign contacts delete dns@example.com"
@@ -68,7 +76,26 @@ async fn carry_out(server: &ServerArgs, command: &ContactsCommand) -> Outcome {
                     (None, Some(tenant)) => format!("the domains of {tenant}"),
                     (None, None) => "all domains".to_owned(),
                 };
-                format!("{} is written to about {about}.", field(contact, "address"))
+                let address = field(contact, "address");
+                if contact["confirmed_at"].is_null() {
+                    return format!(
+                        "{address} has a mail with a link, good for 7 days, and is written to about {about} once it was used."
+                    );
+                }
+                format!("{address} is written to about {about}.")
+            }))
+        }
+        ContactsCommand::Resend { contact } => {
+            let id = contact_id(&client, contact).await?;
+            let asked = client.post(&format!("/contacts/{}/resend", step(&id)), &json!({})).await?;
+            Ok(shown(server, &asked, |asked| {
+                let address = field(asked, "address");
+                if asked["confirmed_at"].is_null() {
+                    return format!(
+                        "{address} has another mail with a link, good for 7 days; the one before is good no more."
+                    );
+                }
+                format!("{address} is confirmed already, so no mail was sent.")
             }))
         }
         ContactsCommand::Delete { contact } => {
@@ -102,11 +129,18 @@ async fn list(server: &ServerArgs, client: &Client, page: &PageArgs) -> Outcome 
                 (None, Some(id)) => format!("tenant {}", named(&tenants, id)),
                 (None, None) => "all domains".to_owned(),
             };
-            [field(contact, "address"), about, time(contact, "created_at"), field(contact, "id")]
+            let confirmed = if contact["confirmed_at"].is_null() { "no" } else { "yes" };
+            [
+                field(contact, "address"),
+                about,
+                confirmed.to_owned(),
+                time(contact, "created_at"),
+                field(contact, "id"),
+            ]
         };
         let rows: Vec<_> = items(list).iter().map(row).collect();
         let none = "Nobody is written to. `countersign contacts add dns@example.com` adds somebody.";
-        table(["ADDRESS", "ABOUT", "SINCE", "ID"], &rows, none)
+        table(["ADDRESS", "ABOUT", "CONFIRMED", "SINCE", "ID"], &rows, none)
     }))
 }
 
@@ -127,7 +161,7 @@ async fn contact_id(client: &Client, given: &str) -> Result<String, Failure> {
             "there is no contact {given} that this key may see\n`countersign contacts list` shows those that there are."
         ))),
         _ => Err(Failure::Refused(format!(
-            "{given} is there more than once; delete it by the id that `countersign contacts list` shows"
+            "{given} is there more than once; name it by the id that `countersign contacts list` shows"
         ))),
     }
 }

@@ -1,10 +1,14 @@
 //! `countersign domains`: sender domains, from added to verified.
 
 use super::{
-    Failure, Outcome, PAUSE, PageArgs, ServerArgs, ended, field,
+    Failure, Outcome, PAUSE, PageArgs, ServerArgs,
+    change_sets::{self, PublishArgs},
+    domain_keys as keys, ended, field,
     find::domain_path as path,
     http::{Client, commands, step, with_query},
-    items, shown,
+    items,
+    reputation::of_reputation,
+    show_more, shown,
     table::{facts, table},
     tenant::{self, NewTenantArgs},
     time,
@@ -15,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -61,14 +66,18 @@ pub enum DomainsCommand {
     },
     /// Print the records to publish
     #[command(
-        after_help = "Examples:\n  countersign domains records mail.example.com\n  countersign domains records mail.example.com --format zone"
+        after_help = "Examples:\n  countersign domains records mail.example.com\n  countersign domains records mail.example.com --format zone\n  countersign domains records mail.example.com --format terraform-route53 > sender.tf"
     )]
     Records {
         /// Name or id
         domain: String,
-        /// In place of the table: zone, csv, text or json
+        /// In place of the table: zone, csv, text, json, terraform-cloudflare, terraform-route53, cloudformation, octodns
+        /// or dnscontrol
         #[arg(long)]
         format: Option<String>,
+        /// The records in this zone only
+        #[arg(long, requires = "format")]
+        zone: Option<String>,
     },
     /// Check a domain's DNS now; exit code 0 when it is verified
     #[command(
@@ -110,6 +119,18 @@ pub enum DomainsCommand {
         /// Name or id
         domain: String,
     },
+    /// Show what became of a domain's mail, and whether its sending is paused; exit code 0 when it is not
+    #[command(after_help = "Example:\n  countersign domains reputation mail.example.com")]
+    Reputation {
+        /// Name or id
+        domain: String,
+    },
+    /// Let a domain send again that was paused since too much of its mail came back
+    #[command(after_help = "Example:\n  countersign domains resume mail.example.com")]
+    Resume {
+        /// Name or id
+        domain: String,
+    },
     /// Say how many days a domain warms up, counted from the day on which it was first verified
     #[command(after_help = "Example:\n  countersign domains warm-up mail.example.com --days 0")]
     WarmUp {
@@ -132,11 +153,20 @@ pub enum DomainsCommand {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Write a domain's records at its DNS host; what others wrote there stays
+    ///
+    /// Without --yes the difference is only shown and kept as a change set.
+    #[command(
+        after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  countersign domains publish mail.acme.test --host playground --yes"
+    )]
+    Publish(PublishArgs),
     /// Have another DKIM key sign; nothing changes in the domain's DNS
     ///
-    /// For profiles whose keys are behind aliases. The key before stays published for 7 days, then a new one takes its place.
+    /// Where the domain's DNS has aliases to our keys nothing changes in it: the key before stays published for 7 days, then a
+    /// new one takes its place. Where its DNS has the keys themselves, a new one is shown to be added; it signs when it is
+    /// seen.
     #[command(
-        after_help = "Examples:\n  countersign domains rotate-keys mail.example.com\n  countersign domains rotate-keys --all"
+        after_help = "Examples:\n  countersign domains rotate-keys mail.example.com\n  countersign domains rotate-keys mail.example.com --compromised\n  countersign domains rotate-keys --all --yes"
     )]
     RotateKeys {
         /// Name or id
@@ -145,6 +175,41 @@ pub enum DomainsCommand {
         /// Those of every domain that this key sees
         #[arg(long)]
         all: bool,
+        /// With --all: do it
+        #[arg(long, requires = "all")]
+        yes: bool,
+        /// Somebody else may have the private key: it goes as soon as another one signs, and mail with it that is still on its
+        /// way does not pass any more
+        #[arg(long)]
+        compromised: bool,
+    },
+    /// The DKIM keys of a domain, and which of their records may be removed
+    #[command(after_help = "Example:\n  countersign domains keys mail.example.com")]
+    Keys {
+        /// Name or id
+        domain: String,
+    },
+    /// Bring the DKIM key along that a domain has already: its record stays as it is
+    ///
+    /// The key signs as soon as its public part is seen at the selector. `rotate-keys` goes on to the keys of the profile.
+    #[command(
+        after_help = "Examples:\n  countersign domains import-key mail.example.com --selector s1 --private-key s1.pem\n  openssl pkey -in encrypted.pem | countersign domains import-key mail.example.com --selector s1 --private-key -"
+    )]
+    ImportKey {
+        /// Name or id
+        domain: String,
+        /// What stands before ._domainkey in the record's name
+        #[arg(long)]
+        selector: String,
+        /// A file with the private key in PEM, not encrypted; - for standard input
+        #[arg(long, value_name = "FILE")]
+        private_key: PathBuf,
+    },
+    /// Discard the DKIM key that waits to be published
+    #[command(after_help = "Example:\n  countersign domains discard-key mail.example.com")]
+    DiscardKey {
+        /// Name or id
+        domain: String,
     },
     /// Delete a domain; its messages stay, and its DNS is not touched
     #[command(after_help = "Example:\n  countersign domains delete mail.example.com --yes")]
@@ -195,20 +260,22 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
                     format!("{}\n\nPublish these records; they are checked by themselves.", of_one(domain))
                 }));
             }
-            show::print(&format!("{}\n", show::harmless(&of_one(&added))));
+            before(server, &of_one(&added));
             wait(server, &client, &path_of(&added), watch).await
         }
         DomainsCommand::Show { domain } => {
             let found = client.get(&path(&client, domain).await?).await?;
             Ok(shown(server, &found, of_one))
         }
-        DomainsCommand::Records { domain, format: None } => {
+        DomainsCommand::Records { domain, format: None, .. } => {
             let found = client.get(&path(&client, domain).await?).await?;
             Ok(shown(server, &found, records))
         }
-        DomainsCommand::Records { domain, format: Some(format) } => {
+        DomainsCommand::Records { domain, format: Some(format), zone } => {
             let path = format!("{}/records", path(&client, domain).await?);
-            let text = client.text(&with_query(&path, &[("format", format)])).await?;
+            let mut query = vec![("format", format.as_str())];
+            query.extend(zone.as_deref().map(|zone| ("zone", zone)));
+            let text = client.text(&with_query(&path, &query)).await?;
             Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
         }
         DomainsCommand::Report { domain } => {
@@ -232,16 +299,14 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             })
         }
         DomainsCommand::Disable { domain, reason } => {
-            let path = format!("{}/disable", path(&client, domain).await?);
-            let disabled = client.post(&path, &json!({ "reason": reason })).await?;
-            Ok(shown(server, &disabled, |_| {
-                format!("Switched off. `countersign domains enable {domain}` switches it on again.")
-            }))
+            disable(server, &client, domain, reason.as_deref()).await
         }
         DomainsCommand::Enable { domain } => {
             let path = format!("{}/enable", path(&client, domain).await?);
             Ok(shown(server, &client.post(&path, &json!({})).await?, of_one))
         }
+        DomainsCommand::Reputation { domain } => reputation(server, &client, domain).await,
+        DomainsCommand::Resume { domain } => resume(server, &client, domain).await,
         DomainsCommand::WarmUp { domain, days } => {
             let path = path(&client, domain).await?;
             let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
@@ -252,25 +317,55 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             }))
         }
         DomainsCommand::Claim { domain, watch } => claim(server, &client, domain, watch).await,
-        DomainsCommand::RotateKeys { domain: Some(domain), .. } => rotate(server, &client, domain).await,
-        DomainsCommand::RotateKeys { domain: None, .. } => rotate_all(server, &client).await,
-        DomainsCommand::Why { domain } => why(server, &client, domain).await,
-        DomainsCommand::Delete { domain, yes } => {
-            if !yes {
-                return Err(Failure::Usage(format!(
-                    "mail from {domain} is refused once it is deleted; add --yes to do it"
-                )));
-            }
-            let deleted = client.delete(&path(&client, domain).await?).await?;
-            Ok(shown(server, &deleted, |_| {
-                "Deleted. Its DNS records are as they were: take them out where they are published."
-                    .to_owned()
-            }))
+        DomainsCommand::Publish(wanted) => change_sets::publish(server, &client, wanted).await,
+        DomainsCommand::RotateKeys { domain, yes, compromised, .. } => match domain {
+            Some(domain) => keys::rotate(server, &client, domain, *compromised).await,
+            None => keys::rotate_all(server, &client, *yes, *compromised).await,
+        },
+        DomainsCommand::Keys { domain } => keys::list(server, &client, domain).await,
+        DomainsCommand::ImportKey { domain, selector, private_key } => {
+            keys::import(server, &client, domain, selector, private_key).await
         }
+        DomainsCommand::DiscardKey { domain } => keys::discard(server, &client, domain).await,
+        DomainsCommand::Why { domain } => why(server, &client, domain).await,
+        DomainsCommand::Delete { domain, yes: true } => delete(server, &client, domain).await,
+        DomainsCommand::Delete { domain, yes: false } => Err(Failure::Usage(format!(
+            "once {domain} is deleted mail from it is refused, what waits in the queue is given up, and another \
+             organisation can have the name; add --yes to do it"
+        ))),
     }
 }
 
-fn path_of(domain: &Value) -> String {
+async fn disable(server: &ServerArgs, client: &Client, domain: &str, reason: Option<&str>) -> Outcome {
+    let path = format!("{}/disable", path(client, domain).await?);
+    let disabled = client.post(&path, &json!({ "reason": reason })).await?;
+    Ok(shown(server, &disabled, |_| {
+        format!("Switched off. `countersign domains enable {domain}` switches it on again.")
+    }))
+}
+
+async fn reputation(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
+    let reputation = client.get(&format!("{}/reputation", path(client, domain).await?)).await?;
+    let is_paused = reputation["state"] == "paused";
+    let exit = shown(server, &reputation, of_reputation);
+    Ok(if is_paused && exit == Exit::Good { Exit::Problems } else { exit })
+}
+
+async fn resume(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
+    let resumed = client.post(&format!("{}/resume", path(client, domain).await?), &json!({})).await?;
+    Ok(shown(server, &resumed, |_| {
+        format!("{domain} may send again, and is judged by what comes from now on.")
+    }))
+}
+
+async fn delete(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
+    let deleted = client.delete(&path(client, domain).await?).await?;
+    Ok(shown(server, &deleted, |_| {
+        "Deleted. Its DNS records are as they were: take them out where they are published.".to_owned()
+    }))
+}
+
+pub(super) fn path_of(domain: &Value) -> String {
     format!("/domains/{}", step(domain["id"].as_str().unwrap_or_default()))
 }
 
@@ -285,7 +380,28 @@ fn standing(domain: &Value) -> Exit {
     }
 }
 
-/// Looks until the domain is verified, or the time is over.
+/// Shows something before the result is waited for; with `--json` the result stands alone.
+fn before(server: &ServerArgs, text: &str) {
+    if !server.json {
+        show::print(&format!("{}\n", show::harmless(text)));
+    }
+}
+
+/// Why it makes no sense to wait any longer.
+fn hopeless(domain: &Value) -> Option<String> {
+    let name = field(domain, "domain");
+    let claim = &domain["claim"];
+    if domain["status"] == "disabled" {
+        return Some(format!(
+            "{name} is disabled: nobody looks at its DNS. `countersign domains enable {name}` switches it on; where another \
+             organisation has claimed it, delete it and add it again."
+        ));
+    }
+    matches!(claim["status"].as_str(), Some("expired" | "superseded"))
+        .then(|| format!("The claim is over. {}", field(claim, "explanation")))
+}
+
+/// Looks until the domain is verified, cannot be any more, or the time is over.
 async fn wait(server: &ServerArgs, client: &Client, path: &str, watch: &WatchArgs) -> Outcome {
     let bar = std::io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::new_spinner();
@@ -305,12 +421,17 @@ async fn wait(server: &ServerArgs, client: &Client, path: &str, watch: &WatchArg
         }
         last = now;
         let is_over = watch.deadline.is_some_and(|deadline| started.elapsed() >= deadline);
-        if standing(&found) == Exit::Good || is_over {
+        let hopeless = hopeless(&found);
+        if standing(&found) == Exit::Good || is_over || hopeless.is_some() {
             if let Some(bar) = bar {
                 bar.finish_and_clear();
             }
-            let exit = standing(&found);
-            return Ok(match shown(server, &found, of_one) {
+            let exit = if hopeless.is_some() { Exit::Problems } else { standing(&found) };
+            let told = shown(server, &found, of_one);
+            if let Some(why) = hopeless {
+                show_more(&why);
+            }
+            return Ok(match told {
                 Exit::Good => exit,
                 other => other,
             });
@@ -323,13 +444,17 @@ async fn wait(server: &ServerArgs, client: &Client, path: &str, watch: &WatchArg
 fn progress(domain: &Value) -> String {
     let records = domain["records"].as_array().map(Vec::as_slice).unwrap_or_default();
     let right = records.iter().filter(|record| record["status"] == "verified").count();
-    format!(
+    let stands = format!(
         "{} is {}: {right} of {} records are right; next look {}",
         field(domain, "domain"),
         field(domain, "status"),
         records.len(),
         time(domain, "next_check_at")
-    )
+    );
+    match domain["claim"]["explanation"].as_str() {
+        Some(claim) => format!("{stands}. The claim: {claim}"),
+        None => stands,
+    }
 }
 
 fn of_list(list: &Value) -> String {
@@ -388,52 +513,12 @@ async fn claim(server: &ServerArgs, client: &Client, domain: &str, watch: &Watch
     let path = path(client, domain).await?;
     let found = client.post(&format!("{path}/claim"), &json!({})).await?;
     if watch.watch && standing(&found) != Exit::Good {
-        show::print(&format!("{}\n", show::harmless(&of_claim(&found))));
+        before(server, &of_claim(&found));
         return wait(server, client, &path, watch).await;
     }
     let exit = standing(&found);
     Ok(match shown(server, &found, of_claim) {
         Exit::Good => exit,
-        other => other,
-    })
-}
-
-async fn rotate(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
-    let path = format!("{}/keys/rotate", path(client, domain).await?);
-    Ok(shown(server, &client.post(&path, &json!({})).await?, |domain| {
-        format!("Another key signs for {} now. Its DNS stays as it is.", field(domain, "domain"))
-    }))
-}
-
-/// Rotates what can be rotated, and says of the others why not.
-async fn rotate_all(server: &ServerArgs, client: &Client) -> Outcome {
-    let everything = PageArgs { limit: 1_000_000 };
-    let list = client.list("/domains", &[("status", "verified")], &everything).await?;
-    let mut told = Vec::new();
-    for domain in items(&list) {
-        let rotated = client.post(&format!("{}/keys/rotate", path_of(domain)), &json!({})).await;
-        let refused = match rotated {
-            Ok(_) => None,
-            Err(Failure::Refused(why)) => Some(why),
-            Err(other) => return Err(other),
-        };
-        told.push(json!({"domain": domain["domain"], "rotated": refused.is_none(), "reason": refused}));
-    }
-    let all = told.iter().all(|one| one["rotated"] == true);
-    let list = json!({"object": "list", "data": told});
-    let exit = shown(server, &list, |list| {
-        let rows: Vec<[String; 3]> = items(list)
-            .iter()
-            .map(|one| {
-                let rotated = if one["rotated"] == true { "yes" } else { "no" };
-                let reason = field(one, "reason").lines().next().unwrap_or_default().to_owned();
-                [field(one, "domain"), rotated.to_owned(), reason]
-            })
-            .collect();
-        table(["DOMAIN", "ROTATED", "WHY NOT"], &rows, "No domain is verified.")
-    });
-    Ok(match exit {
-        Exit::Good if !all => Exit::Problems,
         other => other,
     })
 }

@@ -3,13 +3,14 @@
 use super::{
     Failure, Outcome, PAUSE, PageArgs, ServerArgs, ended, field,
     http::{Client, step},
-    items, shown,
+    items, show_more, shown,
     table::{facts, table},
     time,
+    when::duration,
 };
 use crate::commands::Exit;
 use serde_json::{Value, json};
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
 /// The largest text of a message that is read from standard input, in bytes.
 const MOST_TEXT: u64 = 10 * 1024 * 1024;
@@ -29,6 +30,16 @@ pub enum EmailsCommand {
     Show {
         /// Its id
         id: String,
+    },
+    /// Note that a recipient calls a message spam: it is counted, and the address gets no more mail of the tenant
+    #[command(
+        after_help = "Example:\n  countersign emails complaint msg_01JD0000000000000000000000 someone@example.net"
+    )]
+    Complaint {
+        /// The message's id
+        id: String,
+        /// Who complains
+        recipient: String,
     },
     /// Send a message; its text comes from --text or standard input
     #[command(
@@ -50,6 +61,9 @@ pub enum EmailsCommand {
         /// Wait until every recipient's server has said yes or no
         #[arg(long)]
         watch: bool,
+        /// Wait no longer than this: 90s, 20m or 2h; for ever without
+        #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
+        deadline: Option<Duration>,
     },
 }
 
@@ -81,7 +95,15 @@ async fn carry_out(server: &ServerArgs, command: &EmailsCommand) -> Outcome {
             let mail = client.get(&format!("/emails/{}", step(id))).await?;
             Ok(shown(server, &mail, of_email))
         }
-        EmailsCommand::Send { from, to, subject, text, watch } => {
+        EmailsCommand::Complaint { id, recipient } => {
+            let path = format!("/emails/{}/complaints", step(id));
+            let noted = client.post(&path, &json!({ "recipient": recipient })).await?;
+            Ok(shown(server, &noted, |noted| {
+                let since = time(noted, "complained_at");
+                format!("Noted {since}. {} gets no more of this mail.", field(noted, "recipient"))
+            }))
+        }
+        EmailsCommand::Send { from, to, subject, text, watch, deadline } => {
             let text = match text {
                 Some(text) => text.clone(),
                 None => read_text()?,
@@ -89,18 +111,54 @@ async fn carry_out(server: &ServerArgs, command: &EmailsCommand) -> Outcome {
             let body = json!({"from": from, "to": to, "subject": subject, "text": text});
             let sent = client.post("/emails", &body).await;
             let mut mail = sent.map_err(|failure| with_next_step(failure, from))?;
-            let path = format!("/emails/{}", step(mail["id"].as_str().unwrap_or_default()));
-            while *watch && recipients(&mail).any(|recipient| !is_settled(recipient)) {
-                tokio::time::sleep(PAUSE).await;
-                mail = client.get(&path).await?;
+            let mut waits_for = None;
+            if *watch {
+                (mail, waits_for) = settled(&client, mail, *deadline).await?;
             }
             let has_failed = recipients(&mail).any(|recipient| recipient["status"] == "failed");
-            Ok(match shown(server, &mail, of_email) {
+            let is_open = *watch && recipients(&mail).any(|recipient| !is_settled(recipient));
+            let exit = shown(server, &mail, of_email);
+            if let Some(why) = waits_for {
+                show_more(&why);
+            }
+            Ok(match exit {
                 Exit::Good if has_failed => Exit::Problems,
+                Exit::Good if is_open => Exit::Unknown,
                 exit => exit,
             })
         }
     }
+}
+
+/// The message when every recipient's server has said yes or no, or the time is over; or why that will not come, which is
+/// the second.
+async fn settled(
+    client: &Client,
+    mut mail: Value,
+    deadline: Option<Duration>,
+) -> Outcome<(Value, Option<String>)> {
+    let path = format!("/emails/{}", step(mail["id"].as_str().unwrap_or_default()));
+    let domain = format!("/domains/{}", step(mail["domain_id"].as_str().unwrap_or_default()));
+    let started = tokio::time::Instant::now();
+    while recipients(&mail).any(|recipient| !is_settled(recipient)) {
+        if deadline.is_some_and(|deadline| started.elapsed() >= deadline) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        mail = client.get(&path).await?;
+        // A key may send without seeing domains.
+        if let Ok(domain) = client.get(&domain).await
+            && domain["status"] == "disabled"
+            && recipients(&mail).any(|recipient| !is_settled(recipient))
+        {
+            let name = field(&domain, "domain");
+            let why = format!(
+                "{name} is disabled: the message waits until `countersign domains enable {name}` switches it on."
+            );
+            return Ok((mail, Some(why)));
+        }
+    }
+    Ok((mail, None))
 }
 
 /// A refusal, with the command that leads on.

@@ -2,7 +2,7 @@
 
 use super::{Failure, PageArgs, ServerArgs, credentials};
 use app::ports::Random;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url, header::RETRY_AFTER};
 use serde_json::Value;
 use std::{fmt::Write as _, time::Duration};
 
@@ -14,6 +14,17 @@ const MOST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// How many things are asked for at once.
 const PAGE: u32 = 100;
+
+/// How long to wait where the platform does not say it.
+const TOO_MANY: Duration = Duration::from_mins(1);
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    /// When to ask again.
+    after: Option<Duration>,
+    bytes: Vec<u8>,
+}
 
 /// A platform, and a key to it.
 pub struct Client {
@@ -98,24 +109,18 @@ impl Client {
 
     /// What is no JSON.
     pub async fn text(&self, path: &str) -> Result<String, Failure> {
-        let (status, bytes) = self.answer(Method::GET, path, None).await?;
-        if status.is_success() {
-            return Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned());
+        let answer = self.answer(Method::GET, path, None).await?;
+        if answer.status.is_success() {
+            return Ok(String::from_utf8_lossy(&answer.bytes).trim_end().to_owned());
         }
-        self.read(status, &bytes).map(|value| value.to_string())
+        self.read(&answer).map(|value| value.to_string())
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let (status, bytes) = self.answer(method, path, body).await?;
-        self.read(status, &bytes)
+        self.read(&self.answer(method, path, body).await?)
     }
 
-    async fn answer(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+    async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let is_post = method == Method::POST;
         let mut request =
             self.http.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.key);
@@ -139,6 +144,7 @@ impl Client {
         };
         let mut answer = answer.map_err(|error| self.unanswered(&error))?;
         let status = answer.status();
+        let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(&error))? {
             if bytes.len() + chunk.len() > MOST_ANSWER {
@@ -146,13 +152,13 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok((status, bytes))
+        Ok(Answer { status, after: after.map(Duration::from_secs), bytes })
     }
 
-    fn read(&self, status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
+    fn read(&self, Answer { status, after, bytes }: &Answer) -> Result<Value, Failure> {
         match serde_json::from_slice::<Value>(bytes) {
             Ok(value) if status.is_success() => Ok(value),
-            Ok(problem) if problem["code"].is_string() => Err(self.refused(status, &problem)),
+            Ok(problem) if problem["code"].is_string() => Err(self.refused(*status, &problem, *after)),
             _ => Err(Failure::Unknown(format!(
                 "{} does not answer as a platform does (HTTP {status}); is it the right address?",
                 self.url
@@ -175,7 +181,7 @@ impl Client {
         ))
     }
 
-    fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
+    fn refused(&self, status: StatusCode, problem: &Value, after: Option<Duration>) -> Failure {
         let text = |field: &str| problem[field].as_str().unwrap_or_default();
         let mut said = format!("{} ({})", commands(text("detail")), text("code"));
         let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -198,7 +204,7 @@ impl Client {
             return Failure::Usage(said);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Failure::Unknown(said);
+            return Failure::TooMany(said, after.unwrap_or(TOO_MANY));
         }
         if status.is_server_error() {
             let _ = write!(said, "\nThe platform's log names the reason under {}.", text("request_id"));
@@ -223,13 +229,13 @@ pub fn address(typed: &str) -> String {
     format!("{}://{url}", if is_here { "http" } else { "https" })
 }
 
-/// The command for each request that the platform's words name.
+/// The command for each request that the platform's words name, the longer before those that they begin with.
 const COMMANDS: [(&str, &str); 5] = [
+    ("POST /api/v1/domains/{id}/claim", "`countersign domains claim`"),
     ("POST /api/v1/domains/{id}/enable", "`countersign domains enable`"),
     ("DELETE /api/v1/suppressions", "`countersign suppressions delete`"),
     ("POST /api/v1/domains", "`countersign domains add`"),
     ("(warmup_days 0)", "(`countersign domains warm-up --days 0`)"),
-    ("PATCH it with enabled true", "`countersign webhooks update --enable`"),
 ];
 
 /// What the platform says, for who is at a command line: commands in place of requests.
@@ -288,6 +294,23 @@ mod tests {
         assert!(texts.contains("/api/v1"));
         let told = commands(texts);
         assert!(!told.contains("/api/v1"), "{told}");
+    }
+
+    #[test]
+    fn commands_stand_in_place_of_whole_requests() {
+        let name = model::DomainName::parse("mail.example.com").unwrap();
+        let texts = [
+            app::Error::DomainHeldElsewhere(name.clone()).to_string(),
+            app::Error::SenderDomainUnknown(name).to_string(),
+            app::readiness::Obstacle::HeldElsewhere.fix(),
+            app::readiness::Obstacle::Disabled(None).fix(),
+        ];
+        let wanted = ["domains claim`, by", "domains add`", "domains claim` and", "domains enable` when"];
+        for (text, wanted) in texts.iter().zip(wanted) {
+            let told = commands(text);
+            assert!(told.contains(&format!("`countersign {wanted}")), "{told}");
+            assert!(!told.contains("`/") && !told.contains('{'), "{told}");
+        }
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //! answered, byte for byte. Nothing of what a server says steers the terminal.
 
 mod audit;
+mod change_sets;
 mod contacts;
 mod credentials;
+mod dns_connections;
+mod domain_keys;
 mod domains;
 mod emails;
 mod events;
@@ -13,6 +16,8 @@ mod find;
 mod http;
 mod keys;
 mod organisations;
+mod reputation;
+mod setup_links;
 mod suppressions;
 mod table;
 mod tenant;
@@ -21,13 +26,16 @@ mod webhooks;
 mod when;
 
 pub use audit::{AuditArgs, run as audit};
+pub use change_sets::{ChangeSetsCommand, run as change_sets};
 pub use contacts::{ContactsCommand, run as contacts};
 pub use credentials::{LoginArgs, login, logout};
+pub use dns_connections::{DnsConnectionsCommand, run as dns_connections};
 pub use domains::{DomainsCommand, run as domains};
 pub use emails::{EmailsCommand, run as emails};
 pub use events::{EventsArgs, run as events};
 pub use keys::{KeysCommand, run as keys};
 pub use organisations::{OrganisationsCommand, run as organisations};
+pub use setup_links::{SetupLinksCommand, run as setup_links};
 pub use suppressions::{SuppressionsCommand, run as suppressions};
 pub use tenants::{TenantsCommand, run as tenants};
 pub use webhooks::{WebhooksCommand, run as webhooks};
@@ -82,6 +90,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Nothing certain can be said: no answer, or a fault there.
     Unknown(String),
+    /// Too many requests: what the platform says, and when to ask again.
+    TooMany(String, Duration),
 }
 
 impl Failure {
@@ -89,7 +99,7 @@ impl Failure {
         let (text, exit) = match self {
             Self::Refused(text) => (text, Exit::Problems),
             Self::Usage(text) => (text, Exit::Usage),
-            Self::Unknown(text) => (text, Exit::Unknown),
+            Self::Unknown(text) | Self::TooMany(text, _) => (text, Exit::Unknown),
         };
         show::fail(text);
         exit

@@ -1,7 +1,7 @@
 //! `countersign webhooks`: addresses that are told what happens, and what became of it.
 
 use super::{
-    Failure, Outcome, PAUSE, PageArgs, ServerArgs, ended, field,
+    Failure, Outcome, PAUSE, PageArgs, ServerArgs, ended, field, find,
     http::{Client, step},
     items, shown,
     table::{facts, table},
@@ -10,8 +10,12 @@ use super::{
     when::{Moment, duration},
 };
 use crate::commands::Exit;
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What to do with webhooks.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -122,6 +126,9 @@ pub enum WebhooksCommand {
         /// Of a webhook: also those that it took
         #[arg(long, requires = "since")]
         delivered_too: bool,
+        /// Of a webhook: go on where the command before ended, as it said
+        #[arg(long, requires = "since", value_name = "CURSOR")]
+        after: Option<String>,
         /// Of a delivery: whether to wait
         #[command(flatten)]
         watch: WatchArgs,
@@ -192,7 +199,9 @@ async fn carry_out(server: &ServerArgs, command: &WebhooksCommand) -> Outcome {
     match command {
         WebhooksCommand::List { page } => {
             let list = client.list("/webhooks", &[], page).await?;
-            Ok(shown(server, &list, of_list))
+            let ids = if server.json { BTreeSet::new() } else { tenants_of(&list) };
+            let tenants = find::names(&client, "tenants", "ref", ids).await;
+            Ok(shown(server, &list, |list| of_list(list, &tenants)))
         }
         WebhooksCommand::Create { target, events, description, new_tenant } => {
             tenant::check(server, &client, new_tenant).await?;
@@ -234,8 +243,9 @@ async fn carry_out(server: &ServerArgs, command: &WebhooksCommand) -> Outcome {
             Ok(shown(server, &list, of_deliveries))
         }
         WebhooksCommand::Delivery { id, watch } => delivery(server, &client, id, watch).await,
-        WebhooksCommand::Replay { id, since, delivered_too, watch } => {
-            replay(server, &client, id, *since, *delivered_too, watch).await
+        WebhooksCommand::Replay { id, since, delivered_too, after, watch } => {
+            let which = Which { since: *since, delivered_too: *delivered_too, after: after.as_deref() };
+            replay(server, &client, id, which, watch).await
         }
     }
 }
@@ -244,12 +254,18 @@ fn path(id: &str) -> String {
     format!("/webhooks/{}", step(id))
 }
 
+/// Which events are delivered again.
+struct Which<'a> {
+    since: Option<Moment>,
+    delivered_too: bool,
+    after: Option<&'a str>,
+}
+
 async fn replay(
     server: &ServerArgs,
     client: &Client,
     id: &str,
-    since: Option<Moment>,
-    delivered_too: bool,
+    Which { since, delivered_too, after }: Which<'_>,
     watch: &WatchArgs,
 ) -> Outcome {
     if id.starts_with("whd_") {
@@ -270,16 +286,29 @@ async fn replay(
                 .to_owned(),
         ));
     }
-    let body = json!({"since": since.before(super::now()), "delivered_too": delivered_too});
+    let since = since.before(super::now());
+    let body = json!({"since": since, "delivered_too": delivered_too, "after": after});
     let begun = client.post(&format!("{}/replay", path(id)), &body).await?;
     Ok(shown(server, &begun, |begun| {
-        let more =
-            if begun["has_more"] == true { " There are more: do it again from a later time." } else { "" };
-        match begun["count"].as_u64().unwrap_or(0) {
-            0 => format!("Nothing since then was not taken.{more}"),
-            1 => format!("1 event is on its way.{more}"),
-            count => format!("{count} events are on their way.{more}"),
+        let mut lines = vec![match begun["count"].as_u64().unwrap_or(0) {
+            0 => "Nothing since then was not taken.".to_owned(),
+            1 => "1 event is on its way.".to_owned(),
+            count => format!("{count} events are on their way."),
+        }];
+        let from = begun["since"].as_str().unwrap_or_default();
+        if from.parse::<Timestamp>().is_ok_and(|from| from > since) {
+            lines.push(format!(
+                "Only what happened since {from}: what was delivered before is not known any more. --delivered-too \
+                 delivers all of it."
+            ));
         }
+        if let Some(next) = begun["next_cursor"].as_str() {
+            let all = if delivered_too { " --delivered-too" } else { "" };
+            lines.push(format!(
+                "There are more: countersign webhooks replay {id} --since {from}{all} --after {next}"
+            ));
+        }
+        lines.join("\n")
     }))
 }
 
@@ -314,7 +343,12 @@ fn told(webhook: &Value) -> String {
     }
 }
 
-fn of_list(list: &Value) -> String {
+fn tenants_of(list: &Value) -> BTreeSet<String> {
+    items(list).iter().filter_map(|webhook| webhook["tenant_id"].as_str().map(str::to_owned)).collect()
+}
+
+/// Of a tenant's webhooks it is said whose they are.
+fn of_list(list: &Value, tenants: &BTreeMap<String, String>) -> String {
     let row = |webhook: &Value| {
         let state = match (&webhook["status"], &webhook["failing_since"]) {
             (status, Value::String(_)) if status == "enabled" => {
@@ -325,6 +359,10 @@ fn of_list(list: &Value) -> String {
         [
             field(webhook, "url"),
             told(webhook),
+            webhook["tenant_id"].as_str().map_or_else(
+                || "all".to_owned(),
+                |id| tenants.get(id).cloned().unwrap_or_else(|| id.to_owned()),
+            ),
             state,
             time(webhook, "last_delivered_at"),
             field(webhook, "id"),
@@ -332,7 +370,7 @@ fn of_list(list: &Value) -> String {
     };
     let rows: Vec<_> = items(list).iter().map(row).collect();
     let none = "No webhooks. `countersign webhooks create https://example.com/hook` makes one.";
-    table(["URL", "EVENTS", "STATUS", "LAST DELIVERED", "ID"], &rows, none)
+    table(["URL", "EVENTS", "OF TENANT", "STATUS", "LAST DELIVERED", "ID"], &rows, none)
 }
 
 fn of_one(webhook: &Value) -> String {

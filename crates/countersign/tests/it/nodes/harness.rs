@@ -30,6 +30,8 @@ pub struct Node {
     child: Mutex<Child>,
     id: u32,
     http: SocketAddr,
+    /// Where its DNS server is.
+    pub dns: SocketAddr,
     key: String,
 }
 
@@ -143,21 +145,25 @@ impl Cluster {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let read = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
+            let mut http = None;
             loop {
                 line.clear();
                 assert!(out.read_line(&mut line).unwrap() > 0, "serve ended before it printed its addresses");
                 if let Some(rest) = line.trim().strip_prefix("API ") {
                     let address = rest.trim().trim_start_matches("http://").split('/').next().unwrap();
-                    let address = address.parse::<SocketAddr>().unwrap();
+                    http = Some(address.parse::<SocketAddr>().unwrap());
+                }
+                if let (Some(http), Some(rest)) = (http, line.trim().strip_prefix("DNS ")) {
+                    let dns = rest.split_whitespace().next().unwrap().parse::<SocketAddr>().unwrap();
                     // Goes on being read, so that the node never waits for it.
                     std::thread::spawn(move || for _ in out.lines().map_while(Result::ok) {});
-                    return address;
+                    return (http, dns);
                 }
             }
         });
-        let http = tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
+        let (http, dns) = tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
         let key = std::fs::read_to_string(self.folder.0.join("api-key")).unwrap().trim().to_owned();
-        let node = Node { child: Mutex::new(child), id, http, key };
+        let node = Node { child: Mutex::new(child), id, http, dns, key };
         node.api().until_plain("/readyz", StatusCode::OK).await;
         node
     }

@@ -4,6 +4,7 @@
 //! first time counted; no domain changes its status because a node had trouble. So these tests count.
 
 mod harness;
+mod keys_served;
 
 use crate::{support::text, webhooks::Sink};
 use harness::{Cluster, Node, crash, query, recover};
@@ -304,4 +305,8 @@ async fn nodes_work_on_while_a_newer_one_adds_to_the_schema() {
     );
     let said = cluster.refused_node();
     assert!(said.contains("newer"), "{said}");
+    // And those that run end, before they do more.
+    for node in [node, other] {
+        assert!(!node.wait().success());
+    }
 }

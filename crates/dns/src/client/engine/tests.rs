@@ -2,7 +2,7 @@
 
 use super::*;
 use diagnosis::observation::Question;
-use model::{DomainName, RecordType};
+use model::{DomainName, RecordType, Timestamp};
 use std::net::UdpSocket;
 use tokio::{sync::oneshot, time::advance};
 
@@ -52,9 +52,36 @@ async fn a_round_whose_time_is_over_when_it_is_taken_is_not_asked() {
     let (round, finished) = round(vec![ask(address)], Some(Instant::now() + Duration::from_secs(5)));
     advance(Duration::from_secs(6)).await;
     engine.turn(Event::Round(round), &mut rounds);
-    let outcomes = finished.await.unwrap().outcomes;
-    assert_eq!(outcomes[0].1, Outcome::Failure(Failure::Timeout));
+    let exchanges = finished.await.unwrap().exchanges;
+    assert_eq!(exchanges[0].outcome, Outcome::Failure(Failure::Timeout));
     assert_eq!(engine.sent.load(Ordering::Relaxed), 0);
+}
+
+/// Whoever waits for a round has no timer of his own.
+#[tokio::test(start_paused = true)]
+async fn rounds_end_when_their_time_is_over_and_others_go_on() {
+    let mut engine = engine();
+    let (_rounds, mut rounds) = mpsc::channel(1);
+    let (_socket, address) = silent();
+    let now = Instant::now();
+    let mut begin = |engine: &mut Engine, token: u64, seconds: u64| {
+        let (round, finished) = round(vec![ask(address)], Some(now + Duration::from_secs(seconds)));
+        engine.turn(Event::Round(Round { token, ..round }), &mut rounds);
+        finished
+    };
+    let mut short = begin(&mut engine, 1, 1);
+    let mut long = begin(&mut engine, 2, 3);
+    assert_eq!(engine.next_wake(), Some(now + Duration::from_secs(1)));
+    advance(Duration::from_secs(1)).await;
+    engine.turn(Event::Time, &mut rounds);
+    assert_eq!(short.try_recv().unwrap().exchanges[0].outcome, Outcome::Failure(Failure::Timeout));
+    assert!(long.try_recv().is_err());
+    assert_eq!(engine.ends, Some(now + Duration::from_secs(3)));
+    // The second try of the other one is under way.
+    advance(Duration::from_secs(2)).await;
+    engine.turn(Event::Time, &mut rounds);
+    assert_eq!(long.try_recv().unwrap().exchanges.len(), 1);
+    assert_eq!((engine.ends, engine.queries.len()), (None, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,9 +140,10 @@ async fn tcp_is_given_up_where_it_failed_twice_in_a_round() {
     assert_eq!(engine.queries.len(), 1);
     assert!(finished.try_recv().is_err());
     fail(&mut engine, 6);
-    let outcomes = finished.try_recv().unwrap().outcomes;
-    assert_eq!(outcomes.len(), 7);
-    for (_, outcome) in outcomes {
-        assert!(matches!(&outcome, Outcome::Failure(Failure::TruncatedWithoutTcp(_))), "{outcome:?}");
+    let exchanges = finished.try_recv().unwrap().exchanges;
+    assert_eq!(exchanges.len(), 7);
+    for exchange in exchanges {
+        let outcome = &exchange.outcome;
+        assert!(matches!(outcome, Outcome::Failure(Failure::TruncatedWithoutTcp(_))), "{outcome:?}");
     }
 }

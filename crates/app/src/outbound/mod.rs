@@ -1,10 +1,15 @@
-//! Requests that go out to addresses which callers chose: where they may go, and one POST at a time.
+//! Requests that go out to addresses which callers chose: where they may go, one POST at a time, or many requests over
+//! one connection ([`Session`]), or DNS over TCP ([`DnsWay`]).
 //!
 //! A caller's address must not be a way into the operator's own network. So the name is looked up here, every address
 //! that is not public is dropped ([`is_public`]: private, loopback, link-local, shared, documentation, IPv4 mapped into
 //! IPv6, NAT64, 6to4, Teredo), and the connection goes to an address that was looked at: nothing looks the name up again
 //! in between. Redirects are not followed, no proxy of the environment is used, and of an answer only the beginning is
 //! read.
+
+mod session;
+
+pub use session::{DnsWay, Session};
 
 use diagnosis::inquiry::is_public;
 use futures_util::future::BoxFuture;
@@ -39,6 +44,10 @@ const MOST_ANSWER: usize = 4 * 1024;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How many addresses of a name are tried.
 const MOST_ADDRESSES: usize = 4;
+
+/// What requests go over.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Where requests may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,11 +127,16 @@ impl Target {
     }
 
     /// Path and query.
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         match self.0.query() {
             Some(query) => format!("{}?{query}", self.0.path()),
             None => self.0.path().to_owned(),
         }
+    }
+
+    /// Whether there is something behind a question mark.
+    pub(crate) fn has_query(&self) -> bool {
+        self.0.query().is_some()
     }
 
     /// The value of `Host`.
@@ -174,29 +188,35 @@ impl Outbound {
         }
         let request =
             request.body(Full::new(Bytes::from(body))).map_err(|error| Unanswered(error.to_string()))?;
-        let exchange = async {
-            let stream = self.connect(target).await?;
-            if target.0.scheme() == "http" {
-                return exchange(stream, request, go).await;
-            }
-            let config = smtp::tls::system_roots().map_err(|error| Unanswered(error.to_string()))?;
-            let name = target.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-            let name = ServerName::try_from(name).map_err(|error| Unanswered(error.to_string()))?;
-            let stream = TlsConnector::from(config).connect(name, stream).await;
-            let stream = stream.map_err(|error| Unanswered(format!("TLS failed: {error}")))?;
-            exchange(stream, request, go).await
-        };
+        let exchange = async { exchange(self.open(target).await?, request, go).await };
         timeout(limit, exchange)
             .await
             .unwrap_or_else(|_| Err(Unanswered(format!("no answer within {} s", limit.as_secs()))))
     }
 
-    /// A connection to an address that was looked at.
-    async fn connect(&self, target: &Target) -> Result<TcpStream, Unanswered> {
+    /// A connection over which requests go: with TLS, unless the address says otherwise.
+    async fn open(&self, target: &Target) -> Result<Box<dyn Stream>, Unanswered> {
+        let stream = self.connect(self.addresses(target).await?).await?;
+        if target.0.scheme() == "http" {
+            return Ok(Box::new(stream));
+        }
+        let config = smtp::tls::system_roots().map_err(|error| Unanswered(error.to_string()))?;
+        let name = target.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(name).map_err(|error| Unanswered(error.to_string()))?;
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        Ok(Box::new(stream.map_err(|error| Unanswered(format!("TLS failed: {error}")))?))
+    }
+
+    /// A connection to one of some addresses that were looked at.
+    async fn connect(&self, addresses: Vec<SocketAddr>) -> Result<TcpStream, Unanswered> {
         let mut last = None;
-        for address in self.addresses(target).await?.into_iter().take(MOST_ADDRESSES) {
+        for address in addresses.into_iter().take(MOST_ADDRESSES) {
             match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => {
+                    // Small requests, each waited for: nothing is gained by holding them back.
+                    drop(stream.set_nodelay(true));
+                    return Ok(stream);
+                }
                 Ok(Err(error)) => last = Some(error.to_string()),
                 Err(_) => last = Some("no connection in time".to_owned()),
             }
@@ -205,8 +225,11 @@ impl Outbound {
     }
 
     async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Unanswered> {
-        let port = target.port();
-        let found = match target.0.host() {
+        self.addresses_of(target.0.host(), target.port()).await
+    }
+
+    async fn addresses_of(&self, host: Option<Host<&str>>, port: u16) -> Result<Vec<SocketAddr>, Unanswered> {
+        let found = match host {
             Some(Host::Ipv4(address)) => vec![SocketAddr::new(address.into(), port)],
             Some(Host::Ipv6(address)) => vec![SocketAddr::new(address.into(), port)],
             Some(Host::Domain(name)) => (self.resolve)(name.to_owned(), port)
@@ -226,7 +249,7 @@ impl Outbound {
 }
 
 async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
     go: impl FnOnce() -> bool,
 ) -> Result<Answer, Unanswered> {

@@ -1,0 +1,81 @@
+//! From the keys in the store to those that DNS serves: one key more costs one key, not all of them.
+//!
+//! Each change of a key has a generation (`Store::number_key_changes`). A node knows up to which one it serves, reads what
+//! came after, and hands over a new zone set that shares with the last one whatever did not change. The rest of the zones
+//! is small and is built anew, where something of it may have changed.
+
+use crate::{
+    App,
+    error::Result,
+    platform_zone::{TTL, internal, key_text, wrapped},
+};
+use dns::authority::KeyTable;
+use std::sync::Arc;
+use store::KeyChange;
+
+/// The keys that are served, and up to which generation they are what the store has.
+#[derive(Default)]
+pub(crate) struct LastServed(Option<(u64, KeyTable)>);
+
+impl App {
+    /// Serves what the store has, from now on.
+    pub async fn serve_zones(&self) -> Result<()> {
+        // One at a time, so that an older state never replaces a newer one.
+        let mut last = self.zone_turn.lock().await;
+        if last.0.is_none() {
+            // Secondaries look at the serial alone.
+            let says = self.settings_in_zone().map_err(internal)?;
+            self.store.number_zone_change(&says).await?;
+        }
+        self.store.number_key_changes().await?;
+        let newest = self.store.dns_generation().await?;
+        // A database that was put back to what it was before begins anew.
+        let known = last.0.as_ref().filter(|(generation, _)| *generation <= newest);
+        if known.is_some_and(|(generation, _)| *generation == newest) {
+            return Ok(());
+        }
+        let (since, mut keys, is_first) = match known {
+            Some((generation, keys)) => (*generation, keys.clone(), false),
+            None => (0, self.no_keys().await?, true),
+        };
+        let mut is_rest_changed = is_first || self.settings.playground;
+        let zone = &self.settings.platform_zone;
+        let generation = self
+            .store
+            .key_changes(since, zone, |change| {
+                is_rest_changed |= change.is_of_zone;
+                apply(&mut keys, &change);
+            })
+            .await?;
+        keys.shrink();
+        let set = if is_rest_changed {
+            self.zones_with(generation, keys.clone()).await?.following(&self.zones.load())
+        } else {
+            let zones = self.zones.load();
+            zones.with_keys(generation, zone, keys.clone(), wrapped(generation)).map_err(internal)?
+        };
+        self.zones.store(Arc::new(set));
+        last.0 = Some((generation, keys));
+        Ok(())
+    }
+
+    /// A table with room for all keys that there are.
+    async fn no_keys(&self) -> Result<KeyTable> {
+        let origin = self.settings.platform_zone.prepend("dkim").map_err(internal)?;
+        let mut keys = KeyTable::new(&origin, TTL).ok_or_else(|| internal("its name is too long"))?;
+        keys.reserve(usize::try_from(self.store.count_served_keys().await?).unwrap_or_default());
+        Ok(keys)
+    }
+}
+
+fn apply(keys: &mut KeyTable, change: &KeyChange) {
+    match &change.public_key {
+        Some(public_key) => {
+            // One that cannot be served must not keep the others from being served.
+            if let Err(error) = keys.insert(&change.selector, &key_text(public_key)) {
+                tracing::error!(%error, "a key cannot be served");
+            }
+        }
+        None => keys.remove(&change.selector),
+    }
+}

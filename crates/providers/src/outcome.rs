@@ -1,0 +1,77 @@
+//! What a batch leaves at the names that it touches.
+
+use model::{DomainName, Record, RecordData, RecordType};
+use publish::{Action, Kept, SetChange, Step, ZoneRecord};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The records at the touched names when all steps are done. `None` where a step takes out what is not there.
+pub(crate) fn of_steps(before: &[ZoneRecord], steps: &[Step]) -> Option<Vec<Record>> {
+    let touched: BTreeSet<&DomainName> = steps.iter().map(|step| step.action.owner()).collect();
+    let there = before.iter().map(|there| &there.record);
+    let mut after: Vec<Record> = there.filter(|there| touched.contains(&there.owner)).cloned().collect();
+    for step in steps {
+        if let Some(old) = step.action.before() {
+            let place = after.iter().position(|there| is_same(there, &old.record))?;
+            after.swap_remove(place);
+        }
+    }
+    after.extend(steps.iter().filter_map(|step| step.action.after()).cloned());
+    Some(after)
+}
+
+/// The records at the touched names when all sets are as they should be; `now` is what is there.
+pub(crate) fn of_sets(now: &[ZoneRecord], sets: &[SetChange]) -> Vec<Record> {
+    let touched: BTreeSet<&DomainName> = sets.iter().map(|set| &set.owner).collect();
+    let is_replaced = |record: &Record| {
+        sets.iter().any(|set| set.owner == record.owner && set.record_type == record.data.record_type())
+    };
+    now.iter()
+        .map(|there| &there.record)
+        .filter(|record| touched.contains(&record.owner) && !is_replaced(record))
+        .chain(sets.iter().flat_map(|set| &set.after))
+        .cloned()
+        .collect()
+}
+
+/// Whether an alias would stand beside anything (RFC 1034 §3.6.2), or a record twice.
+pub(crate) fn has_conflict(records: &[Record]) -> bool {
+    let mut at: BTreeMap<&DomainName, Vec<&Record>> = BTreeMap::new();
+    for record in records {
+        at.entry(&record.owner).or_default().push(record);
+    }
+    at.values().any(|records| {
+        let has_alias = records.iter().any(|record| matches!(record.data, RecordData::Cname(_)));
+        let mut data: Vec<&RecordData> = records.iter().map(|record| &record.data).collect();
+        data.sort_unstable();
+        data.dedup();
+        data.len() < records.len() || has_alias && records.len() > 1
+    })
+}
+
+/// Whether what is there is what was listed: of the sets that are changed, all of it.
+pub(crate) fn is_as_listed(now: &[ZoneRecord], set: &SetChange) -> bool {
+    let of_set = |there: &&ZoneRecord| {
+        there.record.owner == set.owner && there.record.data.record_type() == set.record_type
+    };
+    let key = |there: &ZoneRecord| (there.record.data.clone(), there.record.ttl, there.kept == Kept::Opaque);
+    let mut now: Vec<_> = now.iter().filter(of_set).map(key).collect();
+    let mut listed: Vec<_> = set.before.iter().map(key).collect();
+    now.sort_unstable();
+    listed.sort_unstable();
+    now == listed
+}
+
+/// Same name and data.
+pub(crate) fn is_same(one: &Record, other: &Record) -> bool {
+    one.owner == other.owner && one.data == other.data
+}
+
+/// The sets that steps change.
+pub(crate) fn touched_sets(steps: &[Step]) -> BTreeSet<(DomainName, RecordType)> {
+    let of = |record: &Record| (record.owner.clone(), record.data.record_type());
+    let each = |action: &Action| {
+        let before = action.before().map(|old| of(&old.record));
+        before.into_iter().chain(action.after().map(of)).collect::<Vec<_>>()
+    };
+    steps.iter().flat_map(|step| each(&step.action)).collect()
+}
