@@ -34,6 +34,7 @@ mod headers;
 mod holders;
 mod hostile_http;
 mod independent_verifier;
+mod key_imports;
 mod killed;
 mod lifecycle;
 mod login;
