@@ -18,6 +18,7 @@ mod check_watch;
 mod checks;
 mod claims;
 mod client;
+mod client_keys;
 mod client_nouns;
 mod command_line;
 mod contacts;
