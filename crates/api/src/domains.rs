@@ -221,7 +221,7 @@ async fn get_domain(
     let view = app.domain(&caller, id).await?;
     let drift = app.drift(&caller, id).await?;
     let until = domain_object::same_until(std::slice::from_ref(&view), now);
-    let object = DomainObject::new(&view, now).with_drift(drift);
+    let object = DomainObject::new(&view, now).with_drift(&view, drift);
     Ok((until.map(Extension), axum::Json(object)).into_response())
 }
 
