@@ -211,7 +211,8 @@ codes! {
         "Events are kept for a time, and some behind this cursor went. Read what you follow as it is now (GET /api/v1/domains), \
          then go on with after=latest; or without after, from the oldest event that is kept.";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests",
-        "This client asked more often than is allowed. Retry-After says how many seconds to wait; RateLimit-Limit, \
+        "This client asked more often than is allowed, or of this as much was done in a day as may be, as the detail says. \
+         Retry-After says how many seconds to wait; RateLimit-Limit, \
          RateLimit-Remaining and RateLimit-Reset are in every answer.";
     Busy = "BUSY", SERVICE_UNAVAILABLE, "All places are taken",
         "Too many of these are under way for others. Try again after the seconds in Retry-After.";
@@ -471,7 +472,7 @@ impl From<app::Error> for Problem {
             E::EventsGone => new(Code::EventsGone),
             E::ScopeMissing(_) => new(Code::ScopeMissing),
             E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
-            E::RateLimited { retry_after, .. } => {
+            E::RateLimited { retry_after, .. } | E::AskedTooOften { retry_after, .. } => {
                 Self { retry_after: Some(retry_after), ..new(Code::RateLimited) }
             }
             E::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..new(Code::Busy) },

@@ -196,6 +196,14 @@ pub enum Error {
         /// Seconds until the next may come.
         retry_after: u32,
     },
+    /// As many mails were sent in a day as may be that ask somebody to confirm an address.
+    #[error("{why}")]
+    AskedTooOften {
+        /// Which bound it was, and what to do.
+        why: String,
+        /// Seconds until the next may be sent.
+        retry_after: u32,
+    },
     /// All places are taken.
     #[error("too many {what} are under way; try again in {retry_after} s")]
     Busy {

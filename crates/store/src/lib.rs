@@ -76,7 +76,7 @@ pub use brake::{Held, Outcomes};
 pub use change_sets::{ChangePurpose, ChangeSetMove, ChangeState, StoredChangeSet, ZoneLease};
 pub use checks::{CheckRecord, StoredCheck};
 pub use claims::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim};
-pub use contacts::{Alert, Contact, ContactProof, MAILS};
+pub use contacts::{Alert, Contact, ContactProof};
 pub use database::StoreOptions;
 pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
