@@ -550,6 +550,8 @@ mod tests {
     fn refusals_have_the_documented_status_and_code() {
         let name = || DomainName::parse("mail.acme.test").unwrap();
         let refused = |text: &str| Error::from(SenderDomain::parse(text).unwrap_err());
+        let cause = app::store::PauseCause::Domain;
+        let pause = app::store::Pause { at: model::Timestamp::default(), reason: "x".into(), cause };
         for (error, expected) in [
             (refused("gmail.com"), (422, "DOMAIN_FREE_MAIL")),
             (refused("co.uk"), (422, "DOMAIN_PUBLIC_SUFFIX")),
@@ -578,7 +580,7 @@ mod tests {
                 (422, "DOMAIN_PENDING_VERIFICATION"),
             ),
             (Error::DomainDisabled(name()), (403, "DOMAIN_DISABLED")),
-            (Error::SendingPaused { domain: name(), reason: "x".into() }, (403, "SENDING_PAUSED")),
+            (Error::SendingPaused { domain: name(), pause }, (403, "SENDING_PAUSED")),
             (Error::RecipientSuppressed(Vec::new()), (422, "RECIPIENT_SUPPRESSED")),
             (Error::NotFound { noun: "suppression", id: "x".into() }, (404, "SUPPRESSION_NOT_FOUND")),
             (Error::field("to", "x"), (422, "INVALID_REQUEST")),

@@ -109,12 +109,15 @@ pub enum Error {
     #[error("{0} is disabled")]
     DomainDisabled(DomainName),
     /// Too much of its mail came back.
-    #[error("nothing is sent from {domain} for now: {reason}")]
+    #[error(
+        "nothing is sent from {domain} for now: {}; mend the list, then have an admin resume {}",
+        pause.reason, crate::readiness::to_resume(pause.cause)
+    )]
     SendingPaused {
         /// The domain.
         domain: DomainName,
-        /// What came back.
-        reason: String,
+        /// What came back, and when.
+        pause: store::Pause,
     },
     /// No such thing, or not visible to this caller.
     #[error("there is no {noun} {id}")]

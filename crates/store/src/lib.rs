@@ -101,7 +101,7 @@ pub use organisations::{ListedOrganisation, Organisation};
 pub use playground::{
     NewPlaygroundRecord, NewPlaygroundZone, PlaygroundChange, PlaygroundRecord, PlaygroundZone,
 };
-pub use reputation::{Became, SendingCounts, SendingDay};
+pub use reputation::{Became, Pause, PauseCause, SendingCounts, SendingDay};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
 pub use sessions::{NewSession, Session, Token, TokenKind};
 pub use setup_links::SetupLink;
