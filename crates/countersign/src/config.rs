@@ -77,6 +77,9 @@ pub struct Config {
     /// The PostgreSQL database, `postgres://user:password@host/name?sslmode=verify-full`; empty for a SQLite file in the
     /// data folder. `DATABASE_URL` in the environment sets it too.
     pub database_url: String,
+    /// PostgreSQL: how many connections one process has at the most, from 2 to 500; all nodes together fewer than its
+    /// `max_connections`. Requests and the work in the background share them.
+    pub database_connections: u32,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: String,
     /// `serve`: the addresses at which others reach our DNS server and SMTP listener; empty where `dns` is bound to one.
@@ -220,6 +223,7 @@ impl Default for Config {
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
             database_url: String::new(),
+            database_connections: 12,
             platform_zone: "send.countersign.test".to_owned(),
             public_addresses: Vec::new(),
             resolvers: Vec::new(),

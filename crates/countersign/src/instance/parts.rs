@@ -58,7 +58,10 @@ pub(super) async fn open_store(config: &Config, vault: &Vault, random: &Random) 
     let database = postgres.map_or_else(|| path.display().to_string(), |_| "of database_url".to_owned());
     let failed = |source| StartError::Store { database: database.clone(), source };
     let store = match postgres {
-        Some(url) => Store::connect(url, StoreOptions::default()).await,
+        Some(url) => {
+            let connections = config.database_connections.clamp(2, 500);
+            Store::connect(url, StoreOptions { connections, ..StoreOptions::default() }).await
+        }
         None => Store::open(&path, StoreOptions::default()).await,
     };
     let store = store.map_err(failed)?;
