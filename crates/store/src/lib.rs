@@ -93,7 +93,7 @@ pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
 pub use identities::Joining;
 pub use key_feed::KeyChange;
-pub use key_rotation::{GoneKey, PlaceTurn};
+pub use key_rotation::{GoneKey, KeyTurn, NewKeyBeside};
 pub use mark::Mark;
 pub use messages::{Message, NewMessage, Outgoing};
 pub use nodes::Node;

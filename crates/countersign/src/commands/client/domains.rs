@@ -160,7 +160,7 @@ pub enum DomainsCommand {
         after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  printf 'access_key_id=AKIA…\\nsecret_access_key=…\\n' | countersign domains publish mail.example.com --host route53 --credential-stdin\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin --keep --repair offer --yes < token\n  countersign domains publish mail.example.com --connection con_01JD0000000000000000000000 --yes\n  countersign domains publish mail.acme.test --host playground --yes"
     )]
     Publish(PublishArgs),
-    /// Have another DKIM key sign; nothing changes in the domain's DNS
+    /// Have another DKIM key sign; says where a record has to be added for it
     ///
     /// Where the domain's DNS has aliases to our keys nothing changes in it: the key before stays published for 7 days, then a
     /// new one takes its place. Where its DNS has the keys themselves, a new one is shown to be added; it signs when it is
@@ -178,12 +178,14 @@ pub enum DomainsCommand {
         /// With --all: do it
         #[arg(long, requires = "all")]
         yes: bool,
-        /// Somebody else may have the private key: it goes as soon as another one signs, and mail with it that is still on its
-        /// way does not pass any more
+        /// Somebody else may have a private key: that which signs goes as soon as another one signs, those that signed before
+        /// go at once, and mail with them that is still on its way does not pass any more
         #[arg(long)]
         compromised: bool,
     },
     /// The DKIM keys of a domain, and which of their records may be removed
+    ///
+    /// The next key signs after a rotation. One that signed before stays published for mail on its way.
     #[command(after_help = "Example:\n  countersign domains keys mail.example.com")]
     Keys {
         /// Name or id
@@ -201,7 +203,7 @@ pub enum DomainsCommand {
         /// What stands before ._domainkey in the record's name
         #[arg(long)]
         selector: String,
-        /// A file with the private key in PEM, not encrypted; - for standard input
+        /// A file with the private key in PEM, RSA, not encrypted; - for standard input
         #[arg(long, value_name = "FILE")]
         private_key: PathBuf,
     },
