@@ -44,6 +44,7 @@ struct Row {
     made: When,
     opened: Option<When>,
     until: When,
+    may_publish: bool,
 }
 
 #[derive(Template)]
@@ -71,6 +72,7 @@ async fn page(web: &Web, id: &str, form: LinkForm, errors: FormErrors) -> Result
             made: When::new(link.created_at, now),
             opened: When::maybe(link.opened_at, now),
             until: When::new(link.expires_at, now),
+            may_publish: link.may_publish,
         })
         .collect();
     Ok(SetupLinksPage {
