@@ -66,6 +66,7 @@ mod support;
 mod suppressions;
 mod tenants;
 mod traces;
+mod unruly_hosts;
 mod warmup;
 mod watching;
 mod webhooks;
