@@ -122,7 +122,7 @@ mod conformance {
         key_feed: any_order_of_changes_and_readers_comes_to_the_same, a_change_is_read_alone,
             keys_of_the_platforms_own_domains_are_told_apart, another_configuration_of_the_zone_is_a_change;
         keys: key_changes_are_numbered_apart, keys_rotate_in_whole_steps, text_with_nul_is_kept, the_first_organisation_is_one,
-            api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
+            api_keys_are_found_until_revoked, one_key_signs_links_to_dns_hosts, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
         users: the_last_owner_stays, a_role_counts_when_it_is_used, an_invitation_ends_with_the_rights_of_who_sent_it,
             an_invitation_ends_with_the_last_key_of_who_sent_it,
