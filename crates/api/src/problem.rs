@@ -176,7 +176,8 @@ codes! {
         "The DNS host speaks Domain Connect and has not taken the template of this profile in. The operator offers it there: GET \
          /api/v1/profiles/{id}/template is the file. Until then enter the records by hand.";
     NothingToConnect = "NOTHING_TO_CONNECT", CONFLICT, "There is nothing to connect",
-        "Every record that the DNS host could add is there already, or DNS did not say whether it is.";
+        "Every record that the DNS host could add is there already, DNS did not say whether it is, or it would take the place of \
+         a DMARC policy that is there.";
     TemplateDiffers = "TEMPLATE_DIFFERS", CONFLICT, "The template is not the domain's any more",
         "The domain was added while the platform had another zone. Delete it and add it again, and it gets records that the \
          template has.";

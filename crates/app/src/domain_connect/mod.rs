@@ -58,7 +58,10 @@ pub enum NotConnected {
     )]
     Off,
     /// Nothing is missing that a DNS host could add.
-    #[error("{0} has all records that its DNS host could add; there is nothing to connect")]
+    #[error(
+        "a link would add nothing to {0}: what its DNS host could add is there, is not known to be missing, or would take \
+         the place of a DMARC policy"
+    )]
     Nothing(DomainName),
     /// Its DNS is not known.
     #[error("the zone of {0} is not known, since DNS did not answer; try again later")]
