@@ -91,6 +91,8 @@ struct FormPart {
     /// Where the forms go.
     path: String,
     back: String,
+    /// Where the DNS host is asked to add the records itself; nothing where that is not set up.
+    connect: Option<String>,
     token: String,
     hosts: Vec<HostChoice>,
     chosen: String,
@@ -249,6 +251,13 @@ impl Place<'_> {
             name: self.view.domain.name.to_string(),
             path: self.path.clone(),
             back: self.back.clone(),
+            connect: self
+                .pages
+                .app
+                .settings()
+                .domain_connect
+                .is_on()
+                .then(|| format!("{}/connect", self.back)),
             token: self.shell("").token(),
             detected: !chosen.is_empty() && chosen == detected.id,
             hosts: choices,

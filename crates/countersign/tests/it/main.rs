@@ -26,6 +26,7 @@ mod dns_connections;
 mod dns_hosts;
 mod dns_server;
 mod doctor;
+mod domain_connect;
 mod domains;
 mod drift;
 mod durability;
