@@ -33,6 +33,7 @@ mod dkim_keys;
 mod dns_connections;
 mod dns_drifts;
 mod dns_ledger;
+mod domain_connect;
 mod domains;
 mod error;
 mod events;

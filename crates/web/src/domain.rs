@@ -46,6 +46,8 @@ struct DomainPage {
     /// Whether a key waits to be published.
     waits: bool,
     drift: Option<DriftView>,
+    /// Whether its DNS host may be asked to add the records.
+    connects: bool,
     sent: Option<Sent>,
     history: Vec<HistoryLine>,
 }
@@ -272,6 +274,7 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             .chain(gone.iter().map(|key| KeyRow::gone(key, now)))
             .collect(),
         drift,
+        connects: web.app.settings().domain_connect.is_on() && domain.status != DomainStatus::Disabled,
         sent: Sent::of(&sent),
         history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };

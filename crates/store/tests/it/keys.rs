@@ -22,6 +22,15 @@ pub fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
     }
 }
 
+pub async fn one_key_signs_links_to_dns_hosts(store: &Store) {
+    assert_eq!(store.domain_connect_key().await.unwrap(), None);
+    let (first, second) = (pool_key(at(1)), pool_key(at(2)));
+    assert_eq!(store.add_domain_connect_key(&first).await.unwrap(), first);
+    // A node that made one at the same time takes the one that is there.
+    assert_eq!(store.add_domain_connect_key(&second).await.unwrap(), first);
+    assert_eq!(store.domain_connect_key().await.unwrap(), Some(first));
+}
+
 pub async fn api_keys_are_found_until_revoked(store: &Store) {
     let (org, other) = (organisation(store).await, organisation(store).await);
     let new = api_key(org, 1);

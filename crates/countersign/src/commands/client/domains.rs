@@ -3,7 +3,7 @@
 use super::{
     Failure, Outcome, PAUSE, PageArgs, ServerArgs,
     change_sets::{self, PublishArgs},
-    domain_keys as keys, ended, field,
+    domain_connect, domain_keys as keys, ended, field,
     find::domain_path as path,
     http::{Client, commands, step, with_query},
     items,
@@ -160,6 +160,14 @@ pub enum DomainsCommand {
         after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  printf 'access_key_id=AKIA…\\nsecret_access_key=…\\n' | countersign domains publish mail.example.com --host route53 --credential-stdin\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin --keep --repair offer --yes < token\n  countersign domains publish mail.example.com --connection con_01JD0000000000000000000000 --yes\n  countersign domains publish mail.acme.test --host playground --yes"
     )]
     Publish(PublishArgs),
+    /// Have the DNS host add a domain's records itself, by a link to it (Domain Connect)
+    ///
+    /// Nothing is written before whoever runs the zone agrees at the DNS host, with their account there.
+    #[command(after_help = "Example:\n  countersign domains connect mail.example.com")]
+    Connect {
+        /// Name or id
+        domain: String,
+    },
     /// Have another DKIM key sign; says where a record has to be added for it
     ///
     /// Where the domain's DNS has aliases to our keys nothing changes in it: the key before stays published for 7 days, then a
@@ -280,6 +288,7 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             let text = client.text(&with_query(&path, &query)).await?;
             Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
         }
+        DomainsCommand::Connect { domain } => domain_connect::connect(server, &client, domain).await,
         DomainsCommand::Report { domain } => {
             let path = format!("{}/report", path(&client, domain).await?);
             if server.json {
