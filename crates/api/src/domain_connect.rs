@@ -43,7 +43,7 @@ struct ConnectObject {
     dns_host: ConnectHost,
     /// The template.
     template: ConnectTemplate,
-    /// Which groups of it are applied: those of which something is missing, and no DMARC policy where there is one.
+    /// Which groups of it are applied: all, but for one with a DMARC policy where there may be another one already.
     #[schema(example = json!(["dkim", "spf"]))]
     groups: Vec<String>,
     /// The names of records that are not right and that the link leaves alone: they are to be entered by hand.

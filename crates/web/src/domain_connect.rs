@@ -184,7 +184,8 @@ async fn came_back(pages: &Pages, state: &str, query: &BackQuery) -> Answer {
         None => {
             let part = BackPart {
                 heading: "Back from the DNS host",
-                words: "DNS is looked at. Open the setup link that you were given again to see what is found.",
+                words: "DNS is looked at, and nothing is left to do here. What is found is told to whoever gave you the link; if that was \
+                    a link to a page for setting up, open it again to see it.",
                 back: None,
             };
             framed(pages, false, StatusCode::OK, part.heading.to_owned(), &part)
@@ -196,6 +197,8 @@ async fn came_back(pages: &Pages, state: &str, query: &BackQuery) -> Answer {
 /// DNS host, too.
 fn page_of(pages: &Pages, returned: &Returned) -> Option<String> {
     match &returned.back {
+        // Whoever was sent a link that the API made may have no account here.
+        Back::Dashboard if pages.visit.user.is_none() && pages.login.is_some() => None,
         Back::Dashboard => Some(format!("/domains/{}", returned.domain_id)),
         Back::Setup { secret, visitor } => {
             (*visitor == pages.visit.form_token).then(|| format!("/setup/{secret}"))

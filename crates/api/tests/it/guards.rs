@@ -463,7 +463,7 @@ impl Things {
                 "POST /contacts",
                 String::new(),
                 Some(json!({"address": "new@there.test"})),
-                [Open, INVALID, LIMITED, LIMITED],
+                [Open, Refused(429, "RATE_LIMITED"), LIMITED, LIMITED],
             ),
             ("GET /contacts", String::new(), None, listed),
             ("POST /contacts/{id}/resend", contact.clone(), None, gone("CONTACT_NOT_FOUND")),

@@ -1,7 +1,9 @@
-//! Which groups of a template a domain still needs.
+//! Which groups of a template a link asks for.
 //!
 //! A template that is applied whole would put our start of a DMARC policy in the place of a stricter one that is there. So a
-//! link asks for those groups only of which something is missing, and never for a policy where there is one.
+//! link never asks for a group with a policy that is not known to be missing or ours to the letter. All other groups go into
+//! each link, also those that are right: hosts that remember what they applied take away what an earlier link of the same
+//! template wrote and the next one leaves out.
 
 use diagnosis::{Expected, Profile, RecordReport, Report, Variables, plan::plan, profile::ProfileError};
 use model::{DomainName, RecordStatus};
@@ -24,7 +26,8 @@ pub fn missing(
     variables: &Variables,
     report: &Report,
 ) -> Result<Option<Asked>, ProfileError> {
-    let (mut needed, mut harmless) = (Vec::new(), Vec::new());
+    let mut harmless = Vec::new();
+    let mut is_any_missing = false;
     let mut covered: Vec<&RecordReport> = Vec::new();
     let groups = profile.groups();
     // Records of no group are applied always.
@@ -35,21 +38,17 @@ pub fn missing(
             continue;
         }
         harmless.push(group.clone());
-        if records.iter().any(|record| is_missing(record)) {
-            needed.push(group.clone());
-            covered.extend(records);
-        }
+        is_any_missing |= records.iter().any(|record| is_missing(record));
+        covered.extend(records);
     }
     // They cannot be left out of a link.
     if ungrouped.iter().any(|record| is_own_policy(record)) {
         return Ok(None);
     }
-    if needed.is_empty() {
-        // Nor asked for alone: no group stands for all of them, so those go along in which nothing is lost.
-        if !ungrouped.iter().any(|record| is_missing(record)) || (!groups.is_empty() && harmless.is_empty()) {
-            return Ok(None);
-        }
-        needed = harmless;
+    is_any_missing |= ungrouped.iter().any(|record| is_missing(record));
+    // Without a group that may be named the link would stand for all of them.
+    if !is_any_missing || (!groups.is_empty() && harmless.is_empty()) {
+        return Ok(None);
     }
     covered.extend(ungrouped);
     let is_covered = |record: &RecordReport| covered.iter().any(|one| std::ptr::eq(*one, record));
@@ -57,8 +56,8 @@ pub fn missing(
         report.records.iter().filter(|record| record.status != RecordStatus::Verified && !is_covered(record));
     Ok(Some(Asked {
         by_hand: left.map(|record| record.planned.owner.to_string()).collect(),
-        groups: if needed.len() == groups.len() { Vec::new() } else { needed.clone() },
-        names: needed,
+        groups: if harmless.len() == groups.len() { Vec::new() } else { harmless.clone() },
+        names: harmless,
     }))
 }
 
@@ -88,9 +87,12 @@ fn is_missing(record: &RecordReport) -> bool {
     !matches!(record.status, RecordStatus::Verified | RecordStatus::Unknown)
 }
 
-/// A policy that somebody published, right or wrong, is theirs to change.
+/// A policy that somebody published, right or wrong, is theirs to change; so is one that is inherited from further up, and
+/// one of which nothing is known.
 fn is_own_policy(record: &RecordReport) -> bool {
-    matches!(record.planned.expected, Expected::Dmarc { .. }) && !record.current.is_empty()
+    let Expected::Dmarc { suggested } = &record.planned.expected else { return false };
+    let is_absent = record.status == RecordStatus::Missing && record.current.is_empty();
+    !is_absent && record.current.as_slice() != std::slice::from_ref(suggested)
 }
 
 #[cfg(test)]
@@ -135,12 +137,17 @@ mod tests {
         let grouped = template(r#", "groupId": "dkim""#, r#", "groupId": "dmarc""#);
         let wrong = (RecordStatus::Failed, "v=DMARC1; p=rejct");
         let unknown = (RecordStatus::Unknown, "");
+        let inherited = (RecordStatus::Verified, "");
+        let ours = (RecordStatus::Verified, "v=DMARC1; p=none");
         for (seen, expected) in [
             ([NOT_THERE, NOT_THERE], some("", "dkim,dmarc", 0)),
             ([NOT_THERE, THERE], some("dkim", "dkim", 0)),
             ([NOT_THERE, wrong], some("dkim", "dkim", 1)),
             ([NOT_THERE, unknown], some("dkim", "dkim", 1)),
-            ([THERE, NOT_THERE], some("dmarc", "dmarc", 0)),
+            ([NOT_THERE, inherited], some("dkim", "dkim", 0)),
+            // What an earlier link wrote goes along, or it would be taken away.
+            ([NOT_THERE, ours], some("", "dkim,dmarc", 0)),
+            ([THERE, NOT_THERE], some("", "dkim,dmarc", 0)),
             ([THERE, THERE], None),
             ([THERE, wrong], None),
             ([unknown, unknown], None),
@@ -153,7 +160,9 @@ mod tests {
     fn what_is_in_no_group_goes_along_and_loses_nothing() {
         let none = template("", "");
         assert_eq!(asked(&none, &[NOT_THERE, NOT_THERE]), some("", "", 0));
-        assert_eq!(asked(&none, &[NOT_THERE, THERE]), None, "it would take the place of theirs");
+        for policy in [THERE, (RecordStatus::Unknown, ""), (RecordStatus::Verified, "")] {
+            assert_eq!(asked(&none, &[NOT_THERE, policy]), None, "{policy:?}: it would take the place of theirs");
+        }
         let half = template("", r#", "groupId": "dmarc""#);
         assert_eq!(asked(&half, &[NOT_THERE, NOT_THERE]), some("", "dmarc", 0));
         assert_eq!(asked(&half, &[NOT_THERE, THERE]), None, "without a group all are applied");

@@ -1,9 +1,9 @@
 //! Domain Connect: the owner of a zone has our records applied by their DNS host, with a link.
 //!
-//! The way of it: the domain is checked, so that only what is missing is asked for ([`groups`]); its DNS host is found and
-//! asked what it can ([`discovery`]); the link is signed with a key that our DNS server publishes ([`key`]); the browser
-//! comes back ([`back`]), which proves nothing, and the domain is checked again. Who applies is decided at the DNS host: a
-//! link opens nothing by itself.
+//! The way of it: the domain is checked, so that nothing is asked for where nothing is missing, and no policy of theirs is
+//! touched ([`groups`]); its DNS host is found and asked what it can ([`discovery`]); the link is signed with a key that our
+//! DNS server publishes ([`key`]); the browser comes back ([`back`]), which proves nothing, and the domain is checked again.
+//! Who applies is decided at the DNS host: a link opens nothing by itself.
 
 pub mod back;
 mod discovery;

@@ -181,8 +181,10 @@ fn domain_connect(config: &Config) -> Result<DomainConnect, StartError> {
     // It stands in addresses, and hosts want a domain of whoever offers the template.
     let id = match provider_id.as_str() {
         "" => None,
-        id if DomainName::parse(id).is_ok() && id.contains('.') => Some(id.to_owned()),
-        id => return Err(wrong(id, "is no domain; give one of yours as provider_id").into()),
+        id => match DomainName::parse(id) {
+            Ok(name) if name.labels().count() > 1 => Some(name.to_string()),
+            _ => return Err(wrong(id, "is no domain; give one of yours as provider_id").into()),
+        },
     };
     let is_friendly =
         |id: &str| !id.is_empty() && id.bytes().all(|o| o.is_ascii_alphanumeric() || b"-._".contains(&o));

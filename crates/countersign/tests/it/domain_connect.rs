@@ -140,7 +140,9 @@ async fn a_link_is_applied_and_the_browser_that_comes_back_finds_the_domain_veri
     assert!(path.starts_with("/domain-connect/return/"), "{path}");
     house.pass(30);
     let page = house.visitor().get(path).await;
-    assert_eq!((page.status, page.to), (StatusCode::SEE_OTHER, format!("/domains/{id}")), "{}", page.body);
+    // Whoever runs the zone may have no account here.
+    assert_eq!(page.status, StatusCode::OK, "{} {}", page.to, page.body);
+    assert!(page.body.contains("nothing is left to do here"), "{}", page.body);
     let domain = api.until(&format!("/domains/{id}"), |domain| domain["status"] == "verified").await;
     for record in domain["records"].as_array().unwrap() {
         assert_eq!(record["status"], "verified", "{record:#}");
