@@ -10,7 +10,7 @@ use crate::{
     platform_zone::{TTL, internal, key_text, wrapped},
 };
 use dns::authority::KeyTable;
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 use store::KeyChange;
 
 /// The keys that are served, and up to which generation they are what the store has.
@@ -27,7 +27,7 @@ impl App {
             let mut says = self.settings_in_zone().map_err(internal)?;
             if let Some(key) = self.ensure_connect_key().await? {
                 let records = crate::domain_connect::zone_records(&key, &self.settings.platform_zone, TTL);
-                says.push_str(&format!("{:?}", records.map_err(internal)?));
+                let _ = write!(says, "{:?}", records.map_err(internal)?);
             }
             self.store.number_zone_change(&says).await?;
         }
