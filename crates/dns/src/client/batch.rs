@@ -2,8 +2,11 @@
 //!
 //! A system call and its way through the network stack cost more than all that is done with a packet before and
 //! after. Sockets here are connected: a packet needs no address, and the kernel drops what others send.
+//!
+//! Where the system can (Linux: UDP segmentation, `UDP_SEGMENT`), packets of one length take the way through the
+//! stack together and are parted at its end, by the device or just before it. On the wire they are the same packets.
 
-use std::{io, os::fd::AsRawFd};
+use std::{cmp::Reverse, io, os::fd::AsRawFd};
 use tokio::{io::Interest, net::UdpSocket};
 
 /// Larger than any answer we ask for: servers that ignore the offered size still get through.
@@ -12,7 +15,7 @@ const BUFFER: usize = 4096;
 /// How many packets are received in one call.
 const RECEIVED: usize = 32;
 
-/// How many packets are sent in one call.
+/// How many packets are sent in one call; as many segments every kernel takes that knows them (`UDP_MAX_SEGMENTS`).
 const SENT: usize = 64;
 
 /// Room for the packets of one call.
@@ -58,19 +61,39 @@ impl Buffers {
 }
 
 /// Sends packets, without waiting, and tells the last error that there was. Those that the system had no room for
-/// are lost like those that a router had no room for.
-pub fn send_all(socket: &UdpSocket, packets: &[&[u8]]) -> Option<io::Error> {
-    let mut rest = packets;
+/// are lost like those that a router had no room for. Puts them in another order: the longest first.
+///
+/// `in_segments` is whether they may go together; it is taken back when the way to this server turns out not to be
+/// made for it.
+pub fn send_all(socket: &UdpSocket, packets: &mut [&[u8]], in_segments: &mut bool) -> Option<io::Error> {
+    packets.sort_unstable_by_key(|packet| Reverse(packet.len()));
+    let socket = socket.as_raw_fd();
+    let mut rest = &*packets;
     let mut last = None;
     let mut is_second_try = false;
-    while let Some(now) = rest.get(..rest.len().min(SENT)).filter(|now| !now.is_empty()) {
-        match system::send(socket.as_raw_fd(), now) {
+    while !rest.is_empty() {
+        let together = if *in_segments { segments(rest) } else { 1 };
+        let sent = if together > 1 {
+            system::send_segments(socket, &rest[..together]).map(|()| together)
+        } else {
+            let now = &rest[..if *in_segments { 1 } else { rest.len().min(SENT) }];
+            system::send(socket, now).map(|count| count.clamp(1, now.len()))
+        };
+        match sent {
             Ok(count) => {
-                rest = &rest[count.clamp(1, now.len())..];
+                rest = &rest[count..];
                 is_second_try = false;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(error),
-            // The first error may be an ICMP message about an earlier packet; only a second one is this packet's.
+            // An ICMP message about an earlier packet is told once. Whatever else is the matter with packets that go
+            // together, each by itself will show it.
+            Err(error) if together > 1 && is_second_try => {
+                tracing::debug!(%error, "packets do not go together here; they go one by one");
+                *in_segments = false;
+                is_second_try = false;
+                last = None;
+            }
+            // The first error may be such a message; only a second one is this packet's.
             Err(error) => {
                 rest = &rest[usize::from(is_second_try)..];
                 is_second_try = !is_second_try;
@@ -79,6 +102,14 @@ pub fn send_all(socket: &UdpSocket, packets: &[&[u8]]) -> Option<io::Error> {
         }
     }
     last
+}
+
+/// How many of the packets, the longest first, can go together: all segments are equally long but the last, which may
+/// be shorter.
+fn segments(packets: &[&[u8]]) -> usize {
+    let Some(first) = packets.first() else { return 0 };
+    let equal = packets.iter().take_while(|packet| packet.len() == first.len()).count();
+    (equal + 1).min(packets.len()).min(SENT)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
@@ -110,6 +141,23 @@ mod system {
         let sent = sendmmsg(socket, &mut headers, &slices, &addresses, no_controls, flags)?;
         Ok(sent.count())
     }
+
+    /// All of them or none, in one piece: as long as the first, and the last may be shorter.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn send_segments(socket: RawFd, packets: &[&[u8]]) -> io::Result<()> {
+        use nix::sys::socket::sendmsg;
+        let slices: Vec<IoSlice<'_>> = packets.iter().map(|packet| IoSlice::new(packet)).collect();
+        let length = packets.first().map_or(0, |packet| packet.len());
+        let length = u16::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let controls = [ControlMessage::UdpGsoSegments(&length)];
+        sendmsg::<()>(socket, &slices, &controls, MsgFlags::MSG_DONTWAIT, None)?;
+        Ok(())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub fn send_segments(_: RawFd, _: &[&[u8]]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd")))]
@@ -133,5 +181,68 @@ mod system {
         let packet = packets.first().copied().unwrap_or_default();
         nix::sys::socket::send(socket, packet, MsgFlags::MSG_DONTWAIT)?;
         Ok(1)
+    }
+
+    pub fn send_segments(_: RawFd, _: &[&[u8]]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::UdpSocket as Std, time::Duration};
+
+    #[test]
+    fn packets_of_one_length_and_one_shorter_go_together() {
+        let count = |lengths: &[usize]| {
+            let packets: Vec<Vec<u8>> = lengths.iter().map(|length| vec![0; *length]).collect();
+            segments(&packets.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
+        assert_eq!(count(&[]), 0);
+        assert_eq!(count(&[40]), 1);
+        assert_eq!(count(&[40, 40, 40]), 3);
+        assert_eq!(count(&[40, 40, 39, 39]), 3);
+        assert_eq!(count(&[40, 39, 38]), 2);
+        assert_eq!(count(&[40; 200]), SENT);
+    }
+
+    /// Each packet arrives as it was, whether they may go together or not.
+    #[tokio::test]
+    async fn packets_arrive_one_by_one_and_whole() {
+        let server = Std::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let socket = super::super::port::connect(server.local_addr().unwrap()).unwrap();
+        for mut in_segments in [true, false] {
+            let sent: Vec<Vec<u8>> =
+                (0..150_u8).map(|number| vec![number; 30 + usize::from(number) % 7]).collect();
+            let mut packets: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
+            assert!(send_all(&socket, &mut packets, &mut in_segments).is_none());
+            let mut buffer = [0; 2048];
+            let mut arrived: Vec<Vec<u8>> = (0..sent.len())
+                .map(|_| server.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap())
+                .collect();
+            arrived.sort_by_key(|packet| packet[0]);
+            assert_eq!(arrived, sent);
+        }
+    }
+
+    /// A packet longer than the way takes cannot be a segment; alone it still goes (in fragments).
+    #[tokio::test]
+    async fn what_cannot_go_together_goes_one_by_one() {
+        let server = Std::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let address = server.local_addr().unwrap();
+        let socket = super::super::port::connect(address).unwrap();
+        // No way to this server may be longer than the loopback's 65,536 octets: two such segments are too many.
+        let long = vec![7; 40_000];
+        let mut in_segments = true;
+        let mut packets: Vec<&[u8]> = vec![b"short", &long, &long];
+        assert!(send_all(&socket, &mut packets, &mut in_segments).is_none());
+        assert!(!in_segments, "it was not found out that they cannot go together");
+        let mut buffer = vec![0; 65_536];
+        let mut lengths: Vec<usize> = (0..3).map(|_| server.recv(&mut buffer).unwrap()).collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, [5, 40_000, 40_000]);
     }
 }

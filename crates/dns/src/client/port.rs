@@ -84,6 +84,8 @@ pub struct Port {
     pub outbox: Vec<usize>,
     /// How many more questions it takes.
     pub uses_left: u32,
+    /// Whether packets may leave together, as far as is known.
+    pub in_segments: bool,
     /// Tells this port from an earlier one at the same place.
     pub stamp: u64,
     /// Ends the waiting for packets.

@@ -54,6 +54,7 @@ impl Engine {
             open: Vec::new(),
             outbox: Vec::new(),
             uses_left: USES,
+            in_segments: true,
             stamp,
             waiting,
         });
@@ -66,10 +67,10 @@ impl Engine {
     pub(super) fn flush(&mut self) {
         for port in std::mem::take(&mut self.dirty) {
             let Some(entry) = self.ports.get_mut(port) else { continue };
-            let packets: Vec<&[u8]> =
+            let mut packets: Vec<&[u8]> =
                 entry.outbox.iter().map(|query| self.queries[*query].packet.as_slice()).collect();
             self.sent.fetch_add(packets.len() as u64, Ordering::Relaxed);
-            if let Some(error) = batch::send_all(&entry.socket, &packets) {
+            if let Some(error) = batch::send_all(&entry.socket, &mut packets, &mut entry.in_segments) {
                 for (_, query) in &entry.open {
                     self.queries[*query].last = unreachable(&error);
                 }
