@@ -47,7 +47,8 @@ impl App {
     /// Fills the pool up to its size, one key at a time. Returns how many it made.
     pub async fn fill_key_pool(&self) -> Result<usize> {
         let mut made = 0;
-        while usize::try_from(self.store.count_pool_keys().await?).unwrap_or(0) < self.settings.key_pool {
+        let wanted = u32::try_from(self.settings.key_pool).unwrap_or(u32::MAX);
+        while !self.store.has_pool_keys(wanted).await? {
             let key = self.make_dkim_key().await?;
             self.store.add_pool_key(&key).await?;
             made += 1;

@@ -22,6 +22,7 @@ use crate::{
     domains::DomainView,
     error::{Error, Result},
     platform_zone::TTL,
+    retired_keys,
 };
 use diagnosis::{Expected, PlannedRecord, RecordReport};
 use jiff::{SignedDuration, Timestamp};
@@ -350,6 +351,16 @@ impl App {
         }
     }
 
+    /// The name that verifiers asked for a key that goes, where such keys are told to the world.
+    async fn owner_to_tell(&self, key: &DkimKey) -> Result<Option<DomainName>> {
+        if !self.settings.retired_keys.is_on() {
+            return Ok(None);
+        }
+        let Some((org, name)) = self.store.name_of_domain(key.domain_id).await? else { return Ok(None) };
+        let plan = self.plan_of(&self.store.get_domain(org, key.domain_id).await?).await?;
+        Ok(retired_keys::owner(&selector_at(key, &plan.records, &name), &name))
+    }
+
     /// Puts new keys behind the selectors of those that have drained, and takes away those that stand beside. Returns how
     /// many.
     pub async fn replace_drained_keys(&self) -> Result<usize> {
@@ -366,7 +377,8 @@ impl App {
             } else {
                 // Until resolvers know the new key a check would find the old one.
                 let looked_at = now.checked_add(SPREAD).unwrap_or(now);
-                self.store.replace_drained_key(&key, now, looked_at).await
+                let owner = self.owner_to_tell(&key).await?;
+                self.store.replace_drained_key(&key, now, looked_at, owner.as_ref()).await
             };
             match done {
                 Ok(()) => replaced += 1,

@@ -51,6 +51,7 @@ pub mod rate;
 pub mod readiness;
 pub mod reputation;
 mod required;
+pub mod retired_keys;
 pub mod root_keys;
 pub mod sandbox;
 mod sandbox_domain;

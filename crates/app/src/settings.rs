@@ -59,6 +59,8 @@ pub struct Settings {
     pub key_pool: usize,
     /// After how many days, on average, keys behind aliases are rotated; 0 for never by themselves.
     pub rotate_days: u32,
+    /// When the private parts of keys that were replaced are told to the world.
+    pub retired_keys: crate::retired_keys::Telling,
     /// Whether there are playground zones.
     pub playground: bool,
     /// The largest message, in bytes of MIME.

@@ -46,6 +46,8 @@ impl App {
         }
         let gone = self.store.delete_sending_days_before(self.counts_kept_since(), AT_ONCE).await?;
         went("sending_days", gone);
+        let before = self.settings.retired_keys.over_before(now);
+        went("retired_keys", self.store.delete_retired_keys_before(before, AT_ONCE).await?);
         went("setup_links", self.store.delete_setup_links_before(now, AT_ONCE).await?);
         Ok(swept + self.sweep_requests().await?)
     }

@@ -163,7 +163,11 @@ impl Task {
         }
         match self {
             Self::ServeZones => app.serve_zones().await.map(|()| 0),
-            Self::FillKeyPool => Ok(app.fill_key_pool().await? + app.replace_drained_keys().await?),
+            Self::FillKeyPool => {
+                // A key that somebody else may have goes, whatever keeps new ones from being made in advance.
+                let (filled, replaced) = (app.fill_key_pool().await, app.replace_drained_keys().await);
+                Ok(filled? + replaced?)
+            }
             Self::Verify => app.check_due_domains().await,
             Self::Deliver => app.deliver_due().await,
             Self::Authenticate => app.authenticate_received().await.map(|_| 0),
@@ -173,7 +177,7 @@ impl Task {
             Self::Reseal => app.reseal().await,
             Self::DeliverToWebhooks => app.deliver_to_webhooks().await,
             Self::LookAtClaims => app.look_at_claims().await,
-            Self::RotateKeys => app.rotate_due_keys().await,
+            Self::RotateKeys => Ok(app.rotate_due_keys().await? + app.tell_retired_keys().await?),
             Self::Beat if app.store.is_shared() => app.beat().await.map(|()| 0),
             Self::Beat => Ok(0),
         }

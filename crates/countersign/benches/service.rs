@@ -295,7 +295,6 @@ async fn check_often(request: reqwest::RequestBuilder) {
 async fn insert(url: &str, callers: usize, seconds: u64) {
     let store = Store::connect(url, StoreOptions::default()).await.unwrap();
     let (done, end) = (Arc::new(AtomicU64::new(0)), Instant::now() + Duration::from_secs(seconds));
-    let org = store.first_organisation().await.unwrap().unwrap().id;
     let running: Vec<_> = (0..callers)
         .map(|caller| {
             let (store, done) = (store.clone(), Arc::clone(&done));
@@ -303,20 +302,7 @@ async fn insert(url: &str, callers: usize, seconds: u64) {
                 let mut number = 0_u128;
                 while Instant::now() < end {
                     number += 1;
-                    let now = jiff::Timestamp::from_millisecond(1_750_000_000_000).unwrap();
-                    let event = store::NewEvent {
-                        id: model::EventId::from_parts(
-                            u64::from(std::process::id()),
-                            number << 20 | caller as u128,
-                        ),
-                        org_id: org,
-                        event_type: "bench".to_owned(),
-                        subject: "bench".to_owned(),
-                        data: "{}".to_owned(),
-                        created_at: now,
-                        trace_parent: None,
-                    };
-                    store.add_events(&[event]).await.unwrap();
+                    store.add_pool_key(&pool_key(caller as u64, number)).await.unwrap();
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -331,6 +317,16 @@ async fn insert(url: &str, callers: usize, seconds: u64) {
     store.close().await;
 }
 
+/// As long as a real key: nothing is signed with it here.
+fn pool_key(part: u64, number: u128) -> store::NewPoolKey {
+    store::NewPoolKey {
+        id: model::KeyId::from_parts(1_750_000_000_000 + part, number),
+        public_key: "A".repeat(392),
+        private_key: vec![7; 1_250].into(),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
 const ADDERS: usize = 24;
 const ADDING: Duration = Duration::from_secs(8);
 const KEYS: u64 = 3 * 8_000;
@@ -340,54 +336,114 @@ async fn adds(folder: PathBuf) {
         println!("no postgres (Debian package postgresql)");
         return;
     };
-    let server = Arc::new(postgres_server::Server::start(programs, "fsync=on"));
-    ask(&server, "postgres", "ALTER SYSTEM SET track_wal_io_timing = on");
-    ask(&server, "postgres", "SELECT pg_reload_conf()");
-    println!("POST /domains on PostgreSQL (fsync on), {ADDERS} callers, the key pool filled before:");
-    for nodes in [1, 3] {
-        let url = server.database(&format!("adds_{nodes}"));
-        let started: Vec<Node> = (0..nodes)
-            .map(|number| {
-                let data = folder.join(format!("adds-{nodes}-{number}"));
-                let mut command = countersign(&data);
-                // The pool is filled below; nobody makes keys while it is measured.
-                command.env("DATABASE_URL", &url).env("COUNTERSIGN_KEY_POOL", "0");
-                command.env("COUNTERSIGN_MASTER_KEY", "07".repeat(32));
-                Node::start(&mut command, "http://")
-            })
-            .collect();
-        let key =
-            fs::read_to_string(folder.join(format!("adds-{nodes}-0/api-key"))).unwrap().trim().to_owned();
-        fill_pool(&url).await;
+    let settings = ["fsync=on", "commit_siblings=0", "shared_preload_libraries=pg_stat_statements"];
+    let server = Arc::new(postgres_server::Server::start(programs, &settings));
+    set(&server, "track_wal_io_timing", "on");
+    println!("POST /domains on PostgreSQL, {ADDERS} callers, the key pool filled before:");
+    // The second as on a slow disk, or with a standby far away that has to have it first: there it is the commit that
+    // bounds, whatever the processors can.
+    for (what, delay) in [("fsync on", "0"), ("fsync on, each flush 100 ms later", "100000")] {
+        println!("  {what}");
+        let url = server.database(&format!("ceiling_{delay}"));
+        // Makes the tables.
+        Store::connect(&url, StoreOptions::default()).await.unwrap().close().await;
+        set(&server, "commit_delay", delay);
         let ceiling = ceiling(&url);
-        let before: f64 = started.iter().map(Node::cpu).sum();
-        let postgres_before = cpu_of_all("postgres");
-        let work_before = Work::so_far(&server, &format!("adds_{nodes}"));
-        let began = Instant::now();
-        let stop = Arc::new(AtomicBool::new(false));
-        let watched = watch_waits(Arc::clone(&server), format!("adds_{nodes}"), Arc::clone(&stop));
-        let watched = tokio::spawn(watched);
-        let rate = add(&started, &key).await;
-        let took = began.elapsed().as_secs_f64();
-        let ours = (started.iter().map(Node::cpu).sum::<f64>() - before) / took;
-        let postgres = (cpu_of_all("postgres") - postgres_before) / took;
-        println!(
-            "  {nodes} node(s): {rate:.0}/s; INSERT and COMMIT alone {ceiling:.0}/s, ratio {:.2}; processors: nodes {ours:.2}, \
-             PostgreSQL {postgres:.2}",
-            rate / ceiling
-        );
-        let done = Work::so_far(&server, &format!("adds_{nodes}"));
-        println!(
-            "    transactions {:.0}/s, {:.1} for each domain with its first check; the log flushed {:.0} times a second, \
-             which took {:.0} % of the time",
-            (done.transactions - work_before.transactions) / took,
-            (done.transactions - work_before.transactions) / took / rate,
-            (done.flushes - work_before.flushes) / took,
-            (done.flushing - work_before.flushing) / took * 100.0,
-        );
-        stop.store(true, Ordering::Relaxed);
-        println!("    what its connections waited for, as often as seen: {:?}", watched.await.unwrap());
+        println!("    INSERT and COMMIT alone: {ceiling:.0}/s");
+        let mut of_one = None;
+        for nodes in [1, 3] {
+            set(&server, "commit_delay", "0");
+            let database = format!("adds_{delay}_{nodes}");
+            let (started, key) = nodes_on(&folder, &server, &database, nodes).await;
+            set(&server, "commit_delay", delay);
+            let rate = adds_by(&started, &key, &server, &database, ceiling).await;
+            let one = *of_one.get_or_insert(rate);
+            println!("      {:.2} times one node", rate / one);
+        }
     }
+}
+
+/// Changes a setting of the server.
+fn set(server: &postgres_server::Server, setting: &str, value: &str) {
+    ask(server, "postgres", &format!("ALTER SYSTEM SET {setting} = {value}"));
+    ask(server, "postgres", "SELECT pg_reload_conf()");
+    // The reload is told by a signal.
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+/// So many nodes on an empty database, a key for them, and keys for many domains.
+async fn nodes_on(
+    folder: &Path,
+    server: &postgres_server::Server,
+    database: &str,
+    nodes: usize,
+) -> (Vec<Node>, String) {
+    let url = server.database(database);
+    let data = |number: usize| folder.join(format!("{database}-{number}"));
+    let mut started: Vec<Node> = Vec::new();
+    for number in 0..nodes {
+        let mut command = countersign(&data(number));
+        // The pool is filled below; nobody makes keys while it is measured.
+        command.env("DATABASE_URL", &url).env("COUNTERSIGN_KEY_POOL", "0");
+        command.env("COUNTERSIGN_MASTER_KEY", "07".repeat(32));
+        started.push(Node::start(&mut command, "http://"));
+    }
+    let key = fs::read_to_string(data(0).join("api-key")).unwrap().trim().to_owned();
+    fill_pool(&url).await;
+    ask(server, database, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+    (started, key)
+}
+
+/// How many domains these nodes add in a second, and what the machine did meanwhile.
+async fn adds_by(
+    started: &[Node],
+    key: &str,
+    server: &Arc<postgres_server::Server>,
+    database: &str,
+    ceiling: f64,
+) -> f64 {
+    ask(server, database, "SELECT pg_stat_statements_reset()");
+    let before: f64 = started.iter().map(Node::cpu).sum();
+    let (postgres_before, idle_before) = (cpu_of_all("postgres"), idle());
+    let work_before = Work::so_far(server, database);
+    let began = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let watched = tokio::spawn(watch_waits(Arc::clone(server), database.to_owned(), Arc::clone(&stop)));
+    let rate = add(started, key).await;
+    let took = began.elapsed().as_secs_f64();
+    let ours = (started.iter().map(Node::cpu).sum::<f64>() - before) / took;
+    let postgres = (cpu_of_all("postgres") - postgres_before) / took;
+    println!(
+        "    {} node(s): {rate:.0}/s, {:.2} of that; processors: nodes {ours:.2}, PostgreSQL {postgres:.2}, idle {:.2}",
+        started.len(),
+        rate / ceiling,
+        (idle() - idle_before) / took
+    );
+    let done = Work::so_far(server, database);
+    println!(
+        "      transactions {:.0}/s, {:.1} for each domain with its first check; the log flushed {:.0} times a second, \
+         which took {:.0} % of the time",
+        (done.transactions - work_before.transactions) / took,
+        (done.transactions - work_before.transactions) / took / rate,
+        (done.flushes - work_before.flushes) / took,
+        (done.flushing - work_before.flushing) / took * 100.0,
+    );
+    stop.store(true, Ordering::Relaxed);
+    println!("      what its connections waited for, as often as seen: {:?}", watched.await.unwrap());
+    println!("      statements by their time: milliseconds in all, calls, rows, text");
+    for line in ask(server, database, STATEMENTS).lines() {
+        println!("        {line}");
+    }
+    rate
+}
+
+/// How long the machine's processors have had nothing to do, in seconds.
+fn idle() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let numbers: Vec<f64> =
+        stat.lines().next().unwrap().split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    // idle and iowait, in hundredths of a second.
+    (numbers[3] + numbers[4]) / 100.0
 }
 
 fn ceiling(url: &str) -> f64 {
@@ -396,7 +452,6 @@ fn ceiling(url: &str) -> f64 {
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
-/// Keys as long as real ones: nothing is signed with them here.
 async fn fill_pool(url: &str) {
     let store = Store::connect(url, StoreOptions::default()).await.unwrap();
     let filling: Vec<_> = (0..8_u64)
@@ -404,13 +459,7 @@ async fn fill_pool(url: &str) {
             let store = store.clone();
             tokio::spawn(async move {
                 for number in 0..KEYS / 8 {
-                    let key = store::NewPoolKey {
-                        id: model::KeyId::from_parts(1_750_000_000_000 + part, number.into()),
-                        public_key: "A".repeat(392),
-                        private_key: vec![7; 1_250].into(),
-                        created_at: jiff::Timestamp::UNIX_EPOCH,
-                    };
-                    store.add_pool_key(&key).await.unwrap();
+                    store.add_pool_key(&pool_key(part, number.into())).await.unwrap();
                 }
             })
         })
@@ -469,6 +518,10 @@ impl Work {
         Self { transactions: numbers[0], flushes: numbers[1], flushing: numbers[2] }
     }
 }
+
+const STATEMENTS: &str =
+    "SELECT round(total_exec_time), calls, rows, left(regexp_replace(query, '\\s+', ' ', 'g'), 110) FROM pg_stat_statements
+     JOIN pg_database ON oid = dbid WHERE datname = current_database() ORDER BY total_exec_time DESC LIMIT 16";
 
 /// One question to the server, by its own client.
 fn ask(server: &postgres_server::Server, database: &str, query: &str) -> String {

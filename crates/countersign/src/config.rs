@@ -114,6 +114,9 @@ pub struct Config {
     /// After how many days, on average, another DKIM key signs for a domain whose keys are behind aliases, 14 to 3,650; 0 for
     /// never by itself.
     pub rotate_days: u32,
+    /// How many days after a DKIM key behind an alias was replaced its private part is published at `/retired-keys/SELECTOR`,
+    /// 14 to 3,650, so that old signatures prove nothing; 0 for never: then it is forgotten.
+    pub publish_retired_keys_days: u32,
     /// The largest message, in bytes.
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day, however far it has come.
@@ -253,6 +256,7 @@ impl Default for Config {
             time_server: String::new(),
             key_pool: 30,
             rotate_days: 180,
+            publish_retired_keys_days: 0,
             max_message_size: 25 * 1024 * 1024,
             warmup_daily_limit: 100_000,
             grace_hours: 72,
@@ -407,6 +411,17 @@ impl Config {
             let value = config.rotate_days.to_string();
             let problem = "give 14 to 3650 days, or 0 to rotate keys only when somebody asks".to_owned();
             return Err(ConfigError::Value { key: "rotate_days", value, problem });
+        }
+        let days = config.publish_retired_keys_days;
+        if days != 0 && !(14..=3_650).contains(&days) {
+            // A secondary that has lost us serves the key for a week more (EXPIRE of the SOA record), and mail that waited
+            // somewhere is still looked at by its signature.
+            let problem = "give 14 to 3650 days, or 0 to publish no private keys".to_owned();
+            return Err(ConfigError::Value {
+                key: "publish_retired_keys_days",
+                value: days.to_string(),
+                problem,
+            });
         }
         if (1..7).contains(&config.keep_events_days) {
             // Webhooks are tried for days, and who polls may be away over a weekend.

@@ -115,7 +115,7 @@ async fn main() {
         println!("no postgres (Debian package postgresql)");
         return;
     };
-    let server = postgres_server::Server::start(programs, "fsync=on");
+    let server = postgres_server::Server::start(programs, &["fsync=on"]);
     costs.clear();
     for size in sizes {
         let url = server.database(&format!("of_{size}"));

@@ -35,7 +35,7 @@ async fn main() {
         println!("no postgres (Debian package postgresql)");
         return;
     };
-    let server = postgres_server::Server::start(programs, "fsync=on");
+    let server = postgres_server::Server::start(programs, &["fsync=on"]);
     for (nodes, callers) in [(1, 1), (1, 16), (3, 16)] {
         let url = server.database(&format!("bench_{nodes}_{callers}"));
         let mut stores = Vec::new();

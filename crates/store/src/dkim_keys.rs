@@ -102,14 +102,33 @@ pub(crate) fn dkim_key(row: &Row) -> Result<DkimKey, StoreError> {
     })
 }
 
+macro_rules! insert {
+    ($($row:literal)+) => {
+        concat!(
+            "INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at, beside)
+             VALUES ",
+            $($row,)+
+        )
+    };
+}
+
+/// One, two and three keys: as many as a profile has goes with one statement.
+const INSERT: [&str; 3] = [
+    insert!("($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+    insert!("($1, $2, $3, $4, $5, $6, $7, $8, $9), " "($10, $11, $12, $13, $14, $15, $16, $17, $18)"),
+    insert!("($1, $2, $3, $4, $5, $6, $7, $8, $9), " "($10, $11, $12, $13, $14, $15, $16, $17, $18), "
+            "($19, $20, $21, $22, $23, $24, $25, $26, $27)"),
+];
+
 pub(crate) async fn insert_keys(
     domain_id: DomainId,
     keys: Vec<NewDkimKey>,
     tx: &mut Tx,
 ) -> Result<Vec<DkimKey>, StoreError> {
-    let mut stored = Vec::with_capacity(keys.len());
-    for (position, key) in (0..).zip(keys) {
-        stored.push(insert_key(domain_id, key, position, None, tx).await?);
+    let stored: Vec<DkimKey> =
+        (0..).zip(keys).map(|(position, key)| stored(domain_id, key, position, None)).collect();
+    for some in stored.chunks(INSERT.len()) {
+        insert(some, tx).await?;
     }
     Ok(stored)
 }
@@ -121,7 +140,13 @@ pub(crate) async fn insert_key(
     beside: Option<&str>,
     tx: &mut Tx,
 ) -> Result<DkimKey, StoreError> {
-    let key = DkimKey {
+    let key = stored(domain_id, key, position, beside);
+    insert(std::slice::from_ref(&key), tx).await?;
+    Ok(key)
+}
+
+fn stored(domain_id: DomainId, key: NewDkimKey, position: u32, beside: Option<&str>) -> DkimKey {
+    DkimKey {
         id: key.id,
         domain_id,
         selector: key.selector,
@@ -133,22 +158,25 @@ pub(crate) async fn insert_key(
         placed_at: None,
         retire_at: None,
         beside: beside.map(str::to_owned),
-    };
-    sql("INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at, beside)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-    .bind(&key.id)
-    .bind(&key.domain_id)
-    .bind(&key.selector)
-    .bind(&key.public_key)
-    .bind(&key.private_key)
-    .bind(&key.state)
-    .bind(&key.position)
-    .bind(&key.created_at)
-    .bind_opt(key.beside.as_ref())
-    .run(tx)
-    .await
-    .map_err(|error| error.or_conflict(SELECTOR, StoreError::SelectorTaken))?;
-    Ok(key)
+    }
+}
+
+/// One to three keys.
+async fn insert(keys: &[DkimKey], tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(text) = keys.len().checked_sub(1).and_then(|index| INSERT.get(index)) else { return Ok(()) };
+    let insert = keys.iter().fold(sql(text), |insert, key| {
+        insert
+            .bind(&key.id)
+            .bind(&key.domain_id)
+            .bind(&key.selector)
+            .bind(&key.public_key)
+            .bind(&key.private_key)
+            .bind(&key.state)
+            .bind(&key.position)
+            .bind(&key.created_at)
+            .bind_opt(key.beside.as_ref())
+    });
+    insert.run(tx).await.map(drop).map_err(|error| error.or_conflict(SELECTOR, StoreError::SelectorTaken))
 }
 
 const TAKE: &str = "DELETE FROM dkim_key_pool
@@ -160,6 +188,9 @@ const TAKE_ON_POSTGRES: &str = "WITH oldest AS MATERIALIZED (
          SELECT id AS taken FROM dkim_key_pool ORDER BY created_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
      DELETE FROM dkim_key_pool USING oldest WHERE id = taken
      RETURNING id, public_key, private_key, created_at";
+
+pub(crate) const HAS: &str = "SELECT COUNT(*) AS n FROM (
+     SELECT id FROM dkim_key_pool ORDER BY created_at, id LIMIT $1) AS ready";
 
 /// Takes the oldest keys out of the pool, one for each selector; the first will sign, the others stand by.
 pub(crate) async fn take_from_pool(
@@ -320,7 +351,17 @@ impl Store {
         tx.commit().await
     }
 
-    /// How many keys are ready.
+    /// Whether at least `wanted` keys are ready. Looks at no more than those, however many there are.
+    pub async fn has_pool_keys(&self, wanted: u32) -> Result<bool, StoreError> {
+        if wanted == 0 {
+            return Ok(true);
+        }
+        let query = sql(HAS);
+        let ready: u32 = query.bind(&wanted).number(&mut self.pools.read().await?).await?;
+        Ok(ready >= wanted)
+    }
+
+    /// How many keys are ready. Its cost grows with their number; see [`Self::has_pool_keys`].
     pub async fn count_pool_keys(&self) -> Result<u64, StoreError> {
         sql("SELECT COUNT(*) AS n FROM dkim_key_pool").number(&mut self.pools.read().await?).await
     }

@@ -78,8 +78,9 @@ impl Store {
         self.read_all(sql(DRAINED).bind(&now).bind(&limit)).await?.iter().map(dkim_key).collect()
     }
 
-    /// Puts a key of the pool behind the selector of one that has drained, which is gone then. The domain is looked at no
-    /// sooner than at `looked_at`. What DNS serves changes with it: no selector is without a key meanwhile.
+    /// Puts a key of the pool behind the selector of one that has drained, which is gone then, or kept to be told where
+    /// `owner`, the name that verifiers asked for, is given. The domain is looked at no sooner than at `looked_at`. What DNS serves changes with it: no selector
+    /// is without a key meanwhile.
     ///
     /// # Errors
     /// `StaleVersion` when it does not drain any more, `PoolEmpty`.
@@ -88,6 +89,7 @@ impl Store {
         key: &DkimKey,
         now: Timestamp,
         looked_at: Timestamp,
+        owner: Option<&DomainName>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         // The domain before its keys, as everybody who changes keys: in another order two would wait for each other.
@@ -98,9 +100,23 @@ impl Store {
         .bind(&looked_at)
         .run(&mut tx)
         .await?;
-        let gone = sql("DELETE FROM dkim_keys WHERE id = $1 AND state = 'draining'");
-        if gone.bind(&key.id).run(&mut tx).await? == 0 {
-            return Err(StoreError::StaleVersion);
+        // Read here: it may have been sealed anew since the key was read.
+        let gone = sql("DELETE FROM dkim_keys WHERE id = $1 AND state = 'draining'
+             RETURNING selector, public_key, private_key");
+        let gone = gone.bind(&key.id).first(&mut tx).await?.ok_or(StoreError::StaleVersion)?;
+        if let Some(owner) = owner {
+            sql(
+                "INSERT INTO retired_keys (id, owner, selector, public_key, private_key, retired_at, look_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            )
+            .bind(&key.id)
+            .bind(owner)
+            .bind(&gone.get::<String>("selector")?)
+            .bind(&gone.get::<String>("public_key")?)
+            .bind(&gone.get::<Hidden>("private_key")?)
+            .bind(&now)
+            .run(&mut tx)
+            .await?;
         }
         let new =
             take_from_pool(vec![key.selector.clone()], &mut tx).await?.pop().ok_or(StoreError::PoolEmpty)?;

@@ -54,6 +54,7 @@ mod plans;
 mod playground;
 mod postgres;
 mod reputation;
+mod retired_keys;
 mod sandbox;
 pub mod sealed;
 mod sessions;
@@ -103,6 +104,7 @@ pub use playground::{
     NewPlaygroundRecord, NewPlaygroundZone, PlaygroundChange, PlaygroundRecord, PlaygroundZone,
 };
 pub use reputation::{Became, Pause, PauseCause, SendingCounts, SendingDay};
+pub use retired_keys::RetiredKey;
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
 pub use sessions::{NewSession, Session, Token, TokenKind};
 pub use setup_links::SetupLink;

@@ -104,6 +104,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "pause_cause",
         script: include_str!("../migrations/0038_pause_cause.sql"),
     },
+    Migration {
+        version: 39,
+        name: "retired_keys",
+        script: include_str!("../migrations/0039_retired_keys.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
@@ -128,6 +133,7 @@ const EXPANDING: &[(i64, i64)] = &[
     (34, 24),
     (35, 24),
     (38, 24),
+    (39, 24),
 ];
 
 /// Migrations that stop older programs, and why: they refuse to start, and one that runs ends when it is next heard of.

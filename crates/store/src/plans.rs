@@ -7,8 +7,8 @@
 use crate::{
     Store, StoreOptions, Visible, api_keys, audit, claims, contacts,
     database::{Kind, Sql, sql},
-    deliveries, dkim_keys, domains, events, idempotency, messages, reputation, tenants, webhook_deliveries,
-    webhooks,
+    deliveries, dkim_keys, domains, events, idempotency, messages, reputation, retired_keys, tenants,
+    webhook_deliveries, webhooks,
 };
 use model::{ApiKeyId, DomainId, OrgId, TenantId, Timestamp};
 use std::{fs, path::PathBuf};
@@ -17,7 +17,7 @@ use std::{fs, path::PathBuf};
 mod postgres_server;
 
 /// Tables that grow with the installation: none is read from end to end.
-const BIG: [&str; 14] = [
+const BIG: [&str; 16] = [
     "sending_days",
     "warmup_days",
     "domains",
@@ -32,6 +32,8 @@ const BIG: [&str; 14] = [
     "api_keys",
     "idempotency",
     "tenants",
+    "dkim_key_pool",
+    "retired_keys",
 ];
 
 /// What is asked often, each with values as they come.
@@ -86,6 +88,10 @@ fn statements() -> Vec<(&'static str, Sql)> {
         ("domains: claim calm", claim(domains::CLAIM[1])),
         ("domains: next that is free", sql(domains::NEXT_FREE)),
         ("domains: next whose lease ends", sql(domains::NEXT_LEASED)),
+        ("keys: whether the pool has some", sql(dkim_keys::HAS).bind(&30_u32)),
+        ("keys: told of a selector", sql(retired_keys::TOLD).text("abc").bind(&10_u32)),
+        ("keys: retired and waiting", sql(retired_keys::WAITING).bind(&now).bind(&now).bind(&20_u32)),
+        ("keys: retired long ago", sql(retired_keys::OVER).bind(&now).bind(&500_u32)),
         ("keys: of a domain", sql(dkim_keys::OF_ONE).bind(&domain)),
         ("requests: how many", sql(idempotency::COUNTED).bind(&org).bind(&7_i64)),
         ("claims: of many domains", { (0..20).fold(sql(claims::OF_TWENTY), |query, _| query.bind(&domain)) }),

@@ -37,6 +37,7 @@ mod playground;
 mod provider;
 mod record;
 mod records;
+mod retired_keys;
 mod routes;
 mod sandbox;
 mod sandbox_verdict;
@@ -168,7 +169,7 @@ fn guarded(routes: Routes, pages: Pages, viewer: Option<Caller>) -> Router {
     router.fallback(page::not_found).layer(middleware::from_fn_with_state(guard, guard::stand))
 }
 
-/// The pages that show nothing of what is stored here.
+/// The pages for everybody: they show nothing of what is stored here but what is told to the world.
 fn open_pages() -> Routes {
     Routes::default()
         .get("/check", Needs::Nothing, check::show)
@@ -176,6 +177,7 @@ fn open_pages() -> Routes {
         .layered(|router| router.layer(DefaultBodyLimit::max(check::FORM_LIMIT)))
         .get("/docs/findings", Needs::Nothing, docs::list)
         .get("/docs/findings/{code}", Needs::Nothing, docs::show)
+        .get("/retired-keys/{selector}", Needs::Nothing, retired_keys::show)
         .get("/favicon.svg", Needs::Nothing, assets::favicon)
         .get("/assets/app.css", Needs::Nothing, assets::css)
         .get("/assets/app.js", Needs::Nothing, assets::js)

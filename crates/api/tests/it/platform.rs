@@ -116,6 +116,7 @@ pub fn settings() -> Settings {
         smtp_hostname: name("mx.send.platform.test"),
         key_pool: 0,
         rotate_days: 0,
+        retired_keys: app::retired_keys::Telling::default(),
         playground: true,
         max_message_size: 25 * 1024 * 1024,
         checks_per_minute: 100,

@@ -146,6 +146,7 @@ pub(super) fn settings(
         smtp_hostname: host(&platform_zone, "out"),
         key_pool: config.key_pool,
         rotate_days: config.rotate_days,
+        retired_keys: app::retired_keys::Telling { after_days: config.publish_retired_keys_days },
         playground: is_dev,
         max_message_size: config.max_message_size,
         checks_per_minute: config.checks_per_minute,

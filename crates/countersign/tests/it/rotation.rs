@@ -1,10 +1,12 @@
 //! DKIM keys are rotated in place.
 
 use crate::{
+    durability::Process,
     independent_verifier::dkimpy,
     lifecycle::Later,
-    support::{Api, PATIENCE, text},
+    support::{Api, Folder, PATIENCE, text},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign::Config;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -118,6 +120,68 @@ pub async fn written(api: &Api, path: &str) -> Vec<String> {
         sets["data"].as_array().unwrap().iter().flat_map(|set| set["steps"].as_array().unwrap().clone());
     let gone = steps.filter(|step| step["action"] == "remove");
     gone.map(|step| text(&step, "name").to_owned()).collect()
+}
+
+/// Behind an alias the key before is told to the world where the operator wants that, and signs what anybody can check.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_private_part_of_a_replaced_key_is_published_later() {
+    let platform = Later::start(|config| Config { publish_retired_keys_days: 30, ..config }).await;
+    let api = &platform.api;
+    let domain = api.verified("mail.acme.test", "acme.test", "three-cname").await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    let (selector, _) = send(api, "one@example.org").await;
+    let store = platform.store().await;
+    let public_key = async || {
+        let served = store.published_keys().await.unwrap().1;
+        served.into_iter().find(|(served, _)| *served == selector).unwrap().1
+    };
+    let before = public_key().await;
+    let told = async |selector: &str| {
+        let url = format!("http://{}/retired-keys/{selector}", platform.instance.http);
+        let answer = reqwest::get(url).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    let minutes = |days: i64| platform.minutes.fetch_add(days * 24 * 60 + 1, Ordering::Relaxed);
+    minutes(7);
+    platform.instance.app.wake.key_pool.notify_one();
+    api.until(&format!("{path}/keys"), |list| list["data"][0]["state"] == "standby").await;
+    assert_ne!(public_key().await, before);
+    // Not yet: mail of its time may still be on its way.
+    let app = &platform.instance.app;
+    minutes(29);
+    assert_eq!(app.tell_retired_keys().await.unwrap(), 0);
+    minutes(1);
+    // Nor as long as verifiers find it, be it in a copy of the customer's.
+    let zone = api.zone("acme.test").await;
+    let owner = format!("{selector}._domainkey.mail");
+    let records = api.get(&format!("/playground/zones/{zone}")).await;
+    let alias =
+        records["records"].as_array().unwrap().iter().find(|record| text(record, "name").starts_with(&owner));
+    let alias = alias.unwrap().clone();
+    api.delete(&format!("/playground/records/{}", text(&alias, "id"))).await;
+    let copy = api.publish(&zone, &owner, "TXT", &format!("v=DKIM1; p={before}"), None).await;
+    app.tell_retired_keys().await.unwrap();
+    assert_eq!(told(&selector).await.0, 404);
+    api.delete(&format!("/playground/records/{}", copy)).await;
+    assert_eq!(app.tell_retired_keys().await.unwrap(), 0, "it was just looked for");
+    minutes(1);
+    app.tell_retired_keys().await.unwrap();
+    let (status, key) = told(&selector).await;
+    assert_eq!(status, 200, "{key}");
+    assert!(key.contains(&format!("p={before}\n")), "{key}");
+    let pem = &key[key.find("-----BEGIN").unwrap()..];
+    let der: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&BASE64_STANDARD.decode(der).unwrap()).unwrap();
+    let public = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(
+        aws_lc_rs::signature::KeyPair::public_key(&pair),
+    );
+    assert_eq!(BASE64_STANDARD.encode(public.unwrap().as_ref()), before);
+    // Nothing of others, and nothing to list.
+    for other in ["nothing", "%2e%2e", "%00", "*", "", &"a".repeat(300)] {
+        assert_eq!(told(other).await.0, 404, "{other}");
+    }
+    platform.instance.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -355,4 +419,72 @@ async fn keys_behind_aliases_are_rotated_when_it_is_time() {
     assert_eq!(app.rotate_due_keys().await.unwrap(), 0);
     assert_eq!(states(&keys(api, &path).await)[1], "active");
     platform.instance.stop().await;
+}
+
+/// Killed at any moment of it: one key signs, every selector has its key in DNS, and what was left undone is done by
+/// whoever comes next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_is_cut_off_is_finished() {
+    let folder = Folder::new();
+    let mut process = Process::start(&folder.0);
+    let mut paths = Vec::new();
+    for name in ["a.acme.test", "b.acme.test", "c.acme.test"] {
+        let domain = process.api().verified(name, "acme.test", "three-cname").await;
+        paths.push(format!("/domains/{}", text(&domain, "id")));
+    }
+    let active = |keys: &[(String, String)]| {
+        let active: Vec<_> = keys.iter().filter(|(_, state)| state == "active").collect();
+        assert_eq!(active.len(), 1, "{keys:?}");
+        active[0].0.clone()
+    };
+    let mut turns = 0;
+    // The last time it is killed when it has answered, so that there was a turn on the slowest machine.
+    for milliseconds in [Some(0), Some(10), Some(25), Some(45), Some(70), Some(110), Some(180), None] {
+        let api = process.api();
+        let mut before = Vec::new();
+        for path in &paths {
+            before.push(active(&keys(&api, path).await));
+        }
+        let mut asked: Vec<_> = paths
+            .iter()
+            .map(|path| {
+                let rotate = api.request(reqwest::Method::POST, &format!("{path}/keys/rotate"));
+                tokio::spawn(rotate.json(&json!({"compromised": true})).send())
+            })
+            .collect();
+        match milliseconds {
+            Some(milliseconds) => tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await,
+            None => {
+                for request in asked.drain(..) {
+                    drop(request.await.unwrap());
+                }
+            }
+        }
+        process.kill();
+        for request in asked {
+            drop(request.await.unwrap());
+        }
+        process = Process::start(&folder.0);
+        let api = process.api();
+        for (path, before) in paths.iter().zip(before) {
+            let is_over =
+                |list: &Value| list["data"].as_array().unwrap().iter().all(|key| key["state"] != "draining");
+            api.until(&format!("{path}/keys"), is_over).await;
+            let after = keys(&api, path).await;
+            assert_eq!(after.len(), 3, "{after:?}");
+            turns += u32::from(active(&after) != before);
+            api.post(&format!("{path}/verify"), &json!({})).await;
+            let right = |domain: &Value| {
+                domain["records"].as_array().unwrap().iter().all(|record| record["status"] == "verified")
+            };
+            assert_eq!(text(&api.until(path, right).await, "status"), "verified");
+        }
+    }
+    assert!(turns > 0, "it was never quick enough for a turn");
+    let api = process.api();
+    let message =
+        json!({"from": "x@a.acme.test", "to": ["one@example.org"], "subject": "Hi", "text": "It works"});
+    let (_, received) = api.send_and_receive(&message).await;
+    assert!(!received["authentication"].to_string().contains("fail"), "{received:#}");
+    process.kill();
 }

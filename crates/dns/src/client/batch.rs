@@ -60,6 +60,12 @@ impl Buffers {
     }
 }
 
+/// Whether packets may go together by this socket, as far as the system says before anything was sent. Kernels that do
+/// not know of it would send all as one packet.
+pub fn can_go_together(socket: &UdpSocket) -> bool {
+    system::knows_segments(socket)
+}
+
 /// Sends packets, without waiting, and tells the last error that there was. Those that the system had no room for
 /// are lost like those that a router had no room for. Puts them in another order: the longest first.
 ///
@@ -72,7 +78,8 @@ pub fn send_all(socket: &UdpSocket, packets: &mut [&[u8]], in_segments: &mut boo
     let mut last = None;
     let mut is_second_try = false;
     while !rest.is_empty() {
-        let together = if *in_segments { segments(rest) } else { 1 };
+        // What failed is tried again by itself.
+        let together = if *in_segments && !is_second_try { segments(rest) } else { 1 };
         let sent = if together > 1 {
             system::send_segments(socket, &rest[..together]).map(|()| together)
         } else {
@@ -85,15 +92,11 @@ pub fn send_all(socket: &UdpSocket, packets: &mut [&[u8]], in_segments: &mut boo
                 is_second_try = false;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(error),
-            // An ICMP message about an earlier packet is told once. Whatever else is the matter with packets that go
-            // together, each by itself will show it.
-            Err(error) if together > 1 && is_second_try => {
+            Err(error) if together > 1 && is_refusal(&error) => {
                 tracing::debug!(%error, "packets do not go together here; they go one by one");
                 *in_segments = false;
-                is_second_try = false;
-                last = None;
             }
-            // The first error may be such a message; only a second one is this packet's.
+            // The first error may be an ICMP message about an earlier packet; only a second one is this packet's.
             Err(error) => {
                 rest = &rest[usize::from(is_second_try)..];
                 is_second_try = !is_second_try;
@@ -102,6 +105,14 @@ pub fn send_all(socket: &UdpSocket, packets: &mut [&[u8]], in_segments: &mut boo
         }
     }
     last
+}
+
+/// Whether an error says that packets cannot go together here, or be so long, and not that something became of others: the
+/// device leaves checksums to us (EIO), the packets do not fit on the way.
+fn is_refusal(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let refusals = [Errno::EIO, Errno::EINVAL, Errno::EMSGSIZE, Errno::ENOPROTOOPT, Errno::EOPNOTSUPP];
+    error.raw_os_error().is_none_or(|code| refusals.contains(&Errno::from_raw(code)))
 }
 
 /// How many of the packets, the longest first, can go together: all segments are equally long but the last, which may
@@ -140,6 +151,16 @@ mod system {
         let flags = MsgFlags::MSG_DONTWAIT;
         let sent = sendmmsg(socket, &mut headers, &slices, &addresses, no_controls, flags)?;
         Ok(sent.count())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn knows_segments(socket: &tokio::net::UdpSocket) -> bool {
+        nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::UdpGsoSegment).is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub fn knows_segments(_: &tokio::net::UdpSocket) -> bool {
+        false
     }
 
     /// All of them or none, in one piece: as long as the first, and the last may be shorter.
@@ -183,6 +204,10 @@ mod system {
         Ok(1)
     }
 
+    pub fn knows_segments(_: &tokio::net::UdpSocket) -> bool {
+        false
+    }
+
     pub fn send_segments(_: RawFd, _: &[&[u8]]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -213,11 +238,19 @@ mod tests {
         let server = Std::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let socket = super::super::port::connect(server.local_addr().unwrap()).unwrap();
-        for mut in_segments in [true, false] {
+        let can = can_go_together(&socket);
+        assert_eq!(
+            can,
+            cfg!(any(target_os = "linux", target_os = "android")),
+            "this kernel is older than 2018"
+        );
+        for mut in_segments in [can, false] {
+            let before = in_segments;
             let sent: Vec<Vec<u8>> =
                 (0..150_u8).map(|number| vec![number; 30 + usize::from(number) % 7]).collect();
             let mut packets: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
             assert!(send_all(&socket, &mut packets, &mut in_segments).is_none());
+            assert_eq!(in_segments, before, "they do not go together on loopback");
             let mut buffer = [0; 2048];
             let mut arrived: Vec<Vec<u8>> = (0..sent.len())
                 .map(|_| server.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap())

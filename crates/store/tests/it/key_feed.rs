@@ -78,7 +78,7 @@ pub async fn any_order_of_changes_and_readers_comes_to_the_same(store: &Store) {
                 store.rotate_keys(&turn, &[]).await.unwrap();
                 store.add_pool_key(&pool_key(at(step))).await.unwrap();
                 for drained in store.drained_keys(at(2), 9).await.unwrap() {
-                    store.replace_drained_key(&drained, at(3), at(4)).await.unwrap();
+                    store.replace_drained_key(&drained, at(3), at(4), None).await.unwrap();
                 }
             }
             (3..=4, _) => store.number_key_changes().await.unwrap(),

@@ -103,6 +103,9 @@ pub async fn the_pool_gives_its_oldest_keys(store: &Store) {
     let (_, taken) = store.create_domain(&new, KeySource::Pool { selectors }, &[]).await.unwrap();
     assert_eq!(taken.iter().map(|key| key.id).collect::<Vec<_>>(), [keys[1].id, keys[2].id]);
     assert_eq!(store.count_pool_keys().await.unwrap(), 1);
+    for (wanted, are_there) in [(0, true), (1, true), (2, false)] {
+        assert_eq!(store.has_pool_keys(wanted).await.unwrap(), are_there, "{wanted}");
+    }
 }
 
 pub async fn key_changes_are_numbered_apart(store: &Store) {
@@ -224,14 +227,15 @@ pub async fn keys_rotate_in_whole_steps(store: &Store) {
     assert!(store.drained_keys(at(69), 9).await.unwrap().is_empty());
     let drained = store.drained_keys(at(70), 9).await.unwrap();
     assert_eq!((drained.len(), drained[0].id), (1, keys[0].id));
+    let owner = model::DomainName::parse("r1._domainkey.example.com").unwrap();
     // Without a key to put in its place it stays.
-    let empty = store.replace_drained_key(&drained[0], at(71), at(99)).await;
+    let empty = store.replace_drained_key(&drained[0], at(71), at(99), Some(&owner)).await;
     assert!(matches!(empty, Err(StoreError::PoolEmpty)), "{empty:?}");
     assert_eq!(state().await, is(KeyState::Draining, KeyState::Active));
     let fresh = pool_key(at(1));
     store.add_pool_key(&fresh).await.unwrap();
     let before = published().await.0;
-    store.replace_drained_key(&drained[0], at(71), at(99)).await.unwrap();
+    store.replace_drained_key(&drained[0], at(71), at(99), Some(&owner)).await.unwrap();
     assert_eq!(state().await, is(KeyState::Standby, KeyState::Active));
     let key = store.keys_of_domain(domain.id).await.unwrap().remove(0);
     assert_eq!((key.id, key.placed_at, key.retire_at, key.position), (fresh.id, Some(at(71)), None, 0));
@@ -239,6 +243,27 @@ pub async fn keys_rotate_in_whole_steps(store: &Store) {
     let (generation, keys) = published().await;
     assert!(generation > before && keys.contains(&("r1".to_owned(), fresh.public_key)), "{keys:?}");
     assert_eq!(store.get_domain(org, domain.id).await.unwrap().next_check_at, Some(at(99)));
-    let twice = store.replace_drained_key(&drained[0], at(72), at(99)).await;
+    // The one before waits to be told, and goes again.
+    let waiting = async |now, before| store.retired_keys_waiting(at(now), at(before), 9).await.unwrap();
+    assert!(waiting(70, 99).await.is_empty() && waiting(99, 70).await.is_empty());
+    let [retired] = &*waiting(71, 71).await else { panic!("one was retired") };
+    assert_eq!((retired.id, &retired.owner, retired.retired_at), (drained[0].id, &owner, at(71)));
+    assert_eq!(
+        (&retired.public_key, &retired.private_key),
+        (&drained[0].public_key, &drained[0].private_key)
+    );
+    let told = async |selector: &str| store.told_keys(selector, 9).await.unwrap();
+    assert!(told("r1").await.is_empty());
+    store.postpone_retired_key(retired.id, at(80)).await.unwrap();
+    assert!(waiting(79, 99).await.is_empty());
+    assert_eq!(waiting(80, 99).await.len(), 1);
+    store.tell_retired_key(retired.id, at(81)).await.unwrap();
+    store.postpone_retired_key(retired.id, at(82)).await.unwrap();
+    assert!(waiting(99, 99).await.is_empty() && told("r2").await.is_empty());
+    assert_eq!(told("r1").await[0].told_at, Some(at(81)));
+    assert_eq!(store.delete_retired_keys_before(at(71), 9).await.unwrap(), 0);
+    assert_eq!(store.delete_retired_keys_before(at(72), 9).await.unwrap(), 1);
+    assert!(told("r1").await.is_empty());
+    let twice = store.replace_drained_key(&drained[0], at(72), at(99), None).await;
     assert!(matches!(twice, Err(StoreError::StaleVersion)), "{twice:?}");
 }

@@ -50,11 +50,11 @@ impl Server {
             return None;
         };
         // Nothing here has to outlive the machine; tests of what survives a crash kill processes, not the power.
-        Some(Self::start(programs, "fsync=off"))
+        Some(Self::start(programs, &["fsync=off", "shared_buffers=32MB"]))
     }
 
-    /// Starts a server with one more setting.
-    pub fn start(programs: PathBuf, setting: &str) -> Self {
+    /// Starts a server with these settings.
+    pub fn start(programs: PathBuf, settings: &[&str]) -> Self {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("countersign-pg-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -68,7 +68,7 @@ impl Server {
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]);
         initdb.args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"]);
         run(initdb);
-        let process = launch(&programs, &folder, user, setting);
+        let process = launch(&programs, &folder, user, settings);
         Self { programs, folder, user, process }
     }
 
@@ -95,10 +95,11 @@ impl Drop for Server {
 }
 
 /// Starts the server in its folder, and waits until it takes connections.
-pub fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, setting: &str) -> Child {
+pub fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&str]) -> Child {
     let mut postgres = command(&programs.join("postgres"), folder, user);
     postgres.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-c", "listen_addresses="]);
-    postgres.args(["-c", setting, "-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
+    postgres.args(["-c", "max_connections=200"]);
+    postgres.args(settings.iter().flat_map(|setting| ["-c", *setting]));
     postgres.args(["-c", "log_min_messages=warning"]);
     let mut process = postgres.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(process.stderr.take().unwrap());

@@ -215,7 +215,8 @@ pub fn crash(server: &mut Server) {
 
 /// Starts it again with what it had.
 pub fn recover(server: &mut Server) {
-    server.process = launch(&server.programs, &server.folder, server.user, "fsync=off");
+    server.process =
+        launch(&server.programs, &server.folder, server.user, &["fsync=off", "shared_buffers=32MB"]);
 }
 
 /// Runs statements past the platform.

@@ -47,6 +47,7 @@ impl Engine {
 
     fn open(&mut self, link: usize) -> io::Result<usize> {
         let socket = Arc::new(connect(self.links[link].address)?);
+        let in_segments = batch::can_go_together(&socket);
         let stamp = self.stamp();
         let (waiting, registration) = AbortHandle::new_pair();
         let port = self.ports.insert(Port {
@@ -54,7 +55,7 @@ impl Engine {
             open: Vec::new(),
             outbox: Vec::new(),
             uses_left: USES,
-            in_segments: true,
+            in_segments,
             stamp,
             waiting,
         });
