@@ -48,8 +48,9 @@ fn wanted(record: &RecordReport) -> Option<&String> {
     }
 }
 
+/// Whether the record is in our hands: an alias to our zone, or in a zone that is delegated to us.
 fn is_alias(record: &RecordReport) -> bool {
-    matches!(record.planned.expected, Expected::Cname { dkim_key: Some(_), .. })
+    record.planned.hosted || matches!(record.planned.expected, Expected::Cname { dkim_key: Some(_), .. })
 }
 
 /// Whether the record was right when it was last certain, and that with this very key.
@@ -212,7 +213,7 @@ impl App {
     /// Whether anything was done.
     async fn rotate(&self, view: &DomainView, by: Option<&Caller>, begins: bool) -> Result<bool> {
         let keys = self.store.keys_of_domain(view.domain.id).await?;
-        let records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
+        let records: Vec<_> = view.report.all().filter(|record| record.is_dkim()).collect();
         let now = self.clock.now();
         let refused = |reason| Error::KeysNotRotatable { domain: view.domain.name.clone(), reason };
         match turn(&keys, &records, now).map_err(refused)? {
@@ -334,6 +335,7 @@ mod tests {
     fn report(right: &[bool]) -> Report {
         let name = DomainName::parse("acme.test").unwrap();
         let records = (0..right.len()).map(|number| PlannedRecord {
+            hosted: false,
             key: format!("dkim-{number}"),
             purpose: Purpose::Dkim,
             owner: name.prepend("_domainkey").unwrap().prepend(&format!("s{number}")).unwrap(),

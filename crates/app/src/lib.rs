@@ -56,6 +56,7 @@ mod sandbox_domain;
 mod scope;
 pub mod settings;
 pub mod setup_links;
+mod sub_zones;
 mod suppressions;
 pub mod sweep;
 pub mod tasks;

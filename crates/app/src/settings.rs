@@ -82,6 +82,8 @@ pub struct NameServer {
     pub name: DomainName,
     /// Where it can be reached; may be empty where its name is in another zone.
     pub addresses: Vec<IpAddr>,
+    /// Whether it is another program that gets the platform zone from here: it does not serve zones delegated to us.
+    pub follows: bool,
 }
 
 /// Where accepted mail is handed over.
@@ -115,6 +117,26 @@ impl Settings {
     /// The name server that the SOA record of the platform zone names.
     pub fn first_name_server(&self) -> &DomainName {
         self.name_servers.first().map_or(&self.platform_zone, |server| &server.name)
+    }
+
+    /// The name servers that a zone is delegated to whose token this is: names that lead to those of the platform zone. What
+    /// was delegated to names with another token proves nothing.
+    pub fn name_servers_of(&self, token: &str) -> Vec<DomainName> {
+        self.zone_servers().filter_map(|server| server.name.prepend(token).ok()).collect()
+    }
+
+    /// The name servers that serve delegated zones: those with a name in the platform zone that are none that others run
+    /// after it.
+    pub(crate) fn zone_servers(&self) -> impl Iterator<Item = &NameServer> {
+        let is_ours = |server: &&NameServer| {
+            server.name.is_below(&self.platform_zone) && !server.addresses.is_empty() && !server.follows
+        };
+        self.name_servers.iter().filter(is_ours)
+    }
+
+    /// The profiles whose domains are zones that are delegated to us.
+    pub(crate) fn delegated_profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.iter().filter(|profile| profile.delegated.is_some())
     }
 
     /// A profile by name.

@@ -742,6 +742,58 @@ defects! {
         /// Where it points.
         found: DomainName,
     }
+    DelegationMissing = "delegation_missing" {
+        /// The zone that is to be delegated to us.
+        zone: DomainName,
+        /// One of the servers that it is to be delegated to.
+        name_server: DomainName,
+    }
+    DelegationIncomplete = "delegation_incomplete" {
+        /// The zone.
+        zone: DomainName,
+        /// The server that is not in the delegation.
+        missing: DomainName,
+        /// Those that are.
+        found: Vec<DomainName>,
+    }
+    DelegationElsewhere = "delegation_elsewhere" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers in the delegation that are not ours.
+        others: Vec<DomainName>,
+        /// Those that are.
+        ours: Vec<DomainName>,
+    }
+    DelegationAlias = "delegation_alias" {
+        /// The zone.
+        zone: DomainName,
+        /// Where the alias in its place points.
+        target: DomainName,
+    }
+    DelegationSigned = "delegation_signed" {
+        /// The zone.
+        zone: DomainName,
+    }
+    DelegationHidden = "delegation_hidden" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers of the zone above that answer for it themselves.
+        servers: Vec<Server>,
+    }
+    DelegationUneven = "delegation_uneven" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers of the zone above that have the delegation.
+        with: Vec<Server>,
+        /// Those that do not.
+        without: Vec<Server>,
+    }
+    SubZoneNotServed = "sub_zone_not_served" {
+        /// The zone, which is delegated to us.
+        zone: DomainName,
+        /// The names in it that are not as they should be.
+        names: Vec<DomainName>,
+    }
 }
 
 /// What stands where the name of a host belongs.

@@ -8,6 +8,7 @@ use crate::{
     readings::Readings,
     slip::{self, Slip},
     spf_tree::{self, SpfTree},
+    sub_zone::Above,
     wildcard,
 };
 use mail::dmarc::{DmarcReading, PublicSuffix};
@@ -473,6 +474,10 @@ impl View {
     }
 
     fn zone_at(&self, name: &DomainName) -> Option<DomainName> {
+        // Where the zone above delegates a name a zone begins, whether or not anybody answers for it.
+        if !self.referrals.is_empty() && self.delegated_to(name).is_some() {
+            return Some(name.clone());
+        }
         self.authority_over(name, |owner| model::registrable_domain(owner).is_some())
     }
 
@@ -560,6 +565,12 @@ impl View {
         names.sort();
         names.dedup();
         (!names.is_empty()).then_some(names)
+    }
+
+    /// What the servers of the zone above say of a zone, each once.
+    pub fn above(&self, zone: &DomainName) -> Vec<(&Server, Above)> {
+        let of_zone = self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone);
+        of_zone.map(|exchange| (&exchange.ask.server, Above::read(zone, &exchange.outcome))).collect()
     }
 
     /// The addresses that the zone above gives for those name servers of a zone that are in the zone itself.

@@ -2,10 +2,10 @@
 
 use crate::{
     Store, StoreError, Topic,
-    database::{Row, sql},
+    database::{Row, Tx, sql},
     dkim_keys::{GENERATION, KeyState, bump_dns_generation},
 };
-use model::{DomainName, KeyId};
+use model::{DomainId, DomainName, KeyId};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 5_000;
@@ -19,6 +19,44 @@ pub struct KeyChange {
     pub public_key: Option<String>,
     /// Whether the domain is in the zone that was named: what else is served for it may change too.
     pub is_of_zone: bool,
+    /// The domain's name, where it is of one of the profiles that were named: it is a zone of its own.
+    pub sub_zone: Option<DomainName>,
+}
+
+/// What there is of a zone that may be delegated to us: a living domain of its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubZoneDomain {
+    /// The domain.
+    pub id: DomainId,
+    /// The name of its profile.
+    pub profile: String,
+    /// The profile's variables, JSON.
+    pub variables: String,
+    /// Whether it is the one of its name that is verified.
+    pub holder: bool,
+    /// Its keys: the selector at the domain, and that of the platform zone.
+    pub keys: Vec<(String, String)>,
+}
+
+pub(crate) const SUB_ZONE: &str = "SELECT d.id, d.profile, d.variables, d.holder, k.selector, k.beside
+     FROM domains d JOIN dkim_keys k ON k.domain_id = d.id AND k.state <> 'retired'
+     WHERE d.name = $1 AND d.deleted_at IS NULL ORDER BY d.id, k.position";
+
+const HELD: &str = "SELECT name FROM domains
+     WHERE name = $1 AND holder = 1 AND deleted_at IS NULL AND $2 LIKE '%|' || profile || '|%'";
+
+/// Has a domain's keys come again, since where they are served changes.
+const AGAIN: &str = "UPDATE dkim_keys SET dns_generation = NULL WHERE domain_id = $1 AND state <> 'retired'";
+
+/// Names of profiles, so that one text can be looked through for a name.
+fn listed(profiles: &[&str]) -> String {
+    format!("|{}|", profiles.join("|"))
+}
+
+pub(crate) async fn serve_keys_anew(domain: DomainId, tx: &mut Tx) -> Result<(), StoreError> {
+    sql(AGAIN).bind(&domain).run(tx).await?;
+    tx.wakes(Topic::Dns);
+    Ok(())
 }
 
 /// The setting with what the zone said beside keys.
@@ -31,7 +69,8 @@ macro_rules! page {
     ($state:literal) => {
         concat!(
             "SELECT k.id, k.selector, k.public_key, k.state, k.dns_generation,
-                 CAST(CASE WHEN d.name = $5 OR d.name LIKE '%.' || $5 THEN 1 ELSE 0 END AS BIGINT) AS is_of_zone
+                 CAST(CASE WHEN d.name = $5 OR d.name LIKE '%.' || $5 THEN 1 ELSE 0 END AS BIGINT) AS is_of_zone,
+                 CASE WHEN $6 LIKE '%|' || d.profile || '|%' THEN d.name END AS sub_zone
              FROM dkim_keys k LEFT JOIN domains d ON d.id = k.domain_id
              WHERE (k.dns_generation, k.id) > ($1, $2) AND k.dns_generation <= $3 AND k.state ",
             $state,
@@ -45,7 +84,8 @@ pub(crate) const SERVED: &str = page!("<> 'retired'");
 
 impl Store {
     /// Hands over every change of served keys after a generation, in an order in which they can be applied, and says up to
-    /// which generation they go. After 0 that is every key. With `zone` it tells which keys are of domains in that zone.
+    /// which generation they go. After 0 that is every key. With `zone` it tells which keys are of domains in that zone,
+    /// with `profiles` which are of domains that are zones of their own.
     ///
     /// All of it is read as it was at one moment. Rows of keys that are gone have to stay for as long as a node may be
     /// behind.
@@ -53,8 +93,10 @@ impl Store {
         &self,
         since: u64,
         zone: &DomainName,
+        profiles: &[&str],
         mut take: impl FnMut(KeyChange),
     ) -> Result<u64, StoreError> {
+        let profiles = listed(profiles);
         let mut tx = self.pools.snapshot().await?;
         let generation: u64 = sql(GENERATION).number(&mut tx).await?;
         if generation == since {
@@ -67,7 +109,7 @@ impl Store {
             }
             let (mut after, mut id) = (since + 1, String::new());
             loop {
-                let page = sql(statement).bind(&after).text(&id).bind(&generation).bind(&PAGE).bind(zone);
+                let page = sql(statement).bind(&after).text(&id).bind(&generation).bind(&PAGE).bind(zone).text(&profiles);
                 let rows = page.all(&mut tx).await?;
                 for row in &rows {
                     take(change(row)?);
@@ -78,6 +120,42 @@ impl Store {
             }
         }
         Ok(generation)
+    }
+
+    /// The living domains of a name with keys to serve, oldest first.
+    pub async fn sub_zone_domains(&self, name: &DomainName) -> Result<Vec<SubZoneDomain>, StoreError> {
+        let mut domains: Vec<SubZoneDomain> = Vec::new();
+        for row in self.read_all(sql(SUB_ZONE).bind(name)).await? {
+            let id = row.get("id")?;
+            let selector: String = row.get("selector")?;
+            let key = (row.opt("beside")?.unwrap_or_else(|| selector.clone()), selector);
+            match domains.last_mut().filter(|domain| domain.id == id) {
+                Some(domain) => domain.keys.push(key),
+                None => domains.push(SubZoneDomain {
+                    id,
+                    profile: row.get("profile")?,
+                    variables: row.get("variables")?,
+                    holder: row.get("holder")?,
+                    keys: vec![key],
+                }),
+            }
+        }
+        Ok(domains)
+    }
+
+    /// The first of these names that is held by a domain of one of these profiles.
+    pub async fn held_among(
+        &self,
+        names: &[DomainName],
+        profiles: &[&str],
+    ) -> Result<Option<DomainName>, StoreError> {
+        let profiles = listed(profiles);
+        for name in names {
+            if self.read_first(sql(HELD).bind(name).text(&profiles)).await?.is_some() {
+                return Ok(Some(name.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Gives DNS a new generation where what it serves beside keys is not what it was at the last start: what the operator has
@@ -112,5 +190,5 @@ fn change(row: &Row) -> Result<KeyChange, StoreError> {
     let state: KeyState = row.get("state")?;
     let selector = stored.split_once(RETIRED_MARK).map_or(stored.as_str(), |(before, _)| before).to_owned();
     let public_key = if state == KeyState::Retired { None } else { Some(row.get("public_key")?) };
-    Ok(KeyChange { selector, public_key, is_of_zone: row.get("is_of_zone")? })
+    Ok(KeyChange { selector, public_key, is_of_zone: row.get("is_of_zone")?, sub_zone: row.opt("sub_zone")? })
 }

@@ -343,6 +343,6 @@ pub(crate) async fn send_test(
 
 /// Whether its keys are behind aliases, where they can be rotated.
 fn has_aliases(view: &DomainView) -> bool {
-    let mut dkim = view.report.records.iter().filter(|record| record.is_dkim());
-    dkim.all(|record| record.record_type() == RecordType::Cname)
+    let mut dkim = view.report.all().filter(|record| record.is_dkim());
+    dkim.all(|record| record.planned.hosted || record.record_type() == RecordType::Cname)
 }

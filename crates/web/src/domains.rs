@@ -132,6 +132,8 @@ async fn render(
         profiles: settings
             .profiles
             .iter()
+            // The playground has one server for everything.
+            .filter(|profile| profile.delegated.is_none() || !settings.playground)
             .map(|profile| ProfileChoice {
                 name: profile.name.clone(),
                 title: profile.title.clone(),

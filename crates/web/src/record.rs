@@ -106,6 +106,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::ReturnPath => "Return path",
         Purpose::Dmarc => "DMARC policy",
         Purpose::Inbound => "Incoming mail",
+        Purpose::Delegation => "Delegation",
         Purpose::Tracking => "Tracking",
         Purpose::Ownership => "Proof of ownership",
         Purpose::Other => "Other",

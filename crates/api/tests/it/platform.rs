@@ -96,6 +96,7 @@ pub fn settings() -> Settings {
         name_servers: vec![app::NameServer {
             name: name("ns1.send.platform.test"),
             addresses: vec!["127.0.0.1".parse().unwrap()],
+            follows: false,
         }],
         public_addresses: vec!["127.0.0.1".parse().unwrap()],
         sender_addresses: vec!["127.0.0.1".parse().unwrap()],

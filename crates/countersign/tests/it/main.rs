@@ -21,6 +21,7 @@ mod client;
 mod client_nouns;
 mod command_line;
 mod contacts;
+mod delegated;
 mod dns_connections;
 mod dns_hosts;
 mod dns_server;

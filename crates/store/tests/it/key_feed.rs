@@ -22,7 +22,7 @@ impl Node {
                 None => drop(keys.remove(&change.selector)),
             }
         };
-        self.generation = store.key_changes(self.generation, &name("send.test"), take).await.unwrap();
+        self.generation = store.key_changes(self.generation, &name("send.test"), &[], take).await.unwrap();
         changes
     }
 
@@ -142,7 +142,7 @@ pub async fn keys_of_the_platforms_own_domains_are_told_apart(store: &Store) {
     store.number_key_changes().await.unwrap();
     let mut own = Vec::new();
     store
-        .key_changes(0, &name("send.test"), |change| own.push((change.selector, change.is_of_zone)))
+        .key_changes(0, &name("send.test"), &[], |change| own.push((change.selector, change.is_of_zone)))
         .await
         .unwrap();
     own.sort();

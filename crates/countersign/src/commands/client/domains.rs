@@ -43,7 +43,7 @@ pub enum DomainsCommand {
     },
     /// Add a domain, and show the records to publish
     #[command(
-        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch\n  countersign domains add mail.example.com --tenant cust_12345 --create-tenant"
+        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch\n  countersign domains add send.example.com --delegated\n  countersign domains add mail.example.com --tenant cust_12345 --create-tenant"
     )]
     Add {
         /// The domain
@@ -51,6 +51,9 @@ pub enum DomainsCommand {
         /// Which records it is to have; `GET /api/v1/profiles` lists them
         #[arg(long)]
         profile: Option<String>,
+        /// Delegate it as a zone: NS records are all that it takes
+        #[arg(long)]
+        delegated: bool,
         /// Whether the tenant may be a new one
         #[command(flatten)]
         new_tenant: NewTenantArgs,
@@ -248,11 +251,14 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             let list = client.list("/domains", &query, page).await?;
             Ok(shown(server, &list, of_list))
         }
-        DomainsCommand::Add { domain, profile, new_tenant, watch } => {
+        DomainsCommand::Add { domain, profile, delegated, new_tenant, watch } => {
             tenant::check(server, &client, new_tenant).await?;
             let mut body = json!({ "domain": domain });
             if let Some(profile) = profile {
                 body["profile"] = json!(profile);
+            }
+            if *delegated {
+                body["delegated"] = json!(true);
             }
             let added = client.post("/domains", &body).await?;
             if !watch.watch {

@@ -1,0 +1,137 @@
+//! Zones that customers delegate to us: who may have one, what is in it, and whose keys are.
+//!
+//! A domain of a profile that is `delegated` is a zone: the records of its profile, which all of them have in common, its
+//! name servers, and its keys. Those are served once its delegation was seen, which leads to names made for this very
+//! domain: before that nothing in the zone is worth having, and what was left over in DNS of another's proves nothing.
+
+use crate::{
+    App,
+    error::{Error, Result},
+    platform_zone::{TTL, internal, served, soa},
+    settings::Settings,
+};
+use diagnosis::{Profile, Variables, plan::plan, profile::NAME_SERVERS};
+use dns::authority::{Shape, SubZone, SubZones};
+use model::{DomainName, Purpose, Record, registrable_domain};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use store::SubZoneDomain;
+
+/// How many names above a domain are looked at.
+const ABOVE: usize = 8;
+
+/// What the zones of each profile have in common.
+pub(crate) type Shapes = BTreeMap<String, Arc<Shape>>;
+
+impl App {
+    /// Whether a domain may be a zone that is delegated to us.
+    pub(crate) async fn require_delegable(&self, name: &DomainName) -> Result<()> {
+        let refuse = |why: String| Err(Error::field("domain", why));
+        if self.settings.playground {
+            return refuse(
+                "the playground has one name server for everything, so nothing can be delegated in it; choose another profile"
+                    .to_owned(),
+            );
+        }
+        if registrable_domain(name).is_none_or(|registered| registered == *name) {
+            return refuse(format!(
+                "{name} as a whole would be delegated, with its website and its mail; give a subdomain, such as send.{name}"
+            ));
+        }
+        if self.settings.platform_zone.is_below(name) {
+            return refuse(format!("this platform itself is below {name}; give another subdomain"));
+        }
+        if self.settings.zone_servers().next().is_none() {
+            return refuse(
+                "this platform has no name server that a zone can be delegated to; choose another profile"
+                    .to_owned(),
+            );
+        }
+        let above: Vec<DomainName> = name.ancestors().skip(1).take(ABOVE).collect();
+        let profiles = self.delegated_names();
+        if let Some(zone) = self.store.held_among(&above, &profiles).await? {
+            return refuse(format!("{name} is in {zone}, which is delegated to this platform as a whole"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delegated_names(&self) -> Vec<&str> {
+        self.settings.delegated_profiles().map(|profile| profile.name.as_str()).collect()
+    }
+
+    /// Whether a stored domain is such a zone.
+    pub(crate) fn is_sub_zone(&self, domain: &store::Domain) -> bool {
+        self.settings.profile(&domain.profile).is_some_and(|profile| profile.delegated.is_some())
+    }
+
+    /// Brings these zones up to what the store has.
+    pub(crate) async fn refresh_sub_zones(
+        &self,
+        names: BTreeSet<DomainName>,
+        shapes: &Shapes,
+        zones: &mut SubZones,
+    ) -> Result<()> {
+        for name in names {
+            let domains = self.store.sub_zone_domains(&name).await?;
+            match sub_zone(&domains, shapes) {
+                Some(Ok(zone)) => zones.put(&name, zone).map_err(internal)?,
+                // One that cannot be served must not keep the others from being served.
+                Some(Err(error)) => {
+                    tracing::error!(%name, %error, "a delegated zone cannot be served");
+                    zones.remove(&name);
+                }
+                None => zones.remove(&name),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the zones of each profile have in common.
+pub(crate) fn shapes(settings: &Settings) -> Result<Shapes> {
+    let shapes = settings.delegated_profiles().map(|profile| {
+        let shape = shape(settings, profile).map_err(internal)?;
+        Ok((profile.name.clone(), Arc::new(shape)))
+    });
+    shapes.collect()
+}
+
+/// The records of a profile but its keys, at a name that stands for any.
+fn shape(settings: &Settings, profile: &Profile) -> std::result::Result<Shape, String> {
+    let any = DomainName::parse("zone.invalid").map_err(|error| error.to_string())?;
+    let mut variables = settings.variables();
+    variables.insert(NAME_SERVERS.to_owned(), "ns.invalid".to_owned());
+    for number in 1..=profile.dkim_keys {
+        variables.insert(format!("token{number}"), format!("token{number}"));
+        variables.insert(format!("key{number}"), "key".to_owned());
+    }
+    let plan = plan(profile, &any, &variables).map_err(|error| error.to_string())?;
+    let in_zone =
+        plan.records.iter().filter(|record| record.hosted && record.purpose != Purpose::Dkim);
+    let records = in_zone.map(|record| Record {
+        owner: record.owner.clone(),
+        ttl: TTL,
+        data: record.expected.data(),
+    });
+    let zone = served(any, soa(settings.first_name_server(), 1), records.collect());
+    Shape::new(&zone).map_err(|error| error.to_string())
+}
+
+/// The zone of a name, by the domains that have it: the holder's, with its keys; while nobody holds the name that of the
+/// first, without.
+fn sub_zone(
+    domains: &[SubZoneDomain],
+    shapes: &Shapes,
+) -> Option<std::result::Result<SubZone, dns::authority::ZoneError>> {
+    let mut delegated = domains.iter().filter_map(|domain| Some((domain, shapes.get(&domain.profile)?)));
+    let first = delegated.next()?;
+    let (domain, shape) = std::iter::once(first).chain(delegated).find(|(domain, _)| domain.holder).unwrap_or(first);
+    let variables: Variables = serde_json::from_str(&domain.variables).unwrap_or_default();
+    let names = variables.get(NAME_SERVERS).map(String::as_str).unwrap_or_default();
+    let names: Vec<DomainName> =
+        names.split_ascii_whitespace().filter_map(|name| DomainName::parse(name).ok()).collect();
+    let keys = if domain.holder { domain.keys.as_slice() } else { &[] };
+    Some(SubZone::new(shape, &names, TTL, keys, domain.holder))
+}

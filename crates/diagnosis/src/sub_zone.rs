@@ -1,0 +1,280 @@
+//! Zones that are delegated to us: what the zone above says of them, and what that comes to.
+//!
+//! A planned delegation is judged by the servers of the zone above alone, all of them: what resolvers and the zone itself
+//! say may be old, or somebody else's. Whether our own servers answer for the zone is looked at as a stranger does.
+
+use crate::{
+    checks::{
+        Context, delegation_alias, delegation_elsewhere, delegation_hidden, delegation_incomplete,
+        delegation_missing, delegation_signed, delegation_uneven, sub_zone_not_served,
+    },
+    finding::{Defect, Finding, Remedy},
+    observation::{Outcome, Rcode, Reply, Says, Server},
+    plan::{Expected, Plan, PlannedRecord},
+    report::{RecordReport, Seen},
+    view::Heard,
+};
+use model::{Confidence, DomainName, RecordData, RecordStatus, RecordType, Severity};
+
+/// The type of the records by which the zone above vouches for the signatures of a zone (RFC 4034 §5).
+pub const DS: RecordType = RecordType::Other(43);
+
+/// What a server of the zone above says of a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Above {
+    /// It delegates it to these servers; sorted.
+    Delegates(Vec<DomainName>),
+    /// It answers for the zone itself, so that nobody gets to the servers that it is delegated to.
+    Serves,
+    /// An alias is in the place of the delegation.
+    Alias(DomainName),
+    /// There is no delegation.
+    Nothing,
+    /// Nothing certain, and why.
+    Silent(String),
+}
+
+impl Above {
+    /// Reads an answer to the question for a zone's NS records.
+    pub fn read(zone: &DomainName, outcome: &Outcome) -> Self {
+        let reply = match outcome {
+            Outcome::Reply(reply) => reply,
+            Outcome::Failure(failure) => return Self::Silent(failure.to_string()),
+        };
+        if !matches!(reply.rcode, Rcode::NoError | Rcode::NxDomain) {
+            return Self::Silent(reply.rcode.to_string());
+        }
+        let alias = reply.answer.iter().find_map(|record| match &record.data {
+            RecordData::Cname(target) if record.owner == *zone => Some(target.clone()),
+            _ => None,
+        });
+        if let Some(target) = alias {
+            return Self::Alias(target);
+        }
+        let names = servers_in(reply, zone);
+        let is_apex = |data: &RecordData| matches!(data, RecordData::Soa(_));
+        match reply.authoritative {
+            false if names.is_empty() => Self::Silent("it answers without authority".to_owned()),
+            false => Self::Delegates(names),
+            true if !names.is_empty() => Self::Serves,
+            true if reply.authority.iter().any(|record| record.owner == *zone && is_apex(&record.data)) => {
+                Self::Serves
+            }
+            true => Self::Nothing,
+        }
+    }
+
+    /// Whether it delegates the zone to that server; nothing where that is not known.
+    fn has(&self, name_server: &DomainName) -> Option<bool> {
+        match self {
+            Self::Delegates(names) => Some(names.contains(name_server)),
+            Self::Serves | Self::Alias(_) | Self::Nothing => Some(false),
+            Self::Silent(_) => None,
+        }
+    }
+}
+
+fn servers_in(reply: &Reply, zone: &DomainName) -> Vec<DomainName> {
+    let of_zone = reply.answer.iter().chain(&reply.authority).filter(|record| record.owner == *zone);
+    let mut names: Vec<DomainName> = of_zone
+        .filter_map(|record| match &record.data {
+            RecordData::Ns(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What a planned delegation comes to.
+pub(crate) struct Delegated {
+    pub status: RecordStatus,
+    pub findings: Vec<Finding>,
+    /// The name servers that it is delegated to now, for people.
+    pub current: Vec<String>,
+    pub seen: Vec<Seen>,
+    /// The zone above: where the record belongs.
+    pub parent: Option<DomainName>,
+}
+
+/// Judges one NS record of a delegation. What is wrong with the set as a whole is told with its first record.
+pub(crate) fn judge(context: &Context<'_>, name_server: &DomainName) -> Delegated {
+    let (view, zone) = (context.view, &context.record.owner);
+    let said = view.above(zone);
+    let seen = said.iter().map(|(server, above)| Seen {
+        server: (*server).clone(),
+        right: above.has(name_server),
+        ttl: 0,
+    });
+    let delegates = said.iter().filter_map(|(_, above)| match above {
+        Above::Delegates(names) => Some(names),
+        _ => None,
+    });
+    let mut now: Vec<&DomainName> = delegates.flatten().collect();
+    now.sort();
+    now.dedup();
+    let (status, mut findings) = decide(context, name_server, &said, &now);
+    if !is_first(context.plan, context.record) {
+        findings.retain(|finding| {
+            matches!(
+                finding.defect,
+                Defect::DelegationMissing { .. }
+                    | Defect::DelegationIncomplete { .. }
+                    | Defect::DnsUnanswered { .. }
+            )
+        });
+    }
+    Delegated {
+        status,
+        findings,
+        current: now.into_iter().map(ToString::to_string).collect(),
+        seen: seen.collect(),
+        parent: view.parent_zone(zone),
+    }
+}
+
+fn is_first(plan: &Plan, record: &PlannedRecord) -> bool {
+    let mut delegation =
+        plan.records.iter().filter(|record| matches!(record.expected, Expected::Delegation { .. }));
+    delegation.next().is_some_and(|first| first.key == record.key)
+}
+
+fn decide(
+    context: &Context<'_>,
+    name_server: &DomainName,
+    said: &[(&Server, Above)],
+    now: &[&DomainName],
+) -> (RecordStatus, Vec<Finding>) {
+    let zone = &context.record.owner;
+    let names_of = |wanted: &dyn Fn(&Above) -> bool| -> Vec<Server> {
+        said.iter().filter(|(_, above)| wanted(above)).map(|(server, _)| (*server).clone()).collect()
+    };
+    if said.iter().all(|(_, above)| matches!(above, Above::Silent(_))) {
+        let reasons = said.iter().map(|(server, above)| match above {
+            Above::Silent(reason) => format!("{server}: {reason}"),
+            _ => server.to_string(),
+        });
+        return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
+    }
+    let alias = said.iter().find_map(|(_, above)| match above {
+        Above::Alias(target) => Some(target.clone()),
+        _ => None,
+    });
+    if let Some(target) = alias {
+        return (RecordStatus::Failed, vec![delegation_alias::finding(context, target)]);
+    }
+    let serving = names_of(&|above| matches!(above, Above::Serves));
+    if !serving.is_empty() {
+        return (RecordStatus::Failed, vec![delegation_hidden::finding(context, serving)]);
+    }
+    let with = names_of(&|above| matches!(above, Above::Delegates(_)));
+    let without = names_of(&|above| matches!(above, Above::Nothing));
+    if with.is_empty() {
+        return (RecordStatus::Missing, vec![delegation_missing::finding(context)]);
+    }
+    let Some((_, ours)) = context.plan.delegation() else { return (RecordStatus::Unknown, Vec::new()) };
+    let others: Vec<DomainName> =
+        now.iter().filter(|name| !ours.contains(name)).map(|name| (*name).clone()).collect();
+    if !others.is_empty() {
+        let kept = now.iter().filter(|name| ours.contains(name)).map(|name| (*name).clone()).collect();
+        return (RecordStatus::Failed, vec![delegation_elsewhere::finding(context, others, kept)]);
+    }
+    let signed = context.view.heard(zone, DS).iter().any(|heard| matches!(heard.says, Says::Records(_)));
+    if signed {
+        return (RecordStatus::Failed, vec![delegation_signed::finding(context)]);
+    }
+    if !without.is_empty() {
+        return (RecordStatus::Pending, vec![delegation_uneven::finding(context, with, without)]);
+    }
+    if said.iter().any(|(_, above)| above.has(name_server) == Some(false)) {
+        return (RecordStatus::Pending, vec![delegation_incomplete::finding(context, now)]);
+    }
+    // A stranger has to get an answer from us. Where nobody of ours gives one the fault is not the customer's.
+    let of_ours = |heard: &&Heard| matches!(heard.server(), Server::Authority { zone: of, .. } if of == zone);
+    let answers: Vec<&Heard> = context.view.heard(zone, RecordType::Ns).iter().filter(of_ours).collect();
+    if !answers.iter().any(|heard| matches!(heard.says, Says::Records(_))) {
+        let reasons = answers.iter().map(|heard| match &heard.says {
+            Says::Nothing(reason) | Says::Lame(reason) => format!("{}: {reason}", heard.server()),
+            _ => format!("{}: it has no such zone", heard.server()),
+        });
+        return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
+    }
+    (RecordStatus::Verified, Vec::new())
+}
+
+fn unanswered(context: &Context<'_>, reasons: Vec<String>) -> Finding {
+    let name = context.record.owner.clone();
+    let defect = Defect::DnsUnanswered { name, record_type: RecordType::Ns, reasons };
+    context.finding(defect, Severity::Warning, Remedy::CheckAgain)
+}
+
+/// Leaves of the findings those that the owner of a delegated zone can do something about: what is in the zone is ours.
+pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<Finding>) {
+    let Some((zone, _)) = plan.delegation() else { return };
+    let is_hosted = |finding: &Finding| {
+        let key = finding.record.as_ref();
+        key.is_some_and(|key| plan.records.iter().any(|record| record.hosted && record.key == *key))
+    };
+    findings.retain(|finding| !is_hosted(finding));
+    let is_delegation = |record: &&RecordReport| !record.planned.hosted;
+    let is_right = records.iter().filter(is_delegation).all(|record| record.status == RecordStatus::Verified);
+    if is_right {
+        let wrong = records.iter().filter(|record| {
+            record.planned.hosted
+                && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed | RecordStatus::Pending)
+        });
+        let names: Vec<DomainName> = wrong.map(|record| record.planned.owner.clone()).collect();
+        if !names.is_empty() {
+            findings.push(sub_zone_not_served::finding(zone.clone(), names));
+        }
+        return;
+    }
+    let about = |of: &DomainName| of == zone;
+    let is_told = findings.iter().any(|finding| {
+        finding.confidence == Confidence::Confirmed && finding.code().starts_with("delegation_")
+    });
+    // Each of them follows from what the zone above says.
+    findings.retain(|finding| match &finding.defect {
+        Defect::DelegationMismatch { zone: of, .. } | Defect::ZoneNotDelegated { zone: of, .. } => !about(of),
+        Defect::DnssecBogus { zone: of, .. } | Defect::DomainNotFound { name: of } => !(is_told && about(of)),
+        _ => true,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::Failure;
+    use model::Record;
+
+    fn n(text: &str) -> DomainName {
+        DomainName::parse(text).unwrap()
+    }
+
+    fn record(owner: &str, data: RecordData) -> Record {
+        Record { owner: n(owner), ttl: 60, data }
+    }
+
+    #[test]
+    fn a_server_above_is_read_for_what_it_does_with_the_zone() {
+        let zone = n("send.acme.test");
+        let read = |reply: Reply| Above::read(&zone, &Outcome::Reply(reply));
+        let ns = || record("send.acme.test", RecordData::Ns(n("ns.test")));
+        let referral = Reply { authority: vec![ns()], ..Reply::default() };
+        assert_eq!(read(referral), Above::Delegates(vec![n("ns.test")]));
+        let own = Reply { authoritative: true, answer: vec![ns()], ..Reply::default() };
+        assert_eq!(read(own), Above::Serves);
+        let nothing = Reply { authoritative: true, rcode: Rcode::NxDomain, ..Reply::default() };
+        assert_eq!(read(nothing), Above::Nothing);
+        let alias = record("send.acme.test", RecordData::Cname(n("web.test")));
+        let alias = Reply { authoritative: true, answer: vec![alias], ..Reply::default() };
+        assert_eq!(read(alias), Above::Alias(n("web.test")));
+        let of_another = record("acme.test", RecordData::Ns(n("ns.test")));
+        let elsewhere = Reply { authority: vec![of_another], ..Reply::default() };
+        assert!(matches!(read(elsewhere), Above::Silent(_)), "a referral to something else says nothing");
+        assert!(matches!(read(Reply { rcode: Rcode::ServFail, ..Reply::default() }), Above::Silent(_)));
+        let silent = Above::read(&zone, &Outcome::Failure(Failure::Timeout));
+        assert!(matches!(silent, Above::Silent(_)));
+    }
+}
