@@ -27,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::{net::SocketAddr, sync::Arc};
+use tokio::sync::Semaphore;
 
 /// The caller of an authenticated request.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Door {
     pub memory: Memory,
     /// What each operation asks for.
     pub guards: Arc<Guards>,
+    /// Octets that requests may have which go on without their connection.
+    pub room: Arc<Semaphore>,
 }
 
 /// Lets a request pass whose key may do what is asked.

@@ -303,7 +303,6 @@ struct PlanRequest {
     #[serde(default)]
     keep: bool,
     /// With `keep`: what it may be used for by itself.
-    #[schema(inline)]
     repair: Option<Repair>,
     /// `setup` (the default): the records that the domain asks for. `cleanup`: what we wrote for it goes.
     #[schema(value_type = Option<String>, example = "setup")]

@@ -79,7 +79,8 @@ struct AddContactRequest {
 ///
 /// They get a mail when a verified domain breaks (what broke, what to publish, when sending stops), before it stops,
 /// when it has stopped, and when it is mended. An address that is no member's gets one mail first, with a link to confirm that
-/// it wants them; where no contact is confirmed, the owners of the organisation get them. Without `tenant_id` and `domain_id` it is for all domains.
+/// it wants them; where no contact is confirmed, the owners of the organisation get them. An address gets one such mail in 24
+/// hours and an organisation sends 20: then 429 `RATE_LIMITED`. Without `tenant_id` and `domain_id` it is for all domains.
 #[utoipa::path(
     post, path = "/contacts", tag = "domains",
     security(("api_key" = ["write:domains"])), request_body = AddContactRequest,
@@ -129,14 +130,15 @@ async fn list_contacts(
 /// Asks a contact for the confirmation again.
 ///
 /// One that is not confirmed gets another mail with another link, and the link in the mail before ends. An address gets one
-/// such mail in 24 hours, whoever asks. One that is confirmed stays so, and gets none.
+/// such mail in 24 hours, whoever asks, and 20 are sent for one organisation: then 429 `RATE_LIMITED`, and `Retry-After` says
+/// when there may be one again. One that is confirmed stays so, and gets none.
 #[utoipa::path(
     post, path = "/contacts/{id}/resend", tag = "domains",
     security(("api_key" = ["write:domains"])),
     params(("id" = String, Path, description = "The contact's id")),
     responses(
         (status = 200, description = "The contact.", body = ContactObject),
-        (status = 422, description = "The address had such a mail today, or the body has fields; there are none to give.",
+        (status = 422, description = "The body has fields; there are none to give.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -154,7 +154,6 @@ struct CreateConnectionRequest {
     label: String,
     /// What it may be used for by itself.
     #[serde(default)]
-    #[schema(inline)]
     repair: Repair,
 }
 
@@ -239,7 +238,6 @@ async fn get_connection(
 #[serde(deny_unknown_fields)]
 struct ChangeConnectionRequest {
     /// What it may be used for by itself.
-    #[schema(inline)]
     repair: Repair,
 }
 

@@ -120,9 +120,8 @@ pub struct DomainObject {
 pub struct DriftObject {
     /// Since when that is known.
     noticed_at: Timestamp,
-    /// The planned records, as in `records`.
-    #[schema(example = json!(["dkim-1"]))]
-    records: Vec<String>,
+    /// Which they are, of those in `records`.
+    records: Vec<DriftRecord>,
     /// The change set that brings them back, where a kept credential may be used for that: `POST /change-sets/{id}/apply`
     /// without a body's fields applies it. Null: `POST /domains/{id}/change-sets` plans one.
     #[schema(required)]
@@ -131,13 +130,29 @@ pub struct DriftObject {
     stopped: bool,
 }
 
+/// A record that somebody changed or removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DriftRecord {
+    /// Its id, as in `records`.
+    #[schema(example = "rec_01JD0000000000000000000000")]
+    id: String,
+    /// Its name, as in `records`.
+    #[schema(example = "cs1._domainkey.mail.example.com")]
+    name: String,
+}
+
 impl DomainObject {
-    /// The same with what is known of records that are not as we wrote them.
-    pub fn with_drift(self, drift: Option<app::store::DnsDrift>) -> Self {
+    /// The same with what is known of records of this domain that are not as we wrote them.
+    pub fn with_drift(self, view: &DomainView, drift: Option<app::store::DnsDrift>) -> Self {
         let drift = drift.and_then(|drift| {
+            let is_of_it = |record: &&RecordReport| drift.records.contains(&record.planned.key);
+            let of_it = view.report.records.iter().filter(is_of_it).map(|record| DriftRecord {
+                id: view.record_id(record).to_string(),
+                name: record.planned.owner.to_string(),
+            });
             Some(DriftObject {
                 noticed_at: drift.noticed_at?,
-                records: drift.records,
+                records: of_it.collect(),
                 change_set_id: drift.change_set_id.map(|id| id.to_string()),
                 stopped: drift.stopped,
             })

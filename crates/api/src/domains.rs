@@ -221,11 +221,12 @@ async fn get_domain(
     Authenticated(caller): Authenticated,
     Id(id): Id<DomainId>,
 ) -> Result<Response, Problem> {
+    // Before the domain is read: where a day begins meanwhile, the answer is of the one before and not kept for this one.
+    let now = app.now();
     let view = app.domain(&caller, id).await?;
     let drift = app.drift(&caller, id).await?;
-    let now = app.now();
     let until = domain_object::same_until(std::slice::from_ref(&view), now);
-    let object = DomainObject::new(&view, now).with_drift(drift);
+    let object = DomainObject::new(&view, now).with_drift(&view, drift);
     Ok((until.map(Extension), axum::Json(object)).into_response())
 }
 

@@ -27,6 +27,12 @@ const ROUTES: [&str; 2] = ["/api/v1/domains", "/api/v1/domains/{id}"];
 /// How many bytes are kept; then all are forgotten.
 const MOST: usize = 32 << 20;
 
+/// The longest question to which an answer is kept, path and query.
+const LONGEST: usize = 512;
+
+/// What an answer takes beside its body and its question.
+const BESIDE: usize = 256;
+
 /// The largest answer that is kept.
 const LARGEST: usize = 1 << 20;
 
@@ -64,6 +70,20 @@ struct Kept {
     bytes: usize,
 }
 
+impl Kept {
+    fn keep(&mut self, question: Question, answer: Answer) {
+        let asked = question.asked.len();
+        let bytes = |answer: &Answer| asked + answer.body.len() + BESIDE;
+        if self.bytes + bytes(&answer) > MOST {
+            *self = Self::default();
+        }
+        self.bytes += bytes(&answer);
+        if let Some(before) = self.answers.insert(question, answer) {
+            self.bytes -= bytes(&before);
+        }
+    }
+}
+
 /// What the middleware has at hand.
 #[derive(Clone)]
 pub struct Memory {
@@ -90,14 +110,7 @@ impl Memory {
     }
 
     fn keep(&self, question: Question, answer: Answer) {
-        let mut kept = self.lock();
-        if kept.bytes + answer.body.len() > MOST {
-            *kept = Kept::default();
-        }
-        kept.bytes += answer.body.len();
-        if let Some(before) = kept.answers.insert(question, answer) {
-            kept.bytes -= before.body.len();
-        }
+        self.lock().keep(question, answer);
     }
 }
 
@@ -157,8 +170,12 @@ fn question(request: &Request) -> Option<Question> {
         None => None,
         Some(_) => Some(caller.key_id()?),
     };
-    let asked = request.uri().path_and_query()?.as_str().to_owned();
-    Some(Question { org_id, tenant_id, limited, asked })
+    let asked = request.uri().path_and_query()?.as_str();
+    // As long as its sender likes: kept, it would be a way to fill the memory.
+    if asked.len() > LONGEST {
+        return None;
+    }
+    Some(Question { org_id, tenant_id, limited, asked: asked.to_owned() })
 }
 
 fn ended(body: Bytes) -> Response {
@@ -166,4 +183,34 @@ fn ended(body: Bytes) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.extensions_mut().insert(Ended);
     response
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use app::store::{Store, StoreOptions};
+
+    /// A short answer to a long question takes its room too.
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_with_its_questions() {
+        let folder = std::env::temp_dir().join(format!("countersign-fresh-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&folder.join("x.sqlite"), StoreOptions::default()).await.unwrap();
+        let mark = store.mark().unwrap();
+        let mut kept = Kept::default();
+        let now = Timestamp::UNIX_EPOCH;
+        for number in 0..100_000 {
+            let asked = format!("{number:0LONGEST$}");
+            let question =
+                Question { org_id: OrgId::from_parts(0, 0), tenant_id: None, limited: None, asked };
+            let answer = || Answer { mark, made: now, until: now, body: Bytes::from_static(b"x") };
+            kept.keep(question.clone(), answer());
+            // In the place of the one before.
+            kept.keep(question, answer());
+            assert!(kept.bytes <= MOST && kept.answers.len() * LONGEST <= MOST);
+        }
+        assert_eq!(kept.bytes, kept.answers.len() * (LONGEST + 1 + BESIDE));
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -40,6 +40,10 @@ pub const MOST_KEY: usize = 255;
 /// What a body may have here, but for mail; the handlers have limits of their own below that.
 const MOST_BODY: usize = 1024 * 1024;
 
+/// How many octets of bodies there may be of requests that were begun: whoever sends large ones and goes away has to wait for
+/// them with the next.
+pub const MOST_BEGUN: usize = 4 * LARGE;
+
 /// When to ask again for the answer of a request that is being carried out, in seconds.
 const RETRY_AFTER: u32 = 2;
 
@@ -53,7 +57,7 @@ pub async fn once(door: &Door, request: Request, next: Next) -> Response {
         Ok(_) => return fresh::answer(&door.memory, request, next).await,
         Err(problem) => return problem.into_response(),
     };
-    match Box::pin(carried_out(Arc::clone(&door.app), key, request, next)).await {
+    match Box::pin(carried_out(door, key, request, next)).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -73,7 +77,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-async fn carried_out(app: Arc<App>, key: String, request: Request, next: Next) -> Result<Response, Problem> {
+async fn carried_out(door: &Door, key: String, request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let Some(Authenticated(caller)) = parts.extensions.get::<Authenticated>().cloned() else {
         return Err(Problem::unauthenticated("The request has no API key.", "Bearer"));
@@ -81,8 +85,16 @@ async fn carried_out(app: Arc<App>, key: String, request: Request, next: Next) -
     let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let limit = if path.ends_with("/emails") { LARGE } else { MOST_BODY };
     let body = read_body(Request::from_parts(parts.clone(), body), limit).await?;
+    // Whoever waits here has a connection, and those are bounded; what was begun needs none any more.
+    let octets = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let room = Arc::clone(&door.room).acquire_many_owned(octets).await;
     // Whoever has asked may go away: from the claim of the key on, what was begun is brought to its end, and its answer kept.
-    let begun = begun(app, caller, key, parts, body, next);
+    let begun = begun(Arc::clone(&door.app), caller, key, parts, body, next);
+    let begun = async move {
+        let response = begun.await;
+        drop(room);
+        response
+    };
     tokio::spawn(begun.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request panicked");
         Err(Problem::new(Code::Internal, "Something failed on our side. The log has the reason."))

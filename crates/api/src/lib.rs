@@ -55,6 +55,7 @@ use axum::{
 };
 use problem::{Code, Problem};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Where the API is.
@@ -96,7 +97,8 @@ pub fn router(app: Arc<App>) -> Router {
     let document = openapi();
     let guards = guard::Guards::of(&serde_json::to_value(&document).unwrap_or_default());
     let memory = fresh::Memory::new(Arc::clone(&app));
-    let door = auth::Door { app: Arc::clone(&app), memory, guards: Arc::new(guards) };
+    let room = Arc::new(Semaphore::new(idempotency::MOST_BEGUN));
+    let door = auth::Door { app: Arc::clone(&app), memory, guards: Arc::new(guards), room };
     let document = serde_json::to_vec(&document).unwrap_or_default();
     let serve_document = move || {
         let document = document.clone();

@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere_and_operations_have_names_of_their_own() {
+    fn every_reference_leads_somewhere_nothing_contradicts_itself_and_operations_have_names_of_their_own() {
         let document = document();
         let mut pending = vec![&document];
         while let Some(value) = pending.pop() {
@@ -440,6 +440,15 @@ mod tests {
                         let pointer = reference.strip_prefix('#').unwrap();
                         assert!(document.pointer(pointer).is_some(), "{reference}");
                     }
+                    // What must be a string and an object at once is nothing that can be sent.
+                    let types: BTreeSet<_> = map
+                        .get("allOf")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|part| part["type"].as_str())
+                        .collect();
+                    assert!(types.len() < 2, "{map:?}");
                     pending.extend(map.values());
                 }
                 Value::Array(items) => pending.extend(items),

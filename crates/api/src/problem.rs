@@ -211,7 +211,8 @@ codes! {
         "Events are kept for a time, and some behind this cursor went. Read what you follow as it is now (GET /api/v1/domains), \
          then go on with after=latest; or without after, from the oldest event that is kept.";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests",
-        "This client asked more often than is allowed. Retry-After says how many seconds to wait; RateLimit-Limit, \
+        "This client asked more often than is allowed, or of this as much was done in a day as may be, as the detail says. \
+         Retry-After says how many seconds to wait; RateLimit-Limit, \
          RateLimit-Remaining and RateLimit-Reset are in every answer.";
     Busy = "BUSY", SERVICE_UNAVAILABLE, "All places are taken",
         "Too many of these are under way for others. Try again after the seconds in Retry-After.";
@@ -471,7 +472,7 @@ impl From<app::Error> for Problem {
             E::EventsGone => new(Code::EventsGone),
             E::ScopeMissing(_) => new(Code::ScopeMissing),
             E::Unauthenticated(_) => Self::unauthenticated(detail, "Bearer error=\"invalid_token\""),
-            E::RateLimited { retry_after, .. } => {
+            E::RateLimited { retry_after, .. } | E::AskedTooOften { retry_after, .. } => {
                 Self { retry_after: Some(retry_after), ..new(Code::RateLimited) }
             }
             E::Busy { retry_after, .. } => Self { retry_after: Some(retry_after), ..new(Code::Busy) },
@@ -549,6 +550,8 @@ mod tests {
     fn refusals_have_the_documented_status_and_code() {
         let name = || DomainName::parse("mail.acme.test").unwrap();
         let refused = |text: &str| Error::from(SenderDomain::parse(text).unwrap_err());
+        let cause = app::store::PauseCause::Domain;
+        let pause = app::store::Pause { at: model::Timestamp::default(), reason: "x".into(), cause };
         for (error, expected) in [
             (refused("gmail.com"), (422, "DOMAIN_FREE_MAIL")),
             (refused("co.uk"), (422, "DOMAIN_PUBLIC_SUFFIX")),
@@ -577,7 +580,7 @@ mod tests {
                 (422, "DOMAIN_PENDING_VERIFICATION"),
             ),
             (Error::DomainDisabled(name()), (403, "DOMAIN_DISABLED")),
-            (Error::SendingPaused { domain: name(), reason: "x".into() }, (403, "SENDING_PAUSED")),
+            (Error::SendingPaused { domain: name(), pause }, (403, "SENDING_PAUSED")),
             (Error::RecipientSuppressed(Vec::new()), (422, "RECIPIENT_SUPPRESSED")),
             (Error::NotFound { noun: "suppression", id: "x".into() }, (404, "SUPPRESSION_NOT_FOUND")),
             (Error::field("to", "x"), (422, "INVALID_REQUEST")),

@@ -31,10 +31,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = SendingCounts)]
 struct CountsObject {
-    /// Taken by the recipients' servers.
+    /// Taken by the server that we hand mail to; behind a relay that may be before the recipient's own server has seen it.
     #[schema(example = 1980)]
     delivered: u64,
-    /// For recipients that do not exist.
+    /// For recipients that do not exist, as that server says at once. What is mailed back later is not counted yet.
     #[schema(example = 15)]
     bounced: u64,
     /// Not taken for other reasons, such as a policy or a full mailbox; not held against the sender.
@@ -86,6 +86,10 @@ struct ReputationObject {
     /// When the domain was paused.
     #[schema(required)]
     paused_at: Option<Timestamp>,
+    /// Whose mail the domain was paused for: `domain`, its own; `tenant`, that of all domains of its tenant, and then
+    /// `POST /tenants/{id}/resume` ends it. Open: there may be more.
+    #[schema(required, example = "domain")]
+    pause_cause: Option<&'static str>,
     /// Of a tenant: how many of its domains are paused.
     #[schema(required)]
     paused_domains: Option<u64>,
@@ -122,7 +126,8 @@ fn object(reputation: Reputation) -> ReputationObject {
         tenant_id: reputation.tenant_id.map(|id| id.to_string()),
         state: reputation.judgement.standing.as_str(),
         reason: reputation.judgement.reason,
-        paused_at: reputation.paused_at,
+        paused_at: reputation.paused.as_ref().map(|pause| pause.at),
+        pause_cause: reputation.paused.as_ref().map(|pause| pause.cause.as_str()),
         paused_domains: reputation.paused_domains,
         window_days: WINDOW_DAYS,
         counted: counts.into(),
@@ -139,7 +144,7 @@ fn object(reputation: Reputation) -> ReputationObject {
 /// What became of a domain's mail.
 ///
 /// Too many recipients that do not exist, or that call the mail spam, pause the domain: sending is refused with
-/// `SENDING_PAUSED`, and what is in the queue waits.
+/// `SENDING_PAUSED`, and what is in the queue waits, however long, until it is resumed.
 #[utoipa::path(
     get, path = "/domains/{id}/reputation", tag = "domains",
     security(("api_key" = ["read:domains"])),
@@ -156,8 +161,9 @@ async fn get_domain_reputation(
 
 /// Lets a domain send again.
 ///
-/// It is judged by what comes from now on. For a key of the whole organisation: who is bound to a tenant or to domains does not
-/// resume itself.
+/// It is judged by what comes from now on, and what waits in the queue is sent. Where it was paused for all mail of its tenant
+/// (`pause_cause`), `POST /tenants/{id}/resume` ends that; alone it is paused again with the next bounce. For a key of the
+/// whole organisation: who is bound to a tenant or to domains does not resume itself.
 #[utoipa::path(
     post, path = "/domains/{id}/resume", tag = "domains",
     security(("api_key" = ["admin"])),
@@ -197,7 +203,8 @@ async fn get_tenant_reputation(
 
 /// Lets all domains of a tenant send again.
 ///
-/// They are judged by what comes from now on. For a key of the whole organisation.
+/// All that are paused, whenever and for whatever that was. They are judged by what comes from now on, and the tenant too:
+/// what came back of domains that were deleted since counts no more. For a key of the whole organisation.
 #[utoipa::path(
     post, path = "/tenants/{id}/resume", tag = "tenants",
     security(("api_key" = ["admin"])),

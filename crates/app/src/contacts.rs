@@ -8,27 +8,19 @@ use crate::{
     access::{Caller, Scope},
     error::{Error, Result},
     notices::Notice,
+    warmup::seconds_until,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
 use model::{ContactId, DomainId, EmailAddress, TenantId};
 use serde_json::json;
-use store::{Contact, ContactProof, MAILS, StoreError};
+use store::{Contact, ContactProof, StoreError};
 
 /// For how long the link in the mail is good.
 const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 fn hash(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
-}
-
-/// One address gets one such mail a day.
-fn no_more_mail() -> Error {
-    Error::field(
-        "address",
-        "no more mail is sent today that asks this address to confirm it: if one came, the link in it is good; else try \
-         again tomorrow",
-    )
 }
 
 /// A contact to add.
@@ -81,8 +73,8 @@ impl App {
         let id = self.random.message_id(now);
         let mail = self.composed_notice(id, &self.proof_mail(&new.address, &secret)).await?;
         let added = match self.store.add_contact(&new, &caller.visible(), &proof, &mail, &audit).await {
-            Err(StoreError::LimitReached { what: MAILS, .. }) => return Err(no_more_mail()),
-            other => other?,
+            Err(error) => return Err(self.asked_too_often(error)),
+            Ok(added) => added,
         };
         if added.confirmed_at.is_none() {
             self.notice_is_sent();
@@ -96,8 +88,7 @@ impl App {
         caller.require(Scope::WriteDomains)?;
         let not_found = |error| match error {
             StoreError::NotFound(_) => Error::NotFound { noun: "contact", id: id.to_string() },
-            StoreError::LimitReached { what: MAILS, .. } => no_more_mail(),
-            other => other.into(),
+            other => self.asked_too_often(other),
         };
         let contact = self.store.visible_contact(&caller.visible(), id).await.map_err(not_found)?;
         if contact.confirmed_at.is_some() {
@@ -115,6 +106,23 @@ impl App {
         let asked = asked.map_err(not_found)?;
         self.notice_is_sent();
         Ok(asked)
+    }
+
+    /// One address gets one such mail a day, and one organisation sends a few.
+    fn asked_too_often(&self, error: StoreError) -> Error {
+        let StoreError::AskedTooOften { by_organisation, limit, again_at } = error else {
+            return error.into();
+        };
+        let why = if by_organisation {
+            format!(
+                "{limit} mails that ask an address to confirm it were sent today for this organisation; try again tomorrow"
+            )
+        } else {
+            "no more mail is sent today that asks this address to confirm it: if one came, the link in it is good; else \
+             try again tomorrow"
+                .to_owned()
+        };
+        Error::AskedTooOften { why, retry_after: seconds_until(again_at, self.clock.now()) }
     }
 
     /// The mail that asks an address to confirm that it wants more of them.

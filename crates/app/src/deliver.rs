@@ -6,10 +6,11 @@ use crate::{
     error::{Error, Result},
     key_rotation::{selector_of, signing_key},
     lease::{HeldLease, Lease, Patience},
-    reputation::of_refusal,
+    reputation::{At, of_refusal},
     settings::Transport,
     traces::{KeyValue, Parent, Span, SpanKind, about_queue},
 };
+use jiff::SignedDuration;
 use mail::dkim;
 use model::{DomainStatus, EmailAddress};
 use serde_json::json;
@@ -25,10 +26,32 @@ const SESSION: Duration = Duration::from_mins(12);
 /// the database was away when they were taken.
 const WRITTEN_WITHIN: Duration = Duration::from_mins(10);
 
+/// When a delivery of a domain that is paused or disabled is looked at again, should nobody say that it goes on.
+const HELD_FOR: SignedDuration = SignedDuration::from_hours(1);
+
 struct Attempt {
     outcome: AttemptOutcome,
     code: Option<u16>,
     reply: String,
+    /// What is counted of it, should it be the last one.
+    became: Option<Became>,
+}
+
+impl Attempt {
+    /// One that no server has answered to.
+    fn unanswered(outcome: AttemptOutcome, reply: String) -> Self {
+        Self { outcome, code: None, reply, became: None }
+    }
+}
+
+/// What came of a claim.
+enum Tried {
+    /// It was tried.
+    Ended(Attempt),
+    /// Nothing is sent from the domain for now, for this reason: it waits.
+    Held(String),
+    /// The lease was lost before the server had all of the message.
+    Lost,
 }
 
 impl App {
@@ -74,8 +97,8 @@ impl App {
 
     async fn deliver(&self, delivery: ClaimedDelivery, lease: Lease) -> Result<()> {
         let held = HeldLease::new(lease);
-        let attempt = tokio::select! {
-            attempt = self.attempt(&delivery, &held) => attempt,
+        let tried = tokio::select! {
+            tried = self.attempt(&delivery, &held) => tried,
             // Another node has it.
             () = self.keep_lease(&delivery, &held) => return Ok(()),
             // This node stops. What a server may have taken already is waited for as long as there is time.
@@ -84,7 +107,25 @@ impl App {
                 return Ok(());
             }
         };
-        let Some(attempt) = attempt else { return Ok(()) };
+        match tried {
+            Tried::Ended(attempt) => self.write_down(delivery, attempt).await,
+            Tried::Held(reason) => self.hold(&delivery, &reason).await,
+            Tried::Lost => Ok(()),
+        }
+    }
+
+    /// Gives a delivery back whose domain sends nothing for now: no attempt of it is counted, and it is not given up.
+    async fn hold(&self, delivery: &ClaimedDelivery, reason: &str) -> Result<()> {
+        self.traces.note(|| vec![KeyValue::new("countersign.delivery.state", "held")]);
+        let now = self.clock.now();
+        let next_look = now.checked_add(HELD_FOR).unwrap_or(now);
+        let claim = self.claim_of(delivery);
+        self.store.hold_delivery(claim, delivery.domain_id, reason, next_look).await?;
+        Ok(())
+    }
+
+    /// Writes down what came of an attempt.
+    async fn write_down(&self, delivery: ClaimedDelivery, attempt: Attempt) -> Result<()> {
         let now = self.clock.now();
         let attempts = delivery.attempts + 1;
         let next = delivery_state::next(&attempt.outcome, attempts, delivery.created_at, now);
@@ -93,24 +134,10 @@ impl App {
             DeliveryState::Deferred(at) => (store::DeliveryState::Deferred, Some(at), "email.deferred"),
             DeliveryState::Failed => (store::DeliveryState::Failed, None, "email.bounced"),
         };
-        metrics::counter!("countersign_delivery_attempts_total", "state" => state.as_str()).increment(1);
-        self.traces.note(|| {
-            let mut seen = vec![KeyValue::new("countersign.delivery.state", state.as_str())];
-            seen.extend(
-                attempt.code.map(|code| KeyValue::new("countersign.smtp.reply_code", i64::from(code))),
-            );
-            seen
-        });
-        if state != store::DeliveryState::Delivered {
-            self.traces.failed(state.as_str());
-        }
+        self.tell_of_attempt(state, attempt.code);
         let data = json!({"recipient": delivery.recipient, "code": attempt.code, "reply": attempt.reply});
         let event = self.event(delivery.org_id, event_type, delivery.message_id.to_string(), &data, now);
-        let became = match state {
-            store::DeliveryState::Delivered => Some(Became::Delivered),
-            store::DeliveryState::Failed => of_refusal(attempt.code, &attempt.reply),
-            _ => None,
-        };
+        let became = attempt.became.filter(|_| next_attempt_at.is_none());
         let sender = (delivery.org_id, delivery.domain_id);
         let result = DeliveryResult {
             message_id: delivery.message_id,
@@ -145,18 +172,31 @@ impl App {
         Ok(())
     }
 
-    /// `None`: the lease was lost before the server had all of the message.
-    async fn attempt(&self, delivery: &ClaimedDelivery, held: &HeldLease) -> Option<Attempt> {
+    /// Metric and span of an attempt.
+    fn tell_of_attempt(&self, state: store::DeliveryState, code: Option<u16>) {
+        metrics::counter!("countersign_delivery_attempts_total", "state" => state.as_str()).increment(1);
+        self.traces.note(|| {
+            let mut seen = vec![KeyValue::new("countersign.delivery.state", state.as_str())];
+            seen.extend(code.map(|code| KeyValue::new("countersign.smtp.reply_code", i64::from(code))));
+            seen
+        });
+        if state != store::DeliveryState::Delivered {
+            self.traces.failed(state.as_str());
+        }
+    }
+
+    async fn attempt(&self, delivery: &ClaimedDelivery, held: &HeldLease) -> Tried {
         match self.signed(delivery).await {
             Ok(raw) => self.hand_over(delivery, &raw, held).await,
+            Err(error @ (Error::SendingPaused { .. } | Error::DomainDisabled(_))) => {
+                Tried::Held(error.to_string())
+            }
             // A domain that is gone takes its keys with it, and one that another organisation has claimed is not given
             // back: nothing of it can be signed any more.
             Err(error @ (Error::NotFound { .. } | Error::ClaimedAway(_))) => {
-                Some(Attempt { outcome: AttemptOutcome::Permanent, code: None, reply: error.to_string() })
+                Tried::Ended(Attempt::unanswered(AttemptOutcome::Permanent, error.to_string()))
             }
-            Err(error) => {
-                Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply: error.to_string() })
-            }
+            Err(error) => Tried::Ended(Attempt::unanswered(AttemptOutcome::Temporary, error.to_string())),
         }
     }
 
@@ -205,8 +245,8 @@ impl App {
         if domain.status == DomainStatus::Disabled {
             return Err(Error::DomainDisabled(name));
         }
-        if let Some((_, reason)) = domain.paused {
-            return Err(Error::SendingPaused { domain: name, reason });
+        if let Some(pause) = domain.paused {
+            return Err(Error::SendingPaused { domain: name, pause });
         }
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
@@ -229,12 +269,12 @@ impl App {
         .map_err(Error::Internal)
     }
 
-    async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8], held: &HeldLease) -> Option<Attempt> {
+    async fn hand_over(&self, delivery: &ClaimedDelivery, raw: &[u8], held: &HeldLease) -> Tried {
         let mail_from = match EmailAddress::parse(&delivery.return_path) {
             Ok(address) => Some(address),
             Err(error) => {
                 let reply = format!("the return path {}: {error}", delivery.return_path);
-                return Some(Attempt { outcome: AttemptOutcome::Permanent, code: None, reply });
+                return Tried::Ended(Attempt::unanswered(AttemptOutcome::Permanent, reply));
             }
         };
         let envelope = Envelope { mail_from, recipients: std::slice::from_ref(&delivery.recipient) };
@@ -242,34 +282,19 @@ impl App {
         let session = self.converse(&transport, &envelope, raw, held);
         let Ok(outcome) = tokio::time::timeout(SESSION, session).await else {
             let reply = format!("the session took more than {} minutes", SESSION.as_secs() / 60);
-            return Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply });
+            return Tried::Ended(Attempt::unanswered(AttemptOutcome::Temporary, reply));
         };
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(reply) => return Some(Attempt { outcome: AttemptOutcome::Temporary, code: None, reply }),
-        };
-        if matches!(outcome, Err(client::ClientError::HeldBack)) {
-            return None;
-        }
-        Some(match outcome {
-            Ok(result) => {
-                let refused =
-                    result.recipients.into_iter().map(|(_, reply)| reply).find(|reply| !reply.is_success());
-                match refused.or(result.data) {
-                    Some(reply) => from_reply(&reply),
-                    None => Attempt {
-                        outcome: AttemptOutcome::Temporary,
-                        code: None,
-                        reply: "the server did not answer to the message".to_owned(),
-                    },
-                }
-            }
-            Err(client::ClientError::Refused { reply, .. }) => from_reply(&reply),
-            Err(error) => {
+        Tried::Ended(match outcome {
+            Ok(Ok(result)) => of_delivery(result),
+            Ok(Err(client::ClientError::HeldBack)) => return Tried::Lost,
+            // Said of us or of the session, and of no recipient.
+            Ok(Err(client::ClientError::Refused { reply, .. })) => from_reply(&reply, At::Session),
+            Ok(Err(error)) => {
                 let outcome =
                     if error.is_temporary() { AttemptOutcome::Temporary } else { AttemptOutcome::Permanent };
-                Attempt { outcome, code: None, reply: error.to_string() }
+                Attempt::unanswered(outcome, error.to_string())
             }
+            Err(reply) => Attempt::unanswered(AttemptOutcome::Temporary, reply),
         })
     }
 }
@@ -306,13 +331,26 @@ fn deleted(error: store::StoreError) -> Error {
     }
 }
 
-fn from_reply(reply: &smtp::client::Reply) -> Attempt {
-    let outcome = if reply.is_success() {
-        AttemptOutcome::Accepted
+/// What a session of one recipient came to: the refusal of that, else the reply to the message.
+fn of_delivery(result: client::Delivery) -> Attempt {
+    let mut replies = result.recipients.into_iter().map(|(_, reply)| reply);
+    match (replies.find(|reply| !reply.is_success()), result.data) {
+        (Some(refused), _) => from_reply(&refused, At::Recipient),
+        (None, Some(reply)) => from_reply(&reply, At::Message),
+        (None, None) => Attempt::unanswered(
+            AttemptOutcome::Temporary,
+            "the server did not answer to the message".to_owned(),
+        ),
+    }
+}
+
+fn from_reply(reply: &smtp::client::Reply, at: At) -> Attempt {
+    let (outcome, became) = if reply.is_success() {
+        (AttemptOutcome::Accepted, Some(Became::Delivered))
     } else if reply.is_permanent() {
-        AttemptOutcome::Permanent
+        (AttemptOutcome::Permanent, of_refusal(reply, at))
     } else {
-        AttemptOutcome::Temporary
+        (AttemptOutcome::Temporary, None)
     };
-    Attempt { outcome, code: Some(reply.code), reply: reply.text.clone() }
+    Attempt { outcome, code: Some(reply.code), reply: reply.text.clone(), became }
 }

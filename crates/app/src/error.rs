@@ -109,12 +109,15 @@ pub enum Error {
     #[error("{0} is disabled")]
     DomainDisabled(DomainName),
     /// Too much of its mail came back.
-    #[error("nothing is sent from {domain} for now: {reason}")]
+    #[error(
+        "nothing is sent from {domain} for now: {}; mend the list, then have an admin resume {}",
+        pause.reason, crate::readiness::to_resume(pause.cause)
+    )]
     SendingPaused {
         /// The domain.
         domain: DomainName,
-        /// What came back.
-        reason: String,
+        /// What came back, and when.
+        pause: store::Pause,
     },
     /// No such thing, or not visible to this caller.
     #[error("there is no {noun} {id}")]
@@ -194,6 +197,14 @@ pub enum Error {
         /// How many there may be in a minute.
         allowed: u32,
         /// Seconds until the next may come.
+        retry_after: u32,
+    },
+    /// As many mails were sent in a day as may be that ask somebody to confirm an address.
+    #[error("{why}")]
+    AskedTooOften {
+        /// Which bound it was, and what to do.
+        why: String,
+        /// Seconds until the next may be sent.
         retry_after: u32,
     },
     /// All places are taken.

@@ -5,6 +5,7 @@ use crate::{domains::DomainView, error::Error, warmup::Warmup};
 use diagnosis::RecordReport;
 use jiff::Timestamp;
 use model::{DomainStatus, RecordStatus, Verdict};
+use store::{Pause, PauseCause};
 
 /// Something that stands in the way of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +21,18 @@ pub enum Obstacle {
     /// No key of ours was seen in DNS to sign with.
     NoKey,
     /// Too much of its mail came back.
-    Paused(String),
+    Paused(Pause),
     /// The warm-up allows no more today.
     WarmupUsedUp(Warmup),
+}
+
+/// What is resumed and how, where a domain is paused for this: resuming it alone does not last where its tenant is over the
+/// limits.
+pub(crate) const fn to_resume(cause: PauseCause) -> &'static str {
+    match cause {
+        PauseCause::Domain => "it with POST /api/v1/domains/{id}/resume",
+        PauseCause::Tenant => "its tenant with POST /api/v1/tenants/{id}/resume",
+    }
 }
 
 impl Obstacle {
@@ -46,7 +56,7 @@ impl Obstacle {
             Self::HeldElsewhere => "another organisation on this platform holds the name".to_owned(),
             Self::NotVerified(reason) => reason.clone(),
             Self::NoKey => "it has no DKIM key to sign with that was seen in DNS".to_owned(),
-            Self::Paused(reason) => format!("its sending is paused: {reason}"),
+            Self::Paused(pause) => format!("its sending is paused: {}", pause.reason),
             Self::WarmupUsedUp(Warmup { today, sent_today }) => format!(
                 "it is warming up and has sent {sent_today} of the {} messages of day {}",
                 today.cap, today.day
@@ -74,11 +84,10 @@ impl Obstacle {
                 "Publish the records that the domain's report names, then verify.".to_owned()
             }
             Self::NoKey => "Add the domain with a profile that has a DKIM key.".to_owned(),
-            Self::Paused(_) => {
-                "Look where these addresses came from and take them out. Then have an admin of the organisation resume it: \
-                 POST /api/v1/domains/{id}/resume."
-                    .to_owned()
-            }
+            Self::Paused(pause) => format!(
+                "Look where these addresses came from and take them out. Then have an admin of the organisation resume {}.",
+                to_resume(pause.cause)
+            ),
             Self::WarmupUsedUp(Warmup { today, .. }) => format!(
                 "Send the rest after {}, or end the warm-up (warmup_days 0) where the domain has a reputation already.",
                 today.resets_at
@@ -99,7 +108,7 @@ impl Obstacle {
             Self::ClaimedAway => Error::ClaimedAway(domain),
             Self::HeldElsewhere => Error::DomainHeldElsewhere(domain),
             Self::WarmupUsedUp(warmup) => view.warmup_refusal(warmup, now),
-            Self::Paused(reason) => Error::SendingPaused { domain, reason },
+            Self::Paused(pause) => Error::SendingPaused { domain, pause },
             Self::NotVerified(_) | Self::NoKey => {
                 Error::DomainPendingVerification { domain, reason: self.reason() }
             }
@@ -130,7 +139,7 @@ impl DomainView {
         if self.domain.status == DomainStatus::Verified && !self.has_usable_key() {
             obstacles.push(Obstacle::NoKey);
         }
-        obstacles.extend(self.domain.paused.clone().map(|(_, reason)| Obstacle::Paused(reason)));
+        obstacles.extend(self.domain.paused.clone().map(Obstacle::Paused));
         obstacles.extend(self.warmup.filter(Warmup::is_used_up).map(Obstacle::WarmupUsedUp));
         obstacles
     }

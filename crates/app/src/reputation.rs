@@ -1,8 +1,9 @@
 //! What becomes of a sender's mail, and the pause where too much of it comes back: before receivers refuse all that is sent
 //! from the same addresses, that of others too.
 //!
-//! Counted are recipients, by domain and tenant, over a week of UTC days. A *bounce* is a recipient that does not exist; what
-//! is not taken for another reason (a policy, a full mailbox, our own relay) is *refused*, and never held against the sender. A
+//! Counted are recipients, by domain and tenant, over a week of UTC days. A *bounce* is a recipient of whom the server that we
+//! hand mail to says at once that there is nobody; what it does not take for another reason (a policy, a full mailbox) is
+//! *refused*, and never held against the sender; that it refuses us is neither. What a relay mails back later is not read yet. A
 //! complaint is told by whoever runs the feedback loops. A domain that is over the limits is paused, and so are the domains of
 //! a tenant that is over them as a whole; an admin of the whole organisation resumes them, and they are judged anew from then.
 
@@ -16,7 +17,7 @@ use crate::{
 use jiff::Timestamp;
 use model::{DomainId, DomainName, EmailAddress, MessageId, TenantId};
 use serde_json::json;
-use store::{Became, SendingCounts, SendingDay, StoreError, Suppression};
+use store::{Became, Pause, PauseCause, SendingCounts, SendingDay, StoreError, Suppression};
 
 /// Over how many days it is counted, today being the last of them.
 pub const WINDOW_DAYS: i64 = 7;
@@ -24,7 +25,7 @@ pub const WINDOW_DAYS: i64 = 7;
 /// For how long counts are kept, in days.
 pub(crate) const KEPT_DAYS: i64 = 90;
 
-/// How many domains of a tenant are paused or resumed with it.
+/// How many domains of a tenant are read at a time where all are paused or resumed.
 const DOMAINS_AT_ONCE: u32 = 1_000;
 
 /// A limit: a share in thousandths, reached by at least so many of at least so many.
@@ -117,18 +118,32 @@ pub fn judge(counts: SendingCounts) -> Judgement {
     Judgement { standing, reason }
 }
 
-/// What a refusal for good says of the sender, by its enhanced status (RFC 3463 §3.2, §3.3): 5.1.x and a mailbox that is
-/// disabled are addresses that a list should not have. Without one, by the code (RFC 5321 §4.2.3): 550, 551 and 553.
-pub(crate) fn of_refusal(code: Option<u16>, reply: &str) -> Option<Became> {
-    let code = code.filter(|code| (500..600).contains(code))?;
-    let enhanced = reply.split_ascii_whitespace().next().filter(|word| {
-        word.starts_with("5.") && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    });
-    let is_address = match enhanced {
-        Some(status) => status.starts_with("5.1.") || status == "5.2.1",
-        None => matches!(code, 550 | 551 | 553),
+/// What a server was asked when it refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// To talk to us, or to take mail from this sender.
+    Session,
+    /// To take mail for this recipient.
+    Recipient,
+    /// To take the message.
+    Message,
+}
+
+/// What a refusal for good says of the sender's list. Only the reply to the recipient's address can say that there is nobody:
+/// by its enhanced status (RFC 3463 §3.2, §3.3), where 5.1.x and a mailbox that is disabled are addresses that a list should
+/// not have; without one by the code (RFC 5321 §4.2.3): 550, 551 and 553.
+pub(crate) fn of_refusal(reply: &smtp::client::Reply, at: At) -> Option<Became> {
+    if !reply.is_permanent() || at == At::Session {
+        return None;
+    }
+    let is_address = match reply.enhanced {
+        // That it is there (5), about the sender's (7, 8), what is behind the server is not reached (9; RFC 3886).
+        Some((5, 1, 5 | 7 | 8 | 9)) => false,
+        Some((_, 1, _) | (_, 2, 1)) => true,
+        Some(_) => false,
+        None => matches!(reply.code, 550 | 551 | 553),
     };
-    Some(if is_address { Became::Bounced } else { Became::Refused })
+    Some(if is_address && at == At::Recipient { Became::Bounced } else { Became::Refused })
 }
 
 /// How a domain or a tenant stands, and by what.
@@ -140,8 +155,8 @@ pub struct Reputation {
     pub tenant_id: Option<TenantId>,
     /// What it comes to.
     pub judgement: Judgement,
-    /// When it was paused.
-    pub paused_at: Option<Timestamp>,
+    /// The pause of the domain.
+    pub paused: Option<Pause>,
     /// What it is judged by: the days of the window, since it was last resumed.
     pub counts: SendingCounts,
     /// All of each day of the window, newest first.
@@ -171,14 +186,14 @@ impl App {
         let since = self.window_begins();
         let counts = self.store.judged_of_domain(id, since).await?;
         let judgement = match &domain.paused {
-            Some((_, reason)) => Judgement { standing: Standing::Paused, reason: Some(reason.clone()) },
+            Some(pause) => Judgement { standing: Standing::Paused, reason: Some(pause.reason.clone()) },
             None => not_paused(judge(counts)),
         };
         Ok(Reputation {
             domain_id: Some(id),
             tenant_id: domain.tenant_id,
             judgement,
-            paused_at: domain.paused.map(|(at, _)| at),
+            paused: domain.paused,
             counts,
             days: self.store.sending_of_domain(id, since).await?,
             paused_domains: None,
@@ -196,7 +211,7 @@ impl App {
             domain_id: None,
             tenant_id: Some(id),
             judgement: judge(counts),
-            paused_at: None,
+            paused: None,
             counts,
             days: self.store.sending_of_tenant(tenant.org_id, id, since).await?,
             paused_domains: Some(self.store.paused_domains(tenant.org_id, id).await?),
@@ -213,15 +228,29 @@ impl App {
         self.reputation_of_domain(caller, id).await
     }
 
-    /// The same for all domains of a tenant whose mail is counted.
+    /// The same for a tenant as a whole: all of its domains that are paused, whenever that was, and what is counted of those
+    /// that were deleted.
     pub async fn resume_tenant(&self, caller: &Caller, id: TenantId) -> Result<Reputation> {
         caller.require(Scope::Admin)?;
         let tenant = self.tenant(caller, id).await?;
         caller.require_whole_organisation()?;
-        let since = self.window_begins();
-        let sending = self.store.sending_domains_of_tenant(tenant.org_id, id, since, DOMAINS_AT_ONCE);
-        for (domain, name, _) in sending.await? {
-            self.resume(caller, domain, &name).await?;
+        let (org_id, since) = (tenant.org_id, self.window_begins());
+        // First: a domain that is let go on alone would be paused again for what the others did.
+        let audit = self.audit_entry(caller, "tenant.resumed", &id, &json!({}), self.clock.now());
+        self.store.judge_tenant_anew(org_id, id, since, &audit).await?;
+        let mut after = None;
+        loop {
+            let paused = self.store.paused_domains_of_tenant(org_id, id, since, after, DOMAINS_AT_ONCE);
+            let paused = paused.await?;
+            let Some((last, _)) = paused.last() else { break };
+            after = Some(*last);
+            for (domain, name) in paused {
+                match self.resume(caller, domain, &name).await {
+                    // Deleted meanwhile.
+                    Err(Error::NotFound { .. }) => {}
+                    other => other?,
+                }
+            }
         }
         self.reputation_of_tenant(caller, id).await
     }
@@ -232,7 +261,7 @@ impl App {
         let event = self.event(caller.org_id, "domain.resumed", id.to_string(), &data, now);
         let audit = self.audit_entry(caller, "domain.resumed", &id, &data, now);
         let told = store::Told::new(std::slice::from_ref(&event), &audit);
-        match self.store.resume_sending(caller.org_id, id, told).await {
+        match self.store.resume_sending(caller.org_id, id, now, told).await {
             Err(StoreError::NotFound(_)) => Err(Error::NotFound { noun: "domain", id: id.to_string() }),
             other => Ok(other.map(drop)?),
         }
@@ -295,31 +324,42 @@ impl App {
             return Ok(());
         }
         if let Some(reason) = over(self.store.judged_of_domain(id, since).await?) {
-            self.pause(org_id, id, &domain.name, &reason).await?;
+            self.pause(org_id, id, &domain.name, reason, PauseCause::Domain).await?;
         }
         let Some(tenant) = domain.tenant_id else { return Ok(()) };
         let Some(reason) = over(self.store.judged_of_tenant(org_id, tenant, since).await?) else {
             return Ok(());
         };
         let reason = format!("of all domains of the tenant, {reason}");
-        let sending = self.store.sending_domains_of_tenant(org_id, tenant, since, DOMAINS_AT_ONCE).await?;
-        for (domain, name, is_paused) in sending {
-            if !is_paused {
-                self.pause(org_id, domain, &name, &reason).await?;
+        let mut after = None;
+        loop {
+            let sending = self.store.sending_domains_of_tenant(org_id, tenant, since, after, DOMAINS_AT_ONCE);
+            let sending = sending.await?;
+            let Some((last, _)) = sending.last() else { return Ok(()) };
+            after = Some(*last);
+            for (domain, name) in sending {
+                self.pause(org_id, domain, &name, reason.clone(), PauseCause::Tenant).await?;
             }
         }
-        Ok(())
     }
 
-    async fn pause(&self, org_id: model::OrgId, id: DomainId, name: &DomainName, reason: &str) -> Result<()> {
+    async fn pause(
+        &self,
+        org_id: model::OrgId,
+        id: DomainId,
+        name: &DomainName,
+        reason: String,
+        cause: PauseCause,
+    ) -> Result<()> {
         let now = self.clock.now();
-        let data = json!({"domain": name, "reason": reason});
+        let data = json!({"domain": name, "reason": reason, "cause": cause.as_str()});
         let event = self.event(org_id, "domain.paused", id.to_string(), &data, now);
         let caller = Caller::owner(org_id);
         let audit = self.audit_entry(&caller, "domain.paused", &id, &data, now);
         let told = store::Told::new(std::slice::from_ref(&event), &audit);
-        if self.store.pause_sending(id, reason, now, told).await? {
-            tracing::warn!(domain = %name, reason, "the sending of a domain is paused");
+        let pause = Pause { at: now, reason, cause };
+        if self.store.pause_sending(id, &pause, told).await? {
+            tracing::warn!(domain = %name, reason = pause.reason, "the sending of a domain is paused");
             metrics::counter!("countersign_domains_paused_total").increment(1);
         }
         Ok(())
@@ -375,21 +415,31 @@ mod tests {
 
     #[test]
     fn only_addresses_that_do_not_exist_are_held_against_a_sender() {
-        for (code, reply, became) in [
-            (Some(550), "5.1.1 no such user", Some(Became::Bounced)),
-            (Some(550), "5.2.1 mailbox disabled", Some(Became::Bounced)),
-            (Some(550), "no such user", Some(Became::Bounced)),
-            (Some(553), "5.1.3", Some(Became::Bounced)),
-            (Some(554), "5.7.1 relay access denied", Some(Became::Refused)),
-            (Some(550), "5.7.1 blocked by policy", Some(Became::Refused)),
-            (Some(552), "5.2.2 mailbox full", Some(Became::Refused)),
-            (Some(554), "no", Some(Became::Refused)),
-            (Some(550), "5.é", Some(Became::Bounced)),
-            // Given up after days, or a fault of ours.
-            (Some(451), "4.7.1 later", None),
-            (None, "there is no domain any more", None),
+        let reply = |code, enhanced| smtp::client::Reply { code, enhanced, text: "5.1.1 as words".into() };
+        for (code, enhanced, became) in [
+            (550, Some((5, 1, 1)), Became::Bounced),
+            (554, Some((5, 1, 1)), Became::Bounced),
+            (550, Some((5, 2, 1)), Became::Bounced),
+            (553, Some((5, 1, 3)), Became::Bounced),
+            (550, Some((5, 1, 10)), Became::Bounced),
+            (550, None, Became::Bounced),
+            (554, Some((5, 7, 1)), Became::Refused),
+            (550, Some((5, 7, 1)), Became::Refused),
+            (550, Some((5, 7, 26)), Became::Refused),
+            (550, Some((5, 2, 2)), Became::Refused),
+            (552, Some((5, 2, 2)), Became::Refused),
+            // The sender's address, not the recipient's.
+            (550, Some((5, 1, 7)), Became::Refused),
+            (550, Some((5, 1, 8)), Became::Refused),
+            (554, None, Became::Refused),
         ] {
-            assert_eq!(of_refusal(code, reply), became, "{code:?} {reply}");
+            let reply = reply(code, enhanced);
+            assert_eq!(of_refusal(&reply, At::Recipient), Some(became), "{reply}");
+            // The message may be at fault, and neither says anything of the recipient.
+            assert_eq!(of_refusal(&reply, At::Message), Some(Became::Refused), "{reply}");
+            assert_eq!(of_refusal(&reply, At::Session), None, "{reply}");
         }
+        // Given up after days.
+        assert_eq!(of_refusal(&reply(451, Some((4, 7, 1))), At::Recipient), None);
     }
 }

@@ -183,7 +183,7 @@ All or nothing; the SQLite file stays as it is. Exit codes: 0 everything is ther
     /// Keep the address of a platform and an API key for the commands below
     #[command(after_help = "\
 Examples:
-  countersign login https://send.example.com      asks for the key
+  countersign login https://mail.example.com      public_url of the platform; asks for the key
   countersign login < countersign-data/api-key    the development instance on this machine
 
 The key is kept in ~/.config/countersign/credentials.toml, for its owner only. COUNTERSIGN_URL and

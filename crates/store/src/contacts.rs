@@ -131,8 +131,8 @@ impl Store {
     /// proof, and the mail with it is accepted with the contact or not at all; as it was stored.
     ///
     /// # Errors
-    /// `LimitReached` when there are as many for the same as there may be (`contacts`), or as many mails were sent in a day
-    /// (`mails to confirm`).
+    /// `LimitReached` when there are as many for the same as there may be, `AskedTooOften` when as many mails were sent in a
+    /// day.
     pub async fn add_contact(
         &self,
         new: &Contact,
@@ -232,7 +232,7 @@ impl Store {
     /// One that is confirmed stays as it is, and gets no mail.
     ///
     /// # Errors
-    /// `LimitReached` when as many mails were sent in a day as there may be (`mails to confirm`); `NotFound`.
+    /// `AskedTooOften` when as many mails were sent in a day as there may be; `NotFound`.
     pub async fn ask_contact_again(
         &self,
         asked: &Contact,
@@ -360,17 +360,23 @@ async fn is_known(new: &Contact, visible: &Visible, tx: &mut Tx) -> Result<bool,
 
 /// Counts a mail to the address, unless there were too many.
 async fn count_mail(to: &Contact, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {
-    let [address, organisation] = MAILS_A_DAY;
     let folded = folded(&to.address);
     // The bound is that of all organisations together.
     tx.turn_for(&folded).await?;
     sql("DELETE FROM contact_mails WHERE sent_at <= $1 - $2").bind(&now).bind(&DAY).run(tx).await?;
-    let to_address: u64 =
-        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE address = $1").text(&folded).number(tx).await?;
-    let of_organisation: u64 =
-        sql("SELECT COUNT(*) AS n FROM contact_mails WHERE org_id = $1").bind(&to.org_id).number(tx).await?;
-    if to_address >= address || of_organisation >= organisation {
-        return Err(StoreError::LimitReached { what: MAILS, limit: organisation });
+    let to_address =
+        sql("SELECT COUNT(*) AS n, MIN(sent_at) AS oldest FROM contact_mails WHERE address = $1");
+    let of_organisation =
+        sql("SELECT COUNT(*) AS n, MIN(sent_at) AS oldest FROM contact_mails WHERE org_id = $1");
+    let [address, organisation] = MAILS_A_DAY;
+    let bounds = [(to_address.text(&folded), address), (of_organisation.bind(&to.org_id), organisation)];
+    for ((query, limit), by_organisation) in bounds.into_iter().zip([false, true]) {
+        let row = query.first(tx).await?.ok_or(StoreError::NotFound("row"))?;
+        if row.get::<u64>("n")? >= limit {
+            let oldest = row.opt::<Timestamp>("oldest")?.unwrap_or(now);
+            let again_at = Timestamp::from_millisecond(oldest.as_millisecond() + DAY).unwrap_or(now);
+            return Err(StoreError::AskedTooOften { by_organisation, limit, again_at });
+        }
     }
     sql("INSERT INTO contact_mails (address, org_id, sent_at) VALUES ($1, $2, $3)")
         .text(&folded)
@@ -380,6 +386,3 @@ async fn count_mail(to: &Contact, now: Timestamp, tx: &mut Tx) -> Result<(), Sto
         .await
         .map(drop)
 }
-
-/// What there may be few of in a day.
-pub const MAILS: &str = "mails to confirm";

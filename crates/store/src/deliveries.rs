@@ -236,6 +236,24 @@ pub(crate) const NEXT_LEASED: &str =
     "SELECT MIN(CASE WHEN lease_until > next_attempt_at THEN lease_until ELSE next_attempt_at END) AS due
      FROM deliveries WHERE lease_until IS NOT NULL AND state IN ('queued', 'deferred')";
 
+/// What waits of a domain. It is few beside all messages of it, so these are found by what is due later.
+pub(crate) const WAKE: &str = "UPDATE deliveries SET next_attempt_at = $2
+     WHERE state IN ('queued', 'deferred') AND next_attempt_at > $2
+         AND EXISTS (SELECT 1 FROM messages WHERE messages.id = deliveries.message_id AND messages.domain_id = $1)";
+
+/// Makes what waits of a domain due now. Whoever calls this has changed the domain before, in the same transaction.
+pub(crate) async fn wake_those_of(id: DomainId, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {
+    sql(WAKE).bind(&id).bind(&now).run(tx).await?;
+    tx.wakes(Topic::Deliver);
+    Ok(())
+}
+
+const IS_HELD: &str = "SELECT id FROM domains
+     WHERE id = $1 AND deleted_at IS NULL AND (paused_at IS NOT NULL OR status = 'disabled')";
+/// Waits for who lets the domain go on, and the other way round: what is held meanwhile is woken, or not held.
+const IS_HELD_ON_POSTGRES: &str = "SELECT id FROM domains
+     WHERE id = $1 AND deleted_at IS NULL AND (paused_at IS NOT NULL OR status = 'disabled') FOR SHARE";
+
 pub(crate) const DEPTH: &str = "SELECT COUNT(*) AS n, MIN(created_at) AS oldest FROM deliveries
      WHERE state IN ('queued', 'deferred')";
 
@@ -367,6 +385,37 @@ impl Store {
     /// Gives a claimed delivery back untried: it can be claimed at once. Whether the claim was still in force.
     pub async fn release_delivery(&self, claim: DeliveryClaim<'_>) -> Result<bool, StoreError> {
         self.set_lease(claim, None).await
+    }
+
+    /// Gives a claimed delivery back untried until then, with why, since nothing is sent from its domain for now. Where
+    /// that is so no more, it can be claimed at once. Whether the claim was still in force.
+    pub async fn hold_delivery(
+        &self,
+        claim: DeliveryClaim<'_>,
+        domain_id: DomainId,
+        why: &str,
+        next_look: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pools.write().await?;
+        let held = sql(IS_HELD).on_postgres(IS_HELD_ON_POSTGRES).bind(&domain_id).first(&mut tx).await?;
+        if held.is_none() {
+            tx.commit().await?;
+            return self.release_delivery(claim).await;
+        }
+        let changed =
+            sql("UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, next_attempt_at = $5,
+                 last_code = NULL, last_reply = $6
+             WHERE message_id = $1 AND recipient = $2 AND lease_owner = $3 AND lease_epoch = $4")
+            .bind(&claim.message_id)
+            .bind(claim.recipient)
+            .text(claim.owner)
+            .bind(&claim.epoch)
+            .bind(&next_look)
+            .text(why)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 
     async fn set_lease(

@@ -5,11 +5,13 @@ use crate::{
     audit::tell,
     claims::{end_with_domain, poke_those_who_wait},
     database::{Row, Tx, sql},
+    deliveries::wake_those_of,
     dkim_keys::{insert_keys, retire_keys, take_from_pool},
     dns_connections,
     error::Unique,
     events::before,
     packed::Packed,
+    reputation::{Pause, pause},
     setup_links,
     value::{contains, escape, words},
     visible::{Texts, texts},
@@ -112,8 +114,8 @@ pub struct Domain {
     pub lease_until: Option<Timestamp>,
     /// How many checks in a row did not pass.
     pub consecutive_failures: u32,
-    /// When its sending was paused, and why; nothing where it is not.
-    pub paused: Option<(Timestamp, String)>,
+    /// The pause of its sending; nothing where there is none.
+    pub paused: Option<Pause>,
     /// Why it is switched off, where somebody said.
     pub disabled_reason: Option<String>,
     /// Whether it is the one of its name that is verified, of all organisations.
@@ -229,7 +231,7 @@ macro_rules! columns {
          last_checked_at, next_check_at, poked_at, lease_owner, lease_until, consecutive_failures, \
          version, report, packed_report, warmup_started_at, warmup_days, region, fallback_region, suspected_since, \
          last_failure_at, reminders, breaks, last_break_at, disabled_reason, holder, held_elsewhere, claimed_at, \
-         delegation, delegation_seen, delegation_seen_at, paused_at, pause_reason"
+         delegation, delegation_seen, delegation_seen_at, paused_at, pause_reason, pause_cause"
     };
 }
 
@@ -260,10 +262,7 @@ pub(crate) fn domain(row: &Row) -> Result<Domain, StoreError> {
         lease_owner: row.opt("lease_owner")?,
         lease_until: row.opt("lease_until")?,
         consecutive_failures: row.get("consecutive_failures")?,
-        paused: match row.opt("paused_at")? {
-            Some(at) => Some((at, row.opt("pause_reason")?.unwrap_or_default())),
-            None => None,
-        },
+        paused: pause(row)?,
         disabled_reason: row.opt("disabled_reason")?,
         holder: row.get("holder")?,
         held_elsewhere: row.get("held_elsewhere")?,
@@ -619,8 +618,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Switches a domain off with a word why (`off`), or on: it is pending then, and due. A check that is running then
-    /// ends as `StaleVersion`.
+    /// Switches a domain off with a word why (`off`), or on: it is pending then, and due, and what waits of it in the queue is
+    /// due too. A check that is running then ends as `StaleVersion`.
     ///
     /// # Errors
     /// `NotFound`; `StaleVersion` where one is to be switched on that is not off, or that another organisation has claimed.
@@ -658,6 +657,9 @@ impl Store {
             return Err(there.map_or(StoreError::NotFound("domain"), |_| StoreError::StaleVersion));
         };
         let switched = domain(&row)?;
+        if let Switch::On { now, .. } = switch {
+            wake_those_of(id, *now, &mut tx).await?;
+        }
         tell(told.into(), &mut tx).await?;
         tx.commit().await?;
         Ok(switched)

@@ -1,6 +1,7 @@
 //! What can go wrong in the store, sorted by what the caller can do about it.
 
 use crate::postgres;
+use model::Timestamp;
 use sqlx::error::DatabaseError as _;
 use std::io::ErrorKind;
 
@@ -47,6 +48,18 @@ pub enum StoreError {
         what: &'static str,
         /// How many there may be.
         limit: u64,
+    },
+    /// As many mails that ask somebody to confirm an address were sent in a day as may be.
+    #[error(
+        "no more than {limit} mails that ask for a confirmation are sent in a day; the next may be at {again_at}"
+    )]
+    AskedTooOften {
+        /// Whether it is the bound of the organisation, not that of the address.
+        by_organisation: bool,
+        /// How many there may be.
+        limit: u64,
+        /// When there may be one again.
+        again_at: Timestamp,
     },
     /// A domain that is warming up has sent what it may today.
     #[error("the domain has sent what it may today: {accepted} messages")]

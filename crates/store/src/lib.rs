@@ -76,7 +76,7 @@ pub use brake::{Held, Outcomes};
 pub use change_sets::{ChangePurpose, ChangeSetMove, ChangeState, StoredChangeSet, ZoneLease};
 pub use checks::{CheckRecord, StoredCheck};
 pub use claims::{ClaimEnd, ClaimLook, ClaimMove, ClaimStart, DomainClaim};
-pub use contacts::{Alert, Contact, ContactProof, MAILS};
+pub use contacts::{Alert, Contact, ContactProof};
 pub use database::StoreOptions;
 pub use deliveries::{
     Attempt, ClaimedDelivery, Delivery, DeliveryClaim, DeliveryResult, DeliveryState, NewDelivery,
@@ -101,7 +101,7 @@ pub use organisations::{ListedOrganisation, Organisation};
 pub use playground::{
     NewPlaygroundRecord, NewPlaygroundZone, PlaygroundChange, PlaygroundRecord, PlaygroundZone,
 };
-pub use reputation::{Became, SendingCounts, SendingDay};
+pub use reputation::{Became, Pause, PauseCause, SendingCounts, SendingDay};
 pub use sandbox::{NewSandboxMessage, SandboxLimits, SandboxMessage, SandboxSummary};
 pub use sessions::{NewSession, Session, Token, TokenKind};
 pub use setup_links::SetupLink;

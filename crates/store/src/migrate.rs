@@ -94,6 +94,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "key_rotation",
         script: include_str!("../migrations/0034_key_rotation.sql"),
     },
+    Migration {
+        version: 38,
+        name: "pause_cause",
+        script: include_str!("../migrations/0038_pause_cause.sql"),
+    },
 ];
 
 /// Migrations that programs of an older schema can go on with, and the oldest schema that such a program must know: they
@@ -116,6 +121,7 @@ const EXPANDING: &[(i64, i64)] = &[
     (32, 24),
     (33, 24),
     (34, 24),
+    (38, 24),
 ];
 
 /// Migrations that stop older programs, and why: they refuse to start, and one that runs ends when it is next heard of.

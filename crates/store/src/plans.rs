@@ -99,6 +99,7 @@ fn statements() -> Vec<(&'static str, Sql)> {
         ("deliveries: claim", claim((deliveries::CLAIM, deliveries::CLAIM_ON_POSTGRES))),
         ("deliveries: next that is free", sql(deliveries::NEXT_FREE)),
         ("deliveries: next whose lease ends", sql(deliveries::NEXT_LEASED)),
+        ("deliveries: wake those of a domain", sql(deliveries::WAKE).bind(&domain).bind(&now)),
         ("reputation: of a domain", sql(reputation::JUDGED_DOMAIN).bind(&domain).bind(&20_000_i64)),
         (
             "reputation: of a tenant",

@@ -7,8 +7,10 @@ use crate::{
     Domain, Store, StoreError, Told,
     audit::tell,
     database::{Row, Tx, sql},
+    deliveries::wake_those_of,
     domains::{columns, domain},
     suppressions::{Suppression, insert_suppression},
+    value::words,
 };
 use model::{DomainId, DomainName, EmailAddress, MessageId, OrgId, TenantId, Timestamp};
 
@@ -23,6 +25,34 @@ pub enum Became {
     Refused,
     /// The recipient calls it spam.
     Complained,
+}
+
+words! {
+    /// Whose mail it is that a domain is paused for.
+    PauseCause {
+        /// Its own.
+        Domain = "domain",
+        /// That of all domains of its tenant.
+        Tenant = "tenant",
+    }
+}
+
+/// Why and since when nothing is sent from a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// When it began.
+    pub at: Timestamp,
+    /// What came back, for people.
+    pub reason: String,
+    /// Whose mail it is for.
+    pub cause: PauseCause,
+}
+
+pub(crate) fn pause(row: &Row) -> Result<Option<Pause>, StoreError> {
+    let Some(at) = row.opt("paused_at")? else { return Ok(None) };
+    let reason = row.opt("pause_reason")?.unwrap_or_default();
+    let cause = row.opt("pause_cause")?.unwrap_or(PauseCause::Domain);
+    Ok(Some(Pause { at, reason, cause }))
 }
 
 /// How much became what.
@@ -113,6 +143,29 @@ const DAYS_OF_TENANT: &str = sums!(
     ", day FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3 GROUP BY day ORDER BY day DESC"
 );
 
+/// Behind `$4`, where a tenant's mail was counted since `$3`.
+const SENDING: &str = "SELECT id, name FROM domains
+     WHERE deleted_at IS NULL AND org_id = $1 AND paused_at IS NULL AND id > $4 AND id IN (
+         SELECT domain_id FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3)
+     ORDER BY id LIMIT $5";
+/// That of a domain that was paused long ago is not in the window.
+const PAUSED: &str = "SELECT id, name FROM domains
+     WHERE deleted_at IS NULL AND org_id = $1 AND paused_at IS NOT NULL AND id > $4 AND (tenant_id = $2 OR id IN (
+         SELECT domain_id FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3))
+     ORDER BY id LIMIT $5";
+
+const ANEW: &str = "UPDATE domains SET sending_epoch = sending_epoch + 1 WHERE org_id = $1 AND id IN (
+         SELECT domain_id FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3)";
+/// In one order, so that two of these do not wait for each other.
+const ANEW_ON_POSTGRES: &str = "UPDATE domains SET sending_epoch = sending_epoch + 1 WHERE id IN (
+         SELECT id FROM domains WHERE org_id = $1 AND id IN (
+             SELECT domain_id FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3)
+         ORDER BY id FOR UPDATE)";
+
+const STANDS: &str = "SELECT paused_at FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL";
+const STANDS_ON_POSTGRES: &str =
+    "SELECT paused_at FROM domains WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL FOR UPDATE";
+
 fn counts(row: &Row) -> Result<SendingCounts, StoreError> {
     Ok(SendingCounts {
         delivered: row.get("delivered")?,
@@ -160,22 +213,58 @@ impl Store {
         self.read_all(query).await?.iter().map(day).collect()
     }
 
-    /// At most `limit` of a tenant's living domains whose mail was counted since that day, each with whether it is paused.
+    /// The next of a tenant's living domains whose mail was counted since that day and that are not paused, behind `after`
+    /// and at most `limit`.
     pub async fn sending_domains_of_tenant(
         &self,
         org_id: OrgId,
         tenant: TenantId,
         since: i64,
+        after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<(DomainId, DomainName, bool)>, StoreError> {
-        let query = sql("SELECT id, name, paused_at FROM domains
-             WHERE deleted_at IS NULL AND org_id = $1 AND id IN (
-                 SELECT domain_id FROM sending_days WHERE org_id = $1 AND tenant_id = $2 AND day >= $3)
-             ORDER BY id LIMIT $4");
-        let rows = self.read_all(query.bind(&org_id).bind(&tenant).bind(&since).bind(&limit)).await?;
-        rows.iter()
-            .map(|row| Ok((row.get("id")?, row.get("name")?, row.opt::<Timestamp>("paused_at")?.is_some())))
-            .collect()
+    ) -> Result<Vec<(DomainId, DomainName)>, StoreError> {
+        self.domains_behind(SENDING, (org_id, tenant, since), after, limit).await
+    }
+
+    /// The next of a tenant's domains that are paused, and of others that are and whose mail of the tenant was counted since
+    /// that day.
+    pub async fn paused_domains_of_tenant(
+        &self,
+        org_id: OrgId,
+        tenant: TenantId,
+        since: i64,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<(DomainId, DomainName)>, StoreError> {
+        self.domains_behind(PAUSED, (org_id, tenant, since), after, limit).await
+    }
+
+    async fn domains_behind(
+        &self,
+        text: &'static str,
+        (org_id, tenant, since): (OrgId, TenantId, i64),
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<(DomainId, DomainName)>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let query = sql(text).bind(&org_id).bind(&tenant).bind(&since).text(&after).bind(&limit);
+        self.read_all(query).await?.iter().map(|row| Ok((row.get("id")?, row.get("name")?))).collect()
+    }
+
+    /// Has all domains of a tenant whose mail was counted since that day judged by what comes from now on, those that are
+    /// deleted too.
+    pub async fn judge_tenant_anew(
+        &self,
+        org_id: OrgId,
+        tenant: TenantId,
+        since: i64,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        let anew = sql(ANEW).on_postgres(ANEW_ON_POSTGRES);
+        anew.bind(&org_id).bind(&tenant).bind(&since).run(&mut tx).await?;
+        tell(told.into(), &mut tx).await?;
+        tx.commit().await
     }
 
     /// How many of a tenant's domains are paused.
@@ -189,16 +278,17 @@ impl Store {
     pub async fn pause_sending(
         &self,
         id: DomainId,
-        reason: &str,
-        now: Timestamp,
+        pause: &Pause,
         told: impl Into<Told<'_>>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pools.write().await?;
-        let paused = sql("UPDATE domains SET paused_at = $2, pause_reason = $3, version = version + 1
+        let paused = sql("UPDATE domains SET paused_at = $2, pause_reason = $3, pause_cause = $4,
+                 version = version + 1
              WHERE id = $1 AND deleted_at IS NULL AND paused_at IS NULL")
         .bind(&id)
-        .bind(&now)
-        .text(reason)
+        .bind(&pause.at)
+        .text(&pause.reason)
+        .bind(&pause.cause)
         .run(&mut tx)
         .await?;
         if paused > 0 {
@@ -208,17 +298,24 @@ impl Store {
         Ok(paused > 0)
     }
 
-    /// Lets a domain send again, and judges it by what comes from now on.
+    /// Lets a domain send again, what waits in the queue too, and judges it by what comes from now on. The events are told
+    /// where it was paused.
     pub async fn resume_sending(
         &self,
         org_id: OrgId,
         id: DomainId,
+        now: Timestamp,
         told: impl Into<Told<'_>>,
     ) -> Result<Domain, StoreError> {
+        let told = told.into();
         let mut tx = self.pools.write().await?;
+        let before =
+            sql(STANDS).on_postgres(STANDS_ON_POSTGRES).bind(&id).bind(&org_id).first(&mut tx).await?;
+        let before = before.ok_or(StoreError::NotFound("domain"))?;
+        let was_paused = before.opt::<Timestamp>("paused_at")?.is_some();
         let row = sql(concat!(
-            "UPDATE domains SET paused_at = NULL, pause_reason = NULL, sending_epoch = sending_epoch + 1,
-                 version = version + 1
+            "UPDATE domains SET paused_at = NULL, pause_reason = NULL, pause_cause = NULL,
+                 sending_epoch = sending_epoch + 1, version = version + 1
              WHERE id = $1 AND org_id = $2 AND deleted_at IS NULL RETURNING ",
             columns!()
         ))
@@ -227,8 +324,11 @@ impl Store {
         .first(&mut tx)
         .await?;
         let resumed = domain(&row.ok_or(StoreError::NotFound("domain"))?)?;
-        tell(told.into(), &mut tx).await?;
-        tx.wakes(crate::Topic::Deliver);
+        if was_paused {
+            wake_those_of(id, now, &mut tx).await?;
+        }
+        let events = if was_paused { told.events } else { &[] };
+        tell(Told { events, ..told }, &mut tx).await?;
         tx.commit().await?;
         Ok(resumed)
     }

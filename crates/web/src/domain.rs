@@ -8,9 +8,11 @@ use crate::{
     live,
     page::{Answer, Failure, Section, Shell, go, html_with, sentence},
     pill::{Pill, Tone},
+    record::purpose,
     when::When,
 };
 use app::{
+    diagnosis::RecordReport,
     domains::DomainView,
     emails::SendEmail,
     reputation::{Reputation, Standing, WINDOW_DAYS, ended},
@@ -50,7 +52,8 @@ struct DomainPage {
 /// Records of ours that somebody changed or removed.
 struct DriftView {
     since: When,
-    records: String,
+    /// The key of each in the table, and what it is called there.
+    records: Vec<(String, String)>,
     stopped: bool,
     /// What brings them back, or where that begins.
     href: String,
@@ -231,7 +234,13 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             None => format!("/domains/{}/write", domain.id),
         };
         let since = When::new(drift.noticed_at?, now);
-        Some(DriftView { since, records: drift.records.join(", "), stopped: drift.stopped, href })
+        let is_of_it = |record: &&RecordReport| drift.records.contains(&record.planned.key);
+        let called = |record: &RecordReport| {
+            let planned = &record.planned;
+            (planned.key.clone(), format!("{} at {}", purpose(planned.purpose), planned.owner))
+        };
+        let records = view.report.records.iter().filter(is_of_it).map(called).collect();
+        Some(DriftView { since, records, stopped: drift.stopped, href })
     });
     let live = Live::new(view, &playground, test, now, &shell).render()?;
     let page = DomainPage {

@@ -7,9 +7,9 @@ use crate::{
     forms::FormErrors,
     page::{Answer, Section, Shell, go},
 };
-use app::{Error, domains::DomainView};
+use app::{Error, domains::DomainView, store::PauseCause};
 use axum::extract::{Form, Path, rejection::FormRejection};
-use model::DomainId;
+use model::{DomainId, TenantId};
 use serde::Deserialize;
 
 /// One of them.
@@ -125,7 +125,13 @@ impl Step {
         let (doing, lines, button) = self.words();
         let heading = format!("{doing} {}", domain.name);
         let shell = Shell::new(web, Section::Domains, heading.clone());
-        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        if self == Self::Resume && paused_with_tenant(view).is_some() {
+            lines.push(
+                "It was paused for the mail of all domains of its tenant: all of these are resumed with it."
+                    .to_owned(),
+            );
+        }
         let action = self.path().replace("{id}", &domain.id.to_string());
         let back = format!("/domains/{}", domain.id);
         let page = Confirm::new(shell, heading + "?", lines, (action, button), back);
@@ -147,7 +153,10 @@ impl Step {
             Self::DiscardKey => drop(app.discard_key_beside(viewer, id).await?),
             Self::Disable => drop(app.disable_domain(viewer, id, Some(reason)).await?),
             Self::Enable => drop(app.enable_domain(viewer, id).await?),
-            Self::Resume => drop(app.resume_domain(viewer, id).await?),
+            Self::Resume => match paused_with_tenant(&app.domain(viewer, id).await?) {
+                Some(tenant) => drop(app.resume_tenant(viewer, tenant).await?),
+                None => drop(app.resume_domain(viewer, id).await?),
+            },
             Self::Delete => {
                 app.delete_domain(viewer, id).await?;
                 return Ok("/".to_owned());
@@ -155,6 +164,12 @@ impl Step {
         }
         Ok(format!("/domains/{id}"))
     }
+}
+
+/// The tenant for whose mail the domain is paused, where it is for that.
+fn paused_with_tenant(view: &DomainView) -> Option<TenantId> {
+    let pause = view.domain.paused.as_ref()?;
+    view.domain.tenant_id.filter(|_| pause.cause == PauseCause::Tenant)
 }
 
 /// Asks.

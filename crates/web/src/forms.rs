@@ -18,7 +18,9 @@ impl FormErrors {
     /// The errors, when the form can mend them; anything else goes on as it is.
     pub fn of(error: Error) -> Result<Self, Error> {
         let retry_after = match error {
-            Error::RateLimited { retry_after, .. } => Some(retry_after),
+            Error::RateLimited { retry_after, .. } | Error::AskedTooOften { retry_after, .. } => {
+                Some(retry_after)
+            }
             _ => None,
         };
         match error {
@@ -41,6 +43,7 @@ impl FormErrors {
             | Error::LastOwner
             | Error::RoleTooLow
             | Error::RateLimited { .. }
+            | Error::AskedTooOften { .. }
             | Error::LimitReached { .. }
             | Error::KeyNotActive(_)
             | Error::KeyRightsExceeded(_)

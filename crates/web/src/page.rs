@@ -247,7 +247,7 @@ fn of_error(error: &Error) -> Notice {
         Error::Unavailable(_) | Error::Busy { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "Not possible at the moment", "Try again in a few seconds.")
         }
-        Error::RateLimited { .. } => {
+        Error::RateLimited { .. } | Error::AskedTooOften { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too much in a short time", "Wait a moment, and try again.")
         }
         Error::LoginRefused(_) => (
@@ -286,7 +286,9 @@ fn of_error(error: &Error) -> Notice {
         ),
     };
     let retry_after = match error {
-        Error::RateLimited { retry_after, .. } | Error::Busy { retry_after, .. } => Some(*retry_after),
+        Error::RateLimited { retry_after, .. }
+        | Error::AskedTooOften { retry_after, .. }
+        | Error::Busy { retry_after, .. } => Some(*retry_after),
         _ => None,
     };
     Notice { status, title, message: sentence(&error.to_string()), next, retry_after }

@@ -99,7 +99,7 @@ fn row(
     }
 }
 
-const fn purpose(purpose: Purpose) -> &'static str {
+pub(crate) const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Dkim => "DKIM key",
         Purpose::Spf => "SPF",

@@ -3,18 +3,18 @@
 use crate::{
     Web,
     forms::FormErrors,
-    keys::SecretPage,
+    keys::{SecretPage, reserved},
     page::{Answer, Failure, Section, Shell, go, html, html_with},
     when::When,
 };
-use app::setup_links::DAYS;
+use app::{access::Caller, idempotency::Reserved, setup_links::DAYS};
 use askama::Template;
 use axum::{
     extract::{Form, Path, rejection::FormRejection},
     http::StatusCode,
 };
 use explain::shown;
-use model::DomainId;
+use model::{DomainId, SetupLinkId};
 use serde::Deserialize;
 
 /// For how long a link may be good, in days.
@@ -30,11 +30,13 @@ pub(crate) struct LinkForm {
     note: String,
     days: u32,
     may_publish: Option<String>,
+    /// Names this form: sent again it makes nothing again.
+    once: String,
 }
 
 impl Default for LinkForm {
     fn default() -> Self {
-        Self { note: String::new(), days: DAYS, may_publish: None }
+        Self { note: String::new(), days: DAYS, may_publish: None, once: String::new() }
     }
 }
 
@@ -73,6 +75,8 @@ async fn page(web: &Web, id: &str, form: LinkForm, errors: FormErrors) -> Result
             until: When::new(link.expires_at, now),
         })
         .collect();
+    let once = if form.once.is_empty() { web.app.request_id().to_string() } else { form.once };
+    let form = LinkForm { once, ..form };
     Ok(SetupLinksPage {
         shell: Shell::new(web, Section::Domains, format!("Setup links of {}", view.domain.name)),
         id,
@@ -96,8 +100,21 @@ pub(crate) async fn make(
     let Form(form) = form?;
     let domain_id = id.parse().map_err(|_| Failure::no_such("domain", &id))?;
     let may_publish = form.may_publish.is_some();
-    let made =
-        web.app.make_setup_link(&web.viewer, domain_id, Some(form.days), Some(&form.note), may_publish);
+    let reserved = reserved(&form.once);
+    if let Some(Reserved { number, .. }) = reserved {
+        let (unix_ms, random) = number.parts();
+        let made_before = SetupLinkId::from_parts(unix_ms, random);
+        let links = web.app.setup_links(&web.viewer, domain_id, None, MOST).await?;
+        if links.iter().any(|link| link.id == made_before) {
+            let message = "this form was sent before: it made a link, which was shown then. If you do not have it, take \
+                 it back and make another one";
+            let errors = FormErrors::general(message);
+            let page = page(&web, &id, LinkForm::default(), errors).await?;
+            return html_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    }
+    let viewer = Caller { reserved, ..web.viewer.clone() };
+    let made = web.app.make_setup_link(&viewer, domain_id, Some(form.days), Some(&form.note), may_publish);
     match made.await {
         Ok(made) => html(&SecretPage {
             shell: Shell::new(&web, Section::Domains, "A new setup link"),

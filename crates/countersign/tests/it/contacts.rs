@@ -13,10 +13,12 @@ async fn a_contact_gets_one_mail_until_it_is_confirmed() {
     // Asked again on the same day, or deleted and named again, by whoever: no more mail.
     let resend = format!("/contacts/{}/resend", text(&added, "id"));
     let (status, refused) = api.refused(&resend, &json!({})).await;
-    assert_eq!((status.as_u16(), text(&refused["errors"][0], "field")), (422, "address"));
+    assert_eq!((status.as_u16(), text(&refused, "code")), (429, "RATE_LIMITED"));
+    assert!(text(&refused, "detail").contains("this address"), "{refused:#}");
     api.delete(&format!("/contacts/{}", text(&added, "id"))).await;
-    let (status, refused) = api.refused("/contacts", &named).await;
-    assert_eq!((status.as_u16(), text(&refused["errors"][0], "field")), (422, "address"));
+    let answer = api.request(reqwest::Method::POST, "/contacts").json(&named).send().await.unwrap();
+    let wait: u32 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(answer.status().as_u16() == 429 && (86_000..=86_400).contains(&wait), "{wait}");
     // Nor to many of them.
     let mut sent = 1;
     for tenant in 0..3 {
@@ -30,6 +32,10 @@ async fn a_contact_gets_one_mail_until_it_is_confirmed() {
         }
     }
     assert_eq!(sent, 20);
+    // It is not the address that was written to.
+    let (status, refused) = api.refused("/contacts", &json!({"address": "new@elsewhere.example"})).await;
+    assert_eq!(status.as_u16(), 429);
+    assert!(text(&refused, "detail").starts_with("20 mails"), "{refused:#}");
     let mails =
         api.until("/sandbox/messages?limit=100", |list| list["data"].as_array().unwrap().len() == 20).await;
     let to_stranger =

@@ -9,14 +9,14 @@ use reqwest::{StatusCode, header};
 use serde_json::json;
 
 /// A browser without a script.
-struct Plain<'a> {
-    http: reqwest::Client,
-    base: &'a str,
+pub struct Plain<'a> {
+    pub http: reqwest::Client,
+    pub base: &'a str,
 }
 
 impl Plain<'_> {
     /// Sends a form: the status, where it leads, and the page.
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String, String) {
+    pub async fn send(&self, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String, String) {
         let mut url = reqwest::Url::parse("http://x").unwrap();
         url.query_pairs_mut().extend_pairs(fields);
         let answer = self
@@ -31,7 +31,7 @@ impl Plain<'_> {
         (answer.status(), to.unwrap_or_default(), answer.text().await.unwrap())
     }
 
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.unwrap()

@@ -3,33 +3,53 @@
 
 use crate::{
     client::Terminal,
+    lifecycle::Later,
+    pages::client,
+    pages_keys::Plain,
     serve::serving,
     support::{Api, Folder, Platform, problem, text},
 };
 use countersign::{Config, Instance};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use store::{Pause, PauseCause};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-/// A server that takes mail, but for `gone…@` of which it says that there is nobody, and `policy@` that it refuses.
-async fn relay() -> SocketAddr {
+/// How a relay is meanwhile.
+#[derive(Debug, Default)]
+struct Mood {
+    /// It takes no mail from us.
+    refuses_us: AtomicBool,
+    /// It takes that which it put off.
+    takes_later: AtomicBool,
+}
+
+/// A server that takes mail, but for `gone…@` of which it says that there is nobody, `policy@` that it refuses, `content@` of
+/// which it refuses the message, and `later@` that it puts off.
+async fn relay(mood: Arc<Mood>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(session(stream));
+            tokio::spawn(session(stream, Arc::clone(&mood)));
         }
     });
     address
 }
 
-async fn session(stream: TcpStream) -> std::io::Result<()> {
+async fn session(stream: TcpStream, mood: Arc<Mood>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let mut in_message = false;
+    let (mut in_message, mut is_good) = (false, true);
     stream.write_all(b"220 relay\r\n").await?;
     loop {
         let mut line = String::new();
@@ -39,7 +59,7 @@ async fn session(stream: TcpStream) -> std::io::Result<()> {
         let answer: &[u8] = match line.trim_end() {
             "." if in_message => {
                 in_message = false;
-                b"250 taken\r\n"
+                if is_good { b"250 taken\r\n" } else { b"550 5.1.1 no such words\r\n" }
             }
             _ if in_message => continue,
             "DATA" => {
@@ -47,10 +67,18 @@ async fn session(stream: TcpStream) -> std::io::Result<()> {
                 b"354 go ahead\r\n"
             }
             "QUIT" => b"221 bye\r\n",
+            said if said.starts_with("MAIL") && mood.refuses_us.load(Ordering::Relaxed) => {
+                b"550 not from you\r\n"
+            }
             said if said.starts_with("RCPT TO:<gone") => b"550 5.1.1 there is nobody of that name\r\n",
-            said if said.starts_with("RCPT TO:<later") => b"451 4.7.1 later\r\n",
-            said if said.starts_with("RCPT TO:<policy") => b"554 5.7.1 not from you\r\n",
-            _ => b"250 ok\r\n",
+            said if said.starts_with("RCPT TO:<later") && !mood.takes_later.load(Ordering::Relaxed) => {
+                b"451 4.7.1 later\r\n"
+            }
+            said if said.starts_with("RCPT TO:<policy") => b"550 5.7.1 not from you\r\n",
+            said => {
+                is_good = !said.starts_with("RCPT TO:<content");
+                b"250 ok\r\n"
+            }
         };
         stream.write_all(answer).await?;
     }
@@ -75,22 +103,44 @@ fn message(from: &str, gone: usize, there: usize) -> Value {
     json!({"from": format!("me@{from}"), "to": to, "subject": "Hello", "text": "Hi."})
 }
 
+/// A platform that sends over this relay.
+fn over(relay: SocketAddr, resolver: SocketAddr, config: Config) -> Config {
+    Config {
+        smtp_relay: relay.to_string(),
+        smtp_relay_tls: "none".into(),
+        sender_addresses: vec!["198.51.100.7".parse().unwrap()],
+        resolvers: vec![resolver.to_string()],
+        ..config
+    }
+}
+
+/// What the platform publishes in its own zone.
+async fn own_zone(world: &Platform) {
+    let own = world.api.zone("send.serve.test").await;
+    world.api.publish(&own, "spf", "TXT", "v=spf1 ip4:198.51.100.7 -all", None).await;
+}
+
+/// The same as `serve` runs it, with a clock of the test's own.
+async fn later(world: &Platform, mood: &Arc<Mood>) -> Later {
+    let (relay, resolver) = (relay(Arc::clone(mood)).await, world.instance.dns);
+    own_zone(world).await;
+    Later::serve(|config| {
+        let folder = Folder::new();
+        let like = serving(&folder);
+        over(relay, resolver, Config { data: config.data, ..like })
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_to_a_bad_list_is_paused_and_nobody_else() {
     let world = Platform::start().await;
     let folder = Folder::new();
-    let instance = Instance::serve(&Config {
-        smtp_relay: relay().await.to_string(),
-        smtp_relay_tls: "none".into(),
-        sender_addresses: vec!["198.51.100.7".parse().unwrap()],
-        resolvers: vec![world.instance.dns.to_string()],
-        ..serving(&folder)
-    })
-    .await
-    .unwrap();
+    let mood = Arc::new(Mood::default());
+    let (relay, resolver) = (relay(Arc::clone(&mood)).await, world.instance.dns);
+    let instance = Instance::serve(&over(relay, resolver, serving(&folder))).await.unwrap();
     let api = Api::new(instance.http, &instance.api_key);
-    let own = world.api.zone("send.serve.test").await;
-    world.api.publish(&own, "spf", "TXT", "v=spf1 ip4:198.51.100.7 -all", None).await;
+    own_zone(&world).await;
     let bad = verified(&world, &api, "bad.test", "cust_bad").await;
     let good = verified(&world, &api, "good.test", "cust_good").await;
     let of = |domain: &Value| format!("/domains/{}/reputation", text(domain, "id"));
@@ -166,7 +216,7 @@ async fn who_writes_to_a_bad_list_is_paused_and_nobody_else() {
     assert!(resumed["days"][0]["bounced"].as_u64() >= Some(30), "{resumed:#}");
     api.post("/emails", &message("bad.test", 0, 1)).await;
 
-    a_policy_is_no_bounce(&api, &good, &of(&good)).await;
+    what_is_no_bounce(&api, &good, &of(&good), &mood).await;
     a_complaint_is_noted_once(&api, &good, &of(&good)).await;
     instance.stop().await;
     world.stop().await;
@@ -186,13 +236,28 @@ async fn waiting_ends_in_time(terminal: &Terminal) {
     );
 }
 
-async fn a_policy_is_no_bounce(api: &Api, good: &Value, path: &str) {
-    let before = api.get(path).await["counted"]["bounced"].clone();
-    let mut mail = message(text(good, "domain"), 0, 0);
-    mail["to"] = json!(["policy@there.example"]);
-    api.post("/emails", &mail).await;
-    let after = api.until(path, |reputation| reputation["counted"]["refused"] == 1).await;
-    assert_eq!(after["counted"]["bounced"], before);
+/// A policy and a message that is not taken are refusals; what is said of us is nothing of theirs.
+async fn what_is_no_bounce(api: &Api, good: &Value, path: &str, mood: &Mood) {
+    let bounced = |reputation: &Value| reputation["counted"]["bounced"].clone();
+    let before = bounced(&api.get(path).await);
+    let send = async |recipient: &str| {
+        let mut mail = message(text(good, "domain"), 0, 0);
+        mail["to"] = json!([recipient]);
+        let sent = api.post("/emails", &mail).await;
+        api.until(&format!("/emails/{}", text(&sent, "id")), |mail| {
+            mail["recipients"][0]["status"] == "failed"
+        })
+        .await
+    };
+    send("policy@there.example").await;
+    send("content@there.example").await;
+    let after = api.until(path, |reputation| reputation["counted"]["refused"] == 2).await;
+    assert_eq!(bounced(&after), before);
+    mood.refuses_us.store(true, Ordering::Relaxed);
+    let refused = send("fine@there.example").await;
+    assert_eq!(refused["recipients"][0]["attempts"][0]["code"], 550);
+    mood.refuses_us.store(false, Ordering::Relaxed);
+    assert_eq!(api.get(path).await["counted"], after["counted"]);
 }
 
 async fn a_complaint_is_noted_once(api: &Api, good: &Value, path: &str) {
@@ -219,4 +284,122 @@ async fn a_complaint_is_noted_once(api: &Api, good: &Value, path: &str) {
     assert_eq!(suppressed["data"][0]["tenant_id"], good["tenant_id"]);
     let told = api.until("/events?types=email.complained", |list| list["data"][0].is_object()).await;
     assert_eq!(told["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_queue_of_a_domain_that_sends_nothing_waits() {
+    let world = Platform::start().await;
+    let mood = Arc::new(Mood::default());
+    let platform = later(&world, &mood).await;
+    let api = &platform.api;
+    let domain = verified(&world, api, "mail.test", "cust_1").await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    let mut mail = message("mail.test", 0, 0);
+    mail["to"] = json!(["later@there.example"]);
+    let sent = api.post("/emails", &mail).await;
+    let sent = format!("/emails/{}", text(&sent, "id"));
+    let deferred = api.until(&sent, |mail| mail["recipients"][0]["status"] == "deferred").await;
+    let next = &deferred["recipients"][0]["next_attempt_at"];
+    api.post(&format!("{path}/disable"), &json!({})).await;
+    // Longer than anything is tried.
+    let mut seen = next.clone();
+    for _ in 0..8 {
+        platform.minutes.fetch_add(24 * 60, Ordering::Relaxed);
+        platform.instance.app.wake.deliver.notify_one();
+        let held = api.until(&sent, |mail| mail["recipients"][0]["next_attempt_at"] != seen).await;
+        assert_eq!(text(&held["recipients"][0], "status"), "deferred", "{held:#}");
+        assert_eq!(held["recipients"][0]["attempts"].as_array().unwrap().len(), 1, "{held:#}");
+        seen = held["recipients"][0]["next_attempt_at"].clone();
+    }
+    let told = api.get("/events?types=email.deferred,email.bounced").await;
+    assert_eq!(told["data"].as_array().unwrap().len(), 1, "{told:#}");
+    // The time stands still: it does not wait for the next look.
+    mood.takes_later.store(true, Ordering::Relaxed);
+    api.post(&format!("{path}/enable"), &json!({})).await;
+    let delivered = api.until(&sent, |mail| mail["recipients"][0]["status"] == "delivered").await;
+    assert_eq!(delivered["recipients"][0]["attempts"].as_array().unwrap().len(), 2);
+    platform.instance.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_resumed_sends_from_all_its_domains() {
+    let world = Platform::start().await;
+    let platform = later(&world, &Arc::default()).await;
+    let api = &platform.api;
+    let one = verified(&world, api, "one.test", "cust_1").await;
+    let two = verified(&world, api, "two.test", "cust_1").await;
+    let of = |domain: &Value| format!("/domains/{}/reputation", text(domain, "id"));
+    let tenant = format!("/tenants/{}", text(&one, "tenant_id"));
+    let of_tenant = format!("{tenant}/reputation");
+    let paused = |reputation: &Value| reputation["state"] == "paused";
+    // Neither has enough of its own to be paused for it.
+    for name in ["one.test", "two.test"] {
+        api.post("/emails", &message(name, 14, 34)).await;
+    }
+    api.until(&of_tenant, |of| of["counted"]["delivered"] == 68 && of["counted"]["bounced"] == 28).await;
+    api.post("/emails", &message("one.test", 4, 0)).await;
+    let first = api.until(&of(&one), paused).await;
+    assert_eq!(text(&first, "pause_cause"), "tenant");
+    api.until(&of(&two), paused).await;
+    let terminal = Terminal {
+        folder: Folder::new(),
+        url: format!("http://{}", platform.instance.http),
+        key: Some(platform.instance.api_key.clone()),
+    };
+    let why = terminal.run(&["domains", "why", "one.test"]).await;
+    assert!(why.out.contains("`countersign tenants resume`") && !why.out.contains("`/"), "{}", why.out);
+    let (_, refused) = api.refused("/emails", &message("one.test", 0, 1)).await;
+    assert!(text(&refused, "detail").contains("POST /api/v1/tenants/{id}/resume"), "{refused:#}");
+
+    // What came back of a domain that is gone is held against the tenant until it is resumed, and no longer.
+    api.delete(&format!("/domains/{}", text(&two, "id"))).await;
+    let still = api.get(&of_tenant).await;
+    assert_eq!(still["counted"]["bounced"], 32);
+    let resumed = api.post(&format!("{tenant}/resume"), &json!({})).await;
+    assert_eq!((text(&resumed, "state"), &resumed["counted"]["bounced"]), ("good", &json!(0)));
+    assert_eq!(text(&api.get(&of(&one)).await, "state"), "good");
+
+    // A pause is ended by it however long ago it began. By its id it is found without a list.
+    api.post("/emails", &message("one.test", 50, 0)).await;
+    api.post("/emails", &message("one.test", 50, 0)).await;
+    api.until(&of(&one), paused).await;
+    platform.minutes.fetch_add(9 * 24 * 60, Ordering::Relaxed);
+    assert_eq!(text(&api.get(&of(&one)).await, "state"), "paused");
+    terminal.good(&["tenants", "resume", text(&one, "tenant_id")]).await;
+    assert_eq!(text(&api.get(&of(&one)).await, "state"), "good");
+    let told = api.get("/events?types=domain.resumed").await;
+    assert_eq!(told["data"].as_array().unwrap().len(), 2, "{told:#}");
+    platform.instance.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_ends_a_pause_where_it_came_from() {
+    let platform = Later::start(|config| config).await;
+    let api = &platform.api;
+    let store = platform.store().await;
+    let mut paths = Vec::new();
+    for name in ["one.test", "two.test"] {
+        let request = api.request(Method::POST, "/domains").header("X-Countersign-Tenant-Ref", "cust_1");
+        let answer = request.json(&json!({"domain": name})).send().await.unwrap();
+        let domain: Value = answer.json().await.unwrap();
+        let at = countersign::instance::system_time();
+        let pause = Pause { at, reason: "x".into(), cause: PauseCause::Tenant };
+        store.pause_sending(text(&domain, "id").parse().unwrap(), &pause, &[]).await.unwrap();
+        paths.push(format!("/domains/{}", text(&domain, "id")));
+    }
+    store.close().await;
+    let plain = Plain { http: client(), base: &api.base };
+    let page = plain.page(&paths[0]).await;
+    assert!(page.contains("Resume sending") && page.contains("waits until that is resumed"), "{page}");
+    let resume = format!("{}/resume", paths[0]);
+    let asked = plain.page(&resume).await;
+    assert!(asked.contains("all of these are resumed"), "{asked}");
+    let (status, to, _) = plain.send(&resume, &[]).await;
+    assert_eq!((status, to), (StatusCode::SEE_OTHER, paths[0].clone()));
+    for path in &paths {
+        assert_eq!(text(&api.get(&format!("{path}/reputation")).await, "state"), "good");
+    }
+    platform.instance.stop().await;
 }

@@ -133,12 +133,19 @@ async fn a_member_makes_links_at_the_page_and_takes_them_back() {
         "{}",
         wrong.body
     );
-    let made = owner.submit(&page, &page, &[("note", "the agency"), ("days", "14")]).await;
+    let once = crate::login::field(&owner.get(&page).await.body, "once").unwrap();
+    let fields = [("note", "the agency"), ("days", "14"), ("once", &*once)];
+    let made = owner.submit(&page, &page, &fields).await;
     let secret = made.body.split("/setup/").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let mut visitor = house.visitor();
     assert_eq!(visitor.get(&format!("/setup/{secret}")).await.status, StatusCode::OK);
     let list = owner.get(&page).await.body;
     assert!(list.contains("the agency") && !list.contains(&secret), "{list}");
+    // The page with the link is loaded again: no other link is made.
+    let again = owner.submit(&page, &page, &fields).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(again.body.contains("This form was sent before"), "{}", again.body);
+    assert_eq!(again.body.matches("data-label=\"Good until\"").count(), 1);
     let id = list.split("/setup-links/").nth(1).unwrap().split('/').next().unwrap();
     let gone = owner.submit(&page, &format!("{page}/{id}/delete"), &[]).await;
     assert_eq!(gone.status, StatusCode::SEE_OTHER);

@@ -2,9 +2,7 @@
 
 use crate::seed::{at, domain, event, new_message, next, organisation, tenant_id, to};
 use model::{ContactId, DomainId, EmailAddress, OrgId};
-use store::{
-    Contact, ContactProof, MAILS, Outgoing, Role, Store, StoreError, Token, TokenKind, User, Visible,
-};
+use store::{Contact, ContactProof, Outgoing, Role, Store, StoreError, Token, TokenKind, User, Visible};
 
 fn contact(org_id: OrgId, address: &str) -> Contact {
     Contact {
@@ -79,7 +77,7 @@ pub async fn an_address_is_asked_once_a_day_however_it_is_written(store: &Store)
     for one in tries {
         match one.await.unwrap() {
             Ok(_) => asked += 1,
-            Err(StoreError::LimitReached { what: MAILS, .. }) => {}
+            Err(StoreError::AskedTooOften { by_organisation: false, .. }) => {}
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -134,7 +132,7 @@ pub async fn who_sees_a_part_learns_nothing_of_the_rest(store: &Store) {
     store.confirm_contact(&asked.hash, at(1)).await.unwrap();
     assert!(add(store, &named(ours), narrow(ours)).await.unwrap().confirmed_at.is_some(), "their own is");
     let refused = add(store, &named(theirs), narrow(theirs)).await;
-    assert!(matches!(refused, Err(StoreError::LimitReached { what: MAILS, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::AskedTooOften { by_organisation: false, .. })), "{refused:?}");
     let whole = add(store, &contact(org, &user.email.to_string()), Visible::all_of(org)).await.unwrap();
     assert!(whole.confirmed_at.is_some());
 }
@@ -147,7 +145,10 @@ pub async fn who_is_asked_again_has_another_link(store: &Store) {
     let added = store.add_contact(&new, &all, &first, &mail(store).await, &[]).await.unwrap();
     let unsent = mail(store).await;
     let too_early = store.ask_contact_again(&added, at(86_399_999), &second, &unsent, &[]).await;
-    assert!(matches!(too_early, Err(StoreError::LimitReached { what: MAILS, .. })), "{too_early:?}");
+    assert!(
+        matches!(too_early, Err(StoreError::AskedTooOften { by_organisation: false, .. })),
+        "{too_early:?}"
+    );
     assert_eq!(waiting(store, &unsent).await, 0);
     let sent = mail(store).await;
     let asked = store.ask_contact_again(&added, at(86_400_000), &second, &sent, &[]).await.unwrap();

@@ -96,7 +96,7 @@ mod conformance {
             old_requests_are_swept_and_no_younger_or_running_one,
             each_organisation_has_its_own_bound_and_pushes_out_nobody;
         reputation: what_became_of_mail_is_counted_by_domain_tenant_and_day, who_is_resumed_is_judged_anew,
-        a_complaint_is_counted_once_and_suppresses;
+        a_tenant_is_resumed_with_all_its_domains, what_is_held_waits_until_its_domain_goes_on, a_complaint_is_counted_once_and_suppresses;
     suppressions: what_is_suppressed_is_not_accepted, each_tenant_has_its_own;
         contacts: a_contact_and_the_mail_that_asks_it_are_stored_together,
             an_address_is_asked_once_a_day_however_it_is_written, who_is_asked_again_has_another_link, who_sees_a_part_learns_nothing_of_the_rest;

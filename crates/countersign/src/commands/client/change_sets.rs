@@ -17,7 +17,7 @@ pub(super) const REPAIR: [&str; 3] = ["off", "offer", "auto"];
 /// Which DNS host, and how its credential is given.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HostArgs {
-    /// The DNS host, as `GET /api/v1/dns-hosts` names it; in development also `playground`
+    /// The DNS host: cloudflare, powerdns, rfc2136 or route53; in development also playground
     #[arg(long)]
     host: Option<String>,
     /// A kept credential, as `countersign dns-connections list` shows it, in the place of --host
@@ -39,7 +39,8 @@ pub struct PublishArgs {
     /// Keep the credential, sealed, for this domain; else it is forgotten
     #[arg(long, conflicts_with = "connection")]
     keep: bool,
-    /// With --keep: what the credential may be used for by itself when a record of ours is changed or removed
+    /// With --keep, what it is for by itself when a record of ours is changed or removed. off: nothing; offer: plan what brings
+    /// it back; auto: bring it back
     #[arg(long, value_name = "WHAT", requires = "keep", value_parser = REPAIR)]
     repair: Option<String>,
     /// Only plan and show (the default)

@@ -23,7 +23,7 @@ const HERE: &str = "http://127.0.0.1:8080";
 /// Keeps the address of a platform and an API key for the commands that follow.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoginArgs {
-    #[arg(help = "Address of the platform, such as https://send.example.com", value_name = "URL", default_value = HERE)]
+    #[arg(help = "Address of the platform, its public_url, such as https://mail.example.com", value_name = "URL", default_value = HERE)]
     url: String,
 }
 

@@ -22,8 +22,8 @@ pub enum DnsConnectionsCommand {
         after_help = "Examples:\n  countersign dns-connections add --domain mail.example.com --host cloudflare < token\n  countersign dns-connections add --zone example.com --host cloudflare --repair auto < token"
     )]
     Add {
-        /// The DNS host, as `GET /api/v1/dns-hosts` names it. Its credential is read from standard input: one `name=value` a
-        /// line; a line without a name is the token
+        /// The DNS host: cloudflare, powerdns, rfc2136 or route53. Its credential is read from standard input: one `name=value`
+        /// a line; a line without a name is the token
         #[arg(long)]
         host: String,
         /// Name or id of the one domain that it is for
@@ -35,7 +35,8 @@ pub enum DnsConnectionsCommand {
         /// What you call it
         #[arg(long, default_value = "")]
         label: String,
-        /// What it may be used for by itself when a record of ours is changed or removed
+        /// What it is for by itself when a record of ours is changed or removed. off: nothing; offer: plan what brings it back;
+        /// auto: bring it back
         #[arg(long, value_name = "WHAT", default_value = "off", value_parser = REPAIR)]
         repair: String,
     },
@@ -65,7 +66,7 @@ pub enum DnsConnectionsCommand {
     Repair {
         /// Its id
         id: String,
-        /// `off`: nothing. `offer`: to look what brings our records back. `auto`: to bring them back
+        /// When a record of ours is changed or removed: off: nothing; offer: plan what brings it back; auto: bring it back
         #[arg(value_parser = REPAIR)]
         what: String,
     },

@@ -160,7 +160,7 @@ pub enum DomainsCommand {
     ///
     /// Without --yes the difference is only shown and kept as a change set.
     #[command(
-        after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  countersign domains publish mail.acme.test --host playground --yes"
+        after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  printf 'access_key_id=AKIA…\\nsecret_access_key=…\\n' | countersign domains publish mail.example.com --host route53 --credential-stdin\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin --keep --repair offer --yes < token\n  countersign domains publish mail.example.com --connection con_01JD0000000000000000000000 --yes\n  countersign domains publish mail.acme.test --host playground --yes"
     )]
     Publish(PublishArgs),
     /// Have another DKIM key sign; nothing changes in the domain's DNS

@@ -230,9 +230,11 @@ pub fn address(typed: &str) -> String {
 }
 
 /// The command for each request that the platform's words name, the longer before those that they begin with.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("POST /api/v1/domains/{id}/claim", "`countersign domains claim`"),
     ("POST /api/v1/domains/{id}/enable", "`countersign domains enable`"),
+    ("POST /api/v1/domains/{id}/resume", "`countersign domains resume`"),
+    ("POST /api/v1/tenants/{id}/resume", "`countersign tenants resume`"),
     ("DELETE /api/v1/suppressions", "`countersign suppressions delete`"),
     ("POST /api/v1/domains", "`countersign domains add`"),
     ("(warmup_days 0)", "(`countersign domains warm-up --days 0`)"),
@@ -266,6 +268,7 @@ pub fn step(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use app::store::{Pause, PauseCause};
 
     #[test]
     fn addresses_are_taken_as_they_are_typed() {
@@ -293,19 +296,33 @@ mod tests {
         );
         assert!(texts.contains("/api/v1"));
         let told = commands(texts);
-        assert!(!told.contains("/api/v1"), "{told}");
+        // A longer request than the one that was replaced leaves its end behind the command.
+        assert!(!told.contains("/api/v1") && !told.contains("`/"), "{told}");
     }
 
     #[test]
     fn commands_stand_in_place_of_whole_requests() {
         let name = model::DomainName::parse("mail.example.com").unwrap();
+        let pause = |cause| Pause { at: model::Timestamp::default(), reason: "x".into(), cause };
+        let (own, of_tenant) = (pause(PauseCause::Domain), pause(PauseCause::Tenant));
         let texts = [
             app::Error::DomainHeldElsewhere(name.clone()).to_string(),
-            app::Error::SenderDomainUnknown(name).to_string(),
+            app::Error::SenderDomainUnknown(name.clone()).to_string(),
+            app::Error::SendingPaused { domain: name, pause: of_tenant.clone() }.to_string(),
+            app::readiness::Obstacle::Paused(own).fix(),
+            app::readiness::Obstacle::Paused(of_tenant).fix(),
             app::readiness::Obstacle::HeldElsewhere.fix(),
             app::readiness::Obstacle::Disabled(None).fix(),
         ];
-        let wanted = ["domains claim`, by", "domains add`", "domains claim` and", "domains enable` when"];
+        let wanted = [
+            "domains claim`, by",
+            "domains add`",
+            "tenants resume`",
+            "domains resume`.",
+            "tenants resume`.",
+            "domains claim` and",
+            "domains enable` when",
+        ];
         for (text, wanted) in texts.iter().zip(wanted) {
             let told = commands(text);
             assert!(told.contains(&format!("`countersign {wanted}")), "{told}");

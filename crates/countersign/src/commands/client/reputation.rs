@@ -19,7 +19,9 @@ pub fn of_reputation(reputation: &Value) -> String {
         told.push(("Why", field(reputation, "reason")));
     }
     if reputation["paused_at"].is_string() {
-        told.push(("Paused", time(reputation, "paused_at")));
+        let cause = reputation["pause_cause"] == "tenant";
+        let cause = if cause { ", for the mail of all domains of its tenant" } else { "" };
+        told.push(("Paused", time(reputation, "paused_at") + cause));
     }
     if reputation["paused_domains"].as_u64().is_some_and(|paused| paused > 0) {
         told.push(("Paused domains", field(reputation, "paused_domains")));

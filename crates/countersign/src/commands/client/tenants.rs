@@ -89,9 +89,13 @@ async fn carry_out(server: &ServerArgs, command: &TenantsCommand) -> Outcome {
 
 /// The id of a tenant that is given by its reference or id.
 async fn tenant_id(client: &Client, given: &str) -> Result<String, Failure> {
+    // Whether it is there the platform says.
+    if given.parse::<model::TenantId>().is_ok() {
+        return Ok(given.to_owned());
+    }
     let everything = PageArgs { limit: 10_000 };
     let list = client.list("/tenants", &[], &everything).await?;
-    let is_it = |tenant: &&Value| tenant["ref"] == given || tenant["id"] == given;
+    let is_it = |tenant: &&Value| tenant["ref"] == given;
     items(&list).iter().find(is_it).map(|tenant| field(tenant, "id")).ok_or_else(|| {
         Failure::Refused(format!(
             "there is no tenant {given} that this key may see\n`countersign tenants list` shows those that there are."
