@@ -40,7 +40,7 @@ pub struct SubZoneDomain {
 
 pub(crate) const SUB_ZONE: &str = "SELECT d.id, d.profile, d.variables, d.holder, k.selector, k.beside
      FROM domains d JOIN dkim_keys k ON k.domain_id = d.id AND k.state <> 'retired'
-     WHERE d.name = $1 AND d.deleted_at IS NULL ORDER BY d.id, k.position";
+     WHERE d.name = $1 AND d.deleted_at IS NULL";
 
 const HELD: &str = "SELECT name FROM domains
      WHERE name = $1 AND holder = 1 AND deleted_at IS NULL AND $2 LIKE '%|' || profile || '|%'";
@@ -125,11 +125,12 @@ impl Store {
     /// The living domains of a name with keys to serve, oldest first.
     pub async fn sub_zone_domains(&self, name: &DomainName) -> Result<Vec<SubZoneDomain>, StoreError> {
         let mut domains: Vec<SubZoneDomain> = Vec::new();
-        for row in self.read_all(sql(SUB_ZONE).bind(name)).await? {
-            let id = row.get("id")?;
+        for row in &self.read_all(sql(SUB_ZONE).bind(name)).await? {
+            let id: DomainId = row.get("id")?;
             let selector: String = row.get("selector")?;
-            let key = (row.opt("beside")?.unwrap_or_else(|| selector.clone()), selector);
-            match domains.last_mut().filter(|domain| domain.id == id) {
+            let beside: Option<String> = row.opt("beside")?;
+            let key = (beside.unwrap_or_else(|| selector.clone()), selector);
+            match domains.iter_mut().find(|domain| domain.id == id) {
                 Some(domain) => domain.keys.push(key),
                 None => domains.push(SubZoneDomain {
                     id,
@@ -140,6 +141,7 @@ impl Store {
                 }),
             }
         }
+        domains.sort_by_key(|domain| domain.id);
         Ok(domains)
     }
 

@@ -125,9 +125,15 @@ fn asked_for(domain: &Value) -> String {
     records
 }
 
+fn found(domain: &Value, code: &str) -> bool {
+    codes(domain).iter().any(|found| found == code)
+}
+
 async fn send(api: &Api, to: &str) -> (String, Vec<u8>) {
     let message = json!({"from": format!("a@{NAME}"), "to": [to], "subject": "Hi", "text": "It works"});
     let (_, received) = api.send_and_receive(&message).await;
+    let sender = text(&received, "mail_from");
+    assert!(sender.ends_with(&format!("bounce.{NAME}")), "the envelope sender is under the domain: {sender}");
     let verdict = &received["authentication"];
     let said = verdict.to_string();
     assert!(said.contains("pass") && !said.contains("fail"), "{verdict:#}");
@@ -160,14 +166,16 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
         domain["hosted_records"].as_array().unwrap().iter().map(|record| text(record, "purpose")).collect();
     assert_eq!(hosted, ["dkim", "dkim", "dkim", "spf", "inbound", "return_path", "return_path", "dmarc"]);
     let checked = api.post(&verify, &json!({})).await;
-    assert_eq!((text(&checked, "status"), codes(&checked)), ("pending", vec!["delegation_missing".to_owned()]));
+    assert_eq!(text(&checked, "status"), "pending");
+    assert!(found(&checked, "delegation_missing"), "{checked:#}");
     assert_eq!(text(&checked["records"][0], "zone"), "acme.test");
     assert_eq!(text(&checked["records"][0], "host"), "send");
 
     // Of a delegation that was left over nothing comes, and no key is given away.
     world.delegate("send IN NS other.ns1.send.serve.test.\n");
     let checked = api.post(&verify, &json!({})).await;
-    assert_eq!((text(&checked, "status"), codes(&checked)), ("pending", vec!["delegation_elsewhere".to_owned()]));
+    assert_eq!(text(&checked, "status"), "pending");
+    assert!(found(&checked, "delegation_elsewhere"), "{checked:#}");
     let key = text(&domain["hosted_records"][0], "name").to_owned();
     assert!(!resolves(&world, &key).await, "{key}");
 
@@ -175,17 +183,17 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
     world.above(0, "");
     world.above(1, &asked_for(&domain));
     let checked = api.post(&verify, &json!({})).await;
-    assert_eq!((text(&checked, "status"), codes(&checked)), ("pending", vec!["delegation_uneven".to_owned()]));
+    assert_eq!(text(&checked, "status"), "pending");
+    assert!(found(&checked, "delegation_uneven"), "{checked:#}");
     world.delegate(&asked_for(&domain));
     let checked = api.post(&verify, &json!({})).await;
     assert_eq!((text(&checked, "status"), text(&checked, "dkim_status")), ("verified", "verified"), "{checked:#}");
-    assert_eq!(codes(&checked), Vec::<String>::new());
+    assert!(!codes(&checked).iter().any(|code| code.starts_with("delegation_")), "{checked:#}");
+    assert!(!found(&checked, "sub_zone_not_served"), "{checked:#}");
     assert_eq!(checked["can_send"], true);
     assert!(resolves(&world, &key).await, "{key}");
     let (first, old_mail) = send(api, "one@example.org").await;
     accepted(&old_mail);
-    let return_path = String::from_utf8_lossy(&old_mail).to_lowercase();
-    assert!(return_path.contains(&format!("bounce.{NAME}")), "the envelope sender is under the domain");
 
     // Another key signs, at once and with nothing to do.
     api.post(&format!("{path}/keys/rotate"), &json!({})).await;
@@ -199,15 +207,16 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
     api.until(&format!("{path}/keys"), is_new).await;
     platform.minutes.fetch_add(15, Ordering::Relaxed);
     let after = api.post(&verify, &json!({})).await;
-    assert_eq!((text(&after, "status"), codes(&after)), ("verified", Vec::new()), "{after:#}");
+    assert_eq!((text(&after, "status"), text(&after, "dkim_status")), ("verified", "verified"), "{after:#}");
     assert_eq!(after["records"][0]["value"], domain["records"][0]["value"]);
 
     // It breaks, which is told; nothing is taken away at once.
     world.delegate("send IN NS ns1.elsewhere.test.\n");
     let broken = api.post(&verify, &json!({})).await;
-    assert!(codes(&broken).contains(&"delegation_elsewhere".to_owned()), "{broken:#}");
+    assert!(found(&broken, "delegation_elsewhere"), "{broken:#}");
     assert_eq!(text(&broken, "status"), "verified");
     world.delegate(&asked_for(&domain));
+    api.post(&verify, &json!({})).await;
 
     // With the domain its zone goes, and what is left above is told.
     let deleted = api.delete(&path).await;
