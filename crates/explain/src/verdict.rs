@@ -211,7 +211,7 @@ pub(crate) fn is_on_its_way(record: &RecordReport) -> bool {
 }
 
 /// What the records are for, each in a word or two.
-const MECHANISMS: [(Mechanism, &str); 7] = [
+const MECHANISMS: [(Mechanism, &str); 8] = [
     (Mechanism::Dkim, "DKIM"),
     (Mechanism::Spf, "SPF"),
     (Mechanism::Of(Purpose::Dmarc), "DMARC"),
