@@ -75,7 +75,7 @@ impl App {
     ) -> Result<()> {
         for name in names {
             let domains = self.store.sub_zone_domains(&name).await?;
-            match sub_zone(&domains, shapes) {
+            match sub_zone(&domains, shapes, self.settings.first_name_server()) {
                 Some(Ok(zone)) => zones.put(&name, zone).map_err(internal)?,
                 // One that cannot be served must not keep the others from being served.
                 Some(Err(error)) => {
@@ -119,19 +119,23 @@ fn shape(settings: &Settings, profile: &Profile) -> std::result::Result<Shape, S
     Shape::new(&zone).map_err(|error| error.to_string())
 }
 
-/// The zone of a name, by the domains that have it: the holder's, with its keys; while nobody holds the name that of the
-/// first, without.
+/// The zone of a name, by the domains that have it: the holder's, with its keys. While nobody holds the name it is one that
+/// says nothing of whom it is to be delegated to: a server above that takes the zone's own word must learn no domain's name
+/// servers, which are what the delegation is known by.
 fn sub_zone(
     domains: &[SubZoneDomain],
     shapes: &Shapes,
+    anybody: &DomainName,
 ) -> Option<std::result::Result<SubZone, dns::authority::ZoneError>> {
     let mut delegated = domains.iter().filter_map(|domain| Some((domain, shapes.get(&domain.profile)?)));
     let first = delegated.next()?;
-    let (domain, shape) = std::iter::once(first).chain(delegated).find(|(domain, _)| domain.holder).unwrap_or(first);
+    let holder = std::iter::once(first).chain(delegated).find(|(domain, _)| domain.holder);
+    let Some((domain, shape)) = holder else {
+        return Some(SubZone::new(first.1, std::slice::from_ref(anybody), TTL, &[], false));
+    };
     let variables: Variables = serde_json::from_str(&domain.variables).unwrap_or_default();
     let names = variables.get(NAME_SERVERS).map(String::as_str).unwrap_or_default();
     let names: Vec<DomainName> =
         names.split_ascii_whitespace().filter_map(|name| DomainName::parse(name).ok()).collect();
-    let keys = if domain.holder { domain.keys.as_slice() } else { &[] };
-    Some(SubZone::new(shape, &names, TTL, keys, domain.holder))
+    Some(SubZone::new(shape, &names, TTL, &domain.keys, true))
 }

@@ -44,6 +44,11 @@ impl Above {
         if !matches!(reply.rcode, Rcode::NoError | Rcode::NxDomain) {
             return Self::Silent(reply.rcode.to_string());
         }
+        // A server that resolves for others too may answer so from what it keeps of the zone's own records, and what is in
+        // the zone is no word of the zone above. A referral has no answer (RFC 1034 §4.3.2).
+        if !reply.authoritative && !reply.answer.is_empty() {
+            return Self::Silent("it answers without authority".to_owned());
+        }
         let alias = reply.answer.iter().find_map(|record| match &record.data {
             RecordData::Cname(target) if record.owner == *zone => Some(target.clone()),
             _ => None,
@@ -216,7 +221,10 @@ pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<F
         let key = finding.record.as_ref();
         key.is_some_and(|key| plan.records.iter().any(|record| record.hosted && record.key == *key))
     };
-    findings.retain(|finding| !is_hosted(finding));
+    let about = |of: &DomainName| of == zone;
+    // A zone that was not seen yet says less of itself than the zone above does, and the next look is after that.
+    let is_ours = |finding: &Finding| matches!(&finding.defect, Defect::DelegationMismatch { zone: of, .. } if about(of));
+    findings.retain(|finding| !is_hosted(finding) && !is_ours(finding));
     let is_delegation = |record: &&RecordReport| !record.planned.hosted;
     let is_right = records.iter().filter(is_delegation).all(|record| record.status == RecordStatus::Verified);
     if is_right {
@@ -230,13 +238,12 @@ pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<F
         }
         return;
     }
-    let about = |of: &DomainName| of == zone;
     let is_told = findings.iter().any(|finding| {
         finding.confidence == Confidence::Confirmed && finding.code().starts_with("delegation_")
     });
     // Each of them follows from what the zone above says.
     findings.retain(|finding| match &finding.defect {
-        Defect::DelegationMismatch { zone: of, .. } | Defect::ZoneNotDelegated { zone: of, .. } => !about(of),
+        Defect::ZoneNotDelegated { zone: of, .. } => !about(of),
         Defect::DnssecBogus { zone: of, .. } | Defect::DomainNotFound { name: of } => !(is_told && about(of)),
         _ => true,
     });
@@ -271,6 +278,8 @@ mod tests {
         let alias = Reply { authoritative: true, answer: vec![alias], ..Reply::default() };
         assert_eq!(read(alias), Above::Alias(n("web.test")));
         let of_another = record("acme.test", RecordData::Ns(n("ns.test")));
+        let kept = Reply { answer: vec![ns()], authority: vec![ns()], ..Reply::default() };
+        assert!(matches!(read(kept), Above::Silent(_)), "what it has of the zone's own records says nothing");
         let elsewhere = Reply { authority: vec![of_another], ..Reply::default() };
         assert!(matches!(read(elsewhere), Above::Silent(_)), "a referral to something else says nothing");
         assert!(matches!(read(Reply { rcode: Rcode::ServFail, ..Reply::default() }), Above::Silent(_)));

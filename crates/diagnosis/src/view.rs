@@ -553,10 +553,12 @@ impl View {
     pub fn delegated_to(&self, zone: &DomainName) -> Option<Vec<DomainName>> {
         let replies = self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone);
         let sets = replies.filter_map(|exchange| match &exchange.outcome {
-            Outcome::Reply(reply) if matches!(reply.rcode, Rcode::NoError) && !reply.authoritative => {
-                let records = reply.answer.iter().chain(&reply.authority);
-                let names =
-                    ns_names(records.filter(|record| record.owner == *zone).map(|record| &record.data));
+            // An answer without authority is what a server keeps of the zone's own records, and no referral.
+            Outcome::Reply(reply)
+                if matches!(reply.rcode, Rcode::NoError) && !reply.authoritative && reply.answer.is_empty() =>
+            {
+                let records = reply.authority.iter().filter(|record| record.owner == *zone);
+                let names = ns_names(records.map(|record| &record.data));
                 (!names.is_empty()).then_some(names)
             }
             _ => None,

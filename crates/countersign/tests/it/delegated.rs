@@ -171,6 +171,14 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
     assert_eq!(text(&checked["records"][0], "zone"), "acme.test");
     assert_eq!(text(&checked["records"][0], "host"), "send");
 
+    // Nobody has shown yet whose the zone is: it names no domain's name servers, and has nothing to receive mail by.
+    let own = answers_of(world.ours, NAME, 2).await;
+    assert_eq!(own.len(), 1);
+    assert!(!own[0].contains(text(record, "value").split('.').next().unwrap()), "{own:?}");
+    for (name, of_type) in [(NAME, 15), (NAME, 16), ("_dmarc.send.acme.test", 16), ("bounce.send.acme.test", 15)] {
+        assert_eq!(answers_of(world.ours, name, of_type).await, [""; 0], "{name}");
+    }
+
     // Of a delegation that was left over nothing comes, and no key is given away.
     world.delegate("send IN NS other.ns1.send.serve.test.\n");
     let checked = api.post(&verify, &json!({})).await;
@@ -232,19 +240,29 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
 
 /// Whether the resolver finds a text at a name.
 async fn resolves(world: &World, name: &str) -> bool {
+    !answers_of(world.resolver, name, 16).await.is_empty()
+}
+
+/// What is behind the question, as text where it is some, if the server has an answer of that type.
+async fn answers_of(server: SocketAddr, name: &str, of_type: u8) -> Vec<String> {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     for label in name.split('.') {
         query.push(u8::try_from(label.len()).unwrap());
         query.extend_from_slice(label.as_bytes());
     }
-    // TXT, IN; and an OPT record, since keys are long.
-    query.extend_from_slice(&[0, 0, 16, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
-    socket.send_to(&query, world.resolver).await.unwrap();
+    // IN; and an OPT record, since keys are long.
+    query.extend_from_slice(&[0, 0, of_type, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    let question_end = query.len() - 11;
+    socket.send_to(&query, server).await.unwrap();
     let mut answer = [0; 2048];
     let wait = crate::support::PATIENCE;
     let (length, _) = tokio::time::timeout(wait, socket.recv_from(&mut answer)).await.unwrap().unwrap();
-    length > 12 && answer[6..8] != [0, 0]
+    assert!(length > question_end, "{name}: no answer");
+    if answer[6..8] == [0, 0] {
+        return Vec::new();
+    }
+    vec![String::from_utf8_lossy(&answer[question_end..length]).into_owned()]
 }
 
 #[tokio::test]

@@ -87,7 +87,8 @@ impl Shape {
 
 impl SubZone {
     /// A zone with these name servers, and keys that are at `<first>._domainkey` and in the table at the second. One that is
-    /// `proven` is delegated to us by its owner; none below it is served.
+    /// proven is delegated to us by its owner; none below it is served. Of another there are its apex and its name servers:
+    /// what it is to have is not known to be wanted.
     ///
     /// # Errors
     /// When a name is too long or is none.
@@ -130,6 +131,7 @@ impl SubZone {
         match rtype {
             types::SOA => Some(&self.shape.soa),
             types::NS => Some(&self.servers),
+            _ if !self.is_proven => None,
             _ => self.shape.nodes.get(&[][..]).and_then(|node: &Node| node.set(rtype)),
         }
     }
@@ -144,6 +146,9 @@ impl SubZone {
         let relative = &name.as_slice()[..name.start_of(apex_labels)];
         if relative.is_empty() {
             return Place::Found(Here::SubApex(self), None);
+        }
+        if !self.is_proven {
+            return Place::Missing;
         }
         if let Some(lent) = self.keys.iter().find(|lent| *lent.at == *relative) {
             let value = keys.and_then(|keys| Some((keys.find(&lent.labels)?.value?, keys.ttl())));

@@ -142,6 +142,23 @@ fn nobody_gets_names_below_a_zone_that_is_proven() {
 }
 
 #[test]
+fn of_a_zone_that_is_not_proven_there_is_nothing_but_the_apex() {
+    let mut zones = SubZones::default();
+    zones.put(&name("send.acme.test"), sub_zone(&shape(), "tok1", &["one"], false)).unwrap();
+    let set = set(table(&[("one", "v=DKIM1; p=1")]), &zones);
+    let soa = "send.acme.test".to_owned();
+    for record_type in [RecordType::Mx, RecordType::Txt] {
+        assert_eq!(negative(&ask(&set, "send.acme.test", record_type)), (Rcode::NoError, soa.clone()));
+    }
+    for owner in ["_dmarc", "bounce", "one._domainkey", "_domainkey"] {
+        let reply = ask(&set, &format!("{owner}.send.acme.test"), RecordType::Txt);
+        assert_eq!(negative(&reply), (Rcode::NxDomain, soa.clone()), "{owner}");
+    }
+    assert_eq!(data(&ask(&set, "send.acme.test", RecordType::Ns)), ["send.acme.test tok1.ns1.platform.test"]);
+    assert_eq!(ask(&set, "send.acme.test", RecordType::Soa).answer.len(), 1);
+}
+
+#[test]
 fn what_cannot_be_shared_is_no_kind() {
     for text in ["www NS ns.elsewhere.test.\n", "* TXT \"x\"\n"] {
         assert!(Shape::new(&zone("any.test", text, false)).is_err(), "{text}");
