@@ -7,13 +7,17 @@ use crate::{
     list::List,
     problem::{Problem, ProblemDocument},
 };
-use app::{App, Secret, key_rotation::ImportKey, store::DkimKey};
+use app::{
+    App, Secret,
+    key_rotation::{ImportKey, KeyAtDomain},
+    store::KeyState,
+};
 use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use model::{DomainId, Timestamp};
+use model::{DomainId, DomainName, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -33,26 +37,21 @@ struct DomainKey {
     /// Always `domain_key`.
     #[schema(example = "domain_key")]
     object: &'static str,
-    /// Its selector: behind an alias the one in our zone, else the one at the domain.
+    /// Its selector at the domain, as the signatures name it.
     #[schema(example = "abcdefghijklmnopqrstuvwx")]
     selector: String,
     /// `active`: it signs; `standby`: it signs after a rotation; `draining`: it is published for mail that it has signed;
     /// `removable`: it is gone, and its TXT record may be removed from the domain's DNS. Open: there may be more.
     #[schema(example = "active")]
     state: &'static str,
-    /// The name of its TXT record, where it stands beside the keys of the profile: a key that waits to be published, that was
-    /// brought along, or that signed before.
-    #[schema(required, example = "s1._domainkey.mail.example.com")]
-    txt_record: Option<String>,
+    /// The name of its TXT record, where the domain's own DNS has the key; null behind an alias.
+    #[schema(required, value_type = Option<String>, example = "s1._domainkey.mail.example.com")]
+    txt_record: Option<DomainName>,
     /// When it was made, or brought along.
     created_at: Timestamp,
     /// Until when it stays published, where it drains; since when its record may be removed, where that is so.
     #[schema(required)]
     retire_at: Option<Timestamp>,
-}
-
-fn record_name(selector: &str, domain: &model::DomainName) -> String {
-    format!("{selector}._domainkey.{domain}")
 }
 
 /// The DKIM keys of a domain.
@@ -70,17 +69,18 @@ async fn list_domain_keys(
     Id(id): Id<DomainId>,
 ) -> Result<axum::Json<List<DomainKey>>, Problem> {
     let (name, keys, gone) = app.domain_keys(&caller, id).await?;
-    let there = keys.into_iter().map(|key: DkimKey| DomainKey {
+    let there = keys.into_iter().map(|KeyAtDomain { key, selector, txt_record }| DomainKey {
         object: "domain_key",
-        txt_record: key.beside.as_deref().map(|selector| record_name(selector, &name)),
-        selector: key.beside.unwrap_or(key.selector),
+        txt_record,
+        selector,
         state: key.state.as_str(),
         created_at: key.created_at,
-        retire_at: key.retire_at,
+        // That of one that signs says only that it goes as soon as another one does.
+        retire_at: key.retire_at.filter(|_| key.state == KeyState::Draining),
     });
     let gone = gone.into_iter().map(|key| DomainKey {
         object: "domain_key",
-        txt_record: Some(record_name(&key.selector, &name)),
+        txt_record: name.prepend(&format!("{}._domainkey", key.selector)).ok(),
         selector: key.selector,
         state: "removable",
         created_at: key.created_at,
@@ -93,8 +93,9 @@ async fn list_domain_keys(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateDomainKeysRequest {
-    /// Whether somebody else may have the private key that signs. It is taken away then as soon as another one signs, in place
-    /// of staying for 7 days: mail that it has signed and that is still on its way does not pass any more.
+    /// Whether somebody else may have a private key. The key that signs is taken away then as soon as another one signs, and
+    /// those that signed before at once, in place of staying for 7 days: mail that they have signed and that is still on its
+    /// way does not pass any more.
     #[serde(default)]
     compromised: bool,
 }
@@ -106,7 +107,7 @@ struct RotateDomainKeysRequest {
 ///
 /// Where the domain's DNS has the keys themselves, as TXT records, a new key is prepared: the answer has one record more,
 /// to be added. When our checks see it, it signs (`domain.key_rotated`); the record before stays for 7 days and may then be
-/// removed (`domain.key_removable`). Asked again before, this answers the same.
+/// removed (`domain.key_removable`). Asked again before, this answers the same; discarding the new key takes it back.
 #[utoipa::path(
     post, path = "/domains/{id}/keys/rotate", tag = "domains",
     security(("api_key" = ["write:domains"])), request_body = Option<RotateDomainKeysRequest>,
@@ -134,8 +135,7 @@ struct ImportDomainKeyRequest {
     /// The selector at which it is, or will be, published as TXT.
     #[schema(max_length = 63, example = "s1")]
     selector: String,
-    /// The private key in PEM, not encrypted: PKCS #8 with RSA of 2,048 bits or more or with Ed25519, or PKCS #1. It is never
-    /// shown again.
+    /// The private key in PEM, not encrypted: RSA with 2,048 to 4,096 bits, as PKCS #8 or PKCS #1. It is never shown again.
     #[serde(deserialize_with = "secret")]
     #[schema(value_type = String, example = "-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----\n")]
     private_key: Secret,
@@ -160,9 +160,10 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     params(("id" = String, Path, description = "The domain's id")),
     responses(
         (status = 201, description = "The domain, freshly checked.", body = DomainObject),
-        (status = 409, description = "Another key waits to be published: `KEYS_NOT_ROTATABLE`. Discard it first.",
+        (status = 409, description = "Another key waits to be published (discard it first), or the domain's profile has no place \
+            for such a key: `KEYS_NOT_ROTATABLE`.",
             body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "The selector or the key is none.",
+        (status = 422, description = "The selector or the key is none, or is that of another key of the domain.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -12,6 +12,7 @@ mod contacts;
 mod dns_connections;
 mod dns_hosts;
 mod docs;
+mod domain_connect;
 mod domain_keys;
 mod domain_object;
 mod domains;
@@ -69,6 +70,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
     let nouns = OpenApiRouter::new()
         .merge(domains::router())
         .merge(domain_keys::router())
+        .merge(domain_connect::router())
         .merge(change_sets::router())
         .merge(checks::router())
         .merge(emails::router())

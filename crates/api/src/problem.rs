@@ -166,6 +166,21 @@ codes! {
         "Try again after the seconds in Retry-After.";
     HostUnreachable = "HOST_UNREACHABLE", BAD_GATEWAY, "The DNS host does not answer",
         "It was not reached, did not answer in time, or answered with something that is not understood.";
+    DomainConnectOff = "DOMAIN_CONNECT_OFF", CONFLICT, "Domain Connect is not set up",
+        "The operator of this platform has not said under which id DNS hosts know its templates: domain_connect.provider_id in \
+         the configuration. Enter the records by hand, or have them written with a credential of the DNS host.";
+    HostWithoutDomainConnect = "HOST_WITHOUT_DOMAIN_CONNECT", CONFLICT, "The DNS host does not offer Domain Connect",
+        "The zone has no TXT record at _domainconnect, or what that names is of no use; the detail says what was seen. Enter the \
+         records by hand, or have them written with a credential of the DNS host.";
+    TemplateNotKnownAtHost = "TEMPLATE_NOT_KNOWN_AT_HOST", CONFLICT, "The DNS host does not know the template",
+        "The DNS host speaks Domain Connect and has not taken the template of this profile in. The operator offers it there: GET \
+         /api/v1/profiles/{id}/template is the file. Until then enter the records by hand.";
+    NothingToConnect = "NOTHING_TO_CONNECT", CONFLICT, "There is nothing to connect",
+        "Every record that the DNS host could add is there already, DNS did not say whether it is, or it would take the place of \
+         a DMARC policy that is there.";
+    TemplateDiffers = "TEMPLATE_DIFFERS", CONFLICT, "The template is not the domain's any more",
+        "The domain was added while the platform had another zone. Delete it and add it again, and it gets records that the \
+         template has.";
     ZoneChanged = "ZONE_CHANGED", CONFLICT, "The zone was changed meanwhile",
         "Somebody else wrote in the zone since it was listed. Nothing was written. Plan the changes again.";
     ChangesBlocked = "CHANGES_BLOCKED", CONFLICT, "Records could not be written",
@@ -411,6 +426,7 @@ impl From<app::Error> for Problem {
             E::DomainAlreadyAdded(_) => new(Code::DomainAlreadyAdded),
             E::DomainHeldElsewhere(_) | E::ClaimedAway(_) => new(Code::DomainHeldElsewhere),
             E::Host(error) => Self::of_host(&error, detail),
+            E::NotConnected(ref reason) => new(code_of_connect(reason)),
             E::NothingToClaim { .. } => new(Code::NothingToClaim),
             E::ZoneChanged(_) => new(Code::ZoneChanged),
             E::ChangeSetNotApplicable(_) => new(Code::ChangeSetNotApplicable),
@@ -485,6 +501,19 @@ impl From<app::Error> for Problem {
                 )
             }
         }
+    }
+}
+
+/// The code for a link to a DNS host that there is not.
+fn code_of_connect(reason: &app::domain_connect::NotConnected) -> Code {
+    use app::domain_connect::NotConnected as N;
+    match reason {
+        N::Off => Code::DomainConnectOff,
+        N::Nothing(_) => Code::NothingToConnect,
+        N::NotOffered { .. } => Code::HostWithoutDomainConnect,
+        N::ZoneUnknown(_) | N::Unanswered { .. } => Code::HostUnreachable,
+        N::TemplateUnknown { .. } => Code::TemplateNotKnownAtHost,
+        N::TemplateDiffers(_) => Code::TemplateDiffers,
     }
 }
 

@@ -27,6 +27,15 @@ const MOST_SEALED: usize = 32 * 1024;
 /// How many change sets one form writes: one for each zone of a domain.
 const MOST_SETS: usize = 8;
 
+/// What came of applying what a page showed.
+#[derive(Debug, Default)]
+pub struct AppliedShown {
+    /// The change sets, as they are now.
+    pub sets: Vec<ChangeSetView>,
+    /// Why one of them could not be applied now, where no change set tells it.
+    pub problem: Option<Error>,
+}
+
 #[derive(Deserialize)]
 struct Carried {
     host: String,
@@ -93,28 +102,31 @@ impl App {
         Ok(all)
     }
 
-    /// Applies what one page showed, one zone after the other. What stops one is told in it, and does not stop the others.
+    /// Applies what one page showed, one zone after the other. What stops one is told, and does not stop the others.
     ///
     /// # Errors
-    /// As [`App::apply_change_set`], but for what the host said and a zone that changed.
+    /// As [`App::apply_change_set`], but for what the host said, a zone that changed, and what cannot be applied now.
     pub async fn apply_shown(
         self: &Arc<Self>,
         caller: &Caller,
         domain: DomainId,
         ids: &[ChangeSetId],
         credential: &Credential,
-    ) -> Result<Vec<ChangeSetView>> {
-        let mut applied = Vec::new();
+    ) -> Result<AppliedShown> {
+        let mut applied = AppliedShown::default();
         for id in ids.iter().take(MOST_SETS) {
             let stored = self.change_set_of(caller, domain, *id).await?;
             let domain = self.stored_domain(caller, domain).await?;
             let opened = self.open_planned(caller, credential, &stored, &domain).await?;
             match self.apply_change_set_with(caller, stored, opened).await {
                 Ok(_) | Err(Error::Host(_) | Error::ZoneChanged(_)) => {}
+                Err(error @ Error::ChangeSetNotApplicable(_)) => {
+                    applied.problem.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
             let stored = self.change_set_of(caller, domain.id, *id).await?;
-            applied.push(ChangeSetView::of(stored)?);
+            applied.sets.push(ChangeSetView::of(stored)?);
         }
         Ok(applied)
     }
@@ -155,7 +167,7 @@ impl App {
         secret: &str,
         ids: &[ChangeSetId],
         credential: &Credential,
-    ) -> Result<Vec<ChangeSetView>> {
+    ) -> Result<AppliedShown> {
         let (link, caller) = self.admitted(secret).await?;
         if !matches!(credential, Credential::Given { .. }) {
             // What its owner keeps is not for whoever has a link.

@@ -1,14 +1,14 @@
 //! Kept credentials of DNS hosts.
 //!
 //! A credential is used once and forgotten, unless its owner says that it is to be kept: for the next change, for bringing
-//! back what somebody removed, for rotating keys. Then it is sealed and never shown again. One that the host refuses is told
+//! back what somebody removed. Then it is sealed and never shown again. One that the host refuses is told
 //! once, and not used by itself until somebody looks at it: a host that counts wrong tries must not lock its owner out.
 
 use crate::{
     App, Secret,
     access::{Actor, Caller, Scope},
     change_sets::PLAYGROUND,
-    dns_hosts::WRITABLE,
+    dns_hosts::{WRITABLE, realm},
     error::{Error, Result},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +66,8 @@ pub struct Opened {
     pub host: String,
     /// The host.
     pub provider: Arc<dyn ZoneProvider>,
+    /// Which server it is, where its owner names one; empty where there is one of the host for all.
+    pub(crate) realm: String,
     /// What it was opened with, where that is kept.
     pub connection: Option<DnsConnection>,
 }
@@ -73,7 +75,7 @@ pub struct Opened {
 impl Opened {
     /// A host that is at hand.
     pub fn at_hand(host: &str, provider: Arc<dyn ZoneProvider>) -> Self {
-        Self { host: host.to_owned(), provider, connection: None }
+        Self { host: host.to_owned(), provider, realm: String::new(), connection: None }
     }
 
     /// The id of the kept credential.
@@ -117,12 +119,16 @@ impl App {
         match credential {
             Credential::Given { host, fields } => {
                 let provider = self.zone_provider(caller, host, fields.clone()).await?;
-                Ok(Opened { host: host.clone(), provider, connection: None })
+                Ok(Opened { host: host.clone(), provider, realm: realm(host, fields), connection: None })
             }
             Credential::Kept(id) => {
                 let connection = self.connection(caller, *id).await?;
-                let is_for_it = connection.domain_id.is_none_or(|id| id == domain.id)
-                    && connection.tenant_id.is_none_or(|tenant| Some(tenant) == domain.tenant_id);
+                let is_for_it =
+                    match connection.domain_id {
+                        Some(id) => id == domain.id,
+                        // Of all that it opens, its owner named this zone.
+                        None => domain.name.is_at_or_below(&connection.zone),
+                    } && connection.tenant_id.is_none_or(|tenant| Some(tenant) == domain.tenant_id);
                 if !is_for_it {
                     let message = format!("{id} is kept for other domains than {}", domain.name);
                     return Err(Error::field("connection_id", message));
@@ -139,8 +145,9 @@ impl App {
     /// Opens a host with a kept credential.
     pub(crate) async fn open_kept(&self, caller: &Caller, connection: DnsConnection) -> Result<Opened> {
         let fields = self.fields_of(&connection)?;
+        let realm = realm(&connection.host, &fields);
         let provider = self.zone_provider(caller, &connection.host, fields).await?;
-        Ok(Opened { host: connection.host.clone(), provider, connection: Some(connection) })
+        Ok(Opened { host: connection.host.clone(), provider, realm, connection: Some(connection) })
     }
 
     /// A host with what opens it. The playground needs nothing but the right to it.
@@ -177,18 +184,23 @@ impl App {
             return Ok(made);
         }
         checked(&new.keep)?;
-        let (name, tenant_id) = match (new.domain_id, &new.zone) {
+        let (name, of_domain) = match (new.domain_id, &new.zone) {
             (Some(id), None) => {
                 let domain = self.stored_domain(caller, id).await?;
-                (domain.name, domain.tenant_id)
+                (domain.name, Some(domain.tenant_id))
             }
             // Without a domain it is for all of the zone.
             (None, Some(_)) if caller.allowed_domain_ids.is_some() => return Err(Error::KeyIsLimited),
-            (None, Some(zone)) => (zone.clone(), self.tenant_for_new(caller, new.tenant_id).await?),
+            (None, Some(zone)) => (zone.clone(), None),
             _ => return Err(Error::field("zone", "give either domain_id or zone")),
         };
         let provider = self.zone_provider(caller, &new.host, new.fields.clone()).await?;
         let zone = looked_through(provider.as_ref(), &name, new.zone.as_ref()).await.map_err(Error::Host)?;
+        // A tenant that is new is made for what is kept, and for nothing else.
+        let tenant_id = match of_domain {
+            Some(tenant_id) => tenant_id,
+            None => self.tenant_for_new(caller, new.tenant_id).await?,
+        };
         let now = self.clock.now();
         let id = caller.id_or(ConnectionId::from_parts, self.random.connection_id(now));
         let made = DnsConnection {
@@ -249,7 +261,12 @@ impl App {
     async fn store_connection(&self, caller: &Caller, made: &DnsConnection) -> Result<()> {
         let audit =
             self.audit_entry(caller, "dns_connection.created", &made.id, &described(made), made.created_at);
-        Ok(self.store.add_connection(made, &audit).await?)
+        match (self.store.add_connection(made, &audit).await, made.domain_id) {
+            (Err(StoreError::NotFound(_)), Some(id)) => {
+                Err(Error::NotFound { noun: "domain", id: id.to_string() })
+            }
+            (other, _) => Ok(other?),
+        }
     }
 
     fn sealed_fields(&self, id: ConnectionId, fields: &BTreeMap<String, Secret>) -> Result<store::Hidden> {

@@ -56,6 +56,19 @@ pub const WRITABLE: &[Writable] = &[
     },
 ];
 
+/// The server that the fields name: of hosts of which everybody may have one. Two that write one server's address in two ways
+/// have two; their changes are compared with the zone before each write all the same.
+pub(crate) fn realm(host: &str, fields: &BTreeMap<String, Secret>) -> String {
+    let address = match host {
+        "powerdns" => fields.get("url"),
+        "rfc2136" => fields.get("server"),
+        _ => None,
+    };
+    let address = address.map(|address| address.expose().trim().to_ascii_lowercase()).unwrap_or_default();
+    let address = address.trim_end_matches('/');
+    address.strip_suffix("/api/v1").unwrap_or(address).trim_end_matches(['/', '.']).to_owned()
+}
+
 /// The hosts of which there is one, so that its API has an address of its own.
 const WITH_API: &[&str] = &["cloudflare", "route53"];
 
@@ -219,6 +232,20 @@ mod tests {
             }
             Err(error) => panic!("{error}"),
         }
+    }
+
+    #[test]
+    fn servers_that_anybody_names_are_told_apart() {
+        let of = |host: &str, name: &str, value: &str| {
+            realm(host, &[(name.to_owned(), Secret::new(value.to_owned()))].into())
+        };
+        assert_eq!(of("powerdns", "url", "https://A.test:8081/api/v1/ "), "https://a.test:8081");
+        assert_ne!(
+            of("powerdns", "url", "https://b.test:8081"),
+            of("powerdns", "url", "https://a.test:8081")
+        );
+        assert_eq!(of("rfc2136", "server", "Ns1.a.test."), "ns1.a.test");
+        assert_eq!(of("cloudflare", "token", "s3cr3t"), "");
     }
 
     #[test]

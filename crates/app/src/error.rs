@@ -215,6 +215,9 @@ pub enum Error {
         /// When to try again, in seconds.
         retry_after: u32,
     },
+    /// There is no link to the DNS host.
+    #[error("{0}")]
+    NotConnected(#[from] crate::domain_connect::NotConnected),
     /// The DNS host said no, or nothing.
     #[error("{}", host_words(.0))]
     Host(publish::HostError),

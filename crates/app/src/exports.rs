@@ -131,7 +131,11 @@ fn exported(report: &RecordReport) -> Option<ExportRecord> {
         required: planned.required,
         zone: zone.unwrap_or_else(|| planned.owner.clone()),
         record: Record { owner: planned.owner.clone(), ttl: planned.ttl, data },
-        replaces: if report.replace.is_some() { report.current.clone() } else { Vec::new() },
+        // A record that has all that is wanted of it stays as it is.
+        replaces: match &report.replace {
+            Some(new) if report.current.as_slice() != std::slice::from_ref(new) => report.current.clone(),
+            _ => Vec::new(),
+        },
         status: report.status.to_string(),
     })
 }

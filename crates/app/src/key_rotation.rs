@@ -5,12 +5,14 @@
 //! until the mail that it signed has been read, and then a new key takes its place behind the same selector and stands by.
 //!
 //! A key that the customer publishes as TXT is rotated in steps ([`beside`]). Each step is one transaction, and what the next
-//! one is follows from what is stored.
+//! one is follows from what is stored ([`turn`]).
 
 mod beside;
+mod import;
 mod schedule;
+mod turn;
 
-pub use beside::ImportKey;
+pub use import::ImportKey;
 
 pub(crate) use beside::record_beside;
 
@@ -21,11 +23,13 @@ use crate::{
     error::{Error, Result},
     platform_zone::TTL,
 };
-use diagnosis::{Expected, RecordReport};
+use diagnosis::{Expected, PlannedRecord, RecordReport};
 use jiff::{SignedDuration, Timestamp};
 use model::{DomainId, DomainName, DomainStatus};
 use serde_json::json;
-use store::{DkimKey, GoneKey, KeyState, StoreError, Told};
+use std::{collections::BTreeMap, sync::Arc};
+use store::{AuditEntry, DkimKey, GoneKey, KeyState, KeyTurn, NewEvent, StoreError, Told};
+use turn::{Cause, Stuck, Turn, turn};
 
 /// How long a key that does not sign any more stays published: longer than mail is tried to be delivered.
 const DRAINED: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -39,9 +43,44 @@ const TOLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How many keys are replaced in one go.
 const AT_ONCE: u32 = 50;
 
+/// A key of a domain, and where the domain's DNS has it.
+#[derive(Debug, Clone)]
+pub struct KeyAtDomain {
+    /// The key.
+    pub key: DkimKey,
+    /// Its selector at the domain, as signatures name it (RFC 6376 section 3.1).
+    pub selector: String,
+    /// The name of its TXT record, where the domain's own DNS has the key; nothing behind an alias.
+    pub txt_record: Option<DomainName>,
+}
+
+impl KeyAtDomain {
+    fn new(key: DkimKey, records: &[Arc<PlannedRecord>], domain: &DomainName) -> Self {
+        let is_text = |record: &&Arc<PlannedRecord>| matches!(record.expected, Expected::Dkim { .. });
+        let txt_record = planned_for(&key, records).filter(is_text).map(|record| record.owner.clone());
+        Self { selector: selector_at(&key, records, domain), key, txt_record }
+    }
+}
+
+fn planned_for<'a>(key: &DkimKey, records: &'a [Arc<PlannedRecord>]) -> Option<&'a Arc<PlannedRecord>> {
+    records.iter().find(|record| wanted(record) == Some(&key.public_key))
+}
+
+/// The selector of a key at the domain: that of its record; where it has none, that which is stored.
+fn selector_at(key: &DkimKey, records: &[Arc<PlannedRecord>], domain: &DomainName) -> String {
+    let stored = || key.beside.clone().unwrap_or_else(|| key.selector.clone());
+    planned_for(key, records).map_or_else(stored, |record| selector_of(&record.owner, domain))
+}
+
+/// Whether a domain has a record at the name of a selector, be it another one's alias.
+fn has_record_at(selector: &str, records: &[Arc<PlannedRecord>], domain: &DomainName) -> bool {
+    DomainName::parse(&format!("{selector}._domainkey.{domain}"))
+        .is_ok_and(|name| records.iter().any(|record| record.owner == name))
+}
+
 /// The key that a record is for, where it says so.
-fn wanted(record: &RecordReport) -> Option<&String> {
-    match &record.planned.expected {
+fn wanted(record: &PlannedRecord) -> Option<&String> {
+    match &record.expected {
         Expected::Cname { dkim_key, .. } => dkim_key.as_ref(),
         Expected::Dkim { public_key, .. } => public_key.as_ref(),
         _ => None,
@@ -55,7 +94,7 @@ fn is_alias(record: &RecordReport) -> bool {
 
 /// Whether the record was right when it was last certain, and that with this very key.
 fn is_seen(key: &DkimKey, record: &RecordReport) -> bool {
-    wanted(record) == Some(&key.public_key) && record.was_right()
+    wanted(&record.planned) == Some(&key.public_key) && record.was_right()
 }
 
 /// The record of a key: the one that names it, else the alias in its place, behind which there may be another key by now.
@@ -64,7 +103,7 @@ fn record_of<'a>(key: &DkimKey, records: &[&'a RecordReport]) -> Option<&'a Reco
         let place = usize::try_from(key.position).ok().filter(|_| key.beside.is_none())?;
         records.get(place).copied().filter(|record| is_alias(record))
     };
-    records.iter().copied().find(|record| wanted(record) == Some(&key.public_key)).or_else(in_place)
+    records.iter().copied().find(|record| wanted(&record.planned) == Some(&key.public_key)).or_else(in_place)
 }
 
 /// The key to sign with, and its record: the active one, else one that stands by, else one that drains, each where its record
@@ -89,63 +128,38 @@ pub(crate) fn selector_of(owner: &DomainName, domain: &DomainName) -> String {
     below.trim_end_matches('.').trim_end_matches("_domainkey").trim_end_matches('.').to_owned()
 }
 
-/// How a rotation goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn<'a> {
-    /// A key that stands by signs in place of another one.
-    Sign { next: &'a DkimKey, former: &'a DkimKey },
-    /// A key beside the profile's signs, and takes the place of that which signed.
-    TakePlace { next: &'a DkimKey, former: &'a DkimKey },
-    /// A key is put beside that which signs, for the customer to publish.
-    PutBeside { former: &'a DkimKey },
-    /// That was done, and the record is not seen yet.
-    Wait { next: &'a DkimKey },
+/// Which keys' records may be removed: of a selector the newest key, and none whose name the domain has a record at again.
+fn removable(gone: Vec<GoneKey>, records: &[Arc<PlannedRecord>], domain: &DomainName) -> Vec<GoneKey> {
+    let mut newest: BTreeMap<String, GoneKey> = BTreeMap::new();
+    for key in gone.into_iter().filter(|key| !has_record_at(&key.selector, records, domain)) {
+        let known = newest.get(&key.selector);
+        if known.is_none_or(|known| known.since <= key.since) {
+            newest.insert(key.selector.clone(), key);
+        }
+    }
+    let mut newest: Vec<_> = newest.into_values().collect();
+    newest.sort_by_key(|key| key.since);
+    newest
 }
 
-/// How the rotation of a domain's keys goes on; the error says why it does not, as the end of a sentence.
-fn turn<'a>(
-    keys: &'a [DkimKey],
-    records: &[&RecordReport],
+/// One step of a rotation: whose, who has it done, and whether the keys that have signed so far go at once.
+struct Step<'a> {
+    view: &'a DomainView,
+    by: &'a Caller,
+    compromised: bool,
     now: Timestamp,
-) -> std::result::Result<Turn<'a>, String> {
-    let active = keys.iter().position(|key| key.state == KeyState::Active);
-    let Some(active) = active else { return Err("none of its keys signs".to_owned()) };
-    let former = &keys[active];
-    let in_place = |key: &&DkimKey| key.beside.is_none();
-    let has_alias = |key: &DkimKey| record_of(key, records).is_some_and(is_alias);
-    let all_aliases = keys.iter().filter(in_place).all(has_alias);
-    let is_ready = |key: &DkimKey| {
-        let has_spread = key.placed_at.is_none_or(|at| now.duration_since(at) >= SPREAD);
-        has_spread && record_of(key, records).is_some_and(|record| is_seen(key, record))
-    };
-    if let Some(next) = keys.iter().find(|key| key.beside.is_some() && key.state == KeyState::Standby) {
-        return Ok(match former.beside {
-            _ if !is_ready(next) => Turn::Wait { next },
-            None if !all_aliases => Turn::TakePlace { next, former },
-            _ => Turn::Sign { next, former },
-        });
+}
+
+impl Step<'_> {
+    /// Until when a key that signs no more stays: its time was set where somebody else may have it.
+    fn retire_at(&self, former: &DkimKey) -> Timestamp {
+        let drained = || self.now.checked_add(DRAINED).unwrap_or(Timestamp::MAX);
+        if self.compromised { self.now } else { former.retire_at.unwrap_or_else(drained) }
     }
-    if !all_aliases {
-        return Ok(Turn::PutBeside { former });
+
+    fn refused(&self, reason: impl ToString) -> Error {
+        Error::KeysNotRotatable { domain: self.view.domain.name.clone(), reason: reason.to_string() }
     }
-    let places = keys.iter().filter(in_place).count();
-    if places < 2 && former.beside.is_none() {
-        return Err("its profile has one DKIM key, and the next one has to be in place before".to_owned());
-    }
-    // Round and round, so that each has its turn.
-    let others = (1..=keys.len()).map(|step| &keys[(active + step) % keys.len()]).filter(in_place);
-    let mut standing_by = others.filter(|key| key.state == KeyState::Standby).peekable();
-    if standing_by.peek().is_none() {
-        let until = keys.iter().filter_map(|key| key.retire_at).min();
-        let until = until
-            .map_or_else(String::new, |at| format!(", which is until {}", at.strftime("%Y-%m-%d %H:%M UTC")));
-        return Err(format!("every other key stays published for mail that it has signed{until}"));
-    }
-    let next = standing_by.find(|key| is_ready(key));
-    next.map(|next| Turn::Sign { next, former }).ok_or_else(|| {
-        "the record of the key that would sign next was not seen to be right yet; verify the domain first"
-            .to_owned()
-    })
 }
 
 impl App {
@@ -154,12 +168,16 @@ impl App {
         &self,
         caller: &Caller,
         id: DomainId,
-    ) -> Result<(DomainName, Vec<DkimKey>, Vec<GoneKey>)> {
+    ) -> Result<(DomainName, Vec<KeyAtDomain>, Vec<GoneKey>)> {
         caller.require(Scope::ReadDomains)?;
         let domain = self.stored_domain(caller, id).await?;
         let keys = self.store.keys_of_domain(id).await?;
+        // A domain whose profile is not loaded any more has keys all the same.
+        let records = self.plan_with(&domain, keys.iter()).map(|plan| plan.records).unwrap_or_default();
         let since = self.clock.now().checked_sub(TOLD).unwrap_or_default();
-        Ok((domain.name, keys, self.store.gone_keys(id, since).await?))
+        let gone = removable(self.store.gone_keys(id, since).await?, &records, &domain.name);
+        let keys = keys.into_iter().map(|key| KeyAtDomain::new(key, &records, &domain.name)).collect();
+        Ok((domain.name, keys, gone))
     }
 
     /// What happened to a domain, newest first.
@@ -174,8 +192,8 @@ impl App {
         Ok(self.store.list_events_for_subject(domain.org_id, &id.to_string(), limit).await?)
     }
 
-    /// Has the next key of a domain sign from now on; where the customer has to publish it first, prepares it. A key that is
-    /// `compromised` goes at once when the next one signs.
+    /// Has the next key of a domain sign from now on; where the customer has to publish it first, prepares it. Where they are
+    /// `compromised`, the keys that have signed before go at once, and the one that signs as soon as the next one does.
     pub async fn rotate_domain_keys(
         &self,
         caller: &Caller,
@@ -184,12 +202,8 @@ impl App {
     ) -> Result<DomainView> {
         caller.require(Scope::WriteDomains)?;
         let domain = self.domain_with_keys(caller, id).await?;
-        let now = self.clock.now();
-        if compromised {
-            self.store.expire_active_key(id, now).await?;
-        }
         let view = self.domain_view(domain).await?;
-        self.rotate(&view, Some(caller), true).await?;
+        self.rotate(&view, caller, Cause::Asked { compromised }).await?;
         if self.store.keys_of_domain(id).await?.iter().any(|key| key.beside.is_some()) {
             // With the record to publish.
             return self.check_in_turn(caller, id).await;
@@ -209,48 +223,132 @@ impl App {
         Ok(domain)
     }
 
-    /// One step of a rotation. Only somebody who asks for it (`begins`) has a key prepared that the customer has to publish.
-    /// Whether anything was done.
-    async fn rotate(&self, view: &DomainView, by: Option<&Caller>, begins: bool) -> Result<bool> {
+    /// One step of a rotation. Whether anything was done.
+    async fn rotate(&self, view: &DomainView, by: &Caller, cause: Cause) -> Result<bool> {
         let keys = self.store.keys_of_domain(view.domain.id).await?;
         let records: Vec<_> = view.report.all().filter(|record| record.is_dkim()).collect();
         let now = self.clock.now();
-        let refused = |reason| Error::KeysNotRotatable { domain: view.domain.name.clone(), reason };
-        match turn(&keys, &records, now).map_err(refused)? {
-            Turn::Sign { next, former } => self.sign_with(view, next, former, by, now).await?,
-            Turn::TakePlace { next, former } => self.put_in_place(view, next, former, by, now).await?,
-            Turn::PutBeside { former } if begins => self.put_beside(view, former, by, now).await?,
-            Turn::PutBeside { .. } | Turn::Wait { .. } => return Ok(false),
+        let compromised = matches!(cause, Cause::Asked { compromised: true });
+        let step = Step { view, by, compromised, now };
+        let turn = match turn(&keys, &records, now) {
+            Ok(turn) => turn,
+            Err(stuck) => return Err(self.stuck(&step, &keys, stuck).await?),
+        };
+        let is_asked = matches!(cause, Cause::Asked { .. });
+        let former = match turn {
+            Turn::Sign { next, .. } if cause == Cause::Seen && next.beside.is_none() => return Ok(false),
+            Turn::Sign { next, former } => {
+                self.sign_with(&step, &keys, next, former).await?;
+                return Ok(true);
+            }
+            Turn::TakePlace { next, former } => {
+                self.put_in_place(&step, &keys, next, former).await?;
+                return Ok(true);
+            }
+            Turn::PutBeside { .. } | Turn::Wait { .. } if !is_asked => return Ok(false),
+            Turn::PutBeside { former, takes_place } => {
+                self.put_beside(&step, &keys, former, takes_place).await?;
+                former
+            }
+            Turn::Wait { former } => former,
+        };
+        if compromised {
+            self.expire(&step, &keys, Some(former)).await?;
         }
-        Ok(true)
+        Ok(compromised || matches!(turn, Turn::PutBeside { .. }))
+    }
+
+    /// Why nothing else signs. The key that somebody else may have may be one that has signed before: those go all the same.
+    async fn stuck(&self, step: &Step<'_>, keys: &[DkimKey], stuck: Stuck) -> Result<Error> {
+        if !step.compromised || !keys.iter().any(|key| key.state == KeyState::Draining) {
+            return Ok(step.refused(stuck));
+        }
+        self.expire(step, keys, None).await?;
+        Ok(match stuck {
+            Stuck::AllDrain { .. } => step.refused(
+                "every other key has signed before; those go now, and new ones take their places: verify the domain in a \
+                 quarter of an hour and ask again",
+            ),
+            other => step.refused(other),
+        })
+    }
+
+    /// Has the keys go that have signed before, and the one that signs as soon as another one does.
+    async fn expire(&self, step: &Step<'_>, keys: &[DkimKey], active: Option<&DkimKey>) -> Result<()> {
+        let domain = &step.view.domain;
+        let plan = self.plan_with(domain, keys.iter())?;
+        let draining = keys.iter().filter(|key| key.state == KeyState::Draining);
+        let selectors: Vec<_> = active
+            .into_iter()
+            .chain(draining)
+            .map(|key| selector_at(key, &plan.records, &domain.name))
+            .collect();
+        let data = json!({"domain": domain.name, "selectors": selectors});
+        let line = self.audit_entry(step.by, "domain.keys_compromised", &domain.id, &data, step.now);
+        let told = Told { events: &[], audit: Some(&line) };
+        let expired = self.store.expire_keys(domain.id, active.map(|key| key.id), step.now, told).await;
+        expired.map_err(|error| not_now(&domain.name, error))?;
+        self.wake.key_pool.notify_one();
+        self.wake.verify.notify_one();
+        Ok(())
     }
 
     async fn sign_with(
         &self,
-        view: &DomainView,
+        step: &Step<'_>,
+        keys: &[DkimKey],
         next: &DkimKey,
         former: &DkimKey,
-        by: Option<&Caller>,
-        now: Timestamp,
     ) -> Result<()> {
-        let id = view.domain.id;
-        let retire_at = drained_at(former, now);
-        let selector = |key: &DkimKey| key.beside.clone().unwrap_or_else(|| key.selector.clone());
+        let domain = &step.view.domain;
+        let plan = self.plan_with(domain, keys.iter())?;
+        let selector = selector_at(next, &plan.records, &domain.name);
+        let former_selector = selector_at(former, &plan.records, &domain.name);
+        let turn = self.turn_to(step, next, former);
+        let (event, line) = self.turned(step, &turn, &selector, &former_selector);
+        let rotated = self.store.rotate_keys(&turn, Told::new(std::slice::from_ref(&event), &line)).await;
+        rotated.map_err(|error| not_now(&domain.name, error))?;
+        self.has_turned(step, &turn, &selector);
+        Ok(())
+    }
+
+    fn turn_to<'a>(&self, step: &Step<'_>, next: &'a DkimKey, former: &'a DkimKey) -> KeyTurn<'a> {
+        KeyTurn {
+            next,
+            former,
+            retire_at: step.retire_at(former),
+            expires_others: step.compromised,
+            next_at: self.next_rotation(step.view.domain.id, step.now),
+            now: step.now,
+        }
+    }
+
+    /// What is told of a turn, whoever had it done.
+    fn turned(
+        &self,
+        step: &Step<'_>,
+        turn: &KeyTurn<'_>,
+        selector: &str,
+        former_selector: &str,
+    ) -> (NewEvent, AuditEntry) {
+        let domain = &step.view.domain;
         let data = json!({
-            "domain": view.domain.name, "selector": selector(next), "former_selector": selector(former),
-            "retire_at": retire_at,
+            "domain": domain.name, "selector": selector, "former_selector": former_selector, "retire_at": turn.retire_at,
+            // Said now, or when the key that signs from now on was prepared.
+            "compromised": turn.retire_at <= step.now,
         });
-        let event = self.event(view.domain.org_id, "domain.key_rotated", id.to_string(), &data, now);
-        let line = by.map(|by| self.audit_entry(by, "domain.key_rotated", &id, &data, now));
-        let told = Told { events: std::slice::from_ref(&event), audit: line.as_ref() };
-        let next_at = self.next_rotation(id, now);
-        let rotated = self.store.rotate_keys(id, next.id, former.id, retire_at, next_at, told).await;
-        rotated.map_err(|error| not_now(&view.domain.name, error))?;
-        if retire_at <= now {
+        let event = self.event(domain.org_id, "domain.key_rotated", domain.id.to_string(), &data, step.now);
+        (event, self.audit_entry(step.by, "domain.key_rotated", &domain.id, &data, step.now))
+    }
+
+    /// What follows a turn.
+    fn has_turned(&self, step: &Step<'_>, turn: &KeyTurn<'_>, selector: &str) {
+        metrics::counter!("countersign_keys_rotated_total").increment(1);
+        tracing::info!(domain = %step.view.domain.name, selector, "another DKIM key signs");
+        self.wake.verify.notify_one();
+        if turn.expires_others || turn.retire_at <= step.now {
             self.wake.key_pool.notify_one();
         }
-        tracing::info!(domain = %view.domain.name, selector = next.selector, "another DKIM key signs");
-        Ok(())
     }
 
     /// Puts new keys behind the selectors of those that have drained, and takes away those that stand beside. Returns how
@@ -288,11 +386,6 @@ impl App {
     }
 }
 
-/// Until when a key that signs no more stays: its time was set where somebody else may have it.
-fn drained_at(former: &DkimKey, now: Timestamp) -> Timestamp {
-    former.retire_at.unwrap_or_else(|| now.checked_add(DRAINED).unwrap_or(Timestamp::MAX))
-}
-
 /// What the store said about a turn.
 fn not_now(name: &DomainName, error: StoreError) -> Error {
     match error {
@@ -305,16 +398,16 @@ fn not_now(name: &DomainName, error: StoreError) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use diagnosis::{PlannedRecord, Report};
     use model::{DomainName, KeyId, Purpose, RecordStatus};
 
-    fn at(minutes: i64) -> Timestamp {
+    pub(in crate::key_rotation) fn at(minutes: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + minutes * 60).unwrap()
     }
 
-    fn keys(states: &[KeyState]) -> Vec<DkimKey> {
+    pub(in crate::key_rotation) fn keys(states: &[KeyState]) -> Vec<DkimKey> {
         let key = |(position, state): (u32, &KeyState)| DkimKey {
             id: KeyId::from_parts(1, position.into()),
             domain_id: DomainId::from_parts(1, 1),
@@ -332,7 +425,7 @@ mod tests {
     }
 
     /// The records of those keys, each right or not.
-    fn report(right: &[bool]) -> Report {
+    pub(in crate::key_rotation) fn report(right: &[bool]) -> Report {
         let name = DomainName::parse("acme.test").unwrap();
         let records = (0..right.len()).map(|number| PlannedRecord {
             hosted: false,
@@ -373,32 +466,8 @@ mod tests {
         assert_eq!(signing_key(&keys, &records).unwrap().0.position, 1);
     }
 
-    #[test]
-    fn keys_take_turns_and_none_signs_before_it_was_seen() {
-        let signs = |keys: &[DkimKey], report: &Report, minutes| {
-            let records: Vec<_> = report.records.iter().collect();
-            match turn(keys, &records, at(minutes))? {
-                Turn::Sign { next, former } => Ok((next.position, former.position)),
-                other => Err(format!("{other:?}")),
-            }
-        };
-        let next = |states: &[KeyState], right: &[bool]| signs(&keys(states), &report(right), 60);
-        assert_eq!(next(&[Active, Standby, Standby], &[true; 3]), Ok((1, 0)));
-        assert_eq!(next(&[Standby, Active, Standby], &[true; 3]), Ok((2, 1)));
-        assert_eq!(next(&[Standby, Draining, Active], &[true; 3]), Ok((0, 2)));
-        assert_eq!(next(&[Active, Standby, Standby], &[true, false, true]), Ok((2, 0)));
-        assert!(next(&[Active, Standby], &[true, false]).unwrap_err().contains("verify"));
-        assert!(next(&[Active, Draining], &[true; 2]).unwrap_err().contains("until"));
-        assert!(next(&[Active], &[true]).unwrap_err().contains("one DKIM key"));
-        // One that was just put there: resolvers may know the one before.
-        let (mut keys, report) = (keys(&[Active, Standby]), report(&[true; 2]));
-        keys[1].placed_at = Some(at(55));
-        assert!(signs(&keys, &report, 60).is_err());
-        assert!(signs(&keys, &report, 65).is_ok());
-    }
-
     /// A key that the customer publishes, and perhaps one beside it, each seen or not.
-    fn published(beside: Option<(KeyState, bool)>) -> (Vec<DkimKey>, Report) {
+    pub(in crate::key_rotation) fn published(beside: Option<(KeyState, bool)>) -> (Vec<DkimKey>, Report) {
         let states: Vec<_> = [Active].into_iter().chain(beside.map(|(state, _)| state)).collect();
         let mut keys = keys(&states);
         let right: Vec<_> = [true].into_iter().chain(beside.map(|(_, seen)| seen)).collect();
@@ -412,30 +481,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_customer_publishes_is_rotated_in_steps() {
-        let said = |(keys, report): (Vec<DkimKey>, Report)| {
-            let records: Vec<_> = report.records.iter().collect();
-            match turn(&keys, &records, at(60)).unwrap() {
-                Turn::PutBeside { former } => ("beside", former.position),
-                Turn::Wait { next } => ("wait", next.position),
-                Turn::TakePlace { next, .. } => ("place", next.position),
-                Turn::Sign { next, .. } => ("sign", next.position),
-            }
-        };
-        assert_eq!(said(published(None)), ("beside", 0));
-        assert_eq!(said(published(Some((Standby, false)))), ("wait", 1));
-        assert_eq!(said(published(Some((Standby, true)))), ("place", 1));
-        assert_eq!(said(published(Some((Draining, true)))), ("beside", 0));
-        // Of a key that its owner brought along, the domain goes on to the aliases of its profile.
-        let (mut keys, report) = (keys(&[Standby, Standby, Active]), report(&[true; 3]));
-        keys[2].beside = Some("s1".into());
-        assert_eq!(said((keys.clone(), report.clone())), ("sign", 0));
-        // Beside aliases it signs from where it stands.
-        (keys[0].state, keys[2].state) = (Active, Standby);
-        assert_eq!(said((keys, report)), ("sign", 2));
-    }
-
-    #[test]
     fn mail_is_signed_with_the_selector_of_the_very_key() {
         // The turn was stored, and nobody has looked at DNS since: the report has the records in their old order.
         let (mut keys, report) = published(Some((Standby, true)));
@@ -444,7 +489,7 @@ mod tests {
         keys.swap(0, 1);
         let records: Vec<_> = report.records.iter().collect();
         let (key, record) = signing_key(&keys, &records).unwrap();
-        assert_eq!((key.state, wanted(record)), (Active, Some(&key.public_key)));
+        assert_eq!((key.state, wanted(&record.planned)), (Active, Some(&key.public_key)));
         // A key without a record signs nothing.
         keys[0].public_key = "other".into();
         assert_eq!(signing_key(&keys, &records).unwrap().0.state, Draining);

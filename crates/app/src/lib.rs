@@ -21,6 +21,7 @@ mod dkim_keys;
 pub mod dns_connections;
 pub mod dns_hosts;
 mod domain_check;
+pub mod domain_connect;
 pub mod domain_state;
 pub mod domains;
 pub mod drift;
@@ -113,6 +114,9 @@ pub struct App {
     pub(crate) limits: limits::Limits,
     /// What each setup link has written.
     pub(crate) link_writes: rate::RateLimiter<model::SetupLinkId>,
+    /// Links to DNS hosts that were made for each domain, and browsers that came back from there.
+    pub(crate) connects: rate::RateLimiter<DomainId>,
+    pub(crate) connects_back: rate::RateLimiter<DomainId>,
     pub(crate) check_slots: Arc<Semaphore>,
     pub(crate) delivery_slots: Arc<Semaphore>,
     pub(crate) running: TaskTracker,
@@ -202,6 +206,8 @@ impl App {
             zone_turn: tokio::sync::Mutex::default(),
             node,
             check_turns: Turns::new(),
+            connects: rate::RateLimiter::new(domain_connect::TIMES),
+            connects_back: rate::RateLimiter::new(domain_connect::TIMES),
             check_slots: Arc::new(Semaphore::new(SLOTS)),
             delivery_slots: Arc::new(Semaphore::new(SLOTS)),
             running: TaskTracker::new(),

@@ -35,6 +35,10 @@ impl App {
             let records = sandbox_records(&self.settings, name, &selector, &public_key);
             platform.records.extend(records.map_err(internal)?);
         }
+        if let Some(key) = self.connect_key().await? {
+            let records = crate::domain_connect::zone_records(&key, &self.settings.platform_zone, TTL);
+            platform.records.extend(records.map_err(internal)?);
+        }
         let mut set = ZoneSetBuilder::new(generation);
         set.add_with_keys(&platform, keys).map_err(internal)?;
         if self.settings.playground {

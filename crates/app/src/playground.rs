@@ -292,7 +292,7 @@ impl App {
     /// The zone is served before this returns, and the domains in it are checked next.
     async fn zone_changed(&self, apex: &DomainName) -> Result<()> {
         self.serve_zones().await?;
-        self.store.poke_domains_below(apex, self.clock.now()).await?;
+        self.store.poke_domains_below(None, apex, self.clock.now()).await?;
         self.wake.verify.notify_one();
         Ok(())
     }

@@ -75,7 +75,6 @@ impl ZoneProvider for PlaygroundHost {
         Capabilities {
             grain: Grain::Record,
             atomic: Atomic::Batch(500),
-            compares: false,
             ttl: (1, 86_400),
             set_ttl: false,
             proxies: true,

@@ -44,6 +44,8 @@ pub struct Settings {
     /// Where the APIs of DNS hosts are, by their ids, where that is not the usual place: for tests, and where requests leave
     /// by a proxy of the operator's.
     pub dns_host_apis: std::collections::BTreeMap<String, String>,
+    /// Under which names DNS hosts know our templates (Domain Connect).
+    pub domain_connect: crate::domain_connect::DomainConnect,
     /// Where accepted mail is handed over.
     pub transport: Transport,
     /// Where our own SMTP listener is, which takes mail into the sandbox inbox.

@@ -6,6 +6,7 @@
 use crate::{
     App,
     access::{Actor, Caller, Origin, Scope},
+    domain_connect::{Back, ConnectLink},
     domains::DomainView,
     error::{Error, Result},
 };
@@ -138,6 +139,19 @@ impl App {
             return Ok(());
         }
         self.verify_domain(&visitor(&link), link.domain_id).await.map(drop)
+    }
+}
+
+impl App {
+    /// A way to the DNS host of a link's domain, for whoever has the link: they log in there themselves. `visitor` is who
+    /// sees the page.
+    ///
+    /// # Errors
+    /// As [`App::open_setup_link`] and [`App::connect_domain`].
+    pub async fn connect_by_setup_link(&self, secret: &str, visitor: &str) -> Result<ConnectLink> {
+        let (link, _) = self.open_setup_link(secret).await?;
+        let back = Back::Setup { secret: secret.to_owned(), visitor: visitor.to_owned() };
+        self.connect_domain(&self::visitor(&link), link.domain_id, back).await
     }
 }
 

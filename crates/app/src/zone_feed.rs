@@ -35,7 +35,11 @@ impl App {
         let mut last = self.zone_turn.lock().await;
         if last.0.is_none() {
             // Secondaries look at the serial alone.
-            let says = self.settings_in_zone().map_err(internal)?;
+            let mut says = self.settings_in_zone().map_err(internal)?;
+            if let Some(key) = self.ensure_connect_key().await? {
+                let records = crate::domain_connect::zone_records(&key, &self.settings.platform_zone, TTL);
+                says.push_str(&format!("{:?}", records.map_err(internal)?));
+            }
             self.store.number_zone_change(&says).await?;
         }
         self.store.number_key_changes().await?;

@@ -341,6 +341,8 @@ async fn adds(folder: PathBuf) {
         return;
     };
     let server = Arc::new(postgres_server::Server::start(programs, "fsync=on"));
+    ask(&server, "postgres", "ALTER SYSTEM SET track_wal_io_timing = on");
+    ask(&server, "postgres", "SELECT pg_reload_conf()");
     println!("POST /domains on PostgreSQL (fsync on), {ADDERS} callers, the key pool filled before:");
     for nodes in [1, 3] {
         let url = server.database(&format!("adds_{nodes}"));
@@ -360,6 +362,7 @@ async fn adds(folder: PathBuf) {
         let ceiling = ceiling(&url);
         let before: f64 = started.iter().map(Node::cpu).sum();
         let postgres_before = cpu_of_all("postgres");
+        let work_before = Work::so_far(&server, &format!("adds_{nodes}"));
         let began = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
         let watched = watch_waits(Arc::clone(&server), format!("adds_{nodes}"), Arc::clone(&stop));
@@ -372,6 +375,15 @@ async fn adds(folder: PathBuf) {
             "  {nodes} node(s): {rate:.0}/s; INSERT and COMMIT alone {ceiling:.0}/s, ratio {:.2}; processors: nodes {ours:.2}, \
              PostgreSQL {postgres:.2}",
             rate / ceiling
+        );
+        let done = Work::so_far(&server, &format!("adds_{nodes}"));
+        println!(
+            "    transactions {:.0}/s, {:.1} for each domain with its first check; the log flushed {:.0} times a second, \
+             which took {:.0} % of the time",
+            (done.transactions - work_before.transactions) / took,
+            (done.transactions - work_before.transactions) / took / rate,
+            (done.flushes - work_before.flushes) / took,
+            (done.flushing - work_before.flushing) / took * 100.0,
         );
         stop.store(true, Ordering::Relaxed);
         println!("    what its connections waited for, as often as seen: {:?}", watched.await.unwrap());
@@ -437,6 +449,35 @@ async fn add(nodes: &[Node], key: &str) -> f64 {
     f64::from(u32::try_from(done.load(Ordering::Relaxed)).unwrap()) / began.elapsed().as_secs_f64()
 }
 
+/// What a database server has done since it started, as it tells itself.
+struct Work {
+    transactions: f64,
+    flushes: f64,
+    /// Seconds.
+    flushing: f64,
+}
+
+impl Work {
+    fn so_far(server: &postgres_server::Server, database: &str) -> Self {
+        let told = ask(
+            server,
+            database,
+            "SELECT (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()), wal_sync,
+                 wal_sync_time / 1000 FROM pg_stat_wal",
+        );
+        let numbers: Vec<f64> = told.trim().split('|').map(|number| number.parse().unwrap()).collect();
+        Self { transactions: numbers[0], flushes: numbers[1], flushing: numbers[2] }
+    }
+}
+
+/// One question to the server, by its own client.
+fn ask(server: &postgres_server::Server, database: &str, query: &str) -> String {
+    let psql = server.programs.join("psql");
+    let mut command = postgres_server::command(&psql, &server.folder, server.user);
+    command.arg("-h").arg(&server.folder).args(["-U", "postgres", "-At", "-d", database, "-c", query]);
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
 /// What the connections of the server waited for, looked at ten times a second, until it is told to stop.
 async fn watch_waits(
     server: Arc<postgres_server::Server>,
@@ -445,14 +486,18 @@ async fn watch_waits(
 ) -> Vec<(String, u32)> {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
-        let psql = server.programs.join("psql");
-        let mut command = postgres_server::command(&psql, &server.folder, server.user);
-        command.arg("-h").arg(&server.folder).args(["-U", "postgres", "-At", "-d", &database, "-c"]).arg(
-            "SELECT COALESCE(wait_event_type || '/' || wait_event, 'running') FROM pg_stat_activity
-             WHERE state = 'active' AND application_name = 'countersign'",
-        );
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let (server, database) = (Arc::clone(&server), database.clone());
+        let told = tokio::task::spawn_blocking(move || {
+            ask(
+                &server,
+                &database,
+                "SELECT COALESCE(wait_event_type || '/' || wait_event, 'running') FROM pg_stat_activity
+                 WHERE state = 'active' AND application_name = 'countersign'",
+            )
+        })
+        .await
+        .unwrap();
+        for line in told.lines() {
             *seen.entry(line.to_owned()).or_default() += 1;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

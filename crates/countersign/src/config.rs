@@ -77,6 +77,9 @@ pub struct Config {
     /// The PostgreSQL database, `postgres://user:password@host/name?sslmode=verify-full`; empty for a SQLite file in the
     /// data folder. `DATABASE_URL` in the environment sets it too.
     pub database_url: String,
+    /// PostgreSQL: how many connections one process has at the most, from 2 to 500; all nodes together fewer than its
+    /// `max_connections`. Requests and the work in the background share them.
+    pub database_connections: u32,
     /// The zone that our DNS server serves keys, SPF include and bounce hosts in.
     pub platform_zone: String,
     /// `serve`: the addresses at which others reach our DNS server and SMTP listener; empty where `dns` is bound to one.
@@ -167,6 +170,21 @@ pub struct Config {
     pub trace_ratio: f64,
     /// `serve`: where people log in too, beside password and link.
     pub oidc: OidcConfig,
+    /// Records applied by the customer's DNS host, with a link (Domain Connect).
+    pub domain_connect: DomainConnectConfig,
+}
+
+/// How DNS hosts know our templates; no links to them are made where `provider_id` is empty. `countersign domain-connect
+/// template` writes the files for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DomainConnectConfig {
+    /// Whose templates they are: a domain of yours, such as `example.com`.
+    pub provider_id: String,
+    /// What people read at their DNS host as your name; empty for `Countersign`.
+    pub provider_name: String,
+    /// Which template stands for which profile, where it is not called as the profile is: `{ three-cname = "mail" }`.
+    pub service_ids: std::collections::BTreeMap<String, String>,
 }
 
 /// A provider of logins (OpenID Connect); none where `issuer` is empty. Let it send browsers back to
@@ -220,6 +238,7 @@ impl Default for Config {
             smtp: loopback(2525),
             data: PathBuf::from("countersign-data"),
             database_url: String::new(),
+            database_connections: 12,
             platform_zone: "send.countersign.test".to_owned(),
             public_addresses: Vec::new(),
             resolvers: Vec::new(),
@@ -259,6 +278,7 @@ impl Default for Config {
             otlp_headers: String::new(),
             trace_ratio: 1.0,
             oidc: OidcConfig::default(),
+            domain_connect: DomainConnectConfig::default(),
         }
     }
 }
@@ -526,7 +546,7 @@ impl Config {
             let shown = if SECRET.contains(&path) && is_set {
                 "\"(set, not shown)\"".to_owned()
             } else {
-                value.to_string()
+                as_toml(value)
             };
             format!("{:<48} # {source}\n", format!("{key} = {shown}"))
         };
@@ -543,6 +563,14 @@ impl Config {
         }
         Ok(out + &tables)
     }
+}
+
+/// A value within a line; a table as one in braces.
+fn as_toml(value: &serde_json::Value) -> String {
+    let Some(table) = value.as_object() else { return value.to_string() };
+    let pairs: Vec<String> =
+        table.iter().map(|(key, value)| format!("{} = {value}", serde_json::json!(key))).collect();
+    if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
 }
 
 /// What figment says, in the words of whoever wrote the setting.

@@ -8,9 +8,9 @@ use countersign::{
         backup::{BackupArgs, RestoreArgs},
         check::CheckArgs,
         client::{
-            self, AuditArgs, ChangeSetsCommand, ContactsCommand, DnsConnectionsCommand, DomainsCommand,
-            EmailsCommand, EventsArgs, KeysCommand, LoginArgs, OrganisationsCommand, ServerArgs,
-            SetupLinksCommand, SuppressionsCommand, TenantsCommand, WebhooksCommand,
+            self, AuditArgs, ChangeSetsCommand, ContactsCommand, DnsConnectionsCommand, DomainConnectCommand,
+            DomainsCommand, EmailsCommand, EventsArgs, KeysCommand, LoginArgs, OrganisationsCommand,
+            ServerArgs, SetupLinksCommand, SuppressionsCommand, TenantsCommand, WebhooksCommand,
         },
         doctor::DoctorArgs,
         explain::ExplainArgs,
@@ -287,6 +287,17 @@ Examples:
         #[command(subcommand)]
         command: DnsConnectionsCommand,
     },
+    /// Records added by the customer's DNS host itself (Domain Connect): templates for DNS hosts
+    #[command(after_help = "\
+Examples:
+  countersign domain-connect template --profile three-cname
+  countersign domains connect mail.example.com")]
+    DomainConnect {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: DomainConnectCommand,
+    },
     /// Whom a platform writes to before sending from a domain stops
     #[command(after_help = "\
 Examples:
@@ -421,6 +432,7 @@ async fn run(command: Command) -> Exit {
         Command::SetupLinks { server, command } => client::setup_links(&server, &command).await,
         Command::ChangeSets { server, command } => client::change_sets(&server, &command).await,
         Command::DnsConnections { server, command } => client::dns_connections(&server, &command).await,
+        Command::DomainConnect { server, command } => client::domain_connect(&server, &command).await,
         Command::Contacts { server, command } => client::contacts(&server, &command).await,
         Command::Organisations { server, command } => client::organisations(&server, &command).await,
         Command::Audit { server, arguments } => client::audit(&server, &arguments).await,

@@ -86,6 +86,7 @@ pub fn diagnose_known(plan: &Plan, observation: &Observation, known: Known, now:
             .map(|finding| finding.code().to_owned())
             .collect();
     }
+    sub_zone::excuse(plan, &mut records);
     // What is to be published for a delegation is in the zone above.
     let zone = match plan.delegation() {
         Some((zone, _)) => view.parent_zone(zone),

@@ -121,7 +121,7 @@ pub struct KeyBeside {
     pub key: String,
     /// Its selector (RFC 6376 section 3.1).
     pub selector: String,
-    /// The public key: base64 of the SPKI, or of an Ed25519 key.
+    /// The public key, RSA: base64 of the SPKI.
     pub public_key: String,
     /// What it is there for, for people.
     pub explanation: String,

@@ -5,11 +5,11 @@
 //! A template of others, without that object, loads too: its records are required then, but for those that it calls
 //! `"essential": "OnApply"`. A new profile touches no code. [`crate::template`] reads the format.
 
-use crate::template;
+use crate::template::{self, variables::Variables};
 use model::Purpose;
 use std::collections::BTreeSet;
 
-pub use crate::template::MAX_TEMPLATE;
+pub use crate::template::{MAX_TEMPLATE, write::ServiceProvider};
 
 /// A parsed profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Profile {
     pub delegated: Option<String>,
     /// How many DKIM keys a domain of this profile has.
     pub dkim_keys: usize,
+    /// Which edition of the template it is (`version`), where it says so.
+    pub version: Option<u32>,
     /// What the template says of itself.
     pub settings: Settings,
     /// The records, in the template's order.
@@ -71,6 +73,8 @@ pub struct ProfileRecord {
     pub ttl: Number,
     /// Whether a domain is verified only with it.
     pub required: bool,
+    /// Whether it may go once it was applied (`essential` is `OnApply`).
+    pub on_apply: bool,
     /// The variable that holds the public key behind this alias.
     pub dkim_key: Option<String>,
     /// For people.
@@ -368,6 +372,13 @@ impl Profile {
         Ok(self)
     }
 
+    /// The profile as a template file for DNS hosts, under the name of a service provider. `fixed` are variables that are
+    /// the same for every domain: they are written out, so that a link can change as little as possible.
+    #[must_use]
+    pub fn to_template(&self, provider: &ServiceProvider<'_>, fixed: &Variables) -> String {
+        template::write::template(self, provider, fixed)
+    }
+
     /// The variables that need a value, without percent signs.
     pub fn variables(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
@@ -421,7 +432,7 @@ const BUILT_IN: [&str; 6] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Expected, Variables, plan};
+    use crate::plan::{Expected, plan};
     use model::DomainName;
 
     fn variables() -> Variables {

@@ -15,6 +15,7 @@ use crate::{
     view::Heard,
 };
 use model::{Confidence, DomainName, RecordData, RecordStatus, RecordType, Severity};
+use std::mem::discriminant;
 
 /// The type of the records by which the zone above vouches for the signatures of a zone (RFC 4034 §5).
 pub const DS: RecordType = RecordType::Other(43);
@@ -67,6 +68,11 @@ impl Above {
             }
             true => Self::Nothing,
         }
+    }
+
+    /// Whether it delegates the zone to some of these servers, and to no others.
+    fn is_of(&self, ours: &[&DomainName]) -> bool {
+        matches!(self, Self::Delegates(names) if names.iter().all(|name| ours.contains(&name)))
     }
 
     /// Whether it delegates the zone to that server; nothing where that is not known.
@@ -162,35 +168,21 @@ fn decide(
         });
         return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
     }
-    let alias = said.iter().find_map(|(_, above)| match above {
-        Above::Alias(target) => Some(target.clone()),
-        _ => None,
-    });
-    if let Some(target) = alias {
-        return (RecordStatus::Failed, vec![delegation_alias::finding(context, target)]);
-    }
-    let serving = names_of(&|above| matches!(above, Above::Serves));
-    if !serving.is_empty() {
-        return (RecordStatus::Failed, vec![delegation_hidden::finding(context, serving)]);
-    }
-    let with = names_of(&|above| matches!(above, Above::Delegates(_)));
-    let without = names_of(&|above| matches!(above, Above::Nothing));
-    if with.is_empty() {
-        return (RecordStatus::Missing, vec![delegation_missing::finding(context)]);
-    }
     let Some((_, ours)) = context.plan.delegation() else { return (RecordStatus::Unknown, Vec::new()) };
-    let others: Vec<DomainName> =
-        now.iter().filter(|name| !ours.contains(name)).map(|name| (*name).clone()).collect();
-    if !others.is_empty() {
-        let kept = now.iter().filter(|name| ours.contains(name)).map(|name| (*name).clone()).collect();
-        return (RecordStatus::Failed, vec![delegation_elsewhere::finding(context, others, kept)]);
-    }
-    let signed = context.view.heard(zone, DS).iter().any(|heard| matches!(heard.says, Says::Records(_)));
-    if signed {
-        return (RecordStatus::Failed, vec![delegation_signed::finding(context)]);
+    let is_ours = |above: &Above| above.is_of(&ours);
+    let differs = |above: &Above| !is_ours(above) && !matches!(above, Above::Silent(_));
+    let (with, without) = (names_of(&is_ours), names_of(&differs));
+    if with.is_empty() {
+        return wrong(context, said, now, &ours);
     }
     if !without.is_empty() {
         return (RecordStatus::Pending, vec![delegation_uneven::finding(context, with, without)]);
+    }
+    let certain = || context.view.heard(zone, DS).iter().filter(|heard| heard.is_certain());
+    let is_signed = |heard: &Heard| matches!(heard.says, Says::Records(_));
+    if certain().any(is_signed) {
+        let status = if certain().all(is_signed) { RecordStatus::Failed } else { RecordStatus::Pending };
+        return (status, vec![delegation_signed::finding(context)]);
     }
     if said.iter().any(|(_, above)| above.has(name_server) == Some(false)) {
         return (RecordStatus::Pending, vec![delegation_incomplete::finding(context, now)]);
@@ -206,6 +198,40 @@ fn decide(
         return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
     }
     (RecordStatus::Verified, Vec::new())
+}
+
+/// What is wrong where no server of the zone above delegates it to us. It is certain where all that answer say the same: a
+/// secondary that has not caught up takes nothing away. Nor does one that has no delegation while another is silent.
+fn wrong(
+    context: &Context<'_>,
+    said: &[(&Server, Above)],
+    now: &[&DomainName],
+    ours: &[&DomainName],
+) -> (RecordStatus, Vec<Finding>) {
+    let heard = || said.iter().map(|(_, above)| above).filter(|above| !matches!(above, Above::Silent(_)));
+    let mut kinds = heard().map(discriminant);
+    let first = kinds.next();
+    let failed = if kinds.all(|kind| Some(kind) == first) { RecordStatus::Failed } else { RecordStatus::Pending };
+    let alias = heard().find_map(|above| match above {
+        Above::Alias(target) => Some(target.clone()),
+        _ => None,
+    });
+    if let Some(target) = alias {
+        return (failed, vec![delegation_alias::finding(context, target)]);
+    }
+    let serving = said.iter().filter(|(_, above)| matches!(above, Above::Serves));
+    let serving: Vec<Server> = serving.map(|(server, _)| (*server).clone()).collect();
+    if !serving.is_empty() {
+        return (failed, vec![delegation_hidden::finding(context, serving)]);
+    }
+    let (kept, others): (Vec<DomainName>, Vec<DomainName>) =
+        now.iter().map(|name| (*name).clone()).partition(|name| ours.contains(&name));
+    if !others.is_empty() {
+        return (failed, vec![delegation_elsewhere::finding(context, others, kept)]);
+    }
+    let is_heard_of_all = heard().count() == said.len();
+    let status = if is_heard_of_all { RecordStatus::Missing } else { RecordStatus::Unknown };
+    (status, vec![delegation_missing::finding(context)])
 }
 
 fn unanswered(context: &Context<'_>, reasons: Vec<String>) -> Finding {
@@ -225,12 +251,10 @@ pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<F
     // A zone that was not seen yet says less of itself than the zone above does, and the next look is after that.
     let is_ours = |finding: &Finding| matches!(&finding.defect, Defect::DelegationMismatch { zone: of, .. } if about(of));
     findings.retain(|finding| !is_hosted(finding) && !is_ours(finding));
-    let is_delegation = |record: &&RecordReport| !record.planned.hosted;
-    let is_right = records.iter().filter(is_delegation).all(|record| record.status == RecordStatus::Verified);
-    if is_right {
+    if is_delegated(records) {
         let wrong = records.iter().filter(|record| {
             record.planned.hosted
-                && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed | RecordStatus::Pending)
+                && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed)
         });
         let names: Vec<DomainName> = wrong.map(|record| record.planned.owner.clone()).collect();
         if !names.is_empty() {
@@ -247,6 +271,24 @@ pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<F
         Defect::DnssecBogus { zone: of, .. } | Defect::DomainNotFound { name: of } => !(is_told && about(of)),
         _ => true,
     });
+}
+
+fn is_delegated(records: &[RecordReport]) -> bool {
+    let mut delegation = records.iter().filter(|record| !record.planned.hosted);
+    delegation.all(|record| record.status == RecordStatus::Verified)
+}
+
+/// What is not right inside of a zone that is delegated to us comes right by our doing: until then what was seen before is to
+/// be gone by, so that no key is given up and no mail refused for a fault of ours.
+pub(crate) fn excuse(plan: &Plan, records: &mut [RecordReport]) {
+    if plan.delegation().is_none() || !is_delegated(records) {
+        return;
+    }
+    for record in records.iter_mut().filter(|record| record.planned.hosted) {
+        if matches!(record.status, RecordStatus::Missing | RecordStatus::Failed) {
+            record.status = RecordStatus::Pending;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //! fault that nobody sees, so a doubt is decided for the refusal.
 
 pub mod cloudflare;
+pub mod domain_connect;
 mod name_server;
 mod plain;
 pub mod route53;
 mod serve;
 
 pub use cloudflare::Cloudflare;
+pub use domain_connect::DomainConnect;
 pub use name_server::NameServer;
 pub use plain::{Cut, Plain};
 pub use route53::Route53;

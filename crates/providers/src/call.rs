@@ -81,7 +81,12 @@ pub(crate) fn encoded(text: &str) -> String {
 pub(crate) fn zones_of(name: &model::DomainName, told: Option<&model::DomainName>) -> Vec<model::DomainName> {
     match told {
         Some(told) if told.label_count() > 1 && name.is_at_or_below(told) => vec![told.clone()],
-        _ => name.ancestors().filter(|zone| zone.label_count() > 1).take(MOST_ZONES).collect(),
+        // A suffix below which others register is nobody's zone of these.
+        _ => name
+            .ancestors()
+            .filter(|zone| model::registrable_domain(zone).is_some())
+            .take(MOST_ZONES)
+            .collect(),
     }
 }
 
@@ -114,6 +119,7 @@ mod tests {
             );
         }
         assert_eq!(zones_of(&name("1.2.3.4.5.6.7.8.test"), None).len(), MOST_ZONES);
+        assert_eq!(zones_of(&name("shop.acme.co.uk"), None), [name("shop.acme.co.uk"), name("acme.co.uk")]);
         assert_eq!(encoded("a b&c=\u{e4}"), "a%20b%26c%3D%C3%A4");
     }
 }

@@ -32,9 +32,6 @@ pub struct Capabilities {
     pub grain: Grain,
     /// What it does as a whole.
     pub atomic: Atomic,
-    /// Whether a change can say what must be there for it: then nobody's writing in between is lost. Otherwise a
-    /// listing right before is all.
-    pub compares: bool,
     /// The least and the greatest TTL, in seconds.
     pub ttl: (u32, u32),
     /// All records of a set have the same TTL (RFC 2181 §5.2).

@@ -1,6 +1,6 @@
 //! What would change, as data: it can be kept, shown, applied later and taken back.
 
-use crate::{Owned, OwnedState, ZoneRecord};
+use crate::{Grain, Owned, OwnedState, ZoneRecord};
 use model::{DomainName, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -165,6 +165,26 @@ impl ChangeSet {
     /// The names that its steps touch.
     pub fn names(&self) -> BTreeSet<&DomainName> {
         self.steps.iter().map(|step| step.action.owner()).collect()
+    }
+
+    /// Leaves out the steps that `keep` says no to, and with them what was listed at names that no step touches any more:
+    /// [`crate::guard`] compares at the names of the steps, and would miss those records.
+    pub fn keep(&mut self, grain: Grain, keep: impl FnMut(&Step) -> bool) {
+        self.steps.retain(keep);
+        let ids: BTreeSet<u16> = self.steps.iter().map(|step| step.id).collect();
+        self.foreign.retain(|id| ids.contains(id));
+        let names: BTreeSet<DomainName> = self.names().into_iter().cloned().collect();
+        if names.is_empty() || grain != Grain::Zone {
+            self.before.retain(|record| names.contains(&record.record.owner));
+        }
+    }
+
+    /// Whether a record of somebody else's would be gone: of several SPF records at a name one is left. Whoever applies it
+    /// has to have seen that.
+    pub fn takes_from_others(&self) -> bool {
+        self.steps.iter().filter(|step| self.foreign.contains(&step.id)).any(|step| {
+            matches!(step.action, Action::Remove { .. } | Action::Replace { why: Why::SpfJoin, .. })
+        })
     }
 
     /// What is ours once a step was done, to be written down before it is.

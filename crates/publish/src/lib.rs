@@ -8,6 +8,7 @@
 mod batches;
 mod capabilities;
 mod change_set;
+pub mod domain_connect;
 pub mod export;
 mod guard;
 pub mod http;

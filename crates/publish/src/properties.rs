@@ -42,7 +42,6 @@ fn capabilities(grain: Grain, set_ttl: bool, atomic: Atomic) -> Capabilities {
     Capabilities {
         grain,
         atomic,
-        compares: false,
         ttl: (60, 86_400),
         set_ttl,
         proxies: true,
@@ -276,7 +275,7 @@ proptest! {
                 let joined = set.steps.iter().any(|step|
                     matches!(&step.action, Action::Replace { why: Why::SpfJoin, .. })
                         || matches!(&step.action, Action::Remove { old } if old == record));
-                prop_assert!(merged || joined, "{:?}\n{:#?}", record, set);
+                prop_assert!(merged || joined && set.takes_from_others(), "{:?}\n{:#?}", record, set);
             }
         }
         for (owner, before) in NAMES.iter().zip(spf_before) {
@@ -291,6 +290,22 @@ proptest! {
                 || set.steps.iter().any(|step| step.key == one.key);
             prop_assert!(told, "nothing is said of {one:?}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_plan_fits_the_zone_that_it_was_made_from(
+        seeds in proptest::collection::vec(seed(), 0..14).prop_map(possible),
+        required in required(),
+        can in arbitrary_capabilities(),
+        kept in proptest::collection::vec(any::<bool>(), 32),
+    ) {
+        let (host, ledger) = host(&seeds, can);
+        let zone = host.list();
+        let mut set = plan(&required, &zone, &can, &ledger);
+        set.keep(can.grain, |step| kept[usize::from(step.id) % kept.len()]);
+        prop_assert_eq!(guard(&set, &zone, can.grain), Ok(()));
+        prop_assert!(rest(&set, &BTreeSet::new(), &zone, can.grain).is_ok());
+        prop_assert!(set.foreign.iter().all(|id| set.steps.iter().any(|step| step.id == *id)));
     }
 
     #[test]

@@ -91,8 +91,8 @@ pub struct StoredChangeSet {
 /// The right to write to a zone, for a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneLease {
-    /// The zone.
-    pub zone: DomainName,
+    /// Which zone at which host: its name alone is not it, since a server that anybody may name can say that it has any.
+    pub zone: String,
     /// Who has it.
     pub owner: String,
     /// Grows with every claim.
@@ -212,10 +212,10 @@ impl Store {
         self.read_all(visible.bind(page)).await?.iter().map(change_set).collect()
     }
 
-    /// Takes the lease of a zone, unless somebody else holds it.
+    /// Takes the lease of a zone, unless somebody else holds it. `zone` says which, at which host.
     pub async fn claim_zone(
         &self,
-        zone: &DomainName,
+        zone: &str,
         owner: &str,
         now: Timestamp,
         until: Timestamp,
@@ -225,22 +225,33 @@ impl Store {
              ON CONFLICT (zone) DO UPDATE SET owner = $2, until = $3, epoch = zone_leases.epoch + 1
              WHERE zone_leases.until <= $4
              RETURNING epoch")
-        .bind(zone)
+        .text(zone)
         .text(owner)
         .bind(&until)
         .bind(&now)
         .first(&mut tx)
         .await?;
         tx.commit().await?;
-        let lease = |epoch| ZoneLease { zone: zone.clone(), owner: owner.to_owned(), epoch };
+        let lease = |epoch| ZoneLease { zone: zone.to_owned(), owner: owner.to_owned(), epoch };
         row.map(|row| row.get("epoch").map(lease)).transpose()
+    }
+
+    /// How often the lease of a zone was taken so far, where nobody holds it now. Who finds the next number when taking it
+    /// knows that nobody else wrote in between.
+    pub async fn zone_epoch(&self, zone: &str, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        let query = sql("SELECT until, epoch FROM zone_leases WHERE zone = $1");
+        match self.read_first(query.text(zone)).await? {
+            None => Ok(Some(0)),
+            Some(row) if row.get::<Timestamp>("until")? <= now => row.get("epoch").map(Some),
+            Some(_) => Ok(None),
+        }
     }
 
     /// Gives the lease of a zone back.
     pub async fn release_zone(&self, lease: &ZoneLease) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         sql("UPDATE zone_leases SET until = 0 WHERE zone = $1 AND owner = $2 AND epoch = $3")
-            .bind(&lease.zone)
+            .text(&lease.zone)
             .text(&lease.owner)
             .bind(&lease.epoch)
             .run(&mut tx)
@@ -255,7 +266,7 @@ impl Store {
     pub async fn move_change_set(&self, change: &ChangeSetMove<'_>) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
         sql("UPDATE zone_leases SET until = $4 WHERE zone = $1 AND owner = $2 AND epoch = $3")
-            .bind(&change.lease.zone)
+            .text(&change.lease.zone)
             .text(&change.lease.owner)
             .bind(&change.lease.epoch)
             .bind(&change.until)
@@ -284,19 +295,6 @@ impl Store {
             .run_on("change set", &mut tx)
             .await?;
         tx.commit().await
-    }
-
-    /// How many change sets for this purpose were made for a domain since then.
-    pub async fn count_change_sets(
-        &self,
-        domain_id: DomainId,
-        purpose: ChangePurpose,
-        since: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let query = sql("SELECT COUNT(*) AS n FROM change_sets
-             WHERE domain_id = $1 AND purpose = $2 AND created_at >= $3");
-        let row = self.read_first(query.bind(&domain_id).bind(&purpose).bind(&since)).await?;
-        row.map_or(Ok(0), |row| row.get("n"))
     }
 }
 

@@ -34,6 +34,7 @@ const TABLES: &[&str] = &[
     "observations",
     "dkim_keys",
     "dkim_key_pool",
+    "domain_connect_keys",
     "generations",
     "messages",
     "deliveries",

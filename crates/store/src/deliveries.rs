@@ -239,7 +239,7 @@ pub(crate) const NEXT_LEASED: &str =
 /// What waits of a domain. It is few beside all messages of it, so these are found by what is due later.
 pub(crate) const WAKE: &str = "UPDATE deliveries SET next_attempt_at = $2
      WHERE state IN ('queued', 'deferred') AND next_attempt_at > $2
-         AND EXISTS (SELECT 1 FROM messages WHERE messages.id = deliveries.message_id AND messages.domain_id = $1)";
+         AND (SELECT domain_id FROM messages WHERE messages.id = deliveries.message_id) = $1";
 
 /// Makes what waits of a domain due now. Whoever calls this has changed the domain before, in the same transaction.
 pub(crate) async fn wake_those_of(id: DomainId, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {

@@ -47,7 +47,7 @@ pub struct NewDkimKey {
 }
 
 /// A key for the pool.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPoolKey {
     /// Its id; it stays the same when a domain takes the key.
     pub id: KeyId,

@@ -117,17 +117,38 @@ pub(crate) async fn end_with_domain(id: DomainId, tx: &mut Tx) -> Result<(), Sto
     Ok(())
 }
 
+/// A newer one takes the place of those that are kept for the same: what nobody uses is not kept. Two at once wait for each
+/// other, and for a deletion of their domain: nothing is kept for one that is gone.
+async fn take_place(domain_id: &DomainId, new: &DnsConnection, tx: &mut Tx) -> Result<(), StoreError> {
+    sql("SELECT id FROM domains WHERE id = $1 AND deleted_at IS NULL")
+        .on_postgres("SELECT id FROM domains WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE")
+        .bind(domain_id)
+        .first(tx)
+        .await?
+        .ok_or(StoreError::NotFound("domain"))?;
+    sql("DELETE FROM dns_connections WHERE domain_id = $1 AND host = $2 AND zone = $3")
+        .bind(domain_id)
+        .bind(&new.host)
+        .bind(&new.zone)
+        .run(tx)
+        .await?;
+    Ok(())
+}
+
 impl Store {
     /// Keeps a credential. A newer one for the same domain, host and zone takes the place of the one there.
     ///
     /// # Errors
-    /// `LimitReached`.
+    /// `LimitReached`; `NotFound("domain")` where its domain is deleted by now.
     pub async fn add_connection(
         &self,
         new: &DnsConnection,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
+        if let Some(domain_id) = &new.domain_id {
+            take_place(domain_id, new, &mut tx).await?;
+        }
         let there: u64 = sql("SELECT COUNT(*) AS n FROM dns_connections WHERE org_id = $1")
             .bind(&new.org_id)
             .number(&mut tx)
@@ -156,16 +177,6 @@ impl Store {
         .bind(&new.secret)
         .run(&mut tx)
         .await?;
-        if let Some(domain_id) = &new.domain_id {
-            // A newer one takes its place: what nobody uses is not kept.
-            sql("DELETE FROM dns_connections WHERE domain_id = $1 AND host = $2 AND zone = $3 AND id <> $4")
-                .bind(domain_id)
-                .bind(&new.host)
-                .bind(&new.zone)
-                .bind(&new.id)
-                .run(&mut tx)
-                .await?;
-        }
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }
@@ -193,19 +204,20 @@ impl Store {
         self.read_all(visible.bind(page)).await?.iter().map(connection).collect()
     }
 
-    /// The kept credential for a domain: its own, else one of its tenant or organisation, of this zone.
+    /// The kept credential for a domain: its own, else one of its tenant or organisation, of this zone at this host.
     pub async fn connection_for(
         &self,
         org_id: OrgId,
         tenant_id: Option<TenantId>,
         domain_id: DomainId,
+        host: &str,
         zone: &DomainName,
     ) -> Result<Option<DnsConnection>, StoreError> {
         // A tenant's is never used for another's domain, nor for one that is no tenant's.
         let query = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM dns_connections WHERE org_id = $1 AND zone = $2
+            " FROM dns_connections WHERE org_id = $1 AND zone = $2 AND host = $5
                  AND (domain_id = $3 OR (domain_id IS NULL AND (tenant_id IS NULL OR tenant_id = $4)))
              ORDER BY CASE WHEN domain_id IS NULL THEN 1 ELSE 0 END, CASE WHEN tenant_id IS NULL THEN 1 ELSE 0 END,
                  id DESC LIMIT 1"
@@ -213,7 +225,8 @@ impl Store {
         .bind(&org_id)
         .bind(zone)
         .bind(&domain_id)
-        .text(&tenant_id.map(|id| id.to_string()).unwrap_or_default());
+        .text(&tenant_id.map(|id| id.to_string()).unwrap_or_default())
+        .text(host);
         self.read_first(query).await?.as_ref().map(connection).transpose()
     }
 

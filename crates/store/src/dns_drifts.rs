@@ -64,13 +64,22 @@ impl Store {
         self.read_first(query).await?.as_ref().map(drift).transpose()
     }
 
-    /// Writes down what is known of a domain from now on.
-    pub async fn set_dns_drift(&self, drift: &DnsDrift, told: impl Into<Told<'_>>) -> Result<(), StoreError> {
+    /// Writes down what is known of a domain from now on. `repairs` are those that it was made from.
+    ///
+    /// # Errors
+    /// `StaleVersion` where somebody else counted a repair meanwhile: then nothing is written or told.
+    pub async fn set_dns_drift(
+        &self,
+        drift: &DnsDrift,
+        repairs: &[Timestamp],
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        sql("INSERT INTO dns_drifts (domain_id, org_id, noticed_at, records, change_set_id, repairs, stopped)
+        let written = sql("INSERT INTO dns_drifts (domain_id, org_id, noticed_at, records, change_set_id, repairs, stopped)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (domain_id) DO UPDATE SET noticed_at = excluded.noticed_at, records = excluded.records,
-                 change_set_id = excluded.change_set_id, repairs = excluded.repairs, stopped = excluded.stopped")
+                 change_set_id = excluded.change_set_id, repairs = excluded.repairs, stopped = excluded.stopped
+             WHERE dns_drifts.repairs = $8")
         .bind(&drift.domain_id)
         .bind(&drift.org_id)
         .bind_opt(drift.noticed_at.as_ref())
@@ -78,8 +87,12 @@ impl Store {
         .bind_opt(drift.change_set_id.as_ref())
         .bind(&to_json(&drift.repairs)?)
         .bind(&drift.stopped)
+        .bind(&to_json(&repairs)?)
         .run(&mut tx)
         .await?;
+        if written == 0 {
+            return Err(StoreError::StaleVersion);
+        }
         tell(told.into(), &mut tx).await?;
         tx.commit().await
     }

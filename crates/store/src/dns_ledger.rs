@@ -140,7 +140,8 @@ impl Store {
         self.read_all(query.bind(&domain_id)).await?.iter().map(ledger_row).collect()
     }
 
-    /// What we wrote at a name of a zone, for whichever domain.
+    /// What we wrote at a name of a zone, for whichever domain that is not deleted: what was written for one that is, and
+    /// is still there, must not keep from being cleaned up what another has in common with it.
     pub async fn ledger_of_name(
         &self,
         zone: &DomainName,
@@ -149,7 +150,10 @@ impl Store {
         let query = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM dns_ledger WHERE zone = $1 AND owner = $2 ORDER BY id"
+            " FROM dns_ledger WHERE zone = $1 AND owner = $2
+             AND EXISTS (SELECT 1 FROM domains
+                 WHERE domains.id = dns_ledger.domain_id AND domains.deleted_at IS NULL)
+             ORDER BY id"
         ));
         self.read_all(query.bind(zone).bind(owner)).await?.iter().map(ledger_row).collect()
     }

@@ -456,6 +456,13 @@ const DEFER_ON_POSTGRES: &str = "WITH late AS MATERIALIZED (
          + (($1 - next_check_at) / (watch_seconds * 1000) + 1) * watch_seconds * 1000
      FROM late WHERE id = late_id";
 
+macro_rules! below {
+    () => {
+        "UPDATE domains SET next_check_at = $3, poked_at = $3, poke_pending = 1, watch_seconds = NULL
+         WHERE deleted_at IS NULL AND status <> 'disabled' AND (name = $1 OR name LIKE $2 ESCAPE '\\')"
+    };
+}
+
 pub(crate) const NEXT_FREE: &str = "SELECT next_check_at AS due FROM domains
      WHERE deleted_at IS NULL AND status <> 'disabled' AND next_check_at IS NOT NULL AND lease_until IS NULL
      ORDER BY next_check_at LIMIT 1";
@@ -748,19 +755,22 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes every domain at or below a name due; how many.
-    pub async fn poke_domains_below(&self, apex: &DomainName, now: Timestamp) -> Result<u64, StoreError> {
+    /// Makes every domain of an organisation at or below a name due, or of all where none is given; how many.
+    pub async fn poke_domains_below(
+        &self,
+        org_id: Option<OrgId>,
+        apex: &DomainName,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let below = if apex.is_root() { "%".to_owned() } else { format!("%.{}", escape(apex.as_str())) };
         let mut tx = self.pools.write().await?;
-        let poked = sql(
-            "UPDATE domains SET next_check_at = $3, poked_at = $3, poke_pending = 1, watch_seconds = NULL
-             WHERE deleted_at IS NULL AND status <> 'disabled' AND (name = $1 OR name LIKE $2 ESCAPE '\\')",
-        )
-        .bind(apex)
-        .text(&below)
-        .bind(&now)
-        .run(&mut tx)
-        .await?;
+        let poke = match &org_id {
+            None => sql(below!()).bind(apex).text(&below).bind(&now),
+            Some(id) => {
+                sql(concat!(below!(), " AND org_id = $4")).bind(apex).text(&below).bind(&now).bind(id)
+            }
+        };
+        let poked = poke.run(&mut tx).await?;
         tx.wakes(Topic::Verify);
         tx.commit().await?;
         Ok(poked)

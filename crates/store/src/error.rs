@@ -20,6 +20,9 @@ pub enum StoreError {
     /// A DKIM key with this selector is there already.
     #[error("a DKIM key with this selector is there already; take another selector")]
     SelectorTaken,
+    /// A domain has this very DKIM key already.
+    #[error("the domain has this DKIM key already")]
+    KeyTaken,
     /// A message with this id is there already.
     #[error("a message with this id is there already")]
     MessageTaken,

@@ -4,9 +4,9 @@
 //! record in the domain's DNS: it comes, takes a place or signs from where it stands, and goes.
 
 use crate::{
-    Hidden, NewPoolKey, Store, StoreError, Told, Topic,
+    Domain, Hidden, NewPoolKey, Store, StoreError, Told, Topic,
     audit::tell,
-    database::{Tx, sql},
+    database::{Sql, Tx, sql},
     dkim_keys::{DkimKey, KeyState, NewDkimKey, bump_dns_generation, dkim_key, insert_key, take_from_pool},
 };
 use model::{DomainId, DomainName, KeyId, OrgId, Timestamp};
@@ -36,40 +36,38 @@ pub struct GoneKey {
 }
 
 impl Store {
-    /// Has one key of a domain that stands by sign in place of another, which stays published until `retire_at`. The
-    /// next turn is at `next_at`, where somebody says so.
+    /// Has one key of a domain that stands by sign in place of another, from where it stands. The domain is looked at anew
+    /// where one of the two stands beside: what is said of its record is another thing then.
     ///
     /// # Errors
-    /// `StaleVersion` when one of them is in another state by now, or the domain is gone.
-    pub async fn rotate_keys(
-        &self,
-        domain_id: DomainId,
-        next: KeyId,
-        former: KeyId,
-        retire_at: Timestamp,
-        next_at: Option<Timestamp>,
-        told: impl Into<Told<'_>>,
-    ) -> Result<(), StoreError> {
+    /// `StaleVersion` when one of them is in another state by now, or the domain is gone or switched off.
+    pub async fn rotate_keys(&self, turn: &KeyTurn<'_>, told: impl Into<Told<'_>>) -> Result<(), StoreError> {
+        let KeyTurn { next, former, retire_at, next_at, now, .. } = turn;
         let mut tx = self.pools.write().await?;
         let living = sql("UPDATE domains SET version = version + 1, rotate_at = $2
              WHERE id = $1 AND deleted_at IS NULL AND status <> 'disabled'");
-        let living = living.bind(&domain_id).bind_opt(next_at.as_ref()).run(&mut tx).await?;
+        let living = living.bind(&former.domain_id).bind_opt(next_at.as_ref()).run(&mut tx).await?;
         let activated = sql(
             "UPDATE dkim_keys SET state = 'active' WHERE id = $1 AND domain_id = $2 AND state = 'standby'",
         )
-        .bind(&next)
-        .bind(&domain_id)
+        .bind(&next.id)
+        .bind(&former.domain_id)
         .run(&mut tx)
         .await?;
         let drains = sql("UPDATE dkim_keys SET state = 'draining', retire_at = $3
              WHERE id = $1 AND domain_id = $2 AND state = 'active'")
-        .bind(&former)
-        .bind(&domain_id)
-        .bind(&retire_at)
+        .bind(&former.id)
+        .bind(&former.domain_id)
+        .bind(retire_at)
         .run(&mut tx)
         .await?;
         if [living, activated, drains] != [1, 1, 1] {
             return Err(StoreError::StaleVersion);
+        }
+        turn.expire_others(&mut tx).await?;
+        if next.beside.is_some() || former.beside.is_some() {
+            look_anew(former.domain_id, *now, &mut tx).await?;
+            tx.wakes(Topic::Verify);
         }
         tell(told.into(), &mut tx).await?;
         tx.commit().await
@@ -92,6 +90,14 @@ impl Store {
         looked_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
+        // The domain before its keys, as everybody who changes keys: in another order two would wait for each other.
+        sql("UPDATE domains SET version = version + 1,
+                 next_check_at = CASE WHEN next_check_at < $2 THEN $2 ELSE next_check_at END
+             WHERE id = $1")
+        .bind(&key.domain_id)
+        .bind(&looked_at)
+        .run(&mut tx)
+        .await?;
         let gone = sql("DELETE FROM dkim_keys WHERE id = $1 AND state = 'draining'");
         if gone.bind(&key.id).run(&mut tx).await? == 0 {
             return Err(StoreError::StaleVersion);
@@ -113,64 +119,63 @@ impl Store {
         .bind(&now)
         .run(&mut tx)
         .await?;
-        sql("UPDATE domains SET version = version + 1,
-                 next_check_at = CASE WHEN next_check_at < $2 THEN $2 ELSE next_check_at END
-             WHERE id = $1")
-        .bind(&key.domain_id)
-        .bind(&looked_at)
-        .run(&mut tx)
-        .await?;
         tx.wakes(Topic::Dns);
         tx.commit().await
     }
 
-    /// Puts a key beside those of a domain's profile, to stand by at a selector of its own: `key`, else one of the pool. The
-    /// domain is looked at at once.
+    /// Puts a key beside those of a domain's profile, to stand by at a selector of its own. The domain is looked at at once.
+    ///
+    /// Which selectors the keys of the profile have at the domain follows from the domain's variables: whoever calls has
+    /// looked whether this one is free.
     ///
     /// # Errors
-    /// `StaleVersion` when one stands by already or the domain is gone, `SelectorTaken` when a key of the domain has that
-    /// selector, `PoolEmpty`.
+    /// `StaleVersion` when one stands by already, the variables are others by now or the domain is gone, `SelectorTaken` when
+    /// a key of the domain has that selector, `KeyTaken` when one is the same key, `PoolEmpty`.
     pub async fn add_key_beside(
         &self,
-        domain_id: DomainId,
-        served: &str,
-        beside: &str,
-        key: Option<NewPoolKey>,
-        now: Timestamp,
+        new: NewKeyBeside<'_>,
         told: impl Into<Told<'_>>,
     ) -> Result<DkimKey, StoreError> {
+        let NewKeyBeside { domain, served, selector, key, now } = new;
         let mut tx = self.pools.write().await?;
-        look_anew(domain_id, now, &mut tx).await?;
+        look_anew(domain.id, now, &mut tx).await?;
+        let as_read = sql("SELECT COUNT(*) AS n FROM domains WHERE id = $1 AND variables = $2");
         let standing_by = sql("SELECT COUNT(*) AS n FROM dkim_keys
              WHERE domain_id = $1 AND beside IS NOT NULL AND state = 'standby'");
-        if standing_by.bind(&domain_id).number::<u64>(&mut tx).await? > 0 {
+        if count(as_read.bind(&domain.id).text(&domain.variables), &mut tx).await? == 0
+            || count(standing_by.bind(&domain.id), &mut tx).await? > 0
+        {
             return Err(StoreError::StaleVersion);
         }
         let same = sql("SELECT COUNT(*) AS n FROM dkim_keys
              WHERE domain_id = $1 AND state <> 'retired' AND COALESCE(beside, selector) = $2");
-        if same.bind(&domain_id).text(beside).number::<u64>(&mut tx).await? > 0 {
+        if count(same.bind(&domain.id).text(selector), &mut tx).await? > 0 {
             return Err(StoreError::SelectorTaken);
         }
-        let last = sql("SELECT COALESCE(MAX(position), 0) AS n FROM dkim_keys WHERE domain_id = $1");
-        let last: u32 = last.bind(&domain_id).number(&mut tx).await?;
         let new = match key {
-            Some(key) => NewDkimKey {
-                id: key.id,
-                selector: served.to_owned(),
-                public_key: key.public_key,
-                private_key: key.private_key,
-                state: KeyState::Standby,
-                created_at: key.created_at,
-            },
-            None => NewDkimKey {
-                state: KeyState::Standby,
-                ..take_from_pool(vec![served.to_owned()], &mut tx)
-                    .await?
-                    .pop()
-                    .ok_or(StoreError::PoolEmpty)?
-            },
+            Some(key) => {
+                let same = sql("SELECT COUNT(*) AS n FROM dkim_keys
+                     WHERE domain_id = $1 AND state <> 'retired' AND public_key = $2");
+                if count(same.bind(&domain.id).text(&key.public_key), &mut tx).await? > 0 {
+                    return Err(StoreError::KeyTaken);
+                }
+                NewDkimKey {
+                    id: key.id,
+                    selector: served.to_owned(),
+                    public_key: key.public_key,
+                    private_key: key.private_key,
+                    state: KeyState::Standby,
+                    created_at: key.created_at,
+                }
+            }
+            None => {
+                let taken = take_from_pool(vec![served.to_owned()], &mut tx).await?.pop();
+                NewDkimKey { state: KeyState::Standby, ..taken.ok_or(StoreError::PoolEmpty)? }
+            }
         };
-        let added = insert_key(domain_id, new, last + 1, Some(beside), &mut tx).await?;
+        let last = sql("SELECT COALESCE(MAX(position), 0) AS n FROM dkim_keys WHERE domain_id = $1");
+        let last: u32 = last.bind(&domain.id).number(&mut tx).await?;
+        let added = insert_key(domain.id, new, last + 1, Some(selector), &mut tx).await?;
         tell(told.into(), &mut tx).await?;
         tx.wakes(Topic::Verify);
         tx.commit().await?;
@@ -184,18 +189,18 @@ impl Store {
     /// `StaleVersion` when one of them is in another state by now, or the domain is gone.
     pub async fn put_key_in_place(
         &self,
-        turn: &PlaceTurn<'_>,
+        turn: &KeyTurn<'_>,
+        former_selector: &str,
+        variables: &str,
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
-        let PlaceTurn { next, former, former_selector, variables, retire_at, next_at, now } = turn;
+        let KeyTurn { next, former, retire_at, next_at, now, .. } = turn;
         let mut tx = self.pools.write().await?;
-        let living = sql("UPDATE domains SET version = version + 1, variables = $2, rotate_at = $3,
-                 next_check_at = $4
+        let living = sql("UPDATE domains SET variables = $2, rotate_at = $3
              WHERE id = $1 AND deleted_at IS NULL AND status <> 'disabled'")
         .bind(&former.domain_id)
         .text(variables)
         .bind_opt(next_at.as_ref())
-        .bind(now)
         .run(&mut tx)
         .await?;
         let activated = sql("UPDATE dkim_keys SET state = 'active', beside = NULL, position = $2
@@ -216,16 +221,19 @@ impl Store {
         if [living, activated, drains] != [1, 1, 1] {
             return Err(StoreError::StaleVersion);
         }
+        turn.expire_others(&mut tx).await?;
+        look_anew(former.domain_id, *now, &mut tx).await?;
         tell(told.into(), &mut tx).await?;
         tx.wakes(Topic::Verify);
         tx.commit().await
     }
 
     /// Takes away a key that stands beside and signs nothing, in the state that it was read in; `wiped` takes the place of
-    /// its private part. Its record may be removed from then on, of which [`Self::gone_keys`] tells.
+    /// its private part. Its record may be removed from then on, of which [`Self::gone_keys`] tells. Where it was to sign next,
+    /// that which signs goes no sooner than others any more.
     ///
     /// # Errors
-    /// `StaleVersion` when it is in another state by now.
+    /// `StaleVersion` when it is in another state by now, or the domain is gone.
     pub async fn retire_key_beside(
         &self,
         key: &DkimKey,
@@ -234,6 +242,7 @@ impl Store {
         told: impl Into<Told<'_>>,
     ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
+        look_anew(key.domain_id, now, &mut tx).await?;
         let retired = sql("UPDATE dkim_keys SET selector = selector || '~' || id, state = 'retired',
                  private_key = $3, retire_at = $4, dns_generation = NULL
              WHERE id = $1 AND state = $2 AND beside IS NOT NULL AND state IN ('standby', 'draining')")
@@ -246,18 +255,40 @@ impl Store {
         if retired == 0 {
             return Err(StoreError::StaleVersion);
         }
-        look_anew(key.domain_id, now, &mut tx).await?;
+        if key.state == KeyState::Standby {
+            let active =
+                sql("UPDATE dkim_keys SET retire_at = NULL WHERE domain_id = $1 AND state = 'active'");
+            active.bind(&key.domain_id).run(&mut tx).await?;
+        }
         tell(told.into(), &mut tx).await?;
         tx.wakes(Topic::Dns);
         tx.wakes(Topic::Verify);
         tx.commit().await
     }
 
-    /// Has the key that signs go as soon as another one signs.
-    pub async fn expire_active_key(&self, domain_id: DomainId, now: Timestamp) -> Result<(), StoreError> {
+    /// Has the keys of a domain that have signed before go now, and `active`, where one is given, as soon as another one signs.
+    ///
+    /// # Errors
+    /// `StaleVersion` when that one does not sign any more, or the domain is gone.
+    pub async fn expire_keys(
+        &self,
+        domain_id: DomainId,
+        active: Option<KeyId>,
+        now: Timestamp,
+        told: impl Into<Told<'_>>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        let active = sql("UPDATE dkim_keys SET retire_at = $2 WHERE domain_id = $1 AND state = 'active'");
-        active.bind(&domain_id).bind(&now).run(&mut tx).await?;
+        look_anew(domain_id, now, &mut tx).await?;
+        if let Some(active) = active {
+            let marked = sql("UPDATE dkim_keys SET retire_at = $3
+                 WHERE id = $1 AND domain_id = $2 AND state = 'active'");
+            if marked.bind(&active).bind(&domain_id).bind(&now).run(&mut tx).await? == 0 {
+                return Err(StoreError::StaleVersion);
+            }
+        }
+        expire_draining(domain_id, now, &mut tx).await?;
+        tell(told.into(), &mut tx).await?;
+        tx.wakes(Topic::Verify);
         tx.commit().await
     }
 
@@ -340,28 +371,62 @@ impl Store {
     }
 }
 
-/// A key that stands beside takes the place of another one.
+/// A key signs in the place of another one.
 #[derive(Debug)]
-pub struct PlaceTurn<'a> {
+pub struct KeyTurn<'a> {
     /// What signs from now on.
     pub next: &'a DkimKey,
     /// What signed until now.
     pub former: &'a DkimKey,
-    /// The selector of that, at the domain.
-    pub former_selector: &'a str,
-    /// The domain's variables from now on, as JSON.
-    pub variables: &'a str,
     /// Until when the former key stays.
     pub retire_at: Timestamp,
+    /// Whether those that signed before go now.
+    pub expires_others: bool,
     /// When it is time for the next turn, where somebody says so.
     pub next_at: Option<Timestamp>,
-    /// Now: when the domain is to be looked at.
+    /// Now.
     pub now: Timestamp,
 }
 
-/// Has a living domain looked at; others who change its keys wait until this is done.
+impl KeyTurn<'_> {
+    async fn expire_others(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        if self.expires_others {
+            expire_draining(self.former.domain_id, self.now, tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A key to stand beside those of a domain's profile.
+#[derive(Debug)]
+pub struct NewKeyBeside<'a> {
+    /// The domain, as it was read.
+    pub domain: &'a Domain,
+    /// The selector in our zone, unique in the whole store.
+    pub served: &'a str,
+    /// The selector at the domain.
+    pub selector: &'a str,
+    /// The key; one of the pool without.
+    pub key: Option<NewPoolKey>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+async fn count(query: Sql, tx: &mut Tx) -> Result<u64, StoreError> {
+    query.number(tx).await
+}
+
+async fn expire_draining(domain_id: DomainId, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {
+    let draining = sql("UPDATE dkim_keys SET retire_at = $2
+         WHERE domain_id = $1 AND state = 'draining' AND retire_at > $2");
+    draining.bind(&domain_id).bind(&now).run(tx).await.map(drop)
+}
+
+/// Has a living domain looked at, after a check that is running now too; others who change its keys wait until this is done.
 async fn look_anew(domain_id: DomainId, now: Timestamp, tx: &mut Tx) -> Result<(), StoreError> {
-    let living = sql("UPDATE domains SET version = version + 1, next_check_at = $2
+    let living =
+        sql("UPDATE domains SET version = version + 1, next_check_at = $2, poked_at = $2, poke_pending = 1,
+             watch_seconds = NULL
          WHERE id = $1 AND deleted_at IS NULL");
     match living.bind(&domain_id).bind(&now).run(tx).await? {
         0 => Err(StoreError::StaleVersion),

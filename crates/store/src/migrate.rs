@@ -95,6 +95,11 @@ const MIGRATIONS: &[Migration] = &[
         script: include_str!("../migrations/0034_key_rotation.sql"),
     },
     Migration {
+        version: 35,
+        name: "domain_connect",
+        script: include_str!("../migrations/0035_domain_connect.sql"),
+    },
+    Migration {
         version: 38,
         name: "pause_cause",
         script: include_str!("../migrations/0038_pause_cause.sql"),
@@ -121,6 +126,7 @@ const EXPANDING: &[(i64, i64)] = &[
     (32, 24),
     (33, 24),
     (34, 24),
+    (35, 24),
     (38, 24),
 ];
 

@@ -43,6 +43,7 @@ macro_rules! column {
 pub const COLUMNS: &[SealedColumn] = &[
     column!("dkim_key_pool", "private_key", ""),
     column!("dkim_keys", "private_key", ""),
+    column!("domain_connect_keys", "private_key", ""),
     column!("users", "totp_secret", "users/totp_secret/"),
     column!("webhooks", "secret", ""),
     column!("webhooks", "old_secret", ""),

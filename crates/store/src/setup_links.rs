@@ -137,7 +137,7 @@ impl Store {
         self.read_all(visible.bind(page)).await?.iter().map(link).collect()
     }
 
-    /// The good link with this secret.
+    /// The good link with this secret. Those of an organisation that is switched off are not.
     pub async fn find_setup_link(
         &self,
         token_hash: &[u8],
@@ -145,7 +145,9 @@ impl Store {
     ) -> Result<Option<SetupLink>, StoreError> {
         let query = sql(
             "SELECT id, org_id, tenant_id, domain_id, note, created_at, expires_at, opened_at, may_publish
-             FROM setup_links WHERE token_hash = $1 AND expires_at > $2",
+             FROM setup_links WHERE token_hash = $1 AND expires_at > $2
+                 AND NOT EXISTS (SELECT 1 FROM organisations
+                     WHERE organisations.id = setup_links.org_id AND organisations.disabled_at IS NOT NULL)",
         );
         self.read_first(query.blob(token_hash).bind(&now)).await?.as_ref().map(link).transpose()
     }

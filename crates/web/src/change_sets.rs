@@ -8,13 +8,13 @@ use crate::{
     pill::{Pill, Tone},
 };
 use app::{
-    change_sets::{ChangeSetView, Credential, PLAYGROUND, PlanChanges},
+    change_sets::{ChangeSetView, Credential, PLAYGROUND, PlanChanges, Stop},
     store::{ChangePurpose, ChangeState},
 };
 use askama::Template;
 use axum::extract::Path;
 use explain::render::change_html;
-use model::ChangeSetId;
+use model::{ChangeSetId, Timestamp};
 
 #[derive(Template)]
 #[template(path = "change_set.html")]
@@ -27,7 +27,31 @@ struct ChangeSetPage {
     diff: String,
     problem: Option<String>,
     can_apply: bool,
+    /// Whether something is left that this change set cannot do any more.
+    is_over: bool,
     can_undo: bool,
+}
+
+/// Whether a change set has something left to write, and whether it can be written by it still: not where it was planned
+/// too long ago, or somebody else wrote in the zone since.
+pub(crate) fn left(view: &ChangeSetView, now: Timestamp) -> Left {
+    let is_old = || view.stored.expires_at <= now;
+    match view.stored.state {
+        _ if view.plan.steps.is_empty() => Left::Nothing,
+        ChangeState::Applied | ChangeState::Undone => Left::Nothing,
+        ChangeState::Planned | ChangeState::Refused if is_old() => Left::Over,
+        _ if matches!(view.stop, Some(Stop::ZoneChanged { .. })) => Left::Over,
+        _ => Left::Writable,
+    }
+}
+
+/// What is left of a change set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    Writable,
+    /// Something, which has to be planned anew.
+    Over,
 }
 
 /// How far a change set is.
@@ -53,6 +77,7 @@ fn page(web: &Web, view: &ChangeSetView) -> ChangeSetPage {
         format!("Changes in {}", stored.zone)
     };
     let is_open = stored.host == PLAYGROUND || stored.connection_id.is_some();
+    let left = left(view, web.app.now());
     ChangeSetPage {
         shell: Shell::new(web, Section::Domains, heading.clone()),
         id: stored.id.to_string(),
@@ -61,9 +86,8 @@ fn page(web: &Web, view: &ChangeSetView) -> ChangeSetPage {
         pill,
         diff: change_html(&view.plan),
         problem: view.stop.clone().map(|stop| app::Error::from(stop).to_string()),
-        can_apply: is_open
-            && !view.plan.steps.is_empty()
-            && !matches!(stored.state, ChangeState::Applied | ChangeState::Undone),
+        can_apply: is_open && left == Left::Writable,
+        is_over: left == Left::Over || !is_open && left == Left::Writable,
         can_undo: is_open
             && stored.purpose != ChangePurpose::Undo
             && !view.done.is_empty()

@@ -15,8 +15,9 @@ use app::{
     diagnosis::RecordReport,
     domains::DomainView,
     emails::SendEmail,
+    key_rotation::KeyAtDomain,
     reputation::{Reputation, Standing, WINDOW_DAYS, ended},
-    store::{DkimKey, Event, GoneKey, KeyState},
+    store::{Event, GoneKey, KeyState},
 };
 use askama::Template;
 use axum::{
@@ -45,6 +46,8 @@ struct DomainPage {
     /// Whether a key waits to be published.
     waits: bool,
     drift: Option<DriftView>,
+    /// Whether its DNS host may be asked to add the records.
+    connects: bool,
     sent: Option<Sent>,
     history: Vec<HistoryLine>,
 }
@@ -68,18 +71,19 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    fn of(key: &DkimKey, now: Timestamp) -> Self {
+    fn of(KeyAtDomain { key, selector, .. }: &KeyAtDomain, now: Timestamp) -> Self {
         let pill = match key.state {
             KeyState::Active => Pill::new(Tone::Good, "Signs"),
             KeyState::Standby if key.beside.is_some() => Pill::new(Tone::Wait, "Waits to be published"),
-            KeyState::Standby => Pill::new(Tone::Wait, "Stands by"),
-            KeyState::Draining => Pill::new(Tone::Muted, "Drains"),
-            KeyState::Retired => Pill::new(Tone::Muted, "Retired"),
+            KeyState::Standby => Pill::new(Tone::Wait, "Next"),
+            KeyState::Draining => Pill::new(Tone::Muted, "Signed before"),
+            KeyState::Retired => Pill::new(Tone::Muted, "Gone"),
         };
         Self {
-            selector: key.beside.clone().unwrap_or_else(|| key.selector.clone()),
+            selector: selector.clone(),
             pill,
-            until: When::maybe(key.retire_at, now).map(|until| ("published until", until)),
+            until: When::maybe(key.retire_at.filter(|_| key.state == KeyState::Draining), now)
+                .map(|until| ("published until", until)),
             made: When::new(key.created_at, now),
         }
     }
@@ -261,13 +265,16 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
         tag: live::tag(&Live::state(view, &playground, now)),
         live,
         rotatable: domain.status == DomainStatus::Verified && (keys.len() > 1 || !has_aliases(view)),
-        waits: keys.iter().any(|key| key.beside.is_some() && key.state == KeyState::Standby),
+        waits: keys
+            .iter()
+            .any(|KeyAtDomain { key, .. }| key.beside.is_some() && key.state == KeyState::Standby),
         keys: keys
             .iter()
             .map(|key| KeyRow::of(key, now))
             .chain(gone.iter().map(|key| KeyRow::gone(key, now)))
             .collect(),
         drift,
+        connects: web.app.settings().domain_connect.is_on() && domain.status != DomainStatus::Disabled,
         sent: Sent::of(&sent),
         history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };

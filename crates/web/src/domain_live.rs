@@ -429,6 +429,18 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_others_that_has_ours_in_it_is_not_to_be_replaced_by_itself() {
+        let mut view = view(DomainStatus::Pending);
+        let record = view.report.records.last_mut().unwrap();
+        record.current = vec!["v=spf1 mx include:spf.send.example ~all".to_owned()];
+        record.replace = Some(record.current[0].clone());
+        let html = render(&view, &Playground::Off);
+        assert!(html.contains("include:spf.send.example ~all") && !html.contains("Replace with"), "{html}");
+        view.report.records.last_mut().unwrap().current[0].push(' ');
+        assert!(render(&view, &Playground::Off).contains("Replace with"));
+    }
+
+    #[test]
     fn the_same_mistake_made_with_several_records_is_one_thing_to_do() {
         let mut view = view(DomainStatus::Pending);
         let found = DomainName::parse("old.example.net").unwrap();

@@ -17,6 +17,7 @@ mod confirm;
 mod contact;
 mod docs;
 mod domain;
+mod domain_connect;
 mod domain_live;
 mod domain_step;
 mod domains;
@@ -198,6 +199,7 @@ fn dashboard(playground: bool) -> Routes {
         .get("/domains/{id}/write", MEMBER, write::show)
         .post("/domains/{id}/write", MEMBER, write::plan)
         .post("/domains/{id}/write/apply", MEMBER, write::apply)
+        .post("/domains/{id}/connect", MEMBER, domain_connect::connect)
         .get("/change-sets/{id}", VIEWER, change_sets::show)
         .post("/change-sets/{id}/apply", MEMBER, change_sets::apply)
         .post("/change-sets/{id}/undo", MEMBER, change_sets::undo)
@@ -289,6 +291,9 @@ fn link_pages() -> Routes {
         .get("/setup/{secret}/write", Needs::Token, write::show_by_link)
         .post("/setup/{secret}/write", Needs::Token, write::plan_by_link)
         .post("/setup/{secret}/write/apply", Needs::Token, write::apply_by_link)
+        .post("/setup/{secret}/connect", Needs::Token, domain_connect::connect_by_link)
+        .get("/domain-connect/return", Needs::Token, domain_connect::back_by_parameter)
+        .get("/domain-connect/return/{state}", Needs::Token, domain_connect::back)
         .layered(|router| router.layer(DefaultBodyLimit::max(FORM_LIMIT)))
 }
 

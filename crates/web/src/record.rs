@@ -67,9 +67,12 @@ fn row(
     // Where something else is there it has to be edited, not added to.
     let is_absent =
         matches!(record.status, RecordStatus::Missing | RecordStatus::Unknown) && record.replace.is_none();
-    let current = match record.replace {
-        Some(_) => record.current.iter().take(MOST).map(|value| shown::line(value, shown::ON_LINE)).collect(),
-        None => Vec::new(),
+    // A record that has all that is wanted of it stays as it is.
+    let current = match &record.replace {
+        Some(new) if record.current.as_slice() != std::slice::from_ref(new) => {
+            record.current.iter().take(MOST).map(|value| shown::line(value, shown::ON_LINE)).collect()
+        }
+        _ => Vec::new(),
     };
     let enter = zone_id.filter(|_| is_absent).map(|zone| {
         let priority = priority.map_or_else(String::new, |priority| format!("&priority={priority}"));

@@ -39,6 +39,8 @@ struct SetupPage {
     expires: When,
     /// Whether whoever has the link may have the records written.
     may_publish: bool,
+    /// Whether the DNS host may be asked to add the records.
+    connects: bool,
 }
 
 #[derive(Template)]
@@ -159,6 +161,7 @@ pub(crate) async fn show(pages: Pages, Path(secret): Path<String>) -> Answer {
         files: records::choices(&path(&secret)),
         expires: When::new(link.expires_at, now),
         may_publish: link.may_publish,
+        connects: pages.app.settings().domain_connect.is_on() && view.domain.status != DomainStatus::Disabled,
     })
 }
 

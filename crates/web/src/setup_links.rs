@@ -46,6 +46,7 @@ struct Row {
     made: When,
     opened: Option<When>,
     until: When,
+    may_publish: bool,
 }
 
 #[derive(Template)]
@@ -73,6 +74,7 @@ async fn page(web: &Web, id: &str, form: LinkForm, errors: FormErrors) -> Result
             made: When::new(link.created_at, now),
             opened: When::maybe(link.opened_at, now),
             until: When::new(link.expires_at, now),
+            may_publish: link.may_publish,
         })
         .collect();
     let once = if form.once.is_empty() { web.app.request_id().to_string() } else { form.once };

@@ -6,7 +6,7 @@
 
 use crate::{
     Pages, Web,
-    change_sets::state_pill,
+    change_sets::{Left, left, state_pill},
     domain::domain_id,
     forms::FormErrors,
     page::{Answer, Failure, Section, Shell, go, html_with, sentence},
@@ -15,6 +15,7 @@ use crate::{
 use app::{
     Error, Secret,
     change_sets::{ChangeSetView, Credential, PLAYGROUND, PlanChanges},
+    credential_forms::AppliedShown,
     dns_connections::{Keep, refusal_of},
     domains::DomainView,
     store::{ChangePurpose, ChangeState, RepairMode},
@@ -32,7 +33,7 @@ use explain::{
     hosts::{self, HostApi, Proven},
     render::change_html,
 };
-use model::{ChangeSetId, DomainId};
+use model::{ChangeSetId, DomainId, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -55,10 +56,26 @@ struct HostChoice {
 struct FieldView {
     name: String,
     label: String,
+    /// What was typed before, unless it opens something.
+    value: String,
     secret: bool,
     optional: bool,
     error: Option<String>,
 }
+
+/// What a kept credential may be used for by itself.
+struct RepairChoice {
+    word: &'static str,
+    words: &'static str,
+    selected: bool,
+}
+
+/// What may be chosen, first the usual.
+const REPAIRS: [(RepairMode, &str); 3] = [
+    (RepairMode::Off, "tell it"),
+    (RepairMode::Offer, "tell it, and show what would bring it back"),
+    (RepairMode::Auto, "bring it back at once"),
+];
 
 /// A kept credential, to be used again.
 struct KeptChoice {
@@ -74,6 +91,8 @@ struct FormPart {
     /// Where the forms go.
     path: String,
     back: String,
+    /// Where the DNS host is asked to add the records itself; nothing where that is not set up.
+    connect: Option<String>,
     token: String,
     hosts: Vec<HostChoice>,
     chosen: String,
@@ -86,6 +105,9 @@ struct FormPart {
     kept: Vec<KeptChoice>,
     /// Whether what is given may be kept.
     keeps: bool,
+    keep: bool,
+    repairs: Vec<RepairChoice>,
+    repair_error: Option<String>,
     error: Option<String>,
 }
 
@@ -106,8 +128,12 @@ struct DiffPart {
     sets: Vec<SetView>,
     ids: String,
     sealed: String,
+    /// The host that was chosen: asked for again where the page was open for too long.
+    host: String,
     /// The button, where there is something left to write.
     button: Option<&'static str>,
+    /// Whether something is left that has to be planned anew.
+    again: bool,
     words: &'static str,
     error: Option<String>,
 }
@@ -163,13 +189,17 @@ impl Place<'_> {
         self.pages.app.settings().playground
     }
 
-    async fn form(&self, host: &str, error: Option<Error>) -> Answer {
+    fn is_written(&self, host: &str) -> bool {
+        api_of(host).is_some() || (host == PLAYGROUND && self.has_playground())
+    }
+
+    /// The form, with what was typed but what opens something, and what was wrong with it.
+    async fn form(&self, host: &str, typed: &Typed, error: Option<Error>) -> Answer {
         let report = &self.view.report;
         let detected = explain::view::guide_host(report);
-        let is_written = |id: &str| api_of(id).is_some() || (id == PLAYGROUND && self.has_playground());
         let chosen = match host {
             "" if api_of(&detected.id).is_some() => detected.id.clone(),
-            other if is_written(other) => other.to_owned(),
+            other if self.is_written(other) => other.to_owned(),
             _ => String::new(),
         };
         let mut choices: Vec<HostChoice> = hosts::all()
@@ -204,16 +234,30 @@ impl Place<'_> {
                 error: errors.of_field(&format!("{FIELD}{}", field.name)),
                 name: format!("{FIELD}{}", field.name),
                 label: field.label.clone(),
+                value: if field.secret {
+                    String::new()
+                } else {
+                    text(typed, &format!("{FIELD}{}", field.name)).to_owned()
+                },
                 secret: field.secret,
                 optional: field.optional,
             })
             .collect();
-        let shown: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let shown: Vec<&str> =
+            fields.iter().map(|field| field.name.as_str()).chain(self.web.map(|_| "repair")).collect();
+        let chosen_repair = RepairMode::from_word(text(typed, "repair")).unwrap_or_default();
         let part = FormPart {
             error: error.or_else(|| errors.others(&shown)),
             name: self.view.domain.name.to_string(),
             path: self.path.clone(),
             back: self.back.clone(),
+            connect: self
+                .pages
+                .app
+                .settings()
+                .domain_connect
+                .is_on()
+                .then(|| format!("{}/connect", self.back)),
             token: self.shell("").token(),
             detected: !chosen.is_empty() && chosen == detected.id,
             hosts: choices,
@@ -225,6 +269,15 @@ impl Place<'_> {
             chosen,
             kept: self.kept().await?,
             keeps: self.web.is_some(),
+            keep: !text(typed, "keep").is_empty(),
+            repairs: REPAIRS
+                .map(|(mode, words)| RepairChoice {
+                    word: mode.as_str(),
+                    words,
+                    selected: mode == chosen_repair,
+                })
+                .into(),
+            repair_error: errors.of_field("repair"),
         };
         self.framed(status, "Write the records of", &part)
     }
@@ -243,21 +296,13 @@ impl Place<'_> {
         Ok(kept.into_iter().map(choice).collect())
     }
 
-    fn diff(&self, sets: &[ChangeSetView], sealed: String, error: Option<String>) -> Answer {
-        let is_left = |set: &&ChangeSetView| {
-            !set.plan.steps.is_empty()
-                && !matches!(set.stored.state, ChangeState::Applied | ChangeState::Undone)
-        };
+    fn diff(&self, applied: &AppliedShown, host: &str, sealed: String) -> Answer {
+        let sets = &applied.sets;
+        let now = self.pages.app.now();
+        let is = |wanted: Left| sets.iter().any(|set| left(set, now) == wanted);
+        let is_running = |set: &ChangeSetView| set.stored.state == ChangeState::Applying;
+        let goes_on = is(Left::Writable) && !sets.iter().any(is_running);
         let was_tried = sets.iter().any(|set| set.stored.state != ChangeState::Planned);
-        let left: Vec<String> = sets.iter().filter(is_left).map(|set| set.stored.id.to_string()).collect();
-        let words = match (left.is_empty(), was_tried) {
-            (false, false) => "Nothing is written yet. Records of others stay as they are.",
-            (false, true) => "Not all of it is written.",
-            (true, false) => "There is nothing to write.",
-            (true, true) => {
-                "All of it is written. DNS is looked at now, and each record is ticked when it is seen."
-            }
-        };
         let part = DiffPart {
             name: self.view.domain.name.to_string(),
             path: self.path.clone(),
@@ -265,16 +310,39 @@ impl Place<'_> {
             token: self.shell("").token(),
             sets: sets.iter().map(set_view).collect(),
             ids: sets.iter().map(|set| set.stored.id.to_string()).collect::<Vec<_>>().join(","),
-            sealed: if left.is_empty() { String::new() } else { sealed },
-            button: match (left.is_empty(), was_tried) {
-                (true, _) => None,
-                (false, false) => Some("Write this"),
-                (false, true) => Some("Go on with it"),
-            },
-            words,
-            error,
+            sealed: if goes_on { sealed } else { String::new() },
+            host: if self.is_written(host) { host.to_owned() } else { String::new() },
+            button: goes_on.then_some(if was_tried { "Go on with it" } else { "Write this" }),
+            again: is(Left::Over),
+            words: words(sets, now),
+            error: applied.problem.as_ref().map(|error| sentence(&error.to_string())),
         };
         self.framed(StatusCode::OK, "What changes for", &part)
+    }
+}
+
+/// How far it is, in a sentence.
+fn words(sets: &[ChangeSetView], now: Timestamp) -> &'static str {
+    let is_left = sets.iter().any(|set| left(set, now) != Left::Nothing);
+    let was_tried = sets.iter().any(|set| set.stored.state != ChangeState::Planned);
+    let is_blocked = sets.iter().any(|set| !set.plan.blocked.is_empty());
+    if sets.iter().any(|set| set.stored.state == ChangeState::Applying) {
+        return "It is being written still, and goes on without this page. DNS is looked at when it is done.";
+    }
+    if sets.iter().any(|set| set.stored.state == ChangeState::Undone) {
+        return "It was taken back.";
+    }
+    match (is_left, was_tried, is_blocked) {
+        (true, false, _) => "Nothing is written yet. Records of others stay as they are.",
+        (true, true, _) => "Not all of it is written.",
+        (false, false, false) => "There is nothing to write.",
+        (false, false, true) => "Nothing can be written: what is in the way is told below.",
+        (false, true, false) => {
+            "All of it is written. DNS is looked at now, and each record is ticked when it is seen."
+        }
+        (false, true, true) => {
+            "What can be written is. What is in the way of the rest is told below; it is for you to decide."
+        }
     }
 }
 
@@ -316,9 +384,15 @@ fn credential(typed: &Typed) -> Result<Credential, Error> {
     Ok(Credential::Given { host: text(typed, "host").to_owned(), fields: fields.collect() })
 }
 
-fn keep(typed: &Typed) -> Option<Keep> {
+fn keep(typed: &Typed) -> Result<Option<Keep>, Error> {
     let repair = RepairMode::from_word(text(typed, "repair")).unwrap_or_default();
-    (!text(typed, "keep").is_empty()).then(|| Keep { label: String::new(), repair })
+    match (text(typed, "keep").is_empty(), repair) {
+        (false, repair) => Ok(Some(Keep { label: String::new(), repair })),
+        (true, RepairMode::Off) => Ok(None),
+        (true, _) => {
+            Err(Error::field("repair", "needs a credential that is kept; tick that, or choose to be told"))
+        }
+    }
 }
 
 fn ids(typed: &Typed) -> Result<Vec<ChangeSetId>, Failure> {
@@ -339,7 +413,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     chosen: Result<Query<Chosen>, QueryRejection>,
 ) -> Answer {
-    inside(&web, &id).await?.form(&chosen?.0.host, None).await
+    inside(&web, &id).await?.form(&chosen?.0.host, &Typed::new(), None).await
 }
 
 /// Asks the host, and shows what would change.
@@ -352,7 +426,7 @@ pub(crate) async fn plan(
     let place = inside(&web, &id).await?;
     let planned = async {
         let credential = credential(&typed)?;
-        let keep = keep(&typed);
+        let keep = keep(&typed)?;
         let request = PlanChanges { credential, purpose: ChangePurpose::Setup, apply: false, keep };
         let sets = web.app.plan_changes(&web.viewer, place.domain(), &request).await?;
         // What is kept needs not be carried.
@@ -362,9 +436,28 @@ pub(crate) async fn plan(
         };
         Ok((sets, sealed))
     };
-    match planned.await {
-        Ok((sets, sealed)) => place.diff(&sets, sealed, None),
-        Err(error) => place.form(text(&typed, "host"), Some(error)).await,
+    shown(&place, &typed, planned.await).await
+}
+
+/// What would change, or the form again.
+async fn shown(
+    place: &Place<'_>,
+    typed: &Typed,
+    planned: Result<(Vec<ChangeSetView>, String), Error>,
+) -> Answer {
+    let host = text(typed, "host");
+    match planned {
+        Ok((sets, sealed)) => place.diff(&AppliedShown { sets, problem: None }, host, sealed),
+        Err(error) => place.form(host, typed, Some(error)).await,
+    }
+}
+
+/// What came of it, or the form again.
+async fn written(place: &Place<'_>, typed: &Typed, applied: Result<AppliedShown, Error>) -> Answer {
+    let host = text(typed, "host");
+    match applied {
+        Ok(applied) => place.diff(&applied, host, text(typed, "sealed").to_owned()),
+        Err(error) => place.form(host, typed, Some(error)).await,
     }
 }
 
@@ -376,15 +469,13 @@ pub(crate) async fn apply(
 ) -> Answer {
     let Form(typed) = form?;
     let place = inside(&web, &id).await?;
-    let (ids, sealed) = (ids(&typed)?, text(&typed, "sealed").to_owned());
+    let ids = ids(&typed)?;
     let applied = async {
-        let credential = web.app.open_credential(place.domain(), &place.visitor(), &sealed)?;
+        let sealed = text(&typed, "sealed");
+        let credential = web.app.open_credential(place.domain(), &place.visitor(), sealed)?;
         web.app.apply_shown(&web.viewer, place.domain(), &ids, &credential).await
     };
-    match applied.await {
-        Ok(sets) => place.diff(&sets, sealed, None),
-        Err(error) => place.form("", Some(error)).await,
-    }
+    written(&place, &typed, applied.await).await
 }
 
 /// The place of a setup link; nothing where it is over or for looking only.
@@ -408,7 +499,7 @@ pub(crate) async fn show_by_link(
     chosen: Result<Query<Chosen>, QueryRejection>,
 ) -> Answer {
     match by_link(&pages, &secret).await? {
-        Some(place) => place.form(&chosen?.0.host, None).await,
+        Some(place) => place.form(&chosen?.0.host, &Typed::new(), None).await,
         None => Ok(elsewhere(&secret)),
     }
 }
@@ -429,10 +520,7 @@ pub(crate) async fn plan_by_link(
         };
         Ok((pages.app.plan_by_setup_link(&secret, credential).await?, sealed))
     };
-    match planned.await {
-        Ok((sets, sealed)) => place.diff(&sets, sealed, None),
-        Err(error) => place.form(text(&typed, "host"), Some(error)).await,
-    }
+    shown(&place, &typed, planned.await).await
 }
 
 pub(crate) async fn apply_by_link(
@@ -442,13 +530,11 @@ pub(crate) async fn apply_by_link(
 ) -> Answer {
     let Form(typed) = form?;
     let Some(place) = by_link(&pages, &secret).await? else { return Ok(elsewhere(&secret)) };
-    let (ids, sealed) = (ids(&typed)?, text(&typed, "sealed").to_owned());
+    let ids = ids(&typed)?;
     let applied = async {
-        let credential = pages.app.open_credential(place.domain(), &place.visitor(), &sealed)?;
+        let sealed = text(&typed, "sealed");
+        let credential = pages.app.open_credential(place.domain(), &place.visitor(), sealed)?;
         pages.app.apply_by_setup_link(&secret, &ids, &credential).await
     };
-    match applied.await {
-        Ok(sets) => place.diff(&sets, sealed, None),
-        Err(error) => place.form("", Some(error)).await,
-    }
+    written(&place, &typed, applied.await).await
 }

@@ -12,13 +12,17 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// What writes and leaves no line, and why.
-const NO_LINE: [(&str, &str); 13] = [
+const NO_LINE: [(&str, &str); 14] = [
     ("POST /api/v1/contacts/{id}/resend", "has one where the mail is sent: `countersign contacts`"),
     ("POST /api/v1/domains/{id}/keys/rotate", "has one where none waits already: `countersign rotation`"),
     ("POST /api/v1/domains/{id}/keys/discard", "has one where a key waits: `countersign rotation`"),
     ("POST /api/v1/webhooks/{id}/test", "nothing is changed"),
     ("POST /api/v1/emails", "a message names the key that sent it"),
     ("POST /api/v1/checks", "nothing is changed"),
+    (
+        "POST /api/v1/domains/{id}/domain-connect",
+        "nothing is changed: who opens the link decides at the DNS host",
+    ),
     ("POST /api/v1/domains/{id}/verify", "what it finds is told by events"),
     ("POST /api/v1/playground/zones", "the stand-in DNS host, in development only"),
     ("DELETE /api/v1/playground/zones/{id}", "the same"),

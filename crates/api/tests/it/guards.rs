@@ -360,6 +360,7 @@ async fn hold_elsewhere(store: &Store, org_id: OrgId, id: DomainId, other: OrgId
         watch: domain.watch.clone(),
         watch_seconds: None,
         takes_hold: status == DomainStatus::Verified,
+        is_sub_zone: false,
         held_elsewhere: status == DomainStatus::Pending,
         delegation: app::store::Delegation::default(),
         delegation_changed: None,
@@ -463,11 +464,13 @@ impl Things {
                 "POST /contacts",
                 String::new(),
                 Some(json!({"address": "new@there.test"})),
-                [Open, INVALID, LIMITED, LIMITED],
+                [Open, Refused(429, "RATE_LIMITED"), LIMITED, LIMITED],
             ),
             ("GET /contacts", String::new(), None, listed),
             ("POST /contacts/{id}/resend", contact.clone(), None, gone("CONTACT_NOT_FOUND")),
             ("DELETE /contacts/{id}", contact.clone(), None, gone("CONTACT_NOT_FOUND")),
+            ("POST /domains/{id}/domain-connect", id.to_string(), None, domain),
+            ("GET /profiles/{id}/template", "two-txt".to_owned(), None, [Open; 4]),
             ("POST /domains/{id}/setup-links", id.to_string(), Some(json!({"note": "new"})), domain),
             ("GET /domains/{id}/setup-links", id.to_string(), None, domain),
             ("DELETE /setup-links/{id}", link.clone(), None, gone("SETUP_LINK_NOT_FOUND")),
@@ -771,8 +774,10 @@ async fn the_scope_alone_gets_in() {
                 "POST /api/v1/contacts/{id}/resend" => answer.status == 429,
                 // Mail from a domain that is not verified is understood and not possible.
                 "POST /api/v1/emails" => answer.status == 422,
-                // One key waits at a time.
-                "POST /api/v1/domains/{id}/keys" | "POST /api/v1/domains/{id}/keys/discard" => {
+                // One key waits at a time, and DNS hosts know no templates of this platform.
+                "POST /api/v1/domains/{id}/domain-connect"
+                | "POST /api/v1/domains/{id}/keys"
+                | "POST /api/v1/domains/{id}/keys/discard" => {
                     answer.status.is_success() || answer.status == 409
                 }
                 _ => answer.status.is_success(),

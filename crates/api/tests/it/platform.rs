@@ -110,6 +110,7 @@ pub fn settings() -> Settings {
         lease: std::time::Duration::from_mins(2),
         private_webhook_targets: true,
         dns_host_apis: std::collections::BTreeMap::new(),
+        domain_connect: app::domain_connect::DomainConnect::default(),
         transport: Transport::Sandbox("127.0.0.1:1".parse().unwrap()),
         inbox: "127.0.0.1:1".parse().unwrap(),
         open_inbox: true,

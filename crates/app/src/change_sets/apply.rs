@@ -1,6 +1,6 @@
 //! Writing a change set at its host.
 
-use super::{ChangeSetView, PLAYGROUND, Stop, ledger};
+use super::{ChangeSetView, PLAYGROUND, Stop, ledger, planning::Listing, zone_key};
 use crate::{
     App,
     access::Caller,
@@ -21,14 +21,12 @@ use store::{
 };
 use tokio::time::{sleep, timeout};
 
-/// How long a request waits for a change set to be written; it is written all the same.
+/// How long a request waits for a change set to be written, and no longer than a lease; it is written all the same.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 /// How long the host may take for one call; a part of the lease at the most.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// The longest lease of a zone.
 const LEASE: Duration = Duration::from_mins(1);
-/// How long is waited at a host's wish, and how often.
-const POLITE: (u32, u32) = (5, 2);
 /// How long what came of a write is tried to be written down.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 /// When the domain's records are looked at once they are written, after the first time.
@@ -41,26 +39,33 @@ impl App {
         caller: &Caller,
         stored: StoredChangeSet,
         opened: &Opened,
-        listing: Option<Zone>,
+        listing: Option<Listing>,
     ) -> Result<ChangeSetView> {
-        let id = stored.id;
+        let (id, org_id) = (stored.id, stored.org_id);
         let (app, as_caller) = (Arc::clone(self), caller.clone());
-        let host = Arc::clone(&opened.provider);
+        let (host, realm) = (Arc::clone(&opened.provider), opened.realm.clone());
         // In a task of its own: a client that hangs up does not cut it off.
-        let work = self.running.spawn(async move { app.apply(&as_caller, stored, host, listing).await });
-        match timeout(ANSWERED_WITHIN, work).await {
+        let work =
+            self.running.spawn(async move { app.apply(&as_caller, stored, host, &realm, listing).await });
+        match timeout(ANSWERED_WITHIN.min(self.settings.lease), work).await {
             Ok(Ok(outcome)) => {
                 if let Ok(view) = &outcome {
                     let refused = match &view.stop {
                         Some(Stop::Host { error }) => Some(error),
                         _ => None,
                     };
-                    self.note_use(opened, refused).await?;
+                    if let Err(error) = self.note_use(opened, refused).await {
+                        tracing::warn!(%error, "that a kept credential was used was not written down");
+                    }
                 }
                 outcome
             }
             Ok(Err(error)) => Err(Error::Internal(format!("applying {id} ended early: {error}"))),
-            Err(_) => self.stored_change_set(caller, id).await.and_then(ChangeSetView::of),
+            // Whoever has a link sees no change sets, but this one is theirs.
+            Err(_) => {
+                let visible = store::Visible::all_of(org_id);
+                ChangeSetView::of(self.store.get_change_set(&visible, id).await?)
+            }
         }
     }
 
@@ -69,16 +74,19 @@ impl App {
         caller: &Caller,
         stored: StoredChangeSet,
         host: Arc<dyn ZoneProvider>,
-        listing: Option<Zone>,
+        realm: &str,
+        listing: Option<Listing>,
     ) -> Result<ChangeSetView> {
         let length = self.settings.lease.min(LEASE);
         let lease = Lease::begin(length);
         let now = self.clock.now();
-        let claimed = self.store.claim_zone(&stored.zone, &self.node, now, lease.until(now)).await?;
+        let key = zone_key(&stored.host, realm, &stored.zone, &stored.host_zone);
+        let claimed = self.store.claim_zone(&key, &self.node, now, lease.until(now)).await?;
         let Some(zone_lease) = claimed else {
             let reason = format!("another change of {} is being written; try again in a moment", stored.zone);
             return Err(Error::ChangeSetNotApplicable(reason));
         };
+        let listing = listing.filter(|listing| listing.is_good(&zone_lease, now)).map(|listing| listing.zone);
         // Read again under the lease: another request may have gone on with it.
         let visible = store::Visible::all_of(stored.org_id);
         let stored = self.store.get_change_set(&visible, stored.id).await?;
@@ -102,8 +110,9 @@ impl App {
         }
         let (changed, stored) = (run.done.len() > run.began_with, run.stored);
         outcome?;
-        if changed {
-            self.look_at_changed(&stored).await?;
+        if changed && let Err(error) = self.look_at_changed(&stored).await {
+            // What was written is written, and is seen when it is looked at next.
+            tracing::warn!(change_set = %stored.id, %error, "what was written was not looked at");
         }
         let stored = self.store.get_change_set(&visible, stored.id).await?;
         ChangeSetView::of(stored)
@@ -123,7 +132,9 @@ impl App {
                 break;
             }
         }
-        self.store.poke_domains_below(&stored.zone, self.clock.now()).await?;
+        // The playground is everybody's. Elsewhere a zone is only as much an organisation's as it says.
+        let of = (stored.host != PLAYGROUND).then_some(stored.org_id);
+        self.store.poke_domains_below(of, &stored.zone, self.clock.now()).await?;
         self.wake.verify.notify_one();
         Ok(())
     }
@@ -157,7 +168,12 @@ impl Run<'_> {
             None => match self.look().await {
                 Ok(zone) => zone,
                 Err(error) => {
-                    let state = if resumed { self.stored.state } else { ChangeState::Refused };
+                    // Of one that was cut off nobody knows how far it came, until its zone is seen.
+                    let state = match self.stored.state {
+                        ChangeState::Planned => ChangeState::Refused,
+                        ChangeState::Applying => ChangeState::Unknown,
+                        other => other,
+                    };
                     return self.end(caller, state, Some(Stop::Host { error })).await;
                 }
             },
@@ -267,25 +283,11 @@ impl Run<'_> {
         listed.unwrap_or_else(|_| Err(HostError::bare(Refusal::Unreachable)))
     }
 
-    /// Writes one batch; a host that asks for a short pause gets it.
     async fn write(&self, batch: &Batch) -> std::result::Result<Vec<Written>, WriteError> {
-        let mut again = POLITE.1;
-        loop {
-            let written = timeout(self.call_limit(), self.host.write(&self.handle, batch)).await;
-            let outcome = written.unwrap_or_else(|_| {
-                Err(WriteError { error: HostError::bare(Refusal::Unreachable), done: Done::Unknown })
-            });
-            match outcome {
-                Err(WriteError {
-                    error: HostError { refusal: Refusal::RateLimited { retry_after: Some(pause) }, .. },
-                    done: Done::Nothing,
-                }) if pause <= POLITE.0 && again > 0 => {
-                    again -= 1;
-                    sleep(Duration::from_secs(pause.into())).await;
-                }
-                other => return other,
-            }
-        }
+        let written = timeout(self.call_limit(), self.host.write(&self.handle, batch)).await;
+        written.unwrap_or_else(|_| {
+            Err(WriteError { error: HostError::bare(Refusal::Unreachable), done: Done::Unknown })
+        })
     }
 
     fn moves_of(&mut self, written: &[Written]) -> Vec<LedgerMove> {

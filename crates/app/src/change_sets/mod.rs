@@ -17,9 +17,12 @@ use crate::{
     domains::DomainView,
     error::{Error, Result},
 };
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
-use model::{ChangeSetId, ConnectionId, DomainId, DomainStatus};
-use publish::{ChangeSet, Difference, HostError, Zone};
+use model::{ChangeSetId, ConnectionId, DomainId, DomainName, DomainStatus};
+use planning::Listing;
+use publish::{ChangeSet, Difference, HostError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
@@ -122,19 +125,14 @@ impl App {
         caller.require(Scope::WriteDns)?;
         let domain = self.stored_domain(caller, id).await?;
         if let Some(made) = self.planned_before(caller, id).await? {
-            return Ok(made);
+            return if request.apply { self.go_on(caller, made, &opened).await } else { Ok(made) };
         }
-        if domain.claimed_at.is_some() {
-            return Err(Error::ClaimedAway(domain.name));
-        }
-        if domain.status == DomainStatus::Disabled {
-            return Err(Error::DomainDisabled(domain.name));
-        }
+        refuse_switched_off(&domain)?;
         let planned = self.plan_at(domain.clone(), &opened, request.purpose).await;
         self.note_use(&opened, refused_by(&planned)).await?;
         let planned = planned?;
         if let (Some(keep), Some(first)) = (&request.keep, planned.first()) {
-            let zone = &first.zone.handle.apex;
+            let zone = &first.listing.zone.handle.apex;
             let kept = self.keep_given(caller, &request.credential, keep, &domain, zone).await?;
             opened.connection = Some(kept);
         }
@@ -144,7 +142,7 @@ impl App {
         }
         let mut applied = Vec::with_capacity(stored.len());
         for (stored, planned) in stored.into_iter().zip(planned) {
-            applied.push(self.apply_in_time(caller, stored, &opened, Some(planned.zone)).await?);
+            applied.push(self.apply_in_time(caller, stored, &opened, Some(planned.listing)).await?);
         }
         Ok(applied)
     }
@@ -158,6 +156,49 @@ impl App {
         let mut same: Vec<_> = all.into_iter().filter(|set| set.created_at == first.created_at).collect();
         same.reverse();
         same.into_iter().map(ChangeSetView::of).collect::<Result<_>>().map(Some)
+    }
+
+    /// Applies what a request planned that was cut off before it was answered. What is being written, or was planned too
+    /// long ago, is shown as it is.
+    async fn go_on(
+        self: &Arc<Self>,
+        caller: &Caller,
+        made: Vec<ChangeSetView>,
+        opened: &Opened,
+    ) -> Result<Vec<ChangeSetView>> {
+        let mut all = Vec::with_capacity(made.len());
+        for view in made {
+            let id = view.stored.id;
+            let gone_on = match self.may_be_applied(&view.stored).await {
+                Ok(()) if view.stored.state == ChangeState::Applied => Ok(view),
+                Ok(()) => self.apply_in_time(caller, view.stored, opened, None).await,
+                Err(error) => Err(error),
+            };
+            all.push(match gone_on {
+                Err(Error::ChangeSetNotApplicable(_)) => {
+                    ChangeSetView::of(self.stored_change_set(caller, id).await?)?
+                }
+                other => other?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Whether a change set may be written now.
+    async fn may_be_applied(&self, stored: &StoredChangeSet) -> Result<()> {
+        let id = stored.id;
+        let too_old = stored.expires_at < self.clock.now();
+        match stored.state {
+            ChangeState::Undone => {
+                Err(Error::ChangeSetNotApplicable(format!("{id} was taken back; plan anew")))
+            }
+            ChangeState::Planned | ChangeState::Refused if too_old => {
+                Err(Error::ChangeSetNotApplicable(format!("{id} was planned too long ago; plan anew")))
+            }
+            // Nobody needs to hold a name for what was written there to go.
+            _ if matches!(stored.purpose, ChangePurpose::Undo | ChangePurpose::Cleanup) => Ok(()),
+            _ => refuse_switched_off(&self.store.get_domain(stored.org_id, stored.domain_id).await?),
+        }
     }
 
     /// One change set that the caller may see.
@@ -226,25 +267,20 @@ impl App {
     }
 
     /// The same at a host that is at hand.
+    ///
+    /// # Errors
+    /// As [`App::apply_change_set`]; `ClaimedAway` and `DomainDisabled` as for a plan.
     pub async fn apply_change_set_with(
         self: &Arc<Self>,
         caller: &Caller,
         stored: StoredChangeSet,
         opened: Opened,
     ) -> Result<ChangeSetView> {
-        let id = stored.id;
-        match stored.state {
-            ChangeState::Applied => return ChangeSetView::of(stored),
-            ChangeState::Undone => {
-                let reason = format!("{id} was taken back; plan anew");
-                return Err(Error::ChangeSetNotApplicable(reason));
-            }
-            ChangeState::Planned | ChangeState::Refused if stored.expires_at < self.clock.now() => {
-                let reason = format!("{id} was planned too long ago; plan anew");
-                return Err(Error::ChangeSetNotApplicable(reason));
-            }
-            _ => {}
+        caller.require(Scope::WriteDns)?;
+        if stored.state == ChangeState::Applied {
+            return ChangeSetView::of(stored);
         }
+        self.may_be_applied(&stored).await?;
         let view = self.apply_in_time(caller, stored, &opened, None).await?;
         match view.stop {
             Some(Stop::ZoneChanged { difference }) => Err(Error::ZoneChanged(Box::new(difference))),
@@ -268,7 +304,12 @@ impl App {
         if let Some(made) = caller.made_before(ChangeSetId::from_parts)
             && let Ok(made) = self.store.get_change_set(&caller.visible(), made).await
         {
-            return ChangeSetView::of(made);
+            let made = ChangeSetView::of(made)?;
+            let gone_on = if apply { self.go_on(caller, vec![made], &opened).await? } else { vec![made] };
+            return gone_on
+                .into_iter()
+                .next()
+                .ok_or_else(|| Error::Internal("nothing was stored".to_owned()));
         }
         let view = ChangeSetView::of(stored)?;
         if !matches!(view.stored.state, ChangeState::Applied | ChangeState::Partial) {
@@ -276,33 +317,41 @@ impl App {
             let reason = format!("{id} is {state}: there is nothing to take back");
             return Err(Error::ChangeSetNotApplicable(reason));
         }
-        let planned = self.plan_undo(&domain, &view, opened.provider.as_ref()).await;
+        let planned = self.plan_undo(&domain, &view, &opened).await;
         self.note_use(&opened, refused_by(&planned)).await?;
         let planned = planned?;
         let kept = opened.connection_id();
         let stored = self.store_planned(caller, std::slice::from_ref(&planned), kept).await?.pop();
         let stored = stored.ok_or_else(|| Error::Internal("nothing was stored".to_owned()))?;
         if apply {
-            self.apply_in_time(caller, stored, &opened, Some(planned.zone)).await
+            self.apply_in_time(caller, stored, &opened, Some(planned.listing)).await
         } else {
             ChangeSetView::of(stored)
         }
     }
 
-    /// Plans to bring back what we wrote for a domain, with the listing that it was made from: nothing at other names, and
-    /// nothing that is left over goes. Nothing where that would change nothing.
+    /// Plans to bring back what we wrote for a domain at a host, with the listing that it was made from: nothing at other
+    /// names or in another zone than the credential is kept for, and nothing that is left over goes. Nothing where that would
+    /// change nothing.
     pub(crate) async fn plan_repair(
         self: &Arc<Self>,
         caller: &Caller,
         view: &DomainView,
         ledger: &[store::LedgerRow],
         opened: &Opened,
-    ) -> Result<Option<(ChangeSetView, Zone)>> {
+    ) -> Result<Option<(ChangeSetView, Listing)>> {
         let planned = self.plan_at(view.domain.clone(), opened, ChangePurpose::Repair).await;
         self.note_use(opened, refused_by(&planned)).await?;
-        for mut one in planned? {
-            one.set.steps.retain(|step| {
-                step.key != publish::LEFT_OVER && ledger.iter().any(|row| row.owner == *step.action.owner())
+        let is_kept_for =
+            |zone: &DomainName| opened.connection.as_ref().is_none_or(|connection| connection.zone == *zone);
+        let planned = planned?.into_iter().filter(|one| is_kept_for(&one.set.zone));
+        for mut one in planned {
+            let ours: BTreeSet<&DomainName> =
+                ledger.iter().filter(|row| row.host == opened.host).map(|row| &row.owner).collect();
+            let held_up = planning::held_up(&one.set);
+            one.set.keep(opened.provider.capabilities().grain, |step| {
+                let owner = step.action.owner();
+                step.key != publish::LEFT_OVER && ours.contains(owner) && !held_up.contains(owner)
             });
             if one.set.steps.is_empty() {
                 continue;
@@ -310,7 +359,7 @@ impl App {
             let kept = opened.connection_id();
             let stored = self.store_planned(caller, std::slice::from_ref(&one), kept).await?.pop();
             let stored = stored.ok_or_else(|| Error::Internal("nothing was stored".to_owned()))?;
-            return Ok(Some((ChangeSetView::of(stored)?, one.zone)));
+            return Ok(Some((ChangeSetView::of(stored)?, one.listing)));
         }
         Ok(None)
     }
@@ -321,9 +370,9 @@ impl App {
         caller: &Caller,
         set: ChangeSetView,
         opened: &Opened,
-        zone: Zone,
+        listing: Listing,
     ) -> Result<ChangeSetView> {
-        self.apply_in_time(caller, set.stored, opened, Some(zone)).await
+        self.apply_in_time(caller, set.stored, opened, Some(listing)).await
     }
 
     /// Stores what was planned, with one line of the audit log for each.
@@ -347,8 +396,8 @@ impl App {
                 purpose: one.purpose,
                 undoes: one.undoes,
                 host: one.host.clone(),
-                zone: one.zone.handle.apex.clone(),
-                host_zone: one.zone.handle.id.clone(),
+                zone: one.listing.zone.handle.apex.clone(),
+                host_zone: one.listing.zone.handle.id.clone(),
                 connection_id,
                 state: ChangeState::Planned,
                 plan,
@@ -375,6 +424,25 @@ impl App {
         }
         Ok(read)
     }
+}
+
+/// Nothing is written for a domain that is another's by now, or switched off.
+fn refuse_switched_off(domain: &store::Domain) -> Result<()> {
+    if domain.claimed_at.is_some() {
+        return Err(Error::ClaimedAway(domain.name.clone()));
+    }
+    if domain.status == DomainStatus::Disabled {
+        return Err(Error::DomainDisabled(domain.name.clone()));
+    }
+    Ok(())
+}
+
+/// What the lease of a zone is taken for. Its name alone is not it: anybody may name a server of their own that says it has
+/// the zone, and must keep nobody from writing the real one. `realm` is what tells such servers apart; it may hold what
+/// nobody else is to read.
+fn zone_key(host: &str, realm: &str, zone: &DomainName, host_zone: &str) -> String {
+    let told = digest(&SHA256, format!("{realm}\n{host_zone}").as_bytes());
+    format!("{host} {zone} {}", URL_SAFE_NO_PAD.encode(told))
 }
 
 /// What the host refused.

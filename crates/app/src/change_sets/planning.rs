@@ -1,6 +1,6 @@
 //! What would be changed at a host for a domain.
 
-use super::{ChangeSetView, ledger};
+use super::{ChangeSetView, ledger, zone_key};
 use crate::{
     App,
     dns_connections::Opened,
@@ -9,14 +9,32 @@ use crate::{
     required::{required, settle_what_is_right},
 };
 use diagnosis::Report;
-use jiff::SignedDuration;
-use model::{ChangeSetId, DomainName};
-use publish::{ChangeSet, HostError, Owned, Refusal, Required, Zone, ZoneHandle, ZoneProvider};
+use jiff::{SignedDuration, Timestamp};
+use model::{ChangeSetId, DomainName, RecordType};
+use publish::{ChangeSet, HostError, Owned, Refusal, Required, Step, Zone, ZoneHandle, ZoneProvider};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{ChangePurpose, LedgerRow};
+use store::{ChangePurpose, LedgerRow, ZoneLease};
 
 /// How old a report may be for a plan to be made of it.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
+/// How old a listing may be for the zone to be compared with it before it is written.
+const STANDS_FOR: SignedDuration = SignedDuration::from_secs(5);
+
+/// A zone as it was listed for a plan.
+pub(crate) struct Listing {
+    pub zone: Zone,
+    /// How often its lease had been taken before; nothing where somebody held it.
+    epoch: Option<i64>,
+    at: Timestamp,
+}
+
+impl Listing {
+    /// Whether whoever has this lease now may go by it: nobody of ours wrote since, and it is from just now.
+    pub(super) fn is_good(&self, lease: &ZoneLease, now: Timestamp) -> bool {
+        self.epoch.is_some_and(|epoch| epoch + 1 == lease.epoch) && now.duration_since(self.at) <= STANDS_FOR
+    }
+}
 
 /// A change set that was planned, with the listing that it was made from.
 pub(crate) struct Planned {
@@ -24,7 +42,7 @@ pub(crate) struct Planned {
     pub host: String,
     pub purpose: ChangePurpose,
     pub undoes: Option<ChangeSetId>,
-    pub zone: Zone,
+    pub listing: Listing,
     pub set: ChangeSet,
 }
 
@@ -54,16 +72,16 @@ impl App {
         let mut planned = Vec::new();
         for one in zones(host, wanted, ledger, &report).await? {
             let names = names(&one);
-            let zone = host.list(&one.handle, &names).await.map_err(Error::Host)?;
+            let listing = self.listing(opened, &one.handle, &names).await?;
             let owned = self.ours_alone(&one).await?;
-            let mut set = publish::plan(&one.required, &zone, &host.capabilities(), &owned);
+            let mut set = publish::plan(&one.required, &listing.zone, &host.capabilities(), &owned);
             settle_what_is_right(&mut set, &report);
             planned.push(Planned {
                 domain: domain.clone(),
                 host: name.clone(),
                 purpose,
                 undoes: None,
-                zone,
+                listing,
                 set,
             });
         }
@@ -75,20 +93,34 @@ impl App {
         &self,
         domain: &store::Domain,
         view: &ChangeSetView,
-        host: &dyn ZoneProvider,
+        opened: &Opened,
     ) -> Result<Planned> {
         let handle = ZoneHandle { apex: view.stored.zone.clone(), id: view.stored.host_zone.clone() };
         let names: BTreeSet<DomainName> = view.plan.names().into_iter().cloned().collect();
-        let zone = host.list(&handle, &names).await.map_err(Error::Host)?;
-        let set = publish::undo(&view.plan, &view.done, &zone, &host.capabilities());
+        let listing = self.listing(opened, &handle, &names).await?;
+        let set = publish::undo(&view.plan, &view.done, &listing.zone, &opened.provider.capabilities());
         Ok(Planned {
             domain: domain.clone(),
             host: view.stored.host.clone(),
             purpose: ChangePurpose::Undo,
             undoes: Some(view.stored.id),
-            zone,
+            listing,
             set,
         })
+    }
+
+    async fn listing(
+        &self,
+        opened: &Opened,
+        handle: &ZoneHandle,
+        names: &BTreeSet<DomainName>,
+    ) -> Result<Listing> {
+        let key = zone_key(&opened.host, &opened.realm, &handle.apex, &handle.id);
+        // Before it is listed, so that who takes the lease in between is noticed.
+        let at = self.clock.now();
+        let epoch = self.store.zone_epoch(&key, at).await?;
+        let zone = opened.provider.list(handle, names).await.map_err(Error::Host)?;
+        Ok(Listing { zone, epoch, at })
     }
 
     /// The domain with a report that is not old: what a plan needs to know of zones and look-ups.
@@ -166,6 +198,20 @@ async fn zones(
         }
     }
     Ok(wanted)
+}
+
+/// The names where what comes needs what is left over to be gone: an alias stands beside nothing.
+pub(super) fn held_up(set: &ChangeSet) -> BTreeSet<DomainName> {
+    let is_alias = |step: &Step| {
+        let old = step.action.before().map(|old| old.record.data.record_type());
+        let new = step.action.after().map(|new| new.data.record_type());
+        [old, new].contains(&Some(RecordType::Cname))
+    };
+    let left = |owner: &DomainName| {
+        set.steps.iter().any(|step| step.key == publish::LEFT_OVER && step.action.owner() == owner)
+    };
+    let with_alias = set.steps.iter().filter(|step| is_alias(step)).map(|step| step.action.owner());
+    with_alias.filter(|owner| left(owner)).cloned().collect()
 }
 
 /// The names to list: those that something is asked of, and those above, where the zone may hand them to others.

@@ -2,46 +2,24 @@
 //!
 //! Where the customer publishes the key itself, a new one is put beside it: "add this record". When our checks see it, it signs
 //! and takes the place of the one before, whose record stays for [`super::DRAINED`] and may then be removed. In the same way
-//! a key comes that its owner brings along.
+//! a key comes that its owner brings along ([`super::import`]).
 
-use super::{drained_at, not_now, selector_of};
+use super::{Cause, Step, has_record_at, not_now, selector_of, wanted};
 use crate::{
     App,
     access::{Caller, Scope},
     domains::DomainView,
     error::{Error, Result},
 };
-use aws_lc_rs::{encoding::AsDer, rsa::KeyPair};
-use diagnosis::{KeyBeside, Plan, RecordReport, Variables};
+use diagnosis::{Expected, KeyBeside, Plan, PlannedRecord, RecordReport, Variables};
 use jiff::Timestamp;
-use mail::dkim::SigningKey;
 use model::{DomainId, DomainName};
-use providers::Secret;
 use serde_json::json;
-use store::{DkimKey, Hidden, KeyState, NewPoolKey, PlaceTurn, StoreError, Told};
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
-use zeroize::Zeroizing;
-
-/// What is said of a key that cannot sign.
-const KINDS: &str =
-    "is not a key that mail can be signed with: give RSA with 2,048 bits at least (RFC 8301), or Ed25519";
+use std::sync::Arc;
+use store::{DkimKey, Hidden, KeyState, NewKeyBeside, NewPoolKey, StoreError, Told};
 
 /// What the keys of the records of keys beside begin with. No profile has such keys.
 const MARK: &str = "dkim-beside-";
-
-/// How long a selector of somebody's own may be.
-const MOST_SELECTOR: usize = 63;
-
-/// The largest key that is read, in octets of PEM.
-const MOST_PEM: usize = 20_000;
-
-/// A key that its owner brings along.
-pub struct ImportKey {
-    /// The selector that it is, or will be, published at.
-    pub selector: String,
-    /// The private key: PEM of PKCS #8 (RSA, Ed25519) or PKCS #1 (RSA).
-    pub private_key: Secret,
-}
 
 /// The record of a key that stands beside the profile's.
 pub(crate) fn record_beside(key: &DkimKey) -> Option<KeyBeside> {
@@ -72,6 +50,30 @@ fn has_one_to_take_up(view: &DomainView) -> bool {
     view.report.all().any(is_one)
 }
 
+/// The name of the TXT record that the profile has for a key.
+fn owner_of(plan: &Plan, key: &DkimKey) -> Option<DomainName> {
+    let is_it = |record: &&Arc<PlannedRecord>| {
+        matches!(record.expected, Expected::Dkim { .. }) && wanted(record) == Some(&key.public_key)
+    };
+    plan.records.iter().find(is_it).map(|record| record.owner.clone())
+}
+
+fn no_place(step: &Step<'_>, selector: &str) -> Error {
+    let profile = &step.view.domain.profile;
+    step.refused(format!(
+        "the profile \"{profile}\" does not take {selector} as a selector, so a key there cannot take the place of the one that \
+         signs"
+    ))
+}
+
+/// What a turn makes of a domain whose profile has the place for it.
+struct Place {
+    /// The domain's variables from then on, as JSON.
+    variables: String,
+    /// The selector of the key that signs until then.
+    former_selector: String,
+}
+
 impl App {
     /// Takes up a key that was prepared, where the check behind this view has seen it. What goes wrong is tried again with
     /// the next check.
@@ -84,7 +86,7 @@ impl App {
         if !self.store.keys_of_domain(view.domain.id).await.is_ok_and(|keys| keys.iter().any(waits)) {
             return view;
         }
-        match self.rotate(&view, None, false).await {
+        match self.rotate(&view, &Caller::owner(view.domain.org_id), Cause::Seen).await {
             Ok(true) => {}
             Ok(false) | Err(Error::KeysNotRotatable { .. }) => return view,
             Err(error) => {
@@ -102,80 +104,62 @@ impl App {
     /// Puts a new key beside the one that signs, at a selector that the profile makes of a new token.
     pub(super) async fn put_beside(
         &self,
-        view: &DomainView,
+        step: &Step<'_>,
+        keys: &[DkimKey],
         former: &DkimKey,
-        by: Option<&Caller>,
-        now: Timestamp,
+        takes_place: bool,
     ) -> Result<()> {
         let selector = self.random.token(24);
-        if former.beside.is_none() && self.in_place(view, former, &selector).await?.is_none() {
-            return Err(Error::KeysNotRotatable {
-                domain: view.domain.name.clone(),
-                reason: format!(
-                    "the profile \"{}\" makes more of a selector than its token; delete the domain and add it again to get \
-                     new ones",
-                    view.domain.profile
-                ),
-            });
+        if takes_place && self.place(step, keys, former, &selector)?.is_none() {
+            return Err(step.refused(format!(
+                "the profile \"{}\" makes more of a selector than its token; delete the domain and add it again to get new ones",
+                step.view.domain.profile
+            )));
         }
-        self.add_beside(view, &selector, None, by, now).await
+        // In our zone it has the same label: the sandbox domain has its keys from there.
+        self.add_beside(step, &selector, &selector, None).await
     }
 
-    /// Adds a key that its owner brings along. When it is seen at its selector it signs.
-    ///
-    /// # Errors
-    /// `FieldErrors` for what is no selector or key, `KeysNotRotatable` while another one waits to be seen.
-    pub async fn import_domain_key(
+    /// Adds a key beside those of the profile, one of the pool where none is given.
+    pub(super) async fn add_beside(
         &self,
-        caller: &Caller,
-        id: DomainId,
-        request: &ImportKey,
-    ) -> Result<DomainView> {
-        caller.require(Scope::Admin)?;
-        let domain = self.domain_with_keys(caller, id).await?;
-        let selector = checked_selector(&request.selector, &domain.name)?;
-        let (public_key, private) = read_key(request.private_key.expose())?;
-        let now = self.clock.now();
-        let key_id = self.random.key_id(now);
-        let sealed = self
-            .vault
-            .seal(&key_id.to_string(), &private, &self.random)
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        let key = NewPoolKey { id: key_id, public_key, private_key: sealed.into(), created_at: now };
-        let view = self.domain_view(domain).await?;
-        self.add_beside(&view, &selector, Some(key), Some(caller), now).await?;
-        self.check_in_turn(caller, id).await
-    }
-
-    async fn add_beside(
-        &self,
-        view: &DomainView,
+        step: &Step<'_>,
         selector: &str,
+        served: &str,
         mut key: Option<NewPoolKey>,
-        by: Option<&Caller>,
-        now: Timestamp,
     ) -> Result<()> {
+        let Step { view, by, compromised, now } = *step;
         let domain = &view.domain;
-        // In our zone it has a name that nobody else's can have.
-        let served = self.random.token(24);
-        let data = json!({"domain": domain.name, "selector": selector, "imported": key.is_some()});
+        let taken = || {
+            Error::field("selector", format!("{selector} is the selector of a key of this domain already"))
+        };
+        if has_record_at(selector, &self.plan_of(domain).await?.records, &domain.name) {
+            return Err(taken());
+        }
+        let data = json!({
+            "domain": domain.name, "selector": selector, "imported": key.is_some(), "compromised": compromised,
+        });
         let event = self.event(domain.org_id, "domain.key_prepared", domain.id.to_string(), &data, now);
-        let line = by.map(|by| self.audit_entry(by, "domain.key_prepared", &domain.id, &data, now));
-        let told = || Told { events: std::slice::from_ref(&event), audit: line.as_ref() };
+        let line = self.audit_entry(by, "domain.key_prepared", &domain.id, &data, now);
         loop {
-            let added =
-                self.store.add_key_beside(domain.id, &served, selector, key.clone(), now, told()).await;
-            match added {
+            let new = NewKeyBeside { domain, served, selector, key: key.clone(), now };
+            let told = Told::new(std::slice::from_ref(&event), &line);
+            match self.store.add_key_beside(new, told).await {
                 Ok(_) => break,
                 Err(StoreError::PoolEmpty) if key.is_none() => key = Some(self.make_dkim_key().await?),
-                Err(StoreError::SelectorTaken) => {
+                Err(StoreError::SelectorTaken) => return Err(taken()),
+                Err(StoreError::KeyTaken) => {
                     return Err(Error::field(
-                        "selector",
-                        format!("{selector} is the selector of a key of this domain already"),
+                        "private_key",
+                        "is a key of this domain already, at another selector",
                     ));
                 }
                 Err(error) => return Err(not_now(&domain.name, error)),
             }
+        }
+        if domain.name.is_at_or_below(&self.settings.platform_zone) {
+            // We publish it: the check that follows finds it.
+            self.serve_zones().await?;
         }
         self.wake.dns.notify_one();
         self.wake.verify.notify_one();
@@ -187,69 +171,56 @@ impl App {
     /// Has a key beside sign from now on, in the place of one that the profile has a record for.
     pub(super) async fn put_in_place(
         &self,
-        view: &DomainView,
+        step: &Step<'_>,
+        keys: &[DkimKey],
         next: &DkimKey,
         former: &DkimKey,
-        by: Option<&Caller>,
-        now: Timestamp,
     ) -> Result<()> {
-        let domain = &view.domain;
         let selector = next.beside.as_deref().unwrap_or_default();
-        let Some((variables, former_selector)) = self.in_place(view, former, selector).await? else {
-            // The profile cannot say such a selector: it signs from where it stands.
-            return self.sign_with(view, next, former, by, now).await;
-        };
-        let retire_at = drained_at(former, now);
-        let data = json!({
-            "domain": domain.name, "selector": selector, "former_selector": former_selector, "retire_at": retire_at,
-        });
-        let event = self.event(domain.org_id, "domain.key_rotated", domain.id.to_string(), &data, now);
-        let line = by.map(|by| self.audit_entry(by, "domain.key_rotated", &domain.id, &data, now));
-        let told = Told { events: std::slice::from_ref(&event), audit: line.as_ref() };
-        let turn = PlaceTurn {
-            next,
-            former,
-            former_selector: &former_selector,
-            variables: &variables,
-            retire_at,
-            next_at: self.next_rotation(domain.id, now),
-            now,
-        };
-        let put = self.store.put_key_in_place(&turn, told).await;
-        put.map_err(|error| not_now(&domain.name, error))?;
-        self.wake.verify.notify_one();
-        if retire_at <= now {
-            self.wake.key_pool.notify_one();
-        }
-        tracing::info!(domain = %domain.name, selector, "another DKIM key signs");
+        // From where it stands it must not sign: nobody could replace the one before, which the profile asks for.
+        let place = self.place(step, keys, former, selector)?.ok_or_else(|| no_place(step, selector))?;
+        let turn = self.turn_to(step, next, former);
+        let (event, line) = self.turned(step, &turn, selector, &place.former_selector);
+        let told = Told::new(std::slice::from_ref(&event), &line);
+        let put = self.store.put_key_in_place(&turn, &place.former_selector, &place.variables, told).await;
+        put.map_err(|error| not_now(&step.view.domain.name, error))?;
+        self.has_turned(step, &turn, selector);
         Ok(())
     }
 
-    /// The domain's variables with a key of this selector in the place of another one, and the selector that has now; nothing
-    /// where the profile makes another selector of it.
-    async fn in_place(
+    /// Refuses a selector that could not take the place of the key that signs, where it will have to.
+    pub(super) fn require_place(&self, step: &Step<'_>, keys: &[DkimKey], selector: &str) -> Result<()> {
+        let Some(former) = keys.iter().find(|key| key.state == KeyState::Active) else { return Ok(()) };
+        let plan = self.plan_with(&step.view.domain, keys.iter())?;
+        let takes_place = former.beside.is_none() && owner_of(&plan, former).is_some();
+        if takes_place && self.place(step, keys, former, selector)?.is_none() {
+            return Err(no_place(step, selector));
+        }
+        Ok(())
+    }
+
+    /// What becomes of the domain with a key of this selector in the place of another one; nothing where the profile makes
+    /// another selector of it.
+    fn place(
         &self,
-        view: &DomainView,
+        step: &Step<'_>,
+        keys: &[DkimKey],
         former: &DkimKey,
         selector: &str,
-    ) -> Result<Option<(String, String)>> {
-        let domain = &view.domain;
+    ) -> Result<Option<Place>> {
+        let domain = &step.view.domain;
         let internal = |error: serde_json::Error| Error::Internal(error.to_string());
         let mut variables: Variables = serde_json::from_str(&domain.variables).map_err(internal)?;
-        let owner_of = |plan: &Plan| {
-            let of_key = |record: &&std::sync::Arc<diagnosis::PlannedRecord>| {
-                matches!(&record.expected,
-                diagnosis::Expected::Dkim { public_key: Some(key), .. } if *key == former.public_key)
-            };
-            plan.records.iter().find(of_key).map(|record| selector_of(&record.owner, &domain.name))
+        let selector_in = |plan: &Plan| owner_of(plan, former).map(|owner| selector_of(&owner, &domain.name));
+        let Some(former_selector) = selector_in(&self.plan_with(domain, keys.iter())?) else {
+            return Ok(None);
         };
-        let keys = self.store.keys_of_domain(domain.id).await?;
-        let Some(now) = owner_of(&self.plan_with(domain, keys.iter())?) else { return Ok(None) };
         variables.insert(format!("token{}", former.position + 1), selector.to_owned());
-        let text = serde_json::to_string(&variables).map_err(internal)?;
-        let turned = store::Domain { variables: text, ..domain.clone() };
-        let then = owner_of(&self.plan_with(&turned, keys.iter())?);
-        Ok((then.as_deref() == Some(selector)).then_some((turned.variables, now)))
+        let variables = serde_json::to_string(&variables).map_err(internal)?;
+        let turned = store::Domain { variables, ..domain.clone() };
+        let then = selector_in(&self.plan_with(&turned, keys.iter())?);
+        let is_it = then.as_deref() == Some(selector);
+        Ok(is_it.then_some(Place { variables: turned.variables, former_selector }))
     }
 
     /// Takes away the key that waits to be seen and shall not be used after all.
@@ -295,62 +266,4 @@ impl App {
         let sealed = self.vault.seal(&key.id.to_string(), &[], &self.random);
         sealed.map(Hidden::from).map_err(|error| Error::Internal(error.to_string()))
     }
-}
-
-/// A selector that somebody gives: one label or more (RFC 6376 section 3.1).
-fn checked_selector(given: &str, domain: &DomainName) -> Result<String> {
-    let selector = given.trim().to_ascii_lowercase();
-    let wrong = |message: String| Err(Error::field("selector", message));
-    let shown: String = given.chars().filter(|c| !c.is_control()).take(80).collect();
-    if selector.is_empty() || selector.len() > MOST_SELECTOR {
-        return wrong(format!(
-            "\"{shown}\" is no selector: give what stands before ._domainkey in the record's name, such as s1"
-        ));
-    }
-    if selector.contains("_domainkey") {
-        return wrong(format!("\"{shown}\" is more than the selector: give what stands before ._domainkey"));
-    }
-    match DomainName::parse(&format!("{selector}._domainkey.{domain}")) {
-        Ok(name) if selector_of(&name, domain) == selector => Ok(selector),
-        _ => wrong(format!(
-            "\"{shown}\" makes no name at {domain}: give letters, digits and hyphens, such as s1"
-        )),
-    }
-}
-
-/// The public key in base64, as in the `p=` tag, and the private key as PKCS #8.
-fn read_key(given: &str) -> Result<(String, Zeroizing<Vec<u8>>)> {
-    let wrong = |message: &str| Err(Error::field("private_key", message.to_owned()));
-    if given.len() > MOST_PEM {
-        return wrong("is too long for a private key");
-    }
-    let pem = match PrivateKeyDer::from_pem_slice(given.as_bytes()) {
-        Ok(pem) => pem,
-        Err(_) if given.contains("BEGIN PUBLIC KEY") => {
-            return wrong(
-                "is the public key; give the private one, which begins with -----BEGIN PRIVATE KEY-----",
-            );
-        }
-        Err(_) if given.contains("ENCRYPTED") => {
-            return wrong("is encrypted; decrypt it first: openssl pkey -in key.pem -out plain.pem");
-        }
-        Err(_) => {
-            return wrong(
-                "is no private key in PEM: give the whole text, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----",
-            );
-        }
-    };
-    let pkcs8 = match &pem {
-        PrivateKeyDer::Pkcs8(der) => Some(Zeroizing::new(der.secret_pkcs8_der().to_vec())),
-        PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()).ok().and_then(|pair| {
-            let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).ok()?;
-            Some(Zeroizing::new(der.as_ref().to_vec()))
-        }),
-        _ => None,
-    };
-    let Some(pkcs8) = pkcs8 else { return wrong(KINDS) };
-    let Ok(key) = SigningKey::from_pkcs8(&pkcs8) else { return wrong(KINDS) };
-    let record = key.public_key_record().map_err(|error| Error::Internal(error.to_string()))?;
-    let public = record.split("p=").nth(1).unwrap_or_default().to_owned();
-    Ok((public, pkcs8))
 }

@@ -1,9 +1,14 @@
 //! Keys behind aliases are rotated by themselves: each domain at its place in a period, so that they are spread.
 
-use super::AT_ONCE;
-use crate::{App, access::Caller, error::Result, watch::next_place};
+use super::{AT_ONCE, Cause};
+use crate::{
+    App,
+    access::Caller,
+    error::{Error, Result},
+    watch::next_place,
+};
 use jiff::{SignedDuration, Timestamp};
-use model::DomainId;
+use model::{DomainId, OrgId};
 
 /// How many domains get their time in one go.
 const PLACED_AT_ONCE: u32 = 500;
@@ -34,24 +39,30 @@ impl App {
         let again_at = now.checked_add(AGAIN).unwrap_or(Timestamp::MAX);
         let due = self.store.claim_rotations(now, again_at, AT_ONCE).await?;
         for (org_id, id) in &due {
-            let caller = Caller::owner(*org_id);
-            let view = match self.domain(&caller, *id).await {
-                Ok(view) => view,
+            match self.rotate_or_postpone(*org_id, *id, now).await {
+                Ok(()) => {}
+                // What is not verified, or waits for other keys, comes again tomorrow.
+                Err(Error::KeysNotRotatable { domain, reason }) => {
+                    tracing::debug!(%domain, reason, "the keys of a domain are rotated later");
+                }
                 Err(error) => {
                     tracing::warn!(domain_id = %id, %error, "the keys of a domain were not rotated");
-                    continue;
-                }
-            };
-            let name = view.domain.name.clone();
-            // What is not verified, or has keys that the customer publishes, comes again tomorrow.
-            match self.rotate(&view, Some(&caller), false).await {
-                Ok(true) => metrics::counter!("countersign_keys_rotated_total").increment(1),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::debug!(domain = %name, %error, "the keys of a domain are rotated later");
                 }
             }
         }
         Ok(times.len() + due.len())
+    }
+
+    async fn rotate_or_postpone(&self, org_id: OrgId, id: DomainId, now: Timestamp) -> Result<()> {
+        let caller = Caller::owner(org_id);
+        let view = self.domain(&caller, id).await?;
+        if self.rotate(&view, &caller, Cause::Due).await? {
+            return Ok(());
+        }
+        // The customer would have to do something: until somebody asks, it is as if it had been done.
+        if let Some(at) = self.next_rotation(id, now) {
+            self.store.postpone_rotation(id, at).await?;
+        }
+        Ok(())
     }
 }

@@ -134,6 +134,11 @@ impl Target {
         }
     }
 
+    /// The whole address, as browsers open it.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// Whether there is something behind a question mark.
     pub(crate) fn has_query(&self) -> bool {
         self.0.query().is_some()

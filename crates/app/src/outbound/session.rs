@@ -34,13 +34,20 @@ pub struct Session {
     outbound: Outbound,
     target: Target,
     limit: Duration,
+    most_body: usize,
     connection: Mutex<Option<Sender>>,
 }
 
 impl Outbound {
     /// Requests to the server of an address; its path and query are not looked at.
     pub fn session(&self, target: Target) -> Session {
-        Session { outbound: self.clone(), target, limit: LIMIT, connection: Mutex::default() }
+        Session {
+            outbound: self.clone(),
+            target,
+            limit: LIMIT,
+            most_body: MOST_BODY,
+            connection: Mutex::default(),
+        }
     }
 
     /// The way to a name server. The error says what is wrong with it.
@@ -54,6 +61,12 @@ impl Session {
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// With another bound for the body of each answer, in octets.
+    #[must_use]
+    pub fn reading(self, most_body: usize) -> Self {
+        Self { most_body, ..self }
     }
 
     fn request(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, NoAnswer> {
@@ -112,7 +125,7 @@ impl Session {
                 },
             }
         };
-        let answer = read(response).await;
+        let answer = read(response, self.most_body).await;
         if answer.is_err() {
             // What is left of the answer is still on its way.
             *kept = None;
@@ -121,7 +134,7 @@ impl Session {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<HttpAnswer, NoAnswer> {
+async fn read(response: Response<Incoming>, most: usize) -> Result<HttpAnswer, NoAnswer> {
     let status = response.status().as_u16();
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers =
@@ -131,8 +144,8 @@ async fn read(response: Response<Incoming>) -> Result<HttpAnswer, NoAnswer> {
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| NoAnswer::Lost(format!("the connection broke: {error}")))?;
         if let Some(data) = frame.data_ref() {
-            if body.len() + data.len() > MOST_BODY {
-                return Err(NoAnswer::Lost(format!("the answer is longer than {MOST_BODY} bytes")));
+            if body.len() + data.len() > most {
+                return Err(NoAnswer::Lost(format!("the answer is longer than {most} bytes")));
             }
             body.extend_from_slice(data);
         }

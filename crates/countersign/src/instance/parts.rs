@@ -2,12 +2,13 @@
 
 use super::{StartError, secrets::check_vault};
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, DomainConnectConfig},
     name_servers::name_servers,
     serving::Serving,
 };
 use app::{
     Settings, Transport,
+    domain_connect::DomainConnect,
     domain_state::Rules,
     limits::RequestLimits,
     ports::Random,
@@ -58,7 +59,10 @@ pub(super) async fn open_store(config: &Config, vault: &Vault, random: &Random) 
     let database = postgres.map_or_else(|| path.display().to_string(), |_| "of database_url".to_owned());
     let failed = |source| StartError::Store { database: database.clone(), source };
     let store = match postgres {
-        Some(url) => Store::connect(url, StoreOptions::default()).await,
+        Some(url) => {
+            let connections = config.database_connections.clamp(2, 500);
+            Store::connect(url, StoreOptions { connections, ..StoreOptions::default() }).await
+        }
         None => Store::open(&path, StoreOptions::default()).await,
     };
     let store = store.map_err(failed)?;
@@ -135,6 +139,7 @@ pub(super) fn settings(
         lease: std::time::Duration::from_secs(config.lease_seconds),
         private_webhook_targets: is_dev || config.private_webhook_targets,
         dns_host_apis: config.dns_host_apis.clone(),
+        domain_connect: domain_connect(config)?,
         transport: relay.unwrap_or(Transport::Sandbox(smtp)),
         inbox: smtp,
         open_inbox: is_dev,
@@ -162,6 +167,36 @@ pub(super) fn settings(
             bytes: config.sandbox_bytes,
         },
         platform_zone,
+    })
+}
+
+/// Under which names DNS hosts know our templates.
+fn domain_connect(config: &Config) -> Result<DomainConnect, StartError> {
+    let DomainConnectConfig { provider_id, provider_name, service_ids } = &config.domain_connect;
+    let wrong = |value: &str, problem: &str| ConfigError::Value {
+        key: "domain_connect",
+        value: value.to_owned(),
+        problem: problem.to_owned(),
+    };
+    // It stands in addresses, and hosts want a domain of whoever offers the template.
+    let id = match provider_id.as_str() {
+        "" => None,
+        id => match DomainName::parse(id) {
+            Ok(name) if name.labels().count() > 1 => Some(name.to_string()),
+            _ => return Err(wrong(id, "is no domain; give one of yours as provider_id").into()),
+        },
+    };
+    let is_friendly =
+        |id: &str| !id.is_empty() && id.bytes().all(|o| o.is_ascii_alphanumeric() || b"-._".contains(&o));
+    if let Some(id) = service_ids.values().find(|id| !is_friendly(id)) {
+        return Err(
+            wrong(id, "cannot stand in an address; give letters, digits, - . and _ as a service_id").into()
+        );
+    }
+    Ok(DomainConnect {
+        provider_id: id,
+        provider_name: provider_name.clone(),
+        service_ids: service_ids.clone(),
     })
 }
 

@@ -211,17 +211,16 @@ async fn the_command_line_shows_and_writes() {
 }
 
 /// A host that dies once it has written so many batches.
-struct Dying {
-    host: Arc<Mutex<ModelHost>>,
-    dies_after: AtomicUsize,
+pub struct Dying {
+    pub host: Arc<Mutex<ModelHost>>,
+    pub dies_after: AtomicUsize,
 }
 
-fn capabilities() -> Capabilities {
+pub fn capabilities() -> Capabilities {
     const TYPES: &[RecordType] = &[RecordType::Cname, RecordType::Mx, RecordType::Txt];
     Capabilities {
         grain: Grain::Record,
         atomic: Atomic::Each,
-        compares: false,
         ttl: (60, 86_400),
         set_ttl: false,
         proxies: false,

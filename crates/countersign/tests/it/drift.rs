@@ -155,3 +155,114 @@ async fn without_consent_it_is_told_and_with_some_it_is_offered() {
     api.until(&domains[1].2, |domain| domain["drift"].is_null()).await;
     later.instance.stop().await;
 }
+
+/// A domain with its records written, and a kept credential that may be used so.
+async fn written(api: &Api, repair: &str) -> (String, String, Value) {
+    let domain = api.post("/domains", &json!({"domain": "mail.acme.test"})).await;
+    let id = text(&domain, "id").to_owned();
+    let path = format!("/domains/{id}");
+    let kept = json!({"host": "playground", "domain_id": id, "repair": repair});
+    let kept = api.post("/dns-connections", &kept).await;
+    let write = json!({"connection_id": kept["id"], "apply": true});
+    api.post(&format!("{path}/change-sets"), &write).await;
+    api.until(&path, |domain| domain["status"] == "verified").await;
+    (id, path, kept)
+}
+
+async fn texts(api: &Api, zone: &str, host: &str) -> Vec<String> {
+    let zone = api.get(&format!("/playground/zones/{zone}")).await;
+    let at = |record: &&Value| record["host"] == host && record["type"] == "TXT";
+    zone["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(at)
+        .map(|record| text(record, "value").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_repair_leaves_out_what_is_not_ours_and_offers_what_would_take_from_others() {
+    let later = Later::start(|config| config).await;
+    let api = &later.api;
+    let zone = api.zone("acme.test").await;
+    // Theirs: an SPF record, a policy, and something beside that.
+    api.publish(&zone, "mail", "TXT", "v=spf1 ip4:192.0.2.1 -all", None).await;
+    let policy = api.publish(&zone, "_dmarc.mail", "TXT", "v=DMARC1; p=none", None).await;
+    api.publish(&zone, "_dmarc.mail", "TXT", "somebody-elses=1", None).await;
+    let (id, path, _) = written(api, "auto").await;
+    let whole = aliases(api, &zone).await;
+    api.delete(&format!("/playground/records/{policy}")).await;
+    remove_first(api, &zone).await;
+    until_event(&later, &id, &path, "domain.dns_repaired", 1).await;
+    assert_eq!(aliases(api, &zone).await, whole);
+    assert_eq!(texts(api, &zone, "_dmarc.mail").await, ["somebody-elses=1"], "we wrote nothing there");
+    api.until(&path, |domain| domain["drift"].is_null()).await;
+
+    // A second SPF record: mending that takes one of theirs, which nobody has seen.
+    later.pass(70, &path).await;
+    api.publish(&zone, "mail", "TXT", "v=spf1 mx -all", None).await;
+    remove_first(api, &zone).await;
+    until_event(&later, &id, &path, "domain.dns_drifted", 2).await;
+    let drift = api.until(&path, |domain| domain["drift"]["change_set_id"].is_string()).await;
+    let offered = text(&drift["drift"], "change_set_id").to_owned();
+    for _ in 0..2 {
+        later.pass(70, &path).await;
+    }
+    let drift = api.get(&path).await;
+    assert_eq!(
+        (text(&drift["drift"], "change_set_id"), &drift["drift"]["stopped"]),
+        (&*offered, &json!(false))
+    );
+    assert_eq!((aliases(api, &zone).await, texts(api, &zone, "mail").await.len()), (whole - 1, 2));
+    let applied = api.post(&format!("/change-sets/{offered}/apply"), &json!({})).await;
+    assert_eq!(text(&applied, "state"), "applied", "{applied:#}");
+    assert_eq!((aliases(api, &zone).await, texts(api, &zone, "mail").await.len()), (whole, 1));
+    later.instance.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_mends_is_offered_anew_and_stays_known_when_the_domain_fails() {
+    let later = Later::start(|config| Config { grace_hours: 3, ..config }).await;
+    let api = &later.api;
+    let zone = api.zone("acme.test").await;
+    let (id, path, _) = written(api, "offer").await;
+    let whole = aliases(api, &zone).await;
+    remove_first(api, &zone).await;
+    until_event(&later, &id, &path, "domain.dns_drifted", 1).await;
+    let first = api.until(&path, |domain| domain["drift"]["change_set_id"].is_string()).await;
+    let first = text(&first["drift"], "change_set_id").to_owned();
+    let page = async |id: &str| api.plain(&format!("/change-sets/{id}")).await.text().await.unwrap();
+    let fresh = page(&first).await;
+    assert!(fresh.contains("Write this") && !fresh.contains("Plan it again"), "{fresh}");
+    later.pass(25 * 60, &path).await;
+    let old = page(&first).await;
+    assert!(old.contains("Plan it again") && !old.contains("Write this"), "{old}");
+    let second = api.until(&path, |domain| domain["drift"]["change_set_id"] != first.as_str()).await;
+    assert!(second["drift"]["change_set_id"].is_string(), "{:#}", second["drift"]);
+
+    // The time in which nobody looked is put on top of the grace: by small steps it ends.
+    for _ in 0..12 {
+        if later.pass(40, &path).await["status"] == "failed" {
+            break;
+        }
+    }
+    later.pass(60, &path).await;
+    let failed = api.get(&path).await;
+    assert_eq!(text(&failed, "status"), "failed");
+    assert!(
+        failed["drift"]["noticed_at"].is_string() && failed["drift"]["records"][0].is_object(),
+        "{failed:#}"
+    );
+    let last = api.until(&path, |domain| domain["drift"]["change_set_id"].is_string()).await;
+    let last = text(&last["drift"], "change_set_id").to_owned();
+    let applied = api.post(&format!("/change-sets/{last}/apply"), &json!({})).await;
+    assert_eq!(text(&applied, "state"), "applied", "{applied:#}");
+    assert_eq!(aliases(api, &zone).await, whole);
+    api.until(&path, |domain| domain["status"] == "verified").await;
+    later.pass(60, &path).await;
+    api.until(&path, |domain| domain["drift"].is_null()).await;
+    let told = types(&later, &id).await;
+    assert_eq!(told.iter().filter(|event| *event == "domain.dns_drifted").count(), 1, "{told:?}");
+    later.instance.stop().await;
+}

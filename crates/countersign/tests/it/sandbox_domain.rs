@@ -41,6 +41,29 @@ async fn every_organisation_sends_from_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn its_key_is_rotated_without_anybody_s_help() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let domain = api.post("/sandbox/domain", &json!({})).await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    let before = crate::rotation::keys(api, &path).await;
+    api.post(&format!("{path}/keys/rotate"), &json!({})).await;
+    let turned = |list: &serde_json::Value| {
+        list["data"][0]["state"] == "active" && list["data"][1]["state"] == "draining"
+    };
+    api.until(&format!("{path}/keys"), turned).await;
+    let after = crate::rotation::keys(api, &path).await;
+    assert_eq!(after[1].0, before[0].0);
+    let from = format!("hello@{}", text(&domain, "domain"));
+    let message = json!({"from": from, "to": "you@example.org", "subject": "First", "text": "It works."});
+    let (_, received) = api.send_and_receive(&message).await;
+    assert_eq!(received["authentication"]["dmarc"]["result"], "pass", "{received:#}");
+    let raw = api.raw(text(&received, "id")).await;
+    assert!(String::from_utf8_lossy(&raw).contains(&after[0].0), "by the new key");
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn its_mail_stays_here_where_all_other_mail_leaves() {
     // The world outside, whose DNS has what a delegation to ours would lead to.
     let world = Platform::start().await;

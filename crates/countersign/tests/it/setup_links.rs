@@ -4,6 +4,7 @@ use crate::{
     login::House,
     support::{Api, Platform, text},
 };
+use app::store::{Store, StoreOptions};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -64,6 +65,17 @@ async fn a_stranger_with_a_link_sees_the_records_and_has_them_checked() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     let (status, part) = open(&format!("{url}/live")).await;
     assert!(status.is_success() && part.starts_with("<div id=\"live-part\""), "{part}");
+
+    // While its organisation is switched off it opens nothing.
+    let database = platform.folder.0.join("countersign.sqlite");
+    let store = Store::open(&database, StoreOptions::default()).await.unwrap();
+    let org = store.first_organisation().await.unwrap().unwrap().id;
+    let now = countersign::instance::system_time();
+    store.disable_organisation(org, Some(now), &[]).await.unwrap();
+    assert_eq!(open(&url).await.0, StatusCode::GONE);
+    store.disable_organisation(org, None, &[]).await.unwrap();
+    assert_eq!(open(&url).await.0, StatusCode::OK);
+    store.close().await;
 
     // Taken back, it says so wherever it is opened.
     api.delete(&format!("/setup-links/{link_id}")).await;
@@ -134,13 +146,14 @@ async fn a_member_makes_links_at_the_page_and_takes_them_back() {
         wrong.body
     );
     let once = crate::login::field(&owner.get(&page).await.body, "once").unwrap();
-    let fields = [("note", "the agency"), ("days", "14"), ("once", &*once)];
+    let fields = [("note", "the agency"), ("days", "14"), ("may_publish", "yes"), ("once", &*once)];
     let made = owner.submit(&page, &page, &fields).await;
     let secret = made.body.split("/setup/").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let mut visitor = house.visitor();
     assert_eq!(visitor.get(&format!("/setup/{secret}")).await.status, StatusCode::OK);
     let list = owner.get(&page).await.body;
     assert!(list.contains("the agency") && !list.contains(&secret), "{list}");
+    assert!(list.contains("may have the records written</span>"), "{list}");
     // The page with the link is loaded again: no other link is made.
     let again = owner.submit(&page, &page, &fields).await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);

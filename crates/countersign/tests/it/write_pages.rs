@@ -61,6 +61,31 @@ async fn a_token_is_pasted_the_difference_shown_and_written() {
     for words in ["credential.token", "Zone › DNS › Edit", "type=\"password\"", "Keep it", "stand-in"] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    // What was typed stands there again, but for what opens something.
+    let typed = [
+        ("host", "rfc2136"),
+        ("credential.server", "no server \"of\" ours"),
+        ("credential.key_name", "key.of-ours"),
+        ("credential.secret", "marker-7f3a-secret"),
+        ("keep", "yes"),
+        ("repair", "offer"),
+    ];
+    let (status, page) = browser.send(&path, &typed).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+    for words in [
+        "value=\"key.of-ours\"",
+        "no server &#34;of&#34; ours",
+        "credential.server-error",
+        "value=\"yes\" checked",
+        "value=\"offer\" selected",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("marker-7f3a"), "{page}");
+    // What is used once cannot bring anything back.
+    let unkept = [("host", "cloudflare"), ("credential.token", TOKEN), ("repair", "auto")];
+    let (status, page) = browser.send(&path, &unkept).await;
+    assert!(status.is_client_error() && page.contains("Needs a credential that is kept"), "{page}");
     // What is wrong stands there, and what was typed does not.
     let wrong = [("host", "cloudflare"), ("credential.token", "marker-7f3a-wrong-token")];
     let (status, page) = browser.send(&path, &wrong).await;
@@ -95,6 +120,21 @@ async fn a_token_is_pasted_the_difference_shown_and_written() {
     assert!(!page.contains("Write this") && !page.contains(&sealed), "{page}");
     assert_eq!(host.records("acme.test").len(), 6);
     assert_eq!(api.get("/dns-connections").await["data"], json!([]), "it is forgotten");
+    // Sent once more when it was taken back: it says so, and asks for nothing again.
+    let undo = json!({"host": "cloudflare", "credential": {"token": TOKEN}, "apply": true});
+    api.post(&format!("/change-sets/{sets}/undo"), &undo).await;
+    let (status, page) = browser.send(&format!("{path}/apply"), &form).await;
+    assert!(status == StatusCode::OK && page.contains("It was taken back"), "{page}");
+    assert!(page.contains("plan anew") && page.contains("Zone acme.test"), "{page}");
+    assert_eq!(host.records("acme.test").len(), 0);
+    let (_, page) = browser.send(&path, &good).await;
+    let (sets, sealed) = (field(&page, "sets").unwrap(), field(&page, "sealed").unwrap());
+    // The page that was open for too long asks for the same host again.
+    let old = [("sets", &*sets), ("sealed", &sealed[..8]), ("host", "cloudflare")];
+    let (_, page) = browser.send(&format!("{path}/apply"), &old).await;
+    assert!(page.contains("open for too long") && page.contains("credential.token"), "{page}");
+    browser.send(&format!("{path}/apply"), &[("sets", &*sets), ("sealed", &*sealed)]).await;
+    assert_eq!(host.records("acme.test").len(), 6);
 
     // Kept, it is used again from a button, and the page of a change set takes back with it.
     let keep = [good[0], good[1], ("keep", "yes"), ("repair", "offer")];

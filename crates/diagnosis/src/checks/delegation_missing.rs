@@ -8,8 +8,10 @@
 //!
 //! # What to do
 //!
-//! 1. At the DNS host of the domain, add the NS records as shown, one for each name server, at the subdomain.
-//! 2. Where the panel offers to create a zone for the subdomain, do not: the records belong into the zone of the domain.
+//! 1. Choose a subdomain without records of its own: once it is delegated, those at and below it stop working, be they of a
+//!    website or of mailboxes.
+//! 2. At the DNS host of the domain, add the NS records as shown, one for each name server, at the subdomain.
+//! 3. Where the panel offers to create a zone for the subdomain, do not: the records belong into the zone of the domain.
 //!
 //! # References
 //!

@@ -13,6 +13,7 @@ mod fields;
 mod json;
 mod record;
 pub(crate) mod variables;
+pub(crate) mod write;
 
 use crate::profile::{Note, Profile, ProfileError, ProfileRecord, ProfileRecordKind, Settings};
 use fields::{File, Object};
@@ -127,6 +128,12 @@ fn profile(
         certificate_authority: ours.certificate_authority,
         delegated: ours.delegated,
         dkim_keys: ours.dkim_keys,
+        // It is for people: one that is no number is no reason to refuse the template.
+        version: template
+            .number(file, "version", u32::MAX)
+            .ok()
+            .flatten()
+            .and_then(|version| version.fixed()),
         settings: Settings {
             host_required: template.flag(file, "hostRequired")?,
             sync_block: template.flag(file, "syncBlock")?,

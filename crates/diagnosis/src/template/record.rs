@@ -85,6 +85,7 @@ pub fn read(
         host: host.to_owned(),
         ttl,
         required,
+        on_apply,
         dkim_key: ours.key_variables.get(host).cloned(),
         explanation: ours.explanations.get(named).cloned().unwrap_or_default(),
         kind,

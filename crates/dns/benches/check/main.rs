@@ -45,6 +45,13 @@ fn main() -> ExitCode {
         ["latency", server, domains] => {
             client::latency(server.parse().unwrap(), DELAY, domains.parse().unwrap());
         }
+        // For a profiler: a server that stays until the input ends.
+        ["hold", folder, domains] => {
+            fs::create_dir_all(folder).unwrap();
+            let server = servers::authority(Path::new(folder), domains.parse().unwrap());
+            println!("{}", server.address);
+            let _ = std::io::stdin().read_line(&mut String::new());
+        }
         ["many", server, domains] => client::many(server.parse().unwrap(), domains.parse().unwrap()),
         ["respond"] => servers::respond(),
         ["serve", folder, port, domains] => {

@@ -197,7 +197,6 @@ impl Cloudflare {
     }
 }
 
-/// An answer that does not hold what it should.
 /// Whether records of the zone are what the world sees.
 fn is_served(zone: &Value) -> bool {
     let kind = zone["type"].as_str().unwrap_or("full");
@@ -214,7 +213,6 @@ impl ZoneProvider for Cloudflare {
         Capabilities {
             grain: Grain::Record,
             atomic: Atomic::Batch(BATCH),
-            compares: false,
             ttl: (60, 86_400),
             set_ttl: false,
             proxies: true,

@@ -211,7 +211,6 @@ impl ZoneProvider for PowerDns {
         Capabilities {
             grain: Grain::Set,
             atomic: Atomic::Batch(BATCH),
-            compares: false,
             ttl: (0, i32::MAX.unsigned_abs()),
             set_ttl: true,
             proxies: false,

@@ -422,7 +422,6 @@ impl ZoneProvider for Rfc2136 {
         Capabilities {
             grain: Grain::Record,
             atomic: Atomic::Batch(100),
-            compares: true,
             ttl: (0, i32::MAX.unsigned_abs()),
             set_ttl: true,
             proxies: false,

@@ -295,7 +295,6 @@ impl ZoneProvider for Route53 {
         Capabilities {
             grain: Grain::Set,
             atomic: Atomic::Batch(BATCH),
-            compares: true,
             ttl: (0, i32::MAX.unsigned_abs()),
             set_ttl: true,
             proxies: false,

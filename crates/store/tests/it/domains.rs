@@ -140,7 +140,10 @@ pub async fn pokes_reach_names_at_and_below_an_apex(store: &Store) {
         store.create_domain(&new, KeySource::Given(vec![]), &[]).await.unwrap();
     }
     assert_eq!(store.next_domain_due_at().await.unwrap(), Some(at(1_000)));
-    assert_eq!(store.poke_domains_below(&name("example.com"), at(10)).await.unwrap(), 2);
+    let stranger = organisation(store).await;
+    assert_eq!(store.poke_domains_below(Some(stranger), &name("example.com"), at(10)).await.unwrap(), 0);
+    assert_eq!(store.poke_domains_below(Some(org), &name("example.com"), at(10)).await.unwrap(), 2);
+    assert_eq!(store.poke_domains_below(None, &name("example.com"), at(10)).await.unwrap(), 2);
     let due = store.claim_due_domains(at(10), "a", at(20), 9).await.unwrap();
     let mut names: Vec<_> = due.iter().map(|domain| domain.name.as_str()).collect();
     names.sort_unstable();

@@ -67,8 +67,15 @@ pub async fn any_order_of_changes_and_readers_comes_to_the_same(store: &Store) {
                 // The key that signs makes room for the other one, and a new one stands behind its selector.
                 let keys = store.keys_of_domain(domain).await.unwrap();
                 let signs = usize::from(keys[0].state != store::KeyState::Active);
-                let (former, next) = (keys[signs].id, keys[1 - signs].id);
-                store.rotate_keys(domain, next, former, at(1), None, &[]).await.unwrap();
+                let turn = store::KeyTurn {
+                    next: &keys[1 - signs],
+                    former: &keys[signs],
+                    retire_at: at(1),
+                    expires_others: false,
+                    next_at: None,
+                    now: at(0),
+                };
+                store.rotate_keys(&turn, &[]).await.unwrap();
                 store.add_pool_key(&pool_key(at(step))).await.unwrap();
                 for drained in store.drained_keys(at(2), 9).await.unwrap() {
                     store.replace_drained_key(&drained, at(3), at(4)).await.unwrap();

@@ -3,7 +3,7 @@
 use crate::seed::{
     api_key_id, at, domain, domain_id, event, new_domain, new_key, new_message, organisation, pool_key, to,
 };
-use store::{Hidden, KeySource, KeyState, NewApiKey, Organisation, Store, StoreError, Visible};
+use store::{Hidden, KeySource, KeyState, KeyTurn, NewApiKey, Organisation, Store, StoreError, Visible};
 
 pub fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
     NewApiKey {
@@ -20,6 +20,15 @@ pub fn api_key(org_id: model::OrgId, hash: u8) -> NewApiKey {
         expires_at: None,
         is_root: false,
     }
+}
+
+pub async fn one_key_signs_links_to_dns_hosts(store: &Store) {
+    assert_eq!(store.domain_connect_key().await.unwrap(), None);
+    let (first, second) = (pool_key(at(1)), pool_key(at(2)));
+    assert_eq!(store.add_domain_connect_key(&first).await.unwrap(), first);
+    // A node that made one at the same time takes the one that is there.
+    assert_eq!(store.add_domain_connect_key(&second).await.unwrap(), first);
+    assert_eq!(store.domain_connect_key().await.unwrap(), Some(first));
 }
 
 pub async fn api_keys_are_found_until_revoked(store: &Store) {
@@ -192,25 +201,29 @@ pub async fn keys_rotate_in_whole_steps(store: &Store) {
         keys.into_iter().map(|key| (key.selector, key.state)).collect::<Vec<_>>()
     };
     let is = |first, second| vec![("r1".to_owned(), first), ("r2".to_owned(), second)];
-    let (one, two) = (keys[0].id, keys[1].id);
+    let turn = |next, former| KeyTurn {
+        next: &keys[next],
+        former: &keys[former],
+        retire_at: at(70),
+        expires_others: false,
+        next_at: None,
+        now: at(0),
+    };
 
     // What is read too late, or the wrong way round, changes nothing.
-    let wrong = store.rotate_keys(domain.id, one, two, at(70), None, &[]).await;
+    let wrong = store.rotate_keys(&turn(0, 1), &[]).await;
     assert!(matches!(wrong, Err(StoreError::StaleVersion)), "{wrong:?}");
     assert_eq!(state().await, is(KeyState::Active, KeyState::Standby));
-    store
-        .rotate_keys(domain.id, two, one, at(70), None, &[event(org, "domain.key_rotated", &domain.id)])
-        .await
-        .unwrap();
+    store.rotate_keys(&turn(1, 0), &[event(org, "domain.key_rotated", &domain.id)]).await.unwrap();
     assert_eq!(state().await, is(KeyState::Draining, KeyState::Active));
-    assert!(store.rotate_keys(domain.id, two, one, at(70), None, &[]).await.is_err(), "once");
+    assert!(store.rotate_keys(&turn(1, 0), &[]).await.is_err(), "once");
     assert_eq!(store.list_events(org, None, 9).await.unwrap().len(), 1);
     let published = async || store.published_keys().await.unwrap();
     assert_eq!(published().await.1.len(), 2, "both");
 
     assert!(store.drained_keys(at(69), 9).await.unwrap().is_empty());
     let drained = store.drained_keys(at(70), 9).await.unwrap();
-    assert_eq!((drained.len(), drained[0].id), (1, one));
+    assert_eq!((drained.len(), drained[0].id), (1, keys[0].id));
     // Without a key to put in its place it stays.
     let empty = store.replace_drained_key(&drained[0], at(71), at(99)).await;
     assert!(matches!(empty, Err(StoreError::PoolEmpty)), "{empty:?}");

@@ -19,6 +19,7 @@ mod feed;
 mod holders;
 mod idempotency;
 mod key_feed;
+mod key_rotation;
 mod keys;
 mod messages;
 mod playground;
@@ -121,8 +122,10 @@ mod conformance {
             zones_come_with_their_records;
         key_feed: any_order_of_changes_and_readers_comes_to_the_same, a_change_is_read_alone,
             keys_of_the_platforms_own_domains_are_told_apart, another_configuration_of_the_zone_is_a_change;
+        key_rotation: a_key_beside_comes_once, a_key_takes_a_place_in_whole_steps, a_key_beside_goes_whole,
+            what_somebody_else_may_have_goes_in_the_turn, who_changes_the_same_keys_waits_and_none_for_each_other;
         keys: key_changes_are_numbered_apart, keys_rotate_in_whole_steps, text_with_nul_is_kept, the_first_organisation_is_one,
-            api_keys_are_found_until_revoked, settings_keep_the_first_value, debug_output_has_no_secrets,
+            api_keys_are_found_until_revoked, one_key_signs_links_to_dns_hosts, settings_keep_the_first_value, debug_output_has_no_secrets,
             the_pool_gives_its_oldest_keys, events_page_and_expire, organisations_are_found, writing_works;
         users: the_last_owner_stays, a_role_counts_when_it_is_used, an_invitation_ends_with_the_rights_of_who_sent_it,
             an_invitation_ends_with_the_last_key_of_who_sent_it,

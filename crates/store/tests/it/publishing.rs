@@ -70,7 +70,9 @@ fn moved<'a>(
 }
 
 pub async fn a_zone_has_one_writer(store: &Store) {
-    let zone = name(&format!("z{}.test", next()));
+    let zone = format!("host z{}.test", next());
+    let epoch = async |ms| store.zone_epoch(&zone, at(ms)).await.unwrap();
+    assert_eq!(epoch(0).await, Some(0));
     let claims: Vec<_> = (0..6)
         .map(|n| {
             let (store, zone) = (store.clone(), zone.clone());
@@ -88,6 +90,11 @@ pub async fn a_zone_has_one_writer(store: &Store) {
     assert_eq!(store.claim_zone(&zone, "late", at(99), at(200)).await.unwrap(), None);
     let second = store.claim_zone(&zone, "late", at(100), at(300)).await.unwrap().unwrap();
     assert_eq!(second.epoch, first.epoch + 1);
+    assert_eq!(
+        (epoch(299).await, epoch(300).await),
+        (None, Some(second.epoch)),
+        "while it is held nobody may tell"
+    );
 
     // Whoever lost the lease moves nothing, and gives back nothing that is another's.
     let org = organisation(store).await;
@@ -109,9 +116,9 @@ pub async fn a_zone_has_one_writer(store: &Store) {
 
 pub async fn the_ledger_moves_with_its_change_set(store: &Store) {
     let org = organisation(store).await;
-    let set = planned(org, None, domain_id());
+    let set = planned(org, None, domain(store, org, &format!("l{}.example", next())).await.id);
     store.add_change_sets(std::slice::from_ref(&set), &[]).await.unwrap();
-    let lease = store.claim_zone(&name(&format!("l{}.test", next())), "node", at(0), at(100)).await.unwrap();
+    let lease = store.claim_zone(&format!("host l{}.test", next()), "node", at(0), at(100)).await.unwrap();
     let lease = lease.unwrap();
     let [one, two] = ["one.acme.test", "two.acme.test"].map(|owner| row(&set, owner, LedgerState::Intended));
     let intents = [LedgerMove::Intend(one.clone()), LedgerMove::Intend(two.clone())];
@@ -137,13 +144,18 @@ pub async fn the_ledger_moves_with_its_change_set(store: &Store) {
         [LedgerMove::Intend(LedgerRow { id: ledger_id(), ..one.clone() }), LedgerMove::Forget(one.clone())];
     store.move_change_set(&moved(&set, &lease, ChangeState::Applied, &again)).await.unwrap();
     assert_eq!(store.ledger_of_domain(set.domain_id).await.unwrap(), std::slice::from_ref(&kept));
-    let other = planned(org, None, domain_id());
+    let others = domain(store, org, &format!("l{}.example", next())).await.id;
+    let other = planned(org, None, others);
     store.add_change_sets(std::slice::from_ref(&other), &[]).await.unwrap();
     let shared = row(&other, "one.acme.test", LedgerState::Present);
     let theirs = [LedgerMove::Present(shared.clone())];
     store.move_change_set(&moved(&other, &lease, ChangeState::Applied, &theirs)).await.unwrap();
     let at_name = store.ledger_of_name(&name("acme.test"), &name("one.acme.test")).await.unwrap();
     assert!(at_name.contains(&kept) && at_name.contains(&shared), "{at_name:?}");
+    // What was written for a domain that is deleted is nobody's need.
+    store.delete_domain(org, others, at(600), &[]).await.unwrap();
+    let at_name = store.ledger_of_name(&name("acme.test"), &name("one.acme.test")).await.unwrap();
+    assert!(at_name.contains(&kept) && !at_name.contains(&shared), "{at_name:?}");
     let gone = [LedgerMove::Gone(kept.id)];
     store.move_change_set(&moved(&set, &lease, ChangeState::Applied, &gone)).await.unwrap();
     assert_eq!(store.ledger_of_domain(set.domain_id).await.unwrap(), []);
@@ -171,34 +183,32 @@ pub async fn change_sets_are_narrowed(store: &Store) {
     store.change_set_undone(sets[0].id).await.unwrap();
     let undone = store.get_change_set(&see(None), sets[0].id).await.unwrap();
     assert_eq!(undone.state, ChangeState::Undone);
-    let count = async |purpose, since| store.count_change_sets(domain, purpose, since).await.unwrap();
-    assert_eq!(count(ChangePurpose::Setup, at(0)).await, 3);
-    assert_eq!(count(ChangePurpose::Setup, at(1)).await, 0);
-    assert_eq!(count(ChangePurpose::Repair, at(0)).await, 0);
 }
 
 pub async fn connections_are_narrowed_and_go_with_their_secret(store: &Store) {
     let org = organisation(store).await;
     let (tenant, other) = (tenant_id(), tenant_id());
     let zone = name("acme.test");
-    let (one, two) = (domain_id(), domain_id());
+    let one = domain(store, org, &format!("k{}.example", next())).await.id;
+    let two = domain_id();
+    let new = |tenant_id, domain_id| DnsConnection {
+        id: connection_id(),
+        org_id: org,
+        tenant_id,
+        domain_id,
+        host: "powerdns".into(),
+        zone: zone.clone(),
+        label: "ours".into(),
+        hint: "…4f2a".into(),
+        repair: RepairMode::Off,
+        created_by: Some("usr_1".into()),
+        created_at: at(0),
+        last_used_at: None,
+        last_error: None,
+        secret: Hidden::from(&b"sealed-credential"[..]),
+    };
     let add = async |tenant_id, domain_id| -> ConnectionId {
-        let new = DnsConnection {
-            id: connection_id(),
-            org_id: org,
-            tenant_id,
-            domain_id,
-            host: "powerdns".into(),
-            zone: zone.clone(),
-            label: "ours".into(),
-            hint: "…4f2a".into(),
-            repair: RepairMode::Off,
-            created_by: Some("usr_1".into()),
-            created_at: at(0),
-            last_used_at: None,
-            last_error: None,
-            secret: Hidden::from(&b"sealed-credential"[..]),
-        };
+        let new = new(tenant_id, domain_id);
         store.add_connection(&new, &[]).await.unwrap();
         new.id
     };
@@ -206,15 +216,17 @@ pub async fn connections_are_narrowed_and_go_with_their_secret(store: &Store) {
     let of_tenant = add(Some(tenant), None).await;
     let of_domain = add(Some(tenant), Some(one)).await;
     let of = async |tenant_id, domain_id| {
-        let found = store.connection_for(org, tenant_id, domain_id, &zone).await.unwrap();
+        let found = store.connection_for(org, tenant_id, domain_id, "powerdns", &zone).await.unwrap();
         found.map(|found| found.id)
     };
     assert_eq!(of(Some(tenant), one).await, Some(of_domain));
     assert_eq!(of(Some(tenant), two).await, Some(of_tenant));
     assert_eq!(of(Some(other), two).await, Some(whole), "never another tenant's");
     assert_eq!(of(None, two).await, Some(whole));
-    let elsewhere = store.connection_for(org, None, two, &name("other.test")).await.unwrap();
-    assert!(elsewhere.is_none());
+    for (host, zone) in [("powerdns", name("other.test")), ("cloudflare", zone.clone())] {
+        let elsewhere = store.connection_for(org, None, two, host, &zone).await.unwrap();
+        assert!(elsewhere.is_none(), "{host} {zone}");
+    }
 
     let see = |tenant_id| Visible { org_id: org, tenant_id, of_key: None };
     let list = store.list_connections(&see(Some(tenant)), None, 9).await.unwrap();
@@ -230,6 +242,20 @@ pub async fn connections_are_narrowed_and_go_with_their_secret(store: &Store) {
     assert!(store.delete_connection(&see(Some(other)), whole, &[]).await.is_err());
     store.delete_connection(&see(None), whole, &[]).await.unwrap();
     assert_eq!(of(None, two).await, None);
+
+    // Two at once: one takes the other's place. Nothing is kept for a domain that is gone.
+    let both = [(); 2].map(|()| {
+        let (store, new) = (store.clone(), new(Some(tenant), Some(one)));
+        tokio::spawn(async move { store.add_connection(&new, &[]).await.unwrap() })
+    });
+    for added in both {
+        added.await.unwrap();
+    }
+    let kept = store.list_connections(&see(None), None, 9).await.unwrap();
+    assert_eq!(kept.iter().filter(|kept| kept.domain_id == Some(one)).count(), 1, "{kept:?}");
+    store.delete_domain(org, one, at(9), &[]).await.unwrap();
+    let late = store.add_connection(&new(Some(tenant), Some(one)), &[]).await;
+    assert!(matches!(late, Err(StoreError::NotFound("domain"))), "{late:?}");
 }
 
 pub async fn playground_changes_are_all_or_none(store: &Store) {

@@ -152,7 +152,8 @@ pub async fn a_tenant_is_resumed_with_all_its_domains(store: &Store) {
         found.extend(page.into_iter().map(|(id, _)| id));
     }
     let mut wanted: Vec<_> = all.iter().map(|domain| domain.id).collect();
-    (wanted.sort_unstable(), found.sort_unstable());
+    wanted.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, wanted);
     assert_eq!(store.judged_of_tenant(org, ours, TODAY - 6).await.unwrap(), counts(0, 1, 0, 0));
     store.judge_tenant_anew(org, ours, TODAY - 6, &[]).await.unwrap();

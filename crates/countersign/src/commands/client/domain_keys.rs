@@ -17,18 +17,23 @@ const MOST_KEY: u64 = 20_000;
 pub async fn list(server: &ServerArgs, client: &Client, domain: &str) -> Outcome {
     let path = format!("{}/keys", domain_path(client, domain).await?);
     Ok(shown(server, &client.get(&path).await?, |list| {
-        let rows: Vec<[String; 4]> = items(list)
+        let rows: Vec<[String; 3]> = items(list)
             .iter()
             .map(|key| {
-                let until = match key["state"].as_str() {
-                    Some("draining") => format!("until {}", time(key, "retire_at")),
-                    Some("removable") => format!("since {}", time(key, "retire_at")),
-                    _ => String::new(),
+                let state = match key["state"].as_str() {
+                    Some("active") => "signs".to_owned(),
+                    Some("standby") if key["txt_record"].is_string() => "waits to be published".to_owned(),
+                    Some("standby") => "next".to_owned(),
+                    Some("draining") => format!("signed before, published until {}", time(key, "retire_at")),
+                    Some("removable") => {
+                        format!("gone, its record may be removed since {}", time(key, "retire_at"))
+                    }
+                    _ => field(key, "state"),
                 };
-                [field(key, "selector"), field(key, "state"), until, field(key, "txt_record")]
+                [field(key, "selector"), state, field(key, "txt_record")]
             })
             .collect();
-        table(["SELECTOR", "STATE", "", "TXT RECORD"], &rows, "It has no keys.")
+        table(["SELECTOR", "STATE", "TXT RECORD"], &rows, "It has no keys.")
     }))
 }
 
@@ -43,8 +48,10 @@ async fn waiting<'a>(client: &Client, domain: &'a Value) -> Outcome<Option<&'a V
         return Ok(None);
     }
     let keys = client.get(&format!("{}/keys", path_of(domain))).await?;
-    let waits = items(&keys).iter().find(|key| key["state"] == "standby" && key["txt_record"].is_string());
-    Ok(waits.and_then(|key| beside.find(|record| record["name"] == key["txt_record"])))
+    let waits = |record: &&Value| {
+        items(&keys).iter().any(|key| key["state"] == "standby" && key["txt_record"] == record["name"])
+    };
+    Ok(beside.find(waits))
 }
 
 /// What to do about the keys of a domain now.
@@ -113,21 +120,12 @@ pub async fn rotate_all(server: &ServerArgs, client: &Client, yes: bool, comprom
     let mut told = Vec::new();
     let mut stopped = None;
     for domain in items(&list) {
-        let (waits, refused) = match rotate_in_time(client, domain, compromised).await {
-            Ok(rotated) => {
-                let record = waiting(client, &rotated).await?;
-                (record.map(|record| record["name"].clone()), None)
-            }
-            Err(Failure::Refused(why)) => (None, Some(why)),
-            Err(other) => {
-                stopped = Some(other);
-                break;
-            }
-        };
-        let rotated = refused.is_none() && waits.is_none();
-        told.push(
-            json!({"domain": domain["domain"], "rotated": rotated, "add_record": waits, "reason": refused}),
-        );
+        let (one, failed) = rotate_one(client, domain, compromised).await;
+        told.extend(one);
+        if failed.is_some() {
+            stopped = failed;
+            break;
+        }
     }
     let all = told.iter().all(|one| one["rotated"] == true);
     let (done, of) = (told.len(), items(&list).len());
@@ -136,7 +134,11 @@ pub async fn rotate_all(server: &ServerArgs, client: &Client, yes: bool, comprom
         let rows: Vec<[String; 3]> = items(list)
             .iter()
             .map(|one| {
-                let rotated = if one["rotated"] == true { "yes" } else { "no" };
+                let rotated = match one["rotated"].as_bool() {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "?",
+                };
                 let reason = match one["add_record"].as_str() {
                     Some(name) => format!("add the record {name}"),
                     None => field(one, "reason").lines().next().unwrap_or_default().to_owned(),
@@ -156,11 +158,33 @@ pub async fn rotate_all(server: &ServerArgs, client: &Client, yes: bool, comprom
     })
 }
 
-/// Rotates the keys of one of many domains; where the platform wants a pause, it is made.
-async fn rotate_in_time(client: &Client, domain: &Value, compromised: bool) -> Outcome<Value> {
+/// Rotates the keys of one of many domains: what is told of it, and why nothing more can be asked.
+async fn rotate_one(client: &Client, domain: &Value, compromised: bool) -> (Option<Value>, Option<Failure>) {
     let path = format!("{}/keys/rotate", path_of(domain));
+    let body = json!({"compromised": compromised});
+    let told = |rotated: Option<bool>, record: &Value, reason: Option<String>| {
+        Some(json!({"domain": domain["domain"], "rotated": rotated, "add_record": record, "reason": reason}))
+    };
+    let rotated = match in_time(async || client.post(&path, &body).await).await {
+        Ok(rotated) => rotated,
+        Err(Failure::Refused(why)) => return (told(Some(false), &Value::Null, Some(why)), None),
+        Err(other) => return (None, Some(other)),
+    };
+    // Not asked for once more where this goes wrong: it would be rotated twice.
+    match in_time(async || waiting(client, &rotated).await).await {
+        Ok(None) => (told(Some(true), &Value::Null, None), None),
+        Ok(Some(record)) => (told(Some(false), &record["name"], None), None),
+        Err(failure) => {
+            let reason = "it was asked to; whether a record has to be added was not answered".to_owned();
+            (told(None, &Value::Null, Some(reason)), Some(failure))
+        }
+    }
+}
+
+/// Asks; where the platform wants a pause, it is made.
+async fn in_time<T>(ask: impl AsyncFn() -> Outcome<T>) -> Outcome<T> {
     loop {
-        match client.post(&path, &json!({"compromised": compromised})).await {
+        match ask().await {
             Err(Failure::TooMany(_, after)) if after <= LONGEST_PAUSE => {
                 show_more(&format!(
                     "That is as many as may be at once; it goes on in {} s.",

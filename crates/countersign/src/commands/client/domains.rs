@@ -3,7 +3,7 @@
 use super::{
     Failure, Outcome, PAUSE, PageArgs, ServerArgs,
     change_sets::{self, PublishArgs},
-    domain_keys as keys, ended, field,
+    domain_connect, domain_keys as keys, ended, field,
     find::domain_path as path,
     http::{Client, commands, step, with_query},
     items,
@@ -163,7 +163,15 @@ pub enum DomainsCommand {
         after_help = "Examples:\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin < token\n  printf 'access_key_id=AKIA…\\nsecret_access_key=…\\n' | countersign domains publish mail.example.com --host route53 --credential-stdin\n  countersign domains publish mail.example.com --host cloudflare --credential-stdin --keep --repair offer --yes < token\n  countersign domains publish mail.example.com --connection con_01JD0000000000000000000000 --yes\n  countersign domains publish mail.acme.test --host playground --yes"
     )]
     Publish(PublishArgs),
-    /// Have another DKIM key sign; nothing changes in the domain's DNS
+    /// Have the DNS host add a domain's records itself, by a link to it (Domain Connect)
+    ///
+    /// Nothing is written before whoever runs the zone agrees at the DNS host, with their account there.
+    #[command(after_help = "Example:\n  countersign domains connect mail.example.com")]
+    Connect {
+        /// Name or id
+        domain: String,
+    },
+    /// Have another DKIM key sign; says where a record has to be added for it
     ///
     /// Where the domain's DNS has aliases to our keys nothing changes in it: the key before stays published for 7 days, then a
     /// new one takes its place. Where its DNS has the keys themselves, a new one is shown to be added; it signs when it is
@@ -181,12 +189,14 @@ pub enum DomainsCommand {
         /// With --all: do it
         #[arg(long, requires = "all")]
         yes: bool,
-        /// Somebody else may have the private key: it goes as soon as another one signs, and mail with it that is still on its
-        /// way does not pass any more
+        /// Somebody else may have a private key: that which signs goes as soon as another one signs, those that signed before
+        /// go at once, and mail with them that is still on its way does not pass any more
         #[arg(long)]
         compromised: bool,
     },
     /// The DKIM keys of a domain, and which of their records may be removed
+    ///
+    /// The next key signs after a rotation. One that signed before stays published for mail on its way.
     #[command(after_help = "Example:\n  countersign domains keys mail.example.com")]
     Keys {
         /// Name or id
@@ -204,7 +214,7 @@ pub enum DomainsCommand {
         /// What stands before ._domainkey in the record's name
         #[arg(long)]
         selector: String,
-        /// A file with the private key in PEM, not encrypted; - for standard input
+        /// A file with the private key in PEM, RSA, not encrypted; - for standard input
         #[arg(long, value_name = "FILE")]
         private_key: PathBuf,
     },
@@ -284,6 +294,7 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             let text = client.text(&with_query(&path, &query)).await?;
             Ok(show::print(&(show::harmless(&text) + "\n")).unwrap_or(Exit::Good))
         }
+        DomainsCommand::Connect { domain } => domain_connect::connect(server, &client, domain).await,
         DomainsCommand::Report { domain } => {
             let path = format!("{}/report", path(&client, domain).await?);
             if server.json {
