@@ -67,6 +67,7 @@ impl World {
         Later::serve(|config| Config {
             dns: ours,
             platform_zone: "send.serve.test".into(),
+            operator_http: "127.0.0.1:0".into(),
             name_servers: vec![format!("ns1.send.serve.test {}", ours.ip())],
             smtp_relay: "sandbox".into(),
             resolvers: vec![resolver],
