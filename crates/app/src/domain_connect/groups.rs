@@ -161,7 +161,11 @@ mod tests {
         let none = template("", "");
         assert_eq!(asked(&none, &[NOT_THERE, NOT_THERE]), some("", "", 0));
         for policy in [THERE, (RecordStatus::Unknown, ""), (RecordStatus::Verified, "")] {
-            assert_eq!(asked(&none, &[NOT_THERE, policy]), None, "{policy:?}: it would take the place of theirs");
+            assert_eq!(
+                asked(&none, &[NOT_THERE, policy]),
+                None,
+                "{policy:?}: it would take the place of theirs"
+            );
         }
         let half = template("", r#", "groupId": "dmarc""#);
         assert_eq!(asked(&half, &[NOT_THERE, NOT_THERE]), some("", "dmarc", 0));
