@@ -157,7 +157,7 @@ impl Step<'_> {
         if self.compromised { self.now } else { former.retire_at.unwrap_or_else(drained) }
     }
 
-    fn refused(&self, reason: impl ToString) -> Error {
+    fn refused(&self, reason: &(impl ToString + ?Sized)) -> Error {
         Error::KeysNotRotatable { domain: self.view.domain.name.clone(), reason: reason.to_string() }
     }
 }
@@ -261,7 +261,7 @@ impl App {
     /// Why nothing else signs. The key that somebody else may have may be one that has signed before: those go all the same.
     async fn stuck(&self, step: &Step<'_>, keys: &[DkimKey], stuck: Stuck) -> Result<Error> {
         if !step.compromised || !keys.iter().any(|key| key.state == KeyState::Draining) {
-            return Ok(step.refused(stuck));
+            return Ok(step.refused(&stuck));
         }
         self.expire(step, keys, None).await?;
         Ok(match stuck {
@@ -269,7 +269,7 @@ impl App {
                 "every other key has signed before; those go now, and new ones take their places: verify the domain in a \
                  quarter of an hour and ask again",
             ),
-            other => step.refused(other),
+            other => step.refused(&other),
         })
     }
 

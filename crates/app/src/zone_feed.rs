@@ -11,7 +11,7 @@ use crate::{
     sub_zones::{Shapes, shapes},
 };
 use dns::authority::{KeyTable, SubZones};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 use store::KeyChange;
 
 /// What was served last.
@@ -38,7 +38,7 @@ impl App {
             let mut says = self.settings_in_zone().map_err(internal)?;
             if let Some(key) = self.ensure_connect_key().await? {
                 let records = crate::domain_connect::zone_records(&key, &self.settings.platform_zone, TTL);
-                says.push_str(&format!("{:?}", records.map_err(internal)?));
+                let _ = write!(says, "{:?}", records.map_err(internal)?);
             }
             self.store.number_zone_change(&says).await?;
         }

@@ -152,26 +152,23 @@ impl Store {
         if count(same.bind(&domain.id).text(selector), &mut tx).await? > 0 {
             return Err(StoreError::SelectorTaken);
         }
-        let new = match key {
-            Some(key) => {
-                let same = sql("SELECT COUNT(*) AS n FROM dkim_keys
-                     WHERE domain_id = $1 AND state <> 'retired' AND public_key = $2");
-                if count(same.bind(&domain.id).text(&key.public_key), &mut tx).await? > 0 {
-                    return Err(StoreError::KeyTaken);
-                }
-                NewDkimKey {
-                    id: key.id,
-                    selector: served.to_owned(),
-                    public_key: key.public_key,
-                    private_key: key.private_key,
-                    state: KeyState::Standby,
-                    created_at: key.created_at,
-                }
+        let new = if let Some(key) = key {
+            let same = sql("SELECT COUNT(*) AS n FROM dkim_keys
+                 WHERE domain_id = $1 AND state <> 'retired' AND public_key = $2");
+            if count(same.bind(&domain.id).text(&key.public_key), &mut tx).await? > 0 {
+                return Err(StoreError::KeyTaken);
             }
-            None => {
-                let taken = take_from_pool(vec![served.to_owned()], &mut tx).await?.pop();
-                NewDkimKey { state: KeyState::Standby, ..taken.ok_or(StoreError::PoolEmpty)? }
+            NewDkimKey {
+                id: key.id,
+                selector: served.to_owned(),
+                public_key: key.public_key,
+                private_key: key.private_key,
+                state: KeyState::Standby,
+                created_at: key.created_at,
             }
+        } else {
+            let taken = take_from_pool(vec![served.to_owned()], &mut tx).await?.pop();
+            NewDkimKey { state: KeyState::Standby, ..taken.ok_or(StoreError::PoolEmpty)? }
         };
         let last = sql("SELECT COALESCE(MAX(position), 0) AS n FROM dkim_keys WHERE domain_id = $1");
         let last: u32 = last.bind(&domain.id).number(&mut tx).await?;

@@ -179,18 +179,16 @@ async fn came_back(pages: &Pages, state: &str, query: &BackQuery) -> Answer {
         Err(Error::LinkOver) => return Ok(unknown()),
         Err(error) => return Err(Failure::from(error)),
     }
-    match page {
-        Some(page) => Ok(go(&page)),
-        None => {
-            let part = BackPart {
-                heading: "Back from the DNS host",
-                words: "DNS is looked at, and nothing is left to do here. What is found is told to whoever gave you the link; if that was \
-                    a link to a page for setting up, open it again to see it.",
-                back: None,
-            };
-            framed(pages, false, StatusCode::OK, part.heading.to_owned(), &part)
-        }
+    if let Some(page) = page {
+        return Ok(go(&page));
     }
+    let part = BackPart {
+        heading: "Back from the DNS host",
+        words: "DNS is looked at, and nothing is left to do here. What is found is told to whoever gave you the link; if that was a \
+                link to a page for setting up, open it again to see it.",
+        back: None,
+    };
+    framed(pages, false, StatusCode::OK, part.heading.to_owned(), &part)
 }
 
 /// Where the browser goes; nothing where it is not the one that had the setup link: the address of the way back is known to the

@@ -86,6 +86,7 @@ struct KeptChoice {
 
 #[derive(Template)]
 #[template(path = "write_form.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks about")]
 struct FormPart {
     name: String,
     /// Where the forms go.

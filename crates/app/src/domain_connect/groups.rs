@@ -128,6 +128,7 @@ mod tests {
         )
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "beside `None` in the tables below")]
     fn some(groups: &str, names: &str, by_hand: usize) -> Option<(String, String, usize)> {
         Some((groups.to_owned(), names.to_owned(), by_hand))
     }

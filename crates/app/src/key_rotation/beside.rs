@@ -60,7 +60,7 @@ fn owner_of(plan: &Plan, key: &DkimKey) -> Option<DomainName> {
 
 fn no_place(step: &Step<'_>, selector: &str) -> Error {
     let profile = &step.view.domain.profile;
-    step.refused(format!(
+    step.refused(&format!(
         "the profile \"{profile}\" does not take {selector} as a selector, so a key there cannot take the place of the one that \
          signs"
     ))
@@ -111,7 +111,7 @@ impl App {
     ) -> Result<()> {
         let selector = self.random.token(24);
         if takes_place && self.place(step, keys, former, &selector)?.is_none() {
-            return Err(step.refused(format!(
+            return Err(step.refused(&format!(
                 "the profile \"{}\" makes more of a selector than its token; delete the domain and add it again to get new ones",
                 step.view.domain.profile
             )));

@@ -24,8 +24,11 @@ fn variables<const N: usize>(of: [(&str, &str); N]) -> Variables {
     of.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// Purpose, name, TTL, type and value of a record.
+type Told = (Purpose, String, u32, String, String);
+
 /// Where each record is, and what it is; how it is put into words is not the template's.
-fn records(plan: &Plan) -> Vec<(Purpose, String, u32, String, String)> {
+fn records(plan: &Plan) -> Vec<Told> {
     let of = |record: &std::sync::Arc<diagnosis::PlannedRecord>| {
         let data = record.expected.data();
         let (kind, preference) = (data.record_type().to_string(), record.expected.preference());
@@ -36,12 +39,7 @@ fn records(plan: &Plan) -> Vec<(Purpose, String, u32, String, String)> {
 }
 
 /// What a DNS host makes of the exported file, and what we ask of the domain.
-fn both(
-    profile: &Profile,
-    zone: &str,
-    host: &str,
-    values: &Variables,
-) -> [Vec<(Purpose, String, u32, String, String)>; 2] {
+fn both(profile: &Profile, zone: &str, host: &str, values: &Variables) -> [Vec<Told>; 2] {
     let file = profile.to_template(&PROVIDER, &fixed());
     let (loaded, notes) = Profile::parse_with_notes(&file).unwrap_or_else(|error| panic!("{error}: {file}"));
     assert!(notes.is_empty(), "{notes:?}: {file}");

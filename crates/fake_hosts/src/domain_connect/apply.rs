@@ -175,19 +175,15 @@ impl Filling<'_> {
         Ok(out)
     }
 
-    fn name(&self, text: &str) -> Result<DomainName, Refused> {
-        DomainName::parse(text).map_err(|error| Refused(format!("\"{text}\": {error}")))
-    }
-
     fn put(&self, record: &Value, records: &mut Vec<Record>) -> Result<(), Refused> {
         let owner = match self.text(record, "host")?.as_str() {
             "" | "@" => self.fqdn.to_owned(),
             full if full.ends_with('.') => full.to_owned(),
             relative => format!("{relative}.{}", self.fqdn),
         };
-        let owner = self.name(&owner)?;
+        let owner = name(&owner)?;
         let ttl = record["ttl"].as_u64().and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(3_600);
-        let target = |text: String| self.name(if text == "@" { self.fqdn } else { &text });
+        let target = |text: String| name(if text == "@" { self.fqdn } else { &text });
         let kind = record["type"].as_str().unwrap_or_default();
         let data = match kind {
             "CNAME" => {
@@ -256,4 +252,8 @@ fn merged(rules: &str, owner: &DomainName, records: &mut Vec<Record>) -> Result<
         }
     }
     Ok(format!("v=spf1 {} ~all", terms.join(" ")))
+}
+
+fn name(text: &str) -> Result<DomainName, Refused> {
+    DomainName::parse(text).map_err(|error| Refused(format!("\"{text}\": {error}")))
 }

@@ -45,10 +45,7 @@ async fn seen(store: &Store, domain: &Domain) -> Vec<(Option<String>, KeyState, 
     keys.into_iter().map(|key| (key.beside.clone(), key.state, goes(&key))).collect()
 }
 
-fn beside(selector: &str) -> Option<String> {
-    Some(selector.to_owned())
-}
-
+#[expect(clippy::needless_pass_by_value, reason = "each result is made for this")]
 fn is_stale<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::StaleVersion)), "{result:?}");
 }
@@ -99,12 +96,12 @@ pub async fn a_key_takes_a_place_in_whole_steps(store: &Store) {
         store.put_key_in_place(turn, "old", variables, &told).await
     };
     is_stale(put(&turn(&first, &second)).await);
-    let before = vec![(None, KeyState::Active, None), (beside("s1"), KeyState::Standby, None)];
+    let before = vec![(None, KeyState::Active, None), (Some("s1".to_owned()), KeyState::Standby, None)];
     assert_eq!(seen(store, &domain).await, before);
     assert_eq!(store.get_domain(org, domain.id).await.unwrap().variables, domain.variables);
 
     put(&turn(&second, &first)).await.unwrap();
-    let after = vec![(None, KeyState::Active, None), (beside("old"), KeyState::Draining, Some(900))];
+    let after = vec![(None, KeyState::Active, None), (Some("old".to_owned()), KeyState::Draining, Some(900))];
     assert_eq!(seen(store, &domain).await, after);
     let now = store.get_domain(org, domain.id).await.unwrap();
     assert_eq!((now.variables.as_str(), now.next_check_at), (variables, Some(at(60))));
