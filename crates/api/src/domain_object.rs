@@ -397,7 +397,12 @@ impl DomainObject {
                 candidates: host.candidates,
             },
             records: records(view, now),
-            hosted_records: view.report.hosted.iter().map(|record| record_object(record, view, now)).collect(),
+            hosted_records: view
+                .report
+                .hosted
+                .iter()
+                .map(|record| record_object(record, view, now))
+                .collect(),
             findings: report.findings.iter().map(|finding| finding_object(finding, view, now)).collect(),
             propagation: Propagation {
                 authoritative_since: report.authoritative_since,

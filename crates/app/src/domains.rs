@@ -176,7 +176,10 @@ impl App {
             None => self.settings.delegated_profiles().next(),
         };
         delegated.ok_or_else(|| {
-            Error::field("delegated", "this profile is for records of the domain's own; leave one of both out")
+            Error::field(
+                "delegated",
+                "this profile is for records of the domain's own; leave one of both out",
+            )
         })
     }
 
@@ -460,8 +463,7 @@ impl App {
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
     pub(crate) fn return_path_host(&self, view: &DomainView) -> DomainName {
-        let records =
-            || view.report.all().filter(|record| record.planned.purpose == Purpose::ReturnPath);
+        let records = || view.report.all().filter(|record| record.planned.purpose == Purpose::ReturnPath);
         match records().next() {
             Some(record) if records().all(RecordReport::was_right) => record.planned.owner.clone(),
             _ => self

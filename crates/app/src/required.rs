@@ -36,9 +36,7 @@ fn required_of(report: &Report, record: &RecordReport) -> Option<Required> {
         other @ (Expected::Cname { .. }
         | Expected::Address { .. }
         | Expected::Delegation { .. }
-        | Expected::Exact { .. }) => {
-            Want::Exactly { data: other.data() }
-        }
+        | Expected::Exact { .. }) => Want::Exactly { data: other.data() },
     };
     Some(Required {
         key: planned.key.clone(),

@@ -108,13 +108,9 @@ fn shape(settings: &Settings, profile: &Profile) -> std::result::Result<Shape, S
         variables.insert(format!("key{number}"), "key".to_owned());
     }
     let plan = plan(profile, &any, &variables).map_err(|error| error.to_string())?;
-    let in_zone =
-        plan.records.iter().filter(|record| record.hosted && record.purpose != Purpose::Dkim);
-    let records = in_zone.map(|record| Record {
-        owner: record.owner.clone(),
-        ttl: TTL,
-        data: record.expected.data(),
-    });
+    let in_zone = plan.records.iter().filter(|record| record.hosted && record.purpose != Purpose::Dkim);
+    let records =
+        in_zone.map(|record| Record { owner: record.owner.clone(), ttl: TTL, data: record.expected.data() });
     let zone = served(any, soa(settings.first_name_server(), 1), records.collect());
     Shape::new(&zone).map_err(|error| error.to_string())
 }

@@ -456,7 +456,10 @@ mod tests {
     fn every_built_in_profile_parses_and_plans() {
         let profiles = Profile::built_in();
         let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-        assert_eq!(names, ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain", "delegated"]);
+        assert_eq!(
+            names,
+            ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain", "delegated"]
+        );
         let domain = DomainName::parse("mail.acme.test").unwrap();
         for profile in &profiles {
             let plan = plan(profile, &domain, &variables()).unwrap();

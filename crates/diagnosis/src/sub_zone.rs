@@ -211,13 +211,15 @@ fn wrong(
     let heard = || said.iter().map(|(_, above)| above).filter(|above| !matches!(above, Above::Silent(_)));
     let mut kinds = heard().map(discriminant);
     let first = kinds.next();
-    let failed = if kinds.all(|kind| Some(kind) == first) { RecordStatus::Failed } else { RecordStatus::Pending };
+    let failed =
+        if kinds.all(|kind| Some(kind) == first) { RecordStatus::Failed } else { RecordStatus::Pending };
     let alias = heard().find_map(|above| match above {
         Above::Alias(target) => Some(target.clone()),
         _ => None,
     });
     if let Some(target) = alias {
-        return (failed, vec![delegation_alias::finding(context, target)]);
+        let missing = delegation_missing::finding(context);
+        return (failed, vec![delegation_alias::finding(context, target), missing]);
     }
     let serving = said.iter().filter(|(_, above)| matches!(above, Above::Serves));
     let serving: Vec<Server> = serving.map(|(server, _)| (*server).clone()).collect();
@@ -250,11 +252,12 @@ pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<F
     let about = |of: &DomainName| of == zone;
     // A zone that was not seen yet says less of itself than the zone above does, and the next look is after that.
     let is_ours = |finding: &Finding| matches!(&finding.defect, Defect::DelegationMismatch { zone: of, .. } if about(of));
-    findings.retain(|finding| !is_hosted(finding) && !is_ours(finding));
+    // All keys are in the zone.
+    let is_of_keys = |finding: &Finding| matches!(finding.defect, Defect::DkimPartial { .. });
+    findings.retain(|finding| !is_hosted(finding) && !is_ours(finding) && !is_of_keys(finding));
     if is_delegated(records) {
         let wrong = records.iter().filter(|record| {
-            record.planned.hosted
-                && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed)
+            record.planned.hosted && matches!(record.status, RecordStatus::Missing | RecordStatus::Failed)
         });
         let names: Vec<DomainName> = wrong.map(|record| record.planned.owner.clone()).collect();
         if !names.is_empty() {

@@ -555,7 +555,9 @@ impl View {
         let sets = replies.filter_map(|exchange| match &exchange.outcome {
             // An answer without authority is what a server keeps of the zone's own records, and no referral.
             Outcome::Reply(reply)
-                if matches!(reply.rcode, Rcode::NoError) && !reply.authoritative && reply.answer.is_empty() =>
+                if matches!(reply.rcode, Rcode::NoError)
+                    && !reply.authoritative
+                    && reply.answer.is_empty() =>
             {
                 let records = reply.authority.iter().filter(|record| record.owner == *zone);
                 let names = ns_names(records.map(|record| &record.data));

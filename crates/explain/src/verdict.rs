@@ -251,7 +251,9 @@ impl Mechanism {
             Self::Of(Purpose::ReturnPath) => "bounces do not come back under your own domain",
             Self::Of(Purpose::Ownership) => "it is not proven that the domain is yours",
             Self::Of(Purpose::Inbound) => "mail to this domain does not arrive here",
-            Self::Of(Purpose::Delegation) => "our name servers are not asked for keys and policies of this domain",
+            Self::Of(Purpose::Delegation) => {
+                "our name servers are not asked for keys and policies of this domain"
+            }
             Self::Of(_) => "links in mail do not lead through your own domain",
         }
     }

@@ -109,7 +109,13 @@ impl Store {
             }
             let (mut after, mut id) = (since + 1, String::new());
             loop {
-                let page = sql(statement).bind(&after).text(&id).bind(&generation).bind(&PAGE).bind(zone).text(&profiles);
+                let page = sql(statement)
+                    .bind(&after)
+                    .text(&id)
+                    .bind(&generation)
+                    .bind(&PAGE)
+                    .bind(zone)
+                    .text(&profiles);
                 let rows = page.all(&mut tx).await?;
                 for row in &rows {
                     take(change(row)?);

@@ -176,7 +176,9 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
     let own = answers_of(world.ours, NAME, 2).await;
     assert_eq!(own.len(), 1);
     assert!(!own[0].contains(text(record, "value").split('.').next().unwrap()), "{own:?}");
-    for (name, of_type) in [(NAME, 15), (NAME, 16), ("_dmarc.send.acme.test", 16), ("bounce.send.acme.test", 15)] {
+    for (name, of_type) in
+        [(NAME, 15), (NAME, 16), ("_dmarc.send.acme.test", 16), ("bounce.send.acme.test", 15)]
+    {
         assert_eq!(answers_of(world.ours, name, of_type).await, [""; 0], "{name}");
     }
 
@@ -196,7 +198,11 @@ async fn one_delegation_and_mail_is_signed_with_keys_that_rotate_by_themselves()
     assert!(found(&checked, "delegation_uneven"), "{checked:#}");
     world.delegate(&asked_for(&domain));
     let checked = api.post(&verify, &json!({})).await;
-    assert_eq!((text(&checked, "status"), text(&checked, "dkim_status")), ("verified", "verified"), "{checked:#}");
+    assert_eq!(
+        (text(&checked, "status"), text(&checked, "dkim_status")),
+        ("verified", "verified"),
+        "{checked:#}"
+    );
     assert!(!codes(&checked).iter().any(|code| code.starts_with("delegation_")), "{checked:#}");
     assert!(!found(&checked, "sub_zone_not_served"), "{checked:#}");
     assert_eq!(checked["can_send"], true);

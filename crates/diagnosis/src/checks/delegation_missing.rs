@@ -23,7 +23,8 @@ use crate::finding::{Defect, Finding};
 use model::Severity;
 
 pub fn finding(context: &Context<'_>) -> Finding {
-    let defect = Defect::DelegationMissing { zone: context.record.owner.clone(), name_server: name_server(context) };
+    let defect =
+        Defect::DelegationMissing { zone: context.record.owner.clone(), name_server: name_server(context) };
     context.finding(defect, Severity::Error, context.add())
 }
 

@@ -42,7 +42,8 @@ fn check_server(server: &Server, view: &View) -> Option<Finding> {
     let mut lame = None;
     let mut silent = None;
     // What the zone above says of another zone's signatures is no sign of what it serves.
-    let of_server = |heard: &&Heard| heard.server() == server && heard.exchange.ask.question.record_type != DS;
+    let of_server =
+        |heard: &&Heard| heard.server() == server && heard.exchange.ask.question.record_type != DS;
     for heard in view.all().iter().filter(of_server) {
         match &heard.says {
             Says::Lame(reason) => lame = Some(reason.clone()),

@@ -86,10 +86,14 @@ fn expected_of(record: &PublishedRecord, all: &[PublishedRecord]) -> Result<Expe
             Expected::Address { data: RecordData::Aaaa(value.parse().map_err(|_| wrong("an IPv6 address"))?) }
         }
         RecordType::Ns if record.purpose == Some(Purpose::Delegation) => {
-            let of_set = all.iter().filter(|other| other.record_type == RecordType::Ns && other.owner == record.owner);
+            let of_set =
+                all.iter().filter(|other| other.record_type == RecordType::Ns && other.owner == record.owner);
             let names = of_set.filter_map(|other| DomainName::parse(other.value.trim()).ok());
             let name_server = name()?;
-            Expected::Delegation { beside: names.filter(|other| *other != name_server).collect(), name_server }
+            Expected::Delegation {
+                beside: names.filter(|other| *other != name_server).collect(),
+                name_server,
+            }
         }
         RecordType::Ns => Expected::Exact { data: RecordData::Ns(name()?) },
         RecordType::Caa => Expected::Exact {
@@ -134,9 +138,10 @@ mod tests {
 
     #[test]
     fn a_shown_plan_is_the_plan_again_but_for_the_keys_behind_aliases() {
-        let variables = ["token1", "token2", "token3", "key1", "key2", "key3", "platform", "dmarcrua", "nameservers"]
-            .map(|variable| (variable.to_owned(), format!("{variable}.example")))
-            .into();
+        let variables =
+            ["token1", "token2", "token3", "key1", "key2", "key3", "platform", "dmarcrua", "nameservers"]
+                .map(|variable| (variable.to_owned(), format!("{variable}.example")))
+                .into();
         for profile in Profile::built_in() {
             let mut original = plan(&profile, &name("mail.acme.test"), &variables).unwrap();
             // What we serve is shown to nobody who publishes.

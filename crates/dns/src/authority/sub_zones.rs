@@ -108,7 +108,8 @@ impl SubZone {
             let name = |text: &str| {
                 let refuse = |_| ZoneError::NoSelector(text.to_owned());
                 let name = DomainName::parse(text).map_err(refuse)?;
-                let wire = crate::name::to_wire(&name).ok_or_else(|| ZoneError::NoSelector(text.to_owned()))?;
+                let wire =
+                    crate::name::to_wire(&name).ok_or_else(|| ZoneError::NoSelector(text.to_owned()))?;
                 let wire = wire.as_slice().to_ascii_lowercase();
                 Ok(Box::from(wire.split_last().map_or(&[][..], |(_, labels)| labels)))
             };

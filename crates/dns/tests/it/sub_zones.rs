@@ -20,8 +20,7 @@ fn shape() -> Arc<Shape> {
 
 fn sub_zone(shape: &Arc<Shape>, token: &str, keys: &[&str], is_proven: bool) -> SubZone {
     let servers = [name(&format!("{token}.ns1.platform.test"))];
-    let keys: Vec<(String, String)> =
-        keys.iter().map(|key| ((*key).to_owned(), (*key).to_owned())).collect();
+    let keys: Vec<(String, String)> = keys.iter().map(|key| ((*key).to_owned(), (*key).to_owned())).collect();
     SubZone::new(shape, &servers, 300, &keys, is_proven).unwrap()
 }
 
@@ -64,7 +63,8 @@ fn a_zone_has_what_its_kind_has_and_keys_of_its_own() {
     let mut zones = SubZones::default();
     zones.put(&name("send.acme.test"), sub_zone(&shape, "tok1", &["one", "a.b"], true)).unwrap();
     zones.put(&name("mail.other.test"), sub_zone(&shape, "tok2", &["two"], true)).unwrap();
-    let set = set(table(&[("one", "v=DKIM1; p=1"), ("two", "v=DKIM1; p=2"), ("a.b", "v=DKIM1; p=3")]), &zones);
+    let set =
+        set(table(&[("one", "v=DKIM1; p=1"), ("two", "v=DKIM1; p=2"), ("a.b", "v=DKIM1; p=3")]), &zones);
     let ask = |owner: &str, record_type| ask(&set, owner, record_type);
     assert_eq!(
         data(&ask("SEND.acme.test", RecordType::Ns)),
@@ -92,7 +92,8 @@ fn a_zone_has_what_its_kind_has_and_keys_of_its_own() {
         assert_eq!(negative(&ask(owner, record_type)), nothing, "{owner}");
     }
     let missing = (Rcode::NxDomain, "send.acme.test".to_owned());
-    for owner in ["www.send.acme.test", "x.one._domainkey.send.acme.test", "one._domainkey.x.send.acme.test"] {
+    for owner in ["www.send.acme.test", "x.one._domainkey.send.acme.test", "one._domainkey.x.send.acme.test"]
+    {
         assert_eq!(negative(&ask(owner, RecordType::Txt)), missing, "{owner}");
     }
     // Nothing above a zone is ours, and the servers' names lead to us.

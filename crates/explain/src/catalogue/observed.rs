@@ -239,7 +239,10 @@ pub(super) fn name_servers(defect: &Defect) -> Option<Vec<Step>> {
             )),
         ],
         Defect::DelegationHidden { zone, .. } => vec![
-            say(format!("At the DNS host, delete the zone that was made for {}. Look first that nothing in it is in use.", n(zone))),
+            say(format!(
+                "At the DNS host, delete the zone that was made for {}. Look first that nothing in it is in use.",
+                n(zone)
+            )),
             say("Add the NS records in the zone of the domain, as shown."),
         ],
         Defect::GlueMismatch { host, glue, addresses, .. } => vec![
