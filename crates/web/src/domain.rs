@@ -274,7 +274,9 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             .chain(gone.iter().map(|key| KeyRow::gone(key, now)))
             .collect(),
         drift,
-        connects: web.app.settings().domain_connect.is_on() && domain.status != DomainStatus::Disabled,
+        connects: web.app.settings().domain_connect.is_on()
+            && domain.status != DomainStatus::Disabled
+            && view.report.hosted.is_empty(),
         sent: Sent::of(&sent),
         history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };
