@@ -20,7 +20,7 @@ impl World {
                 self.change(name, &[*record_type], |zone| {
                     zone.records.retain(|record| record.owner != *name || !is_one_of(&record.data, current));
                     put(zone, name, *record_type, value, *preference);
-                })
+                });
             }
             Remedy::Move { from, to, record_type, value, preference } => {
                 let goes = |record: &Record| {

@@ -23,7 +23,9 @@ pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError>
     name_exchangers(&mut filled);
     let mut records = planned(filled);
     if let Some(explanation) = &profile.delegated {
-        records.iter_mut().for_each(|record| (record.hosted, record.required) = (true, false));
+        for record in &mut records {
+            (record.hosted, record.required) = (true, false);
+        }
         records.splice(..0, delegation(profile, scope, explanation)?);
     }
     let plan = Plan::new(scope.fqdn.clone(), &profile.name, records);
