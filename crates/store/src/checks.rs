@@ -17,6 +17,7 @@ const KEPT: u32 = 4;
 
 /// The outcome of a check.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "what is to be done with it, each by itself")]
 pub struct CheckRecord {
     /// The domain.
     pub domain_id: DomainId,
