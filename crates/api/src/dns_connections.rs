@@ -168,6 +168,8 @@ struct CreateConnectionRequest {
     responses(
         (status = 201, description = "The connection.", body = ConnectionObject,
             headers(("Location" = String, description = "The connection's address"))),
+        (status = 404, description = "There is no such domain, or no such tenant.", body = ProblemDocument,
+            content_type = "application/problem+json"),
         (status = 502, description = "The DNS host does not answer. Code: `HOST_UNREACHABLE`.",
             body = ProblemDocument, content_type = "application/problem+json"),
     )
