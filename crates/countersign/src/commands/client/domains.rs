@@ -324,15 +324,7 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
         }
         DomainsCommand::Reputation { domain } => reputation(server, &client, domain).await,
         DomainsCommand::Resume { domain } => resume(server, &client, domain).await,
-        DomainsCommand::WarmUp { domain, days } => {
-            let path = path(&client, domain).await?;
-            let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
-            Ok(shown(server, &changed, |changed| match days {
-                0 => format!("{} does not warm up.", field(changed, "domain")),
-                1 => format!("{} warms up for 1 day.", field(changed, "domain")),
-                days => format!("{} warms up for {days} days.", field(changed, "domain")),
-            }))
-        }
+        DomainsCommand::WarmUp { domain, days } => warm_up(server, &client, domain, *days).await,
         DomainsCommand::Claim { domain, watch } => claim(server, &client, domain, watch).await,
         DomainsCommand::Publish(wanted) => change_sets::publish(server, &client, wanted).await,
         DomainsCommand::RotateKeys { domain, yes, compromised, .. } => match domain {
@@ -351,6 +343,16 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
              organisation can have the name; add --yes to do it"
         ))),
     }
+}
+
+async fn warm_up(server: &ServerArgs, client: &Client, domain: &str, days: u32) -> Outcome {
+    let path = path(client, domain).await?;
+    let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
+    Ok(shown(server, &changed, |changed| match days {
+        0 => format!("{} does not warm up.", field(changed, "domain")),
+        1 => format!("{} warms up for 1 day.", field(changed, "domain")),
+        days => format!("{} warms up for {days} days.", field(changed, "domain")),
+    }))
 }
 
 async fn disable(server: &ServerArgs, client: &Client, domain: &str, reason: Option<&str>) -> Outcome {
