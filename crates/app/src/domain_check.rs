@@ -109,6 +109,10 @@ impl App {
     }
 
     async fn check_and_store(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
+        if domain.status == DomainStatus::Pending && self.is_sub_zone(&domain) {
+            // One that was added this moment: our own server is among those that are asked.
+            self.serve_zones().await?;
+        }
         let checked = self.look_at(&domain, trigger).await?;
         let mut domain = domain;
         let mut checked = checked;
@@ -121,7 +125,7 @@ impl App {
                     if record.alert || record.delegation_changed.is_some() {
                         self.wake.alerts.notify_one();
                     }
-                    if record.takes_hold && record.is_sub_zone && !is_served {
+                    if record.serves_anew && record.status == DomainStatus::Verified && !is_served {
                         // Its keys are served from now on, and mail is signed with them.
                         is_served = true;
                         self.serve_zones().await?;
@@ -245,6 +249,7 @@ impl App {
             Change::Failed => domain.verified_at.is_some(),
             Change::Warned | Change::Reminded | Change::Recovered => true,
         });
+        let takes_hold = next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere;
         CheckRecord {
             alert,
             domain_id: domain.id,
@@ -270,8 +275,9 @@ impl App {
             // One that was verified before names had holders goes on, and holds its name once nobody else does.
             delegation: delegated,
             delegation_changed: redelegated.map(|changed| self.told_delegation(domain, &changed, now)),
-            takes_hold: next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere,
-            is_sub_zone: self.is_sub_zone(domain),
+            takes_hold,
+            // Whoever fails has lapsed, and whoever comes back is served again.
+            serves_anew: self.is_sub_zone(domain) && (takes_hold || next.status != domain.status),
             held_elsewhere: next.held_elsewhere,
             events: change.map(|change| self.told(domain, change, &next, report, now)).into_iter().collect(),
             watch: next.watch,

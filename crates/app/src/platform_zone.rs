@@ -184,7 +184,10 @@ fn playground_host_zone(
     let apex = DomainName::parse(PLAYGROUND_HOST)?;
     let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
     zone.add("", RecordData::Ns(name_server.clone()))?;
-    zone.addresses("ns1", &settings.public_addresses)?;
+    match settings.playground_host {
+        Some(address) => zone.addresses("ns1", &[address])?,
+        None => zone.addresses("ns1", &settings.public_addresses)?,
+    }
     Ok(served(apex, soa(&name_server, generation), zone.records))
 }
 

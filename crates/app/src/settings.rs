@@ -61,6 +61,9 @@ pub struct Settings {
     pub rotate_days: u32,
     /// Whether there are playground zones.
     pub playground: bool,
+    /// Where the DNS host of the playground answers by itself, at the port of our own server. `None` where one server has to do
+    /// for both, which cannot delegate a zone to itself.
+    pub playground_host: Option<IpAddr>,
     /// The largest message, in bytes of MIME.
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day; one at least.
@@ -134,6 +137,11 @@ impl Settings {
             server.name.is_below(&self.platform_zone) && !server.addresses.is_empty() && !server.follows
         };
         self.name_servers.iter().filter(is_ours)
+    }
+
+    /// Whether a zone can be delegated to us: in a playground only where its DNS host is another server than ours.
+    pub fn can_be_delegated_to(&self) -> bool {
+        !self.playground || self.playground_host.is_some()
     }
 
     /// The profiles whose domains are zones that are delegated to us.

@@ -78,7 +78,12 @@ impl App {
             let zones = self.zones.load();
             zones.with_keys(generation, zone, served.keys.clone(), wrapped(generation)).map_err(internal)?
         };
-        self.zones.store(Arc::new(set.with_sub_zones(served.sub_zones.clone())));
+        let mut sub_zones = served.sub_zones.clone();
+        if self.settings.playground_host.is_some() {
+            sub_zones = self.delegated_in_playground(&sub_zones).await?;
+            self.host_zones.store(Arc::new(set.clone()));
+        }
+        self.zones.store(Arc::new(set.with_sub_zones(sub_zones)));
         last.0 = Some(Served { generation, ..served });
         Ok(())
     }

@@ -178,7 +178,7 @@ fn add_domain_findings(
     }
     findings.extend(checks::wildcard_shadowed::check(plan, view, records));
     findings.extend(checks::subdomain_recommended::check(plan));
-    sub_zone::settle(plan, records, findings);
+    sub_zone::settle(plan, view, records, findings);
     is_found
 }
 
@@ -206,7 +206,11 @@ pub(crate) fn judge_record(plan: &Plan, planned: &Arc<PlannedRecord>, view: &Vie
     if let Expected::Delegation { name_server, .. } = &planned.expected {
         return judge_delegation(plan, planned, name_server, view);
     }
-    let heard = heard_of(planned, view);
+    let heard = match plan.delegation() {
+        // What the zone above has there is not what will be in the zone.
+        Some((zone, _)) if planned.hosted && view.delegated_to(zone).is_none() => &[],
+        _ => heard_of(planned, view),
+    };
     let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
     for (index, of_server) in heard.iter().enumerate() {
         // Servers mostly say the same: it is judged once.

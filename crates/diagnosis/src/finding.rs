@@ -3,7 +3,7 @@
 use crate::{
     mail_policy::{Provider, Rule},
     near_miss::VersionSlip,
-    observation::Server,
+    observation::{Question, Server},
     slip::Slip,
     spf_tree::SpfCost,
 };
@@ -793,6 +793,18 @@ defects! {
         zone: DomainName,
         /// The names in it that are not as they should be.
         names: Vec<DomainName>,
+    }
+    DelegationCovered = "delegation_covered" {
+        /// The zone.
+        zone: DomainName,
+        /// The zone above, which is delegated to us as well.
+        above: DomainName,
+    }
+    DelegationHidesRecords = "delegation_hides_records" {
+        /// The zone that is to be delegated to us.
+        zone: DomainName,
+        /// The records that are at it or below it now, by name and type.
+        records: Vec<Question>,
     }
 }
 

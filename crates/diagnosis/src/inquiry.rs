@@ -26,7 +26,7 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     readings::Readings,
     slip, spf_tree,
-    sub_zone::DS,
+    sub_zone::{self, DS},
     view::{self, Fact, View},
     well_known,
     wildcard::{self, Origin},
@@ -422,6 +422,9 @@ impl Wanted<'_> {
         let in_zone: Vec<&Arc<PlannedRecord>>;
         if let Some((zone, name_servers)) = plan.delegation() {
             self.sub_zone(view, zone, &name_servers);
+            for (question, server) in sub_zone::questions(plan, view, zone) {
+                self.push(&question, server);
+            }
             // What is in the zone is asked for once it is delegated.
             let is_open = view.delegated_to(zone).is_some();
             in_zone = records.iter().copied().filter(|record| record.hosted && is_open).collect();

@@ -5,14 +5,16 @@
 
 use crate::{
     checks::{
-        Context, delegation_alias, delegation_elsewhere, delegation_hidden, delegation_incomplete,
-        delegation_missing, delegation_signed, delegation_uneven, sub_zone_not_served,
+        Context, delegation_alias, delegation_covered, delegation_elsewhere, delegation_hidden,
+        delegation_hides_records, delegation_incomplete, delegation_missing, delegation_signed,
+        delegation_uneven, sub_zone_not_served,
     },
     finding::{Defect, Finding, Remedy},
-    observation::{Outcome, Rcode, Reply, Says, Server},
+    observation::{Outcome, Question, Rcode, Reply, Says, Server},
     plan::{Expected, Plan, PlannedRecord},
     report::{RecordReport, Seen},
-    view::Heard,
+    view::{Heard, View},
+    wildcard,
 };
 use model::{Confidence, DomainName, RecordData, RecordStatus, RecordType, Severity};
 use std::mem::discriminant;
@@ -30,7 +32,10 @@ pub enum Above {
     /// An alias is in the place of the delegation.
     Alias(DomainName),
     /// There is no delegation.
-    Nothing,
+    Nothing {
+        /// Whether something is at the name or below it (RFC 8020).
+        exists: bool,
+    },
     /// Nothing certain, and why.
     Silent(String),
 }
@@ -66,7 +71,7 @@ impl Above {
             true if reply.authority.iter().any(|record| record.owner == *zone && is_apex(&record.data)) => {
                 Self::Serves
             }
-            true => Self::Nothing,
+            true => Self::Nothing { exists: reply.rcode == Rcode::NoError },
         }
     }
 
@@ -79,7 +84,7 @@ impl Above {
     fn has(&self, name_server: &DomainName) -> Option<bool> {
         match self {
             Self::Delegates(names) => Some(names.contains(name_server)),
-            Self::Serves | Self::Alias(_) | Self::Nothing => Some(false),
+            Self::Serves | Self::Alias(_) | Self::Nothing { .. } => Some(false),
             Self::Silent(_) => None,
         }
     }
@@ -98,6 +103,82 @@ fn servers_in(reply: &Reply, zone: &DomainName) -> Vec<DomainName> {
     names
 }
 
+/// What the servers of the zone above say of a zone, each once. An alias that a wildcard makes of the name (RFC 4592) is in
+/// nobody's way: it is gone once there are NS records.
+fn said<'v>(view: &'v View, plan: &Plan, zone: &DomainName) -> Vec<(&'v Server, Above)> {
+    let unmade = wildcard::below(&plan.domain, zone).map(|unmade| view.above(&unmade)).unwrap_or_default();
+    let is_made_up = |server: &Server, target: &DomainName| {
+        unmade.iter().any(|(of, above)| *of == server && matches!(above, Above::Alias(end) if end == target))
+    };
+    let read = |(server, above)| match above {
+        Above::Alias(target) if is_made_up(server, &target) => (server, Above::Nothing { exists: true }),
+        above => (server, above),
+    };
+    view.above(zone).into_iter().map(read).collect()
+}
+
+/// What is still to be asked of the servers above, beside whom they delegate the zone to: whether an alias is a wildcard's,
+/// and while there is no delegation, of one of them, what one would hide.
+pub(crate) fn questions(plan: &Plan, view: &View, zone: &DomainName) -> Vec<(Question, Server)> {
+    let Some(unmade) = wildcard::below(&plan.domain, zone) else { return Vec::new() };
+    let mut questions = Vec::new();
+    for (server, above) in view.above(zone) {
+        if matches!(above, Above::Alias(_)) {
+            questions.push((Question::new(unmade.clone(), RecordType::Ns), server.clone()));
+        }
+    }
+    let said = said(view, plan, zone);
+    let is_open = said.iter().all(|(_, above)| matches!(above, Above::Nothing { .. } | Above::Silent(_)));
+    let knows = said.iter().find(|(_, above)| matches!(above, Above::Nothing { exists: true }));
+    if let Some((server, _)) = knows.filter(|_| is_open) {
+        let hidden = hideable(zone).into_iter().chain([Question::new(unmade, RecordType::A)]);
+        questions.extend(hidden.map(|question| (question, (*server).clone())));
+    }
+    questions
+}
+
+/// Where records are that people would miss.
+fn hideable(zone: &DomainName) -> Vec<Question> {
+    let at = [RecordType::A, RecordType::Aaaa, RecordType::Mx, RecordType::Txt];
+    let below = [("www", RecordType::A), ("mail", RecordType::A), ("_dmarc", RecordType::Txt)];
+    let of = |(label, record_type)| Some(Question::new(zone.prepend(label).ok()?, record_type));
+    let at = at.into_iter().map(|record_type| Question::new(zone.clone(), record_type));
+    at.chain(below.into_iter().filter_map(of)).collect()
+}
+
+/// What there is that a delegation will hide, as long as there is none.
+fn hides(plan: &Plan, view: &View, zone: &DomainName) -> Option<Finding> {
+    let said = said(view, plan, zone);
+    if !said.iter().all(|(_, above)| matches!(above, Above::Nothing { .. } | Above::Silent(_))) {
+        return None;
+    }
+    // A wildcard that answers for the zone answers below it too, for any name.
+    let unmade = wildcard::below(&plan.domain, zone)?;
+    let is_made_up = view.has_any(&unmade, RecordType::A);
+    let mut records: Vec<Question> = Vec::new();
+    for question in hideable(zone) {
+        if is_made_up && question.name != *zone {
+            continue;
+        }
+        let record_type = match view.fact(&question.name, question.record_type).says() {
+            Some(Says::Records(_)) => question.record_type,
+            Some(Says::Alias { .. } | Says::SeveralAliases(_)) => RecordType::Cname,
+            _ => continue,
+        };
+        let found = Question::new(question.name, record_type);
+        if !records.contains(&found) {
+            records.push(found);
+        }
+    }
+    (!records.is_empty()).then(|| delegation_hides_records::finding(zone.clone(), records))
+}
+
+/// Whether a server is one of ours: the name servers of all zones that are delegated to us have names beside each other.
+fn is_ours(server: &Server, ours: &[&DomainName]) -> bool {
+    let Server::Authority { name, .. } = server else { return false };
+    ours.iter().filter_map(|own| own.parent()).any(|parent| name.is_below(&parent))
+}
+
 /// What a planned delegation comes to.
 pub(crate) struct Delegated {
     pub status: RecordStatus,
@@ -112,7 +193,7 @@ pub(crate) struct Delegated {
 /// Judges one NS record of a delegation. What is wrong with the set as a whole is told with its first record.
 pub(crate) fn judge(context: &Context<'_>, name_server: &DomainName) -> Delegated {
     let (view, zone) = (context.view, &context.record.owner);
-    let said = view.above(zone);
+    let said = said(view, context.plan, zone);
     let seen = said.iter().map(|(server, above)| Seen {
         server: (*server).clone(),
         right: above.has(name_server),
@@ -169,6 +250,11 @@ fn decide(
         return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
     }
     let Some((_, ours)) = context.plan.delegation() else { return (RecordStatus::Unknown, Vec::new()) };
+    if said.iter().all(|(server, _)| is_ours(server, &ours))
+        && let Some(above) = context.view.parent_zone(zone)
+    {
+        return covered(context, said, above);
+    }
     let is_ours = |above: &Above| above.is_of(&ours);
     let differs = |above: &Above| !is_ours(above) && !matches!(above, Above::Silent(_));
     let (with, without) = (names_of(&is_ours), names_of(&differs));
@@ -198,6 +284,21 @@ fn decide(
         return (RecordStatus::Unknown, vec![unanswered(context, reasons.collect())]);
     }
     (RecordStatus::Verified, Vec::new())
+}
+
+/// The zone above is ours too. What we serve is what we believed before, so it proves nothing now, and takes nothing away.
+fn covered(
+    context: &Context<'_>,
+    said: &[(&Server, Above)],
+    above: DomainName,
+) -> (RecordStatus, Vec<Finding>) {
+    let is_served = said.iter().any(|(_, above)| *above == Above::Serves);
+    let (status, severity) = if is_served {
+        (RecordStatus::Pending, Severity::Warning)
+    } else {
+        (RecordStatus::Missing, Severity::Error)
+    };
+    (status, vec![delegation_covered::finding(context, above, severity)])
 }
 
 /// What is wrong where no server of the zone above delegates it to us. It is certain where all that answer say the same: a
@@ -243,8 +344,9 @@ fn unanswered(context: &Context<'_>, reasons: Vec<String>) -> Finding {
 }
 
 /// Leaves of the findings those that the owner of a delegated zone can do something about: what is in the zone is ours.
-pub(crate) fn settle(plan: &Plan, records: &[RecordReport], findings: &mut Vec<Finding>) {
+pub(crate) fn settle(plan: &Plan, view: &View, records: &[RecordReport], findings: &mut Vec<Finding>) {
     let Some((zone, _)) = plan.delegation() else { return };
+    findings.extend(hides(plan, view, zone));
     let is_hosted = |finding: &Finding| {
         let key = finding.record.as_ref();
         key.is_some_and(|key| plan.records.iter().any(|record| record.hosted && record.key == *key))
@@ -318,7 +420,9 @@ mod tests {
         let own = Reply { authoritative: true, answer: vec![ns()], ..Reply::default() };
         assert_eq!(read(own), Above::Serves);
         let nothing = Reply { authoritative: true, rcode: Rcode::NxDomain, ..Reply::default() };
-        assert_eq!(read(nothing), Above::Nothing);
+        assert_eq!(read(nothing), Above::Nothing { exists: false });
+        let other = Reply { authoritative: true, ..Reply::default() };
+        assert_eq!(read(other), Above::Nothing { exists: true });
         let alias = record("send.acme.test", RecordData::Cname(n("web.test")));
         let alias = Reply { authoritative: true, answer: vec![alias], ..Reply::default() };
         assert_eq!(read(alias), Above::Alias(n("web.test")));

@@ -61,8 +61,9 @@ pub struct CheckRecord {
     pub watch_seconds: Option<u32>,
     /// Whether the name is to be held from now on.
     pub takes_hold: bool,
-    /// Whether it is a zone of its own, whose keys are served when the name is held.
-    pub is_sub_zone: bool,
+    /// Whether it is a zone of its own, and what is served in it may be something else after this: its keys come again in the
+    /// feed.
+    pub serves_anew: bool,
     /// Whether the records are right and another organisation holds the name. While a claim is open it stays said.
     pub held_elsewhere: bool,
     /// Whom the zone is delegated to, as far as that is remembered.
@@ -209,7 +210,7 @@ impl Store {
         let mut tx = self.pools.write().await?;
         let domain = update_domain(check, &mut tx).await?;
         keep_observation(check, domain.version, &mut tx).await?;
-        if check.takes_hold && check.is_sub_zone {
+        if check.serves_anew {
             serve_keys_anew(check.domain_id, &mut tx).await?;
         }
         insert_events(&check.events, &mut tx).await?;

@@ -5,7 +5,8 @@ use crate::{
     database::{Row, Tx, sql},
     dkim_keys::{GENERATION, KeyState, bump_dns_generation},
 };
-use model::{DomainId, DomainName, KeyId};
+use model::{DomainId, DomainName, KeyId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 5_000;
@@ -23,27 +24,69 @@ pub struct KeyChange {
     pub sub_zone: Option<DomainName>,
 }
 
-/// What there is of a zone that may be delegated to us: a living domain of its name.
+/// What there is of a zone that may be delegated to us: a living domain of its name with keys to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubZoneDomain {
     /// The domain.
     pub id: DomainId,
+    /// Its name.
+    pub name: DomainName,
     /// The name of its profile.
     pub profile: String,
     /// The profile's variables, JSON.
     pub variables: String,
-    /// Whether it is the one of its name that is verified.
-    pub holder: bool,
+    /// Whether it is the one that holds its name, and has not lapsed.
+    pub holds: bool,
     /// Its keys: the selector at the domain, and that of the platform zone.
     pub keys: Vec<(String, String)>,
 }
 
-pub(crate) const SUB_ZONE: &str = "SELECT d.id, d.profile, d.variables, d.holder, k.selector, k.beside
-     FROM domains d JOIN dkim_keys k ON k.domain_id = d.id AND k.state <> 'retired'
-     WHERE d.name = $1 AND d.deleted_at IS NULL";
+/// A holder that has not lapsed: one that failed has, and one that was disabled once nobody has looked at it since `$2`.
+macro_rules! holds {
+    ($domain:literal) => {
+        concat!(
+            $domain,
+            "holder = 1 AND ",
+            $domain,
+            "status <> 'failed' AND (",
+            $domain,
+            "status <> 'disabled' OR COALESCE(",
+            $domain,
+            "last_checked_at, 0) > $2)"
+        )
+    };
+}
 
-const HELD: &str = "SELECT name FROM domains
-     WHERE name = $1 AND holder = 1 AND deleted_at IS NULL AND $2 LIKE '%|' || profile || '|%'";
+macro_rules! sub_zones {
+    ($names:literal) => {
+        concat!(
+            "SELECT d.id, d.name, d.profile, d.variables, CASE WHEN ",
+            holds!("d."),
+            " THEN 1 ELSE 0 END AS holds, k.selector, k.beside
+             FROM domains d JOIN dkim_keys k ON k.domain_id = d.id AND k.state <> 'retired'
+             WHERE d.name IN ",
+            $names,
+            " AND d.deleted_at IS NULL"
+        )
+    };
+}
+
+macro_rules! held {
+    ($names:literal) => {
+        concat!(
+            "SELECT name FROM domains WHERE name IN ",
+            $names,
+            " AND deleted_at IS NULL AND ",
+            holds!(""),
+            " AND $3 LIKE '%|' || profile || '|%'"
+        )
+    };
+}
+
+pub(crate) const SUB_ZONES: &str = sub_zones!("(SELECT value FROM json_each($1))");
+const SUB_ZONES_ON_POSTGRES: &str = sub_zones!("(SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))");
+pub(crate) const HELD: &str = held!("(SELECT value FROM json_each($1))");
+const HELD_ON_POSTGRES: &str = held!("(SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))");
 
 /// Has a domain's keys come again, since where they are served changes.
 const AGAIN: &str = "UPDATE dkim_keys SET dns_generation = NULL WHERE domain_id = $1 AND state <> 'retired'";
@@ -51,6 +94,12 @@ const AGAIN: &str = "UPDATE dkim_keys SET dns_generation = NULL WHERE domain_id 
 /// Names of profiles, so that one text can be looked through for a name.
 fn listed(profiles: &[&str]) -> String {
     format!("|{}|", profiles.join("|"))
+}
+
+/// The names as JSON, so that one value has any number of them.
+fn array_of<'n>(names: impl IntoIterator<Item = &'n DomainName>) -> String {
+    let names: Vec<&str> = names.into_iter().map(DomainName::as_str).collect();
+    serde_json::Value::from(names).to_string()
 }
 
 pub(crate) async fn serve_keys_anew(domain: DomainId, tx: &mut Tx) -> Result<(), StoreError> {
@@ -128,42 +177,46 @@ impl Store {
         Ok(generation)
     }
 
-    /// The living domains of a name with keys to serve, oldest first.
-    pub async fn sub_zone_domains(&self, name: &DomainName) -> Result<Vec<SubZoneDomain>, StoreError> {
-        let mut domains: Vec<SubZoneDomain> = Vec::new();
-        for row in &self.read_all(sql(SUB_ZONE).bind(name)).await? {
+    /// The living domains of these names with keys to serve, oldest first, all read at once. A holder that is disabled, and was
+    /// looked at for the last time before `lapsed`, holds its name no more.
+    pub async fn sub_zone_domains(
+        &self,
+        names: &[DomainName],
+        lapsed: Timestamp,
+    ) -> Result<Vec<SubZoneDomain>, StoreError> {
+        let read = sql(SUB_ZONES).on_postgres(SUB_ZONES_ON_POSTGRES).text(&array_of(names)).bind(&lapsed);
+        let mut domains: BTreeMap<DomainId, SubZoneDomain> = BTreeMap::new();
+        for row in &self.read_all(read).await? {
             let id: DomainId = row.get("id")?;
             let selector: String = row.get("selector")?;
             let beside: Option<String> = row.opt("beside")?;
             let key = (beside.unwrap_or_else(|| selector.clone()), selector);
-            match domains.iter_mut().find(|domain| domain.id == id) {
-                Some(domain) => domain.keys.push(key),
-                None => domains.push(SubZoneDomain {
+            match domains.entry(id) {
+                Entry::Occupied(known) => known.into_mut().keys.push(key),
+                Entry::Vacant(place) => drop(place.insert(SubZoneDomain {
                     id,
+                    name: row.get("name")?,
                     profile: row.get("profile")?,
                     variables: row.get("variables")?,
-                    holder: row.get("holder")?,
+                    holds: row.get("holds")?,
                     keys: vec![key],
-                }),
+                })),
             }
         }
-        domains.sort_by_key(|domain| domain.id);
-        Ok(domains)
+        Ok(domains.into_values().collect())
     }
 
-    /// The first of these names that is held by a domain of one of these profiles.
+    /// The first of these names that is held by a domain of one of these profiles which has not lapsed, as above.
     pub async fn held_among(
         &self,
         names: &[DomainName],
         profiles: &[&str],
+        lapsed: Timestamp,
     ) -> Result<Option<DomainName>, StoreError> {
-        let profiles = listed(profiles);
-        for name in names {
-            if self.read_first(sql(HELD).bind(name).text(&profiles)).await?.is_some() {
-                return Ok(Some(name.clone()));
-            }
-        }
-        Ok(None)
+        let read = sql(HELD).on_postgres(HELD_ON_POSTGRES).text(&array_of(names)).bind(&lapsed);
+        let rows = self.read_all(read.text(&listed(profiles))).await?;
+        let held = rows.iter().map(|row| row.get("name")).collect::<Result<BTreeSet<DomainName>, _>>()?;
+        Ok(names.iter().find(|name| held.contains(name)).cloned())
     }
 
     /// Gives DNS a new generation where what it serves beside keys is not what it was at the last start: what the operator has

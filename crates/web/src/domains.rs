@@ -132,8 +132,7 @@ async fn render(
         profiles: settings
             .profiles
             .iter()
-            // The playground has one server for everything.
-            .filter(|profile| profile.delegated.is_none() || !settings.playground)
+            .filter(|profile| profile.delegated.is_none() || settings.can_be_delegated_to())
             .map(|profile| ProfileChoice {
                 name: profile.name.clone(),
                 title: profile.title.clone(),

@@ -118,6 +118,7 @@ pub fn settings() -> Settings {
         key_pool: 0,
         rotate_days: 0,
         playground: true,
+        playground_host: None,
         max_message_size: 25 * 1024 * 1024,
         checks_per_minute: 100,
         request_limits: RequestLimits::default(),
@@ -155,6 +156,7 @@ impl Platform {
             }),
             random: Random::system(),
             zones: Arc::default(),
+            host_zones: Arc::default(),
             node_name: "node".into(),
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();

@@ -4,6 +4,7 @@ use crate::{
     dns_server::DnsServer,
     independent_verifier::dkimpy,
     lifecycle::Later,
+    readiness::codes_of,
     support::{Api, codes, text},
 };
 use countersign::Config;
@@ -16,6 +17,7 @@ use std::{
 use tokio::net::UdpSocket;
 
 const NAME: &str = "send.acme.test";
+const PLATFORM: &str = "send.serve.test";
 
 /// DNS outside of the platform: a resolver, and the two servers of the zone above. The resolver goes on to ours for our own
 /// zone, and for what is delegated to it.
@@ -24,9 +26,17 @@ struct World {
     above: [DnsServer; 2],
     ours: SocketAddr,
     /// The zones that the resolver gets from us.
-    delegated: Arc<Mutex<Vec<&'static str>>>,
-    _task: tokio::task::JoinHandle<()>,
+    delegated: Names,
+    /// What our server has, and says that it has not.
+    lost: Names,
+    _bare: DnsServer,
+    _tasks: [tokio::task::JoinHandle<()>; 2],
 }
+
+type Names = Arc<Mutex<Vec<&'static str>>>;
+
+/// Where our server is reached.
+const FRONT: &str = "127.0.0.6";
 
 impl World {
     async fn start() -> Self {
@@ -35,9 +45,16 @@ impl World {
         // Name servers on loopback are asked at the resolver's port.
         let at = |last: u8| SocketAddr::from(([127, 0, 0, last], resolver.port()));
         let above = [DnsServer::of_zones(at(2), &[]).await, DnsServer::of_zones(at(4), &[]).await];
-        let delegated = Arc::new(Mutex::new(vec!["send.serve.test"]));
-        let task = tokio::spawn(resolve(socket, at(2), at(3), Arc::clone(&delegated)));
-        let world = Self { resolver, above, ours: at(3), delegated, _task: task };
+        let delegated = Arc::new(Mutex::new(vec![PLATFORM]));
+        let front = SocketAddr::new(FRONT.parse().unwrap(), resolver.port());
+        let resolving = tokio::spawn(resolve(socket, at(2), front, Arc::clone(&delegated)));
+        let lost = Names::default();
+        let bare = format!("@ IN NS ns1.{PLATFORM}.\n");
+        let bare = DnsServer::of_zones(at(5), &[(NAME, bare)]).await;
+        let front = UdpSocket::bind(front).await.unwrap();
+        let losing = tokio::spawn(resolve(front, at(3), at(5), Arc::clone(&lost)));
+        let _tasks = [resolving, losing];
+        let world = Self { resolver, above, ours: at(3), delegated, lost, _bare: bare, _tasks };
         world.above(0, "");
         world.above(1, "");
         world
@@ -66,9 +83,9 @@ impl World {
         let (resolver, ours) = (self.resolver.to_string(), self.ours);
         Later::serve(|config| Config {
             dns: ours,
-            platform_zone: "send.serve.test".into(),
+            platform_zone: PLATFORM.into(),
             operator_http: "127.0.0.1:0".into(),
-            name_servers: vec![format!("ns1.send.serve.test {}", ours.ip())],
+            name_servers: vec![format!("ns1.{PLATFORM} {FRONT}")],
             smtp_relay: "sandbox".into(),
             resolvers: vec![resolver],
             private_dns: true,
@@ -78,27 +95,20 @@ impl World {
     }
 }
 
-/// Answers as a resolver that has everything from one server or the other.
-async fn resolve(
-    socket: UdpSocket,
-    rest: SocketAddr,
-    ours: SocketAddr,
-    delegated: Arc<Mutex<Vec<&'static str>>>,
-) {
+/// Answers with what one server or the other says, by the zones that the other one has.
+async fn resolve(socket: UdpSocket, rest: SocketAddr, other: SocketAddr, zones: Names) {
     let mut query = [0; 4096];
     while let Ok((length, client)) = socket.recv_from(&mut query).await {
         let asked = name_in(&query[..length]);
-        let is_ours = delegated
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|zone| asked == *zone || asked.ends_with(&format!(".{zone}")));
-        let server = if is_ours { ours } else { rest };
+        let is_in = |zone: &&str| asked == **zone || asked.ends_with(&format!(".{zone}"));
+        let server = if zones.lock().unwrap().iter().any(is_in) { other } else { rest };
         let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        upstream.send_to(&query[..length], server).await.unwrap();
+        // What others send to a port that was theirs a moment ago is no answer.
+        upstream.connect(server).await.unwrap();
+        upstream.send(&query[..length]).await.unwrap();
         let mut answer = [0; 4096];
         let wait = std::time::Duration::from_secs(5);
-        if let Ok(Ok((length, _))) = tokio::time::timeout(wait, upstream.recv_from(&mut answer)).await {
+        if let Ok(Ok(length)) = tokio::time::timeout(wait, upstream.recv(&mut answer)).await {
             socket.send_to(&answer[..length], client).await.unwrap();
         }
     }
@@ -261,11 +271,12 @@ async fn answers_of(server: SocketAddr, name: &str, of_type: u8) -> Vec<String> 
     // IN; and an OPT record, since keys are long.
     query.extend_from_slice(&[0, 0, of_type, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
     let question_end = query.len() - 11;
-    socket.send_to(&query, server).await.unwrap();
+    socket.connect(server).await.unwrap();
+    socket.send(&query).await.unwrap();
     let mut answer = [0; 2048];
     let wait = crate::support::PATIENCE;
-    let (length, _) = tokio::time::timeout(wait, socket.recv_from(&mut answer)).await.unwrap().unwrap();
-    assert!(length > question_end, "{name}: no answer");
+    let length = tokio::time::timeout(wait, socket.recv(&mut answer)).await.unwrap().unwrap();
+    assert!(length > question_end, "{name}: no answer: {:?}", &answer[..length]);
     if answer[6..8] == [0, 0] {
         return Vec::new();
     }
@@ -296,5 +307,151 @@ async fn nobody_gets_what_is_not_theirs() {
     let both = json!({"domain": "news.acme.test", "delegated": true, "profile": "two-txt"});
     let (status, _) = api.refused("/domains", &both).await;
     assert_eq!(status.as_u16(), 422);
+    platform.instance.stop().await;
+}
+
+/// What is wrong in the zone is ours to mend: it is told, what was seen before stands, and nobody is kept from sending by it.
+/// Before a key was seen none signs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_we_do_not_serve_whole_takes_nothing_away() {
+    const KEYS: &str = "_domainkey.send.acme.test";
+    let world = World::start().await;
+    let platform = world.platform().await;
+    let api = &platform.api;
+    let domain = api.post("/domains", &json!({"domain": NAME, "delegated": true})).await;
+    let verify = format!("/domains/{}/verify", text(&domain, "id"));
+    let hosted = |domain: &Value| domain["hosted_records"][0]["status"].clone();
+    world.delegate(&asked_for(&domain));
+
+    world.lost.lock().unwrap().push(KEYS);
+    let without = api.post(&verify, &json!({})).await;
+    assert!(found(&without, "sub_zone_not_served"), "{without:#}");
+    assert_eq!((text(&without, "status"), &without["can_send"]), ("verified", &json!(false)), "{without:#}");
+    assert_eq!(codes_of(api, &domain).await, ["DOMAIN_PENDING_VERIFICATION"]);
+
+    world.lost.lock().unwrap().clear();
+    let with = api.post(&verify, &json!({})).await;
+    assert!(!found(&with, "sub_zone_not_served"), "{with:#}");
+    assert_eq!((hosted(&with), &with["can_send"]), (json!("verified"), &json!(true)), "{with:#}");
+    assert!(codes_of(api, &domain).await.is_empty());
+
+    world.lost.lock().unwrap().push(KEYS);
+    let again = api.post(&verify, &json!({})).await;
+    assert!(found(&again, "sub_zone_not_served"), "{again:#}");
+    assert_eq!((text(&again, "status"), hosted(&again)), ("verified", json!("pending")), "{again:#}");
+    assert_eq!(again["can_send"], true);
+    assert!(codes_of(api, &domain).await.is_empty(), "the key was seen, and goes on signing");
+    platform.instance.stop().await;
+}
+
+/// The playground's DNS host, as the panel of a customer's.
+struct Panel<'a> {
+    platform: &'a Later,
+    zone: String,
+}
+
+impl Panel<'_> {
+    /// Adds a domain as a delegated zone, and makes its delegation.
+    async fn add(&self, name: &str) -> String {
+        let domain = self.platform.api.post("/domains", &json!({"domain": name, "delegated": true})).await;
+        self.platform.api.publish_all(&self.zone, &domain).await;
+        format!("/domains/{}", text(&domain, "id"))
+    }
+
+    /// Deletes all NS records of a host.
+    async fn undelegate(&self, host: &str) {
+        let zone = self.platform.api.get(&format!("/playground/zones/{}", self.zone)).await;
+        let records = zone["records"].as_array().unwrap();
+        for record in records.iter().filter(|record| record["host"] == host && record["type"] == "NS") {
+            self.platform.api.delete(&format!("/playground/records/{}", text(record, "id"))).await;
+        }
+    }
+
+    async fn verify(&self, path: &str) -> Value {
+        self.platform.api.post(&format!("{path}/verify"), &json!({})).await
+    }
+
+    /// Whether the playground's resolver finds the first key of a domain.
+    async fn has_key(&self, domain: &Value) -> bool {
+        let name = text(&domain["hosted_records"][0], "name");
+        !answers_of(self.platform.instance.dns, name, 16).await.is_empty()
+    }
+}
+
+#[tokio::test]
+async fn a_zone_is_delegated_in_the_playground_and_taken_back() {
+    let platform = Later::start(|config| config).await;
+    let api = &platform.api;
+    let panel = Panel { platform: &platform, zone: api.zone("acme.test").await };
+    // The panel's own way to publish writes NS records like others.
+    let domain = api.post("/domains", &json!({"domain": NAME, "delegated": true})).await;
+    let path = format!("/domains/{}", text(&domain, "id"));
+    assert!(found(&panel.verify(&path).await, "delegation_missing"));
+    assert!(!panel.has_key(&domain).await);
+    api.post(&format!("/playground{path}/publish"), &json!({})).await;
+    let verified = panel.verify(&path).await;
+    assert_eq!(
+        (text(&verified, "status"), &verified["can_send"]),
+        ("verified", &json!(true)),
+        "{verified:#}"
+    );
+    assert!(panel.has_key(&domain).await);
+    send(api, "one@example.org").await;
+
+    // Nobody gets there by a delegation that is gone.
+    panel.undelegate("send").await;
+    let without = panel.verify(&path).await;
+    assert!(found(&without, "delegation_missing"), "{without:#}");
+    assert!(!panel.has_key(&domain).await);
+    platform.instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_holder_that_lapsed_keeps_nobody_from_names_below_and_one_above_takes_nothing() {
+    const BELOW: &str = "x.send.acme.test";
+    let platform = Later::start(|config| Config { grace_hours: 3, ..config }).await;
+    let api = &platform.api;
+    let panel = Panel { platform: &platform, zone: api.zone("acme.test").await };
+    let refused = async |name: &str| {
+        let (_, problem) = api.refused("/domains", &json!({"domain": name, "delegated": true})).await;
+        problem["errors"].to_string().contains("delegated to this platform as a whole")
+    };
+    let upper = panel.add(NAME).await;
+    assert_eq!(text(&panel.verify(&upper).await, "status"), "verified");
+    assert!(refused(BELOW).await);
+
+    // Its delegation is gone until it counts as failed. Then the name below is free, and has keys of its own.
+    panel.undelegate("send").await;
+    let mut hours = 0;
+    while text(&platform.pass(60, &upper).await, "status") != "failed" {
+        hours += 1;
+        assert!(hours < 300, "it never fails");
+    }
+    let lower = panel.add(BELOW).await;
+    let below = panel.verify(&lower).await;
+    assert_eq!((text(&below, "status"), &below["can_send"]), ("verified", &json!(true)), "{below:#}");
+    assert!(panel.has_key(&below).await);
+
+    // The one above comes back with its own keys, and those of the one below stay. It is told.
+    api.publish_all(&panel.zone, &api.get(&upper).await).await;
+    let above = panel.verify(&upper).await;
+    assert_eq!((text(&above, "status"), &above["can_send"]), ("verified", &json!(true)), "{above:#}");
+    assert!(panel.has_key(&above).await);
+    let below = panel.verify(&lower).await;
+    assert!(found(&below, "delegation_covered"), "{below:#}");
+    assert_eq!((text(&below, "status"), &below["can_send"]), ("verified", &json!(true)), "{below:#}");
+    assert!(panel.has_key(&below).await);
+    assert!(refused("y.send.acme.test").await);
+
+    // One that is disabled holds its name for a month after it was looked at last.
+    api.post(&format!("{upper}/disable"), &json!({})).await;
+    platform.minutes.fetch_add(29 * 24 * 60, Ordering::Relaxed);
+    assert!(refused("y.send.acme.test").await);
+    platform.minutes.fetch_add(2 * 24 * 60, Ordering::Relaxed);
+    panel.undelegate("send").await;
+    let another = panel.add("y.send.acme.test").await;
+    let another = panel.verify(&another).await;
+    assert_eq!((text(&another, "status"), &another["can_send"]), ("verified", &json!(true)), "{another:#}");
+    assert!(panel.has_key(&another).await);
     platform.instance.stop().await;
 }

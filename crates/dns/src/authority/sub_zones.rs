@@ -16,7 +16,7 @@ use super::{
 };
 use model::{DomainName, Record, RecordData};
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::{hash::BuildHasher, sync::Arc};
+use std::{collections::BTreeSet, hash::BuildHasher, sync::Arc};
 
 /// How many shards there are.
 const SHARDS: usize = 256;
@@ -87,8 +87,8 @@ impl Shape {
 
 impl SubZone {
     /// A zone with these name servers, and keys that are at `<first>._domainkey` and in the table at the second. One that is
-    /// proven is delegated to us by its owner; none below it is served. Of another there are its apex and its name servers:
-    /// what it is to have is not known to be wanted.
+    /// proven is delegated to us by its owner; none below it is served that is not. Of another there are its apex and its name
+    /// servers: what it is to have is not known to be wanted.
     ///
     /// # Errors
     /// When a name is too long or is none.
@@ -209,24 +209,44 @@ impl SubZones {
         }
     }
 
-    /// The zone that answers for a name, and how many labels its apex has: the topmost that is proven, so that nobody gets
-    /// names below another's zone; else the one with the longest apex.
+    /// Those of them with these names.
+    #[must_use]
+    pub fn only(&self, names: &BTreeSet<DomainName>) -> Self {
+        let mut some = Self::default();
+        for wire in names.iter().filter_map(wire) {
+            if let Some(zone) = self.get(&wire)
+                && let Some(shard) = some.shards.get_mut(shard_of(&wire))
+            {
+                Arc::make_mut(shard).insert(wire, zone.clone());
+                some.count += 1;
+            }
+        }
+        some
+    }
+
+    fn get(&self, apex: &[u8]) -> Option<&SubZone> {
+        self.shards.get(shard_of(apex))?.get(apex)
+    }
+
+    /// Whether there is a zone with this apex.
+    pub fn has(&self, apex: &DomainName) -> bool {
+        wire(apex).is_some_and(|wire| self.get(&wire).is_some())
+    }
+
+    /// The zone that answers for a name, and how many labels its apex has: the one with the longest apex of those that are
+    /// proven, so that one above takes nothing from it, and one that is not gets no names of another's zone; where none is
+    /// proven, the one with the longest apex.
     pub(super) fn zone_of(&self, name: &Name) -> Option<(&SubZone, usize)> {
         if self.is_empty() {
             return None;
         }
-        let mut unproven = None;
-        for labels in 1..=name.labels() {
-            let apex = name.last(labels);
-            let Some(zone) = self.shards.get(shard_of(apex)).and_then(|shard| shard.get(apex)) else {
-                continue;
-            };
-            if zone.is_proven {
-                return Some((zone, labels));
-            }
-            unproven = Some((zone, labels));
+        let at_or_above = (1..=name.labels()).rev();
+        let mut zones = at_or_above.filter_map(|labels| Some((self.get(name.last(labels))?, labels)));
+        let longest = zones.next()?;
+        if longest.0.is_proven {
+            return Some(longest);
         }
-        unproven
+        Some(zones.find(|(zone, _)| zone.is_proven).unwrap_or(longest))
     }
 }
 

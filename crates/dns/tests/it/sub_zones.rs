@@ -133,13 +133,30 @@ fn nobody_gets_names_below_a_zone_that_is_proven() {
         set(table(&[("one", "v=DKIM1; p=1"), ("two", "v=DKIM1; p=2")]), &zones)
     };
     let of = |set: &ZoneSet, owner: &str| negative(&ask(set, owner, RecordType::A)).1;
-    for lower in [false, true] {
-        assert_eq!(of(&zones(true, lower), "x.send.acme.test"), "send.acme.test");
-        assert_eq!(of(&zones(true, lower), "two._domainkey.x.send.acme.test"), "send.acme.test");
+    for name in ["x.send.acme.test", "two._domainkey.x.send.acme.test"] {
+        assert_eq!(of(&zones(true, false), name), "send.acme.test");
+        assert_eq!(of(&zones(true, true), name), "x.send.acme.test", "one that is proven keeps its own");
     }
+    assert_eq!(of(&zones(true, true), "one._domainkey.send.acme.test"), "send.acme.test");
+    assert_eq!(of(&zones(true, true), "y.send.acme.test"), "send.acme.test");
     // One that nobody has delegated keeps nobody from theirs.
     assert_eq!(of(&zones(false, true), "two._domainkey.x.send.acme.test"), "x.send.acme.test");
     assert_eq!(of(&zones(false, true), "send.acme.test"), "send.acme.test");
+}
+
+#[test]
+fn some_of_the_zones_are_those_alone() {
+    let shape = shape();
+    let mut zones = SubZones::default();
+    for apex in ["send.acme.test", "mail.other.test"] {
+        zones.put(&name(apex), sub_zone(&shape, "tok1", &["one"], true)).unwrap();
+    }
+    let some = zones.only(&[name("send.acme.test"), name("nobody.test")].into());
+    assert_eq!((some.len(), zones.len()), (1, 2));
+    assert!(some.has(&name("Send.acme.test")) && !some.has(&name("mail.other.test")));
+    let set = set(table(&[("one", "v=DKIM1; p=1")]), &some);
+    assert_eq!(ask(&set, "mail.other.test", RecordType::Soa).rcode, Rcode::Refused);
+    assert_eq!(ask(&set, "send.acme.test", RecordType::Soa).answer.len(), 1);
 }
 
 #[test]

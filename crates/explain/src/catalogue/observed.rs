@@ -120,6 +120,13 @@ fn delegation_title(defect: &Defect) -> Option<String> {
         Defect::SubZoneNotServed { zone, names } => {
             format!("Our name servers do not serve all of {}: {}", n(zone), list(names))
         }
+        Defect::DelegationCovered { zone, above } => {
+            format!("{} is in {}, which is delegated to this platform as a whole", n(zone), n(above))
+        }
+        Defect::DelegationHidesRecords { zone, records } => {
+            let records: Vec<String> = records.iter().map(ToString::to_string).collect();
+            format!("Once {} is delegated, nobody sees these records any more: {}", n(zone), list(&records))
+        }
         _ => return None,
     })
 }
@@ -245,6 +252,15 @@ pub(super) fn name_servers(defect: &Defect) -> Option<Vec<Step>> {
             )),
             say("Add the NS records in the zone of the domain, as shown."),
         ],
+        Defect::DelegationCovered { zone, above } => vec![
+            say(format!("Find out who delegated {} to this platform, and whether that is needed.", n(above))),
+            say(format!(
+                "If it is not: delete the NS records of {} in the zone that delegates it. Those of {} count again then.",
+                n(above),
+                n(zone)
+            )),
+            say(format!("If it is: send from {}, and delete {} here.", n(above), n(zone))),
+        ],
         Defect::GlueMismatch { host, glue, addresses, .. } => vec![
             say(format!("At the registrar, find the host record of {}. It says {}.", n(host), list(glue))),
             say(format!("Set it to {}, the addresses that the host has.", list(addresses))),
@@ -283,6 +299,16 @@ pub(super) fn nothing(defect: &Defect) -> Option<Vec<Step>> {
             say(
                 "To send from it all the same: an SPF record with the senders takes the place of v=spf1 -all, and an MX record of a host that takes replies that of the dot.",
             ),
+        ]);
+    }
+    if let Defect::DelegationHidesRecords { zone, .. } = defect {
+        return Some(vec![
+            say(format!(
+                "Find out whether anybody uses them, and what else is below {}: only usual names were looked at.",
+                n(zone)
+            )),
+            say("If somebody does: add another subdomain here, one without records, in place of this one."),
+            say("If nobody does: nothing has to be done before the NS records are added."),
         ]);
     }
     let Defect::WildcardShadowed { name, found, .. } = defect else { return None };

@@ -5,7 +5,7 @@ use diagnosis::{
     finding::NotHost,
     mail_policy::{AlignmentMode, Policy, PolicyTag, Provider, Rule},
     near_miss::VersionSlip,
-    observation::Server,
+    observation::{Question, Server},
     slip::Slip,
     spf_tree::{SpfCost, SpfDrop, SpfDropReason},
 };
@@ -151,7 +151,9 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::DelegationSigned { .. } => Defect::DelegationHidden { zone: domain, servers: vec![authority("ns1.acme.test", 1)] },
         Defect::DelegationHidden { .. } => Defect::DelegationUneven { zone: domain, with: vec![authority("ns1.acme.test", 1)], without: vec![authority("ns2.acme.test", 2)] },
         Defect::DelegationUneven { .. } => Defect::SubZoneNotServed { zone: domain, names: vec![name] },
-        Defect::SubZoneNotServed { .. } => return None,
+        Defect::SubZoneNotServed { .. } => Defect::DelegationCovered { zone: domain, above: n("acme.test") },
+        Defect::DelegationCovered { .. } => Defect::DelegationHidesRecords { zone: domain.clone(), records: vec![Question::new(domain.clone(), RecordType::Mx), Question::new(n("www.mail.acme.test"), RecordType::A)] },
+        Defect::DelegationHidesRecords { .. } => return None,
     })
 }
 
