@@ -53,8 +53,8 @@ impl World {
         let bare = DnsServer::of_zones(at(5), &[(NAME, bare)]).await;
         let front = UdpSocket::bind(front).await.unwrap();
         let losing = tokio::spawn(resolve(front, at(3), at(5), Arc::clone(&lost)));
-        let _tasks = [resolving, losing];
-        let world = Self { resolver, above, ours: at(3), delegated, lost, _bare: bare, _tasks };
+        let tasks = [resolving, losing];
+        let world = Self { resolver, above, ours: at(3), delegated, lost, _bare: bare, _tasks: tasks };
         world.above(0, "");
         world.above(1, "");
         world
