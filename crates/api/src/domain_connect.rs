@@ -115,7 +115,7 @@ async fn connect_domain(
     Ok(axum::Json(object(id, link)))
 }
 
-/// Gives a profile as a Domain Connect template: the file that DNS hosts take in.
+/// Gives a profile as a Domain Connect template: the file that DNS hosts take in. Profiles of delegated zones have none.
 #[utoipa::path(
     get, path = "/profiles/{id}/template", tag = "profiles",
     security(("api_key" = [])),
@@ -132,7 +132,7 @@ async fn profile_template(
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let no_such = || app::Error::NotFound { noun: "profile", id: name.chars().take(80).collect() };
     let profile = settings.profile(&name).ok_or_else(no_such)?;
-    let (file, text) = settings.template(profile);
+    let (file, text) = settings.template(profile).ok_or_else(no_such)?;
     // Ids are letters, digits, dots and dashes.
     let disposition = format!("attachment; filename=\"{file}\"");
     let headers =

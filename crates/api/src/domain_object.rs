@@ -64,8 +64,10 @@ pub struct DomainObject {
     dkim_tokens: Vec<String>,
     /// Who runs its DNS, as far as its name servers tell.
     dns_host: DnsHostGuess,
-    /// The records that should exist.
+    /// The records that should exist and have to be published.
     records: Vec<RecordObject>,
+    /// Where the domain is delegated to us as a zone: the records in it, which we serve. Nobody has to publish them.
+    hosted_records: Vec<RecordObject>,
     /// What was found, worst first.
     findings: Vec<FindingObject>,
     /// How far the records have spread.
@@ -293,7 +295,7 @@ pub struct RecordObject {
     /// Its id, the same at every check.
     #[schema(example = "rec_01JD0000000000000000000000")]
     id: String,
-    /// `dkim`, `spf`, `return_path`, `dmarc`, `inbound`, `tracking` or `ownership`. Open: there may be more.
+    /// `dkim`, `spf`, `return_path`, `dmarc`, `inbound`, `delegation`, `tracking` or `ownership`. Open: there may be more.
     #[schema(example = "dkim")]
     purpose: &'static str,
     /// The record type.
@@ -395,6 +397,12 @@ impl DomainObject {
                 candidates: host.candidates,
             },
             records: records(view, now),
+            hosted_records: view
+                .report
+                .hosted
+                .iter()
+                .map(|record| record_object(record, view, now))
+                .collect(),
             findings: report.findings.iter().map(|finding| finding_object(finding, view, now)).collect(),
             propagation: Propagation {
                 authoritative_since: report.authoritative_since,
@@ -425,7 +433,7 @@ pub fn same_until(views: &[DomainView], now: Timestamp) -> Option<Until> {
     views.iter().all(is_timeless).then_some(Until(midnight))
 }
 
-/// The records of a domain, in the plan's order.
+/// The records of a domain that are to be published, in the plan's order.
 pub fn records(view: &DomainView, now: Timestamp) -> Vec<RecordObject> {
     view.report.records.iter().map(|record| record_object(record, view, now)).collect()
 }

@@ -60,6 +60,10 @@ struct AddDomainRequest {
     /// The profile; the instance's default one without. `GET /api/v1/profiles` lists them.
     #[schema(example = "three-cname")]
     profile: Option<String>,
+    /// Whether the domain is to be delegated to us as a zone, which takes NS records and nothing else. The profile is one for
+    /// that then.
+    #[serde(default)]
+    delegated: bool,
     /// The region that will send for it.
     region: Option<String>,
     /// How many days its warm-up takes, at most 90; 0 for none, where the domain has a reputation already.
@@ -110,6 +114,7 @@ async fn add_domain(
     let add = AddDomain {
         domain: domain.to_owned(),
         profile: request.profile.clone(),
+        delegated: request.delegated,
         region: request.region.clone(),
         warmup_days: request.warmup_days,
         tenant_id: request.tenant_id,

@@ -52,10 +52,16 @@ pub fn message(domain: &str, leftovers: &[Leftover]) -> String {
             "{domain} was deleted. At the last check none of its records was seen at your DNS host: there is nothing to remove."
         );
     }
-    let list: Vec<String> = leftovers.iter().map(ToString::to_string).collect();
+    let mut list: Vec<String> = leftovers.iter().map(ToString::to_string).collect();
+    list.dedup();
+    let list = list.join(", ");
+    if leftovers.iter().any(|leftover| leftover.record_type == "NS") {
+        return format!(
+            "{domain} was deleted, and our name servers have no such zone any more. It is still delegated to them: remove at your DNS host {list}."
+        );
+    }
     format!(
-        "{domain} was deleted. The records at your DNS host were not touched; what you can remove there: {}.",
-        list.join(", ")
+        "{domain} was deleted. The records at your DNS host were not touched; what you can remove there: {list}."
     )
 }
 
@@ -107,6 +113,7 @@ fn ours(record: &RecordReport, expected: &Expected) -> Option<String> {
         }
         Expected::Dkim { public_key: None, .. } | Expected::Spf { .. } => false,
         Expected::Dmarc { suggested } => *current == suggested,
+        Expected::Delegation { name_server, .. } => plain(current) == plain(name_server.as_str()),
         Expected::Txt { value, .. } => *current == value,
         Expected::Address { data } | Expected::Exact { data } => **current == data.to_string(),
     };
@@ -143,6 +150,7 @@ mod tests {
         current: &[&str],
     ) -> Option<String> {
         let planned = PlannedRecord {
+            hosted: false,
             key: "x".into(),
             purpose: Purpose::Spf,
             owner: DomainName::parse("g.example").unwrap(),

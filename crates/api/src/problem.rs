@@ -509,7 +509,7 @@ fn code_of_connect(reason: &app::domain_connect::NotConnected) -> Code {
     use app::domain_connect::NotConnected as N;
     match reason {
         N::Off => Code::DomainConnectOff,
-        N::Nothing(_) => Code::NothingToConnect,
+        N::Nothing(_) | N::Delegated(_) => Code::NothingToConnect,
         N::NotOffered { .. } => Code::HostWithoutDomainConnect,
         N::ZoneUnknown(_) | N::Unanswered { .. } => Code::HostUnreachable,
         N::TemplateUnknown { .. } => Code::TemplateNotKnownAtHost,

@@ -275,6 +275,7 @@ impl App {
     async fn look_for_proof(&self, claim: &DomainClaim) -> Found {
         let Some(owner) = owner_of(&claim.name) else { return Found::Missing };
         let record = PlannedRecord {
+            hosted: false,
             key: "claim".to_owned(),
             purpose: Purpose::Ownership,
             owner: owner.clone(),

@@ -250,7 +250,7 @@ impl App {
         }
         let keys = self.store.keys_of_domain(domain.id).await?;
         let view = self.domain_view(domain).await?;
-        let dkim_records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
+        let dkim_records: Vec<_> = view.report.all().filter(|record| record.is_dkim()).collect();
         let (key, record) = signing_key(&keys, &dkim_records)
             .ok_or_else(|| Error::Internal(format!("{name} has no DKIM key")))?;
         let selector = selector_of(&record.planned.owner, &name);

@@ -10,7 +10,7 @@ use crate::{
     watch::{self, LATE},
 };
 use aws_lc_rs::digest::{Context, SHA256};
-use diagnosis::Report;
+use diagnosis::{Defect, Finding, Report};
 use jiff::Timestamp;
 use model::{DomainStatus, Verdict};
 use serde_json::json;
@@ -109,9 +109,14 @@ impl App {
     }
 
     async fn check_and_store(&self, domain: store::Domain, trigger: Trigger) -> Result<DomainView> {
+        if domain.status == DomainStatus::Pending && self.is_sub_zone(&domain) {
+            // One that was added this moment: our own server is among those that are asked.
+            self.serve_zones().await?;
+        }
         let checked = self.look_at(&domain, trigger).await?;
         let mut domain = domain;
         let mut checked = checked;
+        let mut is_served = false;
         // Someone else may have stored a check meanwhile: the transition is decided again on what is there now.
         for _ in 0..5 {
             let record = self.transition(&domain, &checked);
@@ -119,6 +124,14 @@ impl App {
                 Ok(stored) => {
                     if record.alert || record.delegation_changed.is_some() {
                         self.wake.alerts.notify_one();
+                    }
+                    if record.serves_anew && record.status == DomainStatus::Verified && !is_served {
+                        // Its keys are served from now on, and mail is signed with them.
+                        is_served = true;
+                        self.serve_zones().await?;
+                        checked = self.look_at(&stored, trigger).await?;
+                        domain = stored;
+                        continue;
                     }
                     let view = self.domain_view(stored).await?;
                     return Ok(self.take_up_key_beside(view).await);
@@ -190,7 +203,8 @@ impl App {
             held,
             elsewhere: false,
         };
-        let delegated_to = delegation::seen(&observation, report.zone.as_ref());
+        let zone = plan.delegation().map(|(zone, _)| zone).or(report.zone.as_ref());
+        let delegated_to = delegation::seen(&observation, zone);
         let ended_at = checked_at;
         Ok(Checked { report, report_text, observation_text, delegated_to, look, claimed_at, ended_at })
     }
@@ -219,6 +233,11 @@ impl App {
             due.at = due.at.min(now.checked_add(delegation::AGAIN).unwrap_or(now));
             due.period = None;
         }
+        let is_ours_at_fault = |finding: &Finding| matches!(finding.defect, Defect::SubZoneNotServed { .. });
+        if next.status == DomainStatus::Verified && report.findings.iter().any(is_ours_at_fault) {
+            due.at = due.at.min(now.checked_add(delegation::AGAIN).unwrap_or(now));
+            due.period = None;
+        }
         // Who has just begun may be moving the zone.
         let redelegated = redelegated.filter(|_| next.verified_at.is_some());
         if next.status != domain.status {
@@ -230,6 +249,7 @@ impl App {
             Change::Failed => domain.verified_at.is_some(),
             Change::Warned | Change::Reminded | Change::Recovered => true,
         });
+        let takes_hold = next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere;
         CheckRecord {
             alert,
             domain_id: domain.id,
@@ -255,7 +275,9 @@ impl App {
             // One that was verified before names had holders goes on, and holds its name once nobody else does.
             delegation: delegated,
             delegation_changed: redelegated.map(|changed| self.told_delegation(domain, &changed, now)),
-            takes_hold: next.status == DomainStatus::Verified && !domain.holder && !look.elsewhere,
+            takes_hold,
+            // Whoever fails has lapsed, and whoever comes back is served again.
+            serves_anew: self.is_sub_zone(domain) && (takes_hold || next.status != domain.status),
             held_elsewhere: next.held_elsewhere,
             events: change.map(|change| self.told(domain, change, &next, report, now)).into_iter().collect(),
             watch: next.watch,
@@ -308,7 +330,7 @@ fn found(report: &Report) -> i64 {
     let zone = report.zone.as_ref().map(ToString::to_string);
     add(report.verdict.as_str());
     zone.iter().chain(&servers).for_each(|name| add(name));
-    for record in &report.records {
+    for record in report.all() {
         add(&record.planned.key);
         add(record.status.as_str());
         let current: BTreeSet<_> = record.current.iter().collect();

@@ -9,7 +9,9 @@ use crate::{
     key_rotation::record_beside,
     warmup::{self, Warmup},
 };
-use diagnosis::{Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan};
+use diagnosis::{
+    Expected, Plan, Profile, RecordReport, Report, Variables, plan::plan, profile::NAME_SERVERS,
+};
 use jiff::Timestamp;
 use model::{DomainId, DomainName, DomainStatus, Purpose, RecordId, SenderDomain, TenantId};
 use serde_json::json;
@@ -49,6 +51,8 @@ pub struct AddDomain {
     pub domain: String,
     /// A profile's name; the default one without.
     pub profile: Option<String>,
+    /// Whether it is to be a zone that is delegated to us as a whole: a profile for that, where none is named.
+    pub delegated: bool,
     /// The region that sends for it.
     pub region: Option<String>,
     /// How many days its warm-up takes, 0 for none; [`warmup::DEFAULT_DAYS`] without.
@@ -95,8 +99,10 @@ impl App {
                 format!("{name} belongs to this platform itself; give a domain of yours"),
             ));
         }
-        let wanted = request.profile.as_deref().unwrap_or(&self.settings.default_profile);
-        let profile = self.profile_named(wanted)?;
+        let profile = self.wanted_profile(request)?;
+        if profile.delegated.is_some() {
+            self.require_delegable(&name).await?;
+        }
         if let Some(region) = request.region.as_deref().filter(|region| *region != REGION) {
             let shown: String = region.chars().filter(|c| !c.is_control()).take(40).collect();
             let message = format!("there is no region \"{shown}\"; leave it out, or give \"{REGION}\"");
@@ -159,6 +165,24 @@ impl App {
         Ok(stored)
     }
 
+    /// The profile that a domain is to have.
+    fn wanted_profile(&self, request: &AddDomain) -> Result<&Profile> {
+        let named = request.profile.as_deref();
+        if !request.delegated {
+            return self.profile_named(named.unwrap_or(&self.settings.default_profile));
+        }
+        let delegated = match named {
+            Some(name) => Some(self.profile_named(name)?).filter(|profile| profile.delegated.is_some()),
+            None => self.settings.delegated_profiles().next(),
+        };
+        delegated.ok_or_else(|| {
+            Error::field(
+                "delegated",
+                "this profile is for records of the domain's own; leave one of both out",
+            )
+        })
+    }
+
     /// The profile that a request names.
     pub(crate) fn profile_named(&self, wanted: &str) -> Result<&Profile> {
         self.settings.profile(wanted).ok_or_else(|| {
@@ -210,6 +234,11 @@ impl App {
         let mut variables = self.settings.variables();
         for number in 1..=profile.dkim_keys {
             variables.insert(format!("token{number}"), self.random.token(24));
+        }
+        if profile.delegated.is_some() {
+            let names = self.settings.name_servers_of(&self.random.token(24));
+            let names: Vec<&str> = names.iter().map(DomainName::as_str).collect();
+            variables.insert(NAME_SERVERS.to_owned(), names.join(" "));
         }
         variables
     }
@@ -434,8 +463,7 @@ impl App {
 
     /// The host that bounces come back to: under the domain where its record is there, else under the platform's.
     pub(crate) fn return_path_host(&self, view: &DomainView) -> DomainName {
-        let records =
-            || view.report.records.iter().filter(|record| record.planned.purpose == Purpose::ReturnPath);
+        let records = || view.report.all().filter(|record| record.planned.purpose == Purpose::ReturnPath);
         match records().next() {
             Some(record) if records().all(RecordReport::was_right) => record.planned.owner.clone(),
             _ => self

@@ -88,8 +88,9 @@ fn wanted(record: &PlannedRecord) -> Option<&String> {
     }
 }
 
+/// Whether the record is in our hands: an alias to our zone, or in a zone that is delegated to us.
 fn is_alias(record: &RecordReport) -> bool {
-    matches!(record.planned.expected, Expected::Cname { dkim_key: Some(_), .. })
+    record.planned.hosted || matches!(record.planned.expected, Expected::Cname { dkim_key: Some(_), .. })
 }
 
 /// Whether the record was right when it was last certain, and that with this very key.
@@ -226,7 +227,7 @@ impl App {
     /// One step of a rotation. Whether anything was done.
     async fn rotate(&self, view: &DomainView, by: &Caller, cause: Cause) -> Result<bool> {
         let keys = self.store.keys_of_domain(view.domain.id).await?;
-        let records: Vec<_> = view.report.records.iter().filter(|record| record.is_dkim()).collect();
+        let records: Vec<_> = view.report.all().filter(|record| record.is_dkim()).collect();
         let now = self.clock.now();
         let compromised = matches!(cause, Cause::Asked { compromised: true });
         let step = Step { view, by, compromised, now };
@@ -439,6 +440,7 @@ pub(super) mod tests {
     pub(in crate::key_rotation) fn report(right: &[bool]) -> Report {
         let name = DomainName::parse("acme.test").unwrap();
         let records = (0..right.len()).map(|number| PlannedRecord {
+            hosted: false,
             key: format!("dkim-{number}"),
             purpose: Purpose::Dkim,
             owner: name.prepend("_domainkey").unwrap().prepend(&format!("s{number}")).unwrap(),

@@ -58,6 +58,7 @@ mod sandbox_domain;
 mod scope;
 pub mod settings;
 pub mod setup_links;
+mod sub_zones;
 mod suppressions;
 pub mod sweep;
 pub mod tasks;
@@ -106,6 +107,7 @@ pub struct App {
     pub(crate) keys: dkim_keys::KeyCache,
     pub(crate) known_keys: known_keys::KnownKeys,
     pub(crate) zones: Arc<ArcSwap<ZoneSet>>,
+    pub(crate) host_zones: Arc<ArcSwap<ZoneSet>>,
     pub(crate) zone_turn: tokio::sync::Mutex<zone_feed::LastServed>,
     /// Names this process in leases.
     pub(crate) node: String,
@@ -174,6 +176,8 @@ pub struct Parts {
     pub node_name: String,
     /// What our DNS server serves; replaced as a whole.
     pub zones: Arc<ArcSwap<ZoneSet>>,
+    /// What the DNS host of the playground serves, where it is a server of its own.
+    pub host_zones: Arc<ArcSwap<ZoneSet>>,
 }
 
 /// How often in a minute a setup link has a DNS host asked.
@@ -203,6 +207,7 @@ impl App {
             keys: dkim_keys::KeyCache::default(),
             known_keys: known_keys::KnownKeys::default(),
             zones: parts.zones,
+            host_zones: parts.host_zones,
             zone_turn: tokio::sync::Mutex::default(),
             node,
             check_turns: Turns::new(),

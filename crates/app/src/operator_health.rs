@@ -6,9 +6,13 @@
 use crate::{App, error::Result};
 use diagnosis::{Plan, PlannedRecord, Report, plan::Expected, profile::TxtConflict};
 use jiff::SignedDuration;
-use model::{Purpose, Timestamp};
+use model::{Purpose, RecordData, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long the questions about our own zone may take.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -97,7 +101,10 @@ impl App {
     /// The report on our own zone, as the resolvers see it: whether it is delegated to us, whether what they find in it
     /// is what we serve, and whether the servers that send have names.
     pub async fn own_zone_report(&self) -> Report {
-        let plan = own_zone_plan(&self.settings);
+        let mut plan = own_zone_plan(&self.settings);
+        if self.zones.load().has_sub_zones() {
+            plan.records.extend(name_of_sub_zones(&self.settings).map(Arc::new));
+        }
         let policy = &self.settings.policy;
         let clock = self.clock.clone();
         let observation =
@@ -106,11 +113,35 @@ impl App {
     }
 }
 
+/// A name that zones are delegated to: made up, as theirs are, and answered with the address of a name server.
+fn name_of_sub_zones(settings: &crate::Settings) -> Option<PlannedRecord> {
+    let server = settings.zone_servers().next()?;
+    let address = *server.addresses.first()?;
+    let data = match address {
+        IpAddr::V4(v4) => RecordData::A(v4),
+        IpAddr::V6(v6) => RecordData::Aaaa(v6),
+    };
+    Some(PlannedRecord {
+        hosted: false,
+        key: SUB_ZONE_SERVER.to_owned(),
+        purpose: Purpose::Other,
+        owner: server.name.prepend("health").ok()?,
+        ttl: crate::platform_zone::TTL,
+        required: true,
+        expected: Expected::Address { data },
+        explanation: String::new(),
+    })
+}
+
+/// What is looked at where zones are delegated to us.
+pub const SUB_ZONE_SERVER: &str = "delegated_zones";
+
 /// The records of our own zone that everything depends on.
 pub fn own_zone_plan(settings: &crate::Settings) -> Plan {
     let zone = &settings.platform_zone;
     let at = |label: &str| zone.prepend(label).unwrap_or_else(|_| zone.clone());
     let record = |key: &str, purpose, owner, expected| PlannedRecord {
+        hosted: false,
         key: key.to_owned(),
         purpose,
         owner,

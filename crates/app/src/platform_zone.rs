@@ -109,6 +109,12 @@ fn platform_zone(
             zone.addresses(&label, &server.addresses)?;
         }
     }
+    // What zones are delegated to: each has names of its own for them.
+    for server in settings.zone_servers() {
+        if let Some(label) = server.name.relative_to(&apex) {
+            zone.addresses(&format!("*.{label}"), &server.addresses)?;
+        }
+    }
     zone.addresses("feedback", &settings.public_addresses)?;
     let feedback = apex.prepend("feedback")?;
     let spf = spf_record(&settings.sender_addresses);
@@ -178,7 +184,10 @@ fn playground_host_zone(
     let apex = DomainName::parse(PLAYGROUND_HOST)?;
     let mut zone = Builder { apex: apex.clone(), records: Vec::new() };
     zone.add("", RecordData::Ns(name_server.clone()))?;
-    zone.addresses("ns1", &settings.public_addresses)?;
+    match settings.playground_host {
+        Some(address) => zone.addresses("ns1", &[address])?,
+        None => zone.addresses("ns1", &settings.public_addresses)?,
+    }
     Ok(served(apex, soa(&name_server, generation), zone.records))
 }
 
@@ -199,11 +208,11 @@ fn playground_zone(
     })
 }
 
-fn served(apex: DomainName, soa: Soa, records: Vec<Record>) -> Zone {
+pub(crate) fn served(apex: DomainName, soa: Soa, records: Vec<Record>) -> Zone {
     Zone { soa_ttl: NEGATIVE_TTL, records, ..Zone::new(apex, soa) }
 }
 
-fn soa(name_server: &DomainName, serial: u64) -> Soa {
+pub(crate) fn soa(name_server: &DomainName, serial: u64) -> Soa {
     Soa {
         mname: name_server.clone(),
         rname: name_server.parent().and_then(|parent| parent.prepend("hostmaster").ok()).unwrap_or_default(),

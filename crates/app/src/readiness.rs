@@ -146,7 +146,7 @@ impl DomainView {
 
     /// Whether the domain has keys of ours, and one of them was seen in DNS.
     fn has_usable_key(&self) -> bool {
-        !self.dkim_tokens.is_empty() && self.report.records.iter().any(RecordReport::was_right_key)
+        !self.dkim_tokens.is_empty() && self.report.all().any(RecordReport::was_right_key)
     }
 
     pub(crate) fn unverified_reason(&self) -> String {

@@ -33,9 +33,10 @@ fn required_of(report: &Report, record: &RecordReport) -> Option<Required> {
         Expected::Mx { preference, exchange, .. } => {
             Want::OnlyExchanger { preference: *preference, exchange: exchange.clone() }
         }
-        other @ (Expected::Cname { .. } | Expected::Address { .. } | Expected::Exact { .. }) => {
-            Want::Exactly { data: other.data() }
-        }
+        other @ (Expected::Cname { .. }
+        | Expected::Address { .. }
+        | Expected::Delegation { .. }
+        | Expected::Exact { .. }) => Want::Exactly { data: other.data() },
     };
     Some(Required {
         key: planned.key.clone(),

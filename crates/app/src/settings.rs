@@ -63,6 +63,9 @@ pub struct Settings {
     pub retired_keys: crate::retired_keys::Telling,
     /// Whether there are playground zones.
     pub playground: bool,
+    /// Where the DNS host of the playground answers by itself, at the port of our own server. `None` where one server has to do
+    /// for both, which cannot delegate a zone to itself.
+    pub playground_host: Option<IpAddr>,
     /// The largest message, in bytes of MIME.
     pub max_message_size: usize,
     /// The most messages that a domain which is warming up may send a day; one at least.
@@ -86,6 +89,8 @@ pub struct NameServer {
     pub name: DomainName,
     /// Where it can be reached; may be empty where its name is in another zone.
     pub addresses: Vec<IpAddr>,
+    /// Whether it is another program that gets the platform zone from here: it does not serve zones delegated to us.
+    pub follows: bool,
 }
 
 /// Where accepted mail is handed over.
@@ -119,6 +124,31 @@ impl Settings {
     /// The name server that the SOA record of the platform zone names.
     pub fn first_name_server(&self) -> &DomainName {
         self.name_servers.first().map_or(&self.platform_zone, |server| &server.name)
+    }
+
+    /// The name servers that a zone is delegated to whose token this is: names that lead to those of the platform zone. What
+    /// was delegated to names with another token proves nothing.
+    pub fn name_servers_of(&self, token: &str) -> Vec<DomainName> {
+        self.zone_servers().filter_map(|server| server.name.prepend(token).ok()).collect()
+    }
+
+    /// The name servers that serve delegated zones: those with a name in the platform zone that are none that others run
+    /// after it.
+    pub(crate) fn zone_servers(&self) -> impl Iterator<Item = &NameServer> {
+        let is_ours = |server: &&NameServer| {
+            server.name.is_below(&self.platform_zone) && !server.addresses.is_empty() && !server.follows
+        };
+        self.name_servers.iter().filter(is_ours)
+    }
+
+    /// Whether a zone can be delegated to us: in a playground only where its DNS host is another server than ours.
+    pub fn can_be_delegated_to(&self) -> bool {
+        !self.playground || self.playground_host.is_some()
+    }
+
+    /// The profiles whose domains are zones that are delegated to us.
+    pub(crate) fn delegated_profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.iter().filter(|profile| profile.delegated.is_some())
     }
 
     /// A profile by name.

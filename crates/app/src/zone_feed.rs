@@ -8,14 +8,25 @@ use crate::{
     App,
     error::Result,
     platform_zone::{TTL, internal, key_text, wrapped},
+    sub_zones::{Shapes, shapes},
 };
-use dns::authority::KeyTable;
-use std::{fmt::Write as _, sync::Arc};
+use dns::authority::{KeyTable, SubZones};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 use store::KeyChange;
 
-/// The keys that are served, and up to which generation they are what the store has.
+/// What was served last.
 #[derive(Default)]
-pub(crate) struct LastServed(Option<(u64, KeyTable)>);
+pub(crate) struct LastServed(Option<Served>);
+
+#[derive(Clone)]
+struct Served {
+    /// Up to where keys and zones are what the store has.
+    generation: u64,
+    keys: KeyTable,
+    /// The zones that are delegated to us. They change with their keys.
+    sub_zones: SubZones,
+    shapes: Arc<Shapes>,
+}
 
 impl App {
     /// Serves what the store has, from now on.
@@ -34,32 +45,46 @@ impl App {
         self.store.number_key_changes().await?;
         let newest = self.store.dns_generation().await?;
         // A database that was put back to what it was before begins anew.
-        let known = last.0.as_ref().filter(|(generation, _)| *generation <= newest);
-        if known.is_some_and(|(generation, _)| *generation == newest) {
+        let known = last.0.as_ref().filter(|served| served.generation <= newest);
+        if known.is_some_and(|served| served.generation == newest) {
             return Ok(());
         }
-        let (since, mut keys, is_first) = match known {
-            Some((generation, keys)) => (*generation, keys.clone(), false),
-            None => (0, self.no_keys().await?, true),
+        let is_first = known.is_none();
+        let mut served = match known {
+            Some(served) => served.clone(),
+            None => Served {
+                generation: 0,
+                keys: self.no_keys().await?,
+                sub_zones: SubZones::default(),
+                shapes: Arc::new(shapes(&self.settings)?),
+            },
         };
         let mut is_rest_changed = is_first || self.settings.playground;
         let zone = &self.settings.platform_zone;
+        let (keys, mut touched) = (&mut served.keys, BTreeSet::new());
         let generation = self
             .store
-            .key_changes(since, zone, |change| {
+            .key_changes(served.generation, zone, &self.delegated_names(), |change| {
                 is_rest_changed |= change.is_of_zone;
-                apply(&mut keys, &change);
+                apply(keys, &change);
+                touched.extend(change.sub_zone);
             })
             .await?;
-        keys.shrink();
+        served.keys.shrink();
+        self.refresh_sub_zones(touched, &served.shapes, &mut served.sub_zones).await?;
         let set = if is_rest_changed {
-            self.zones_with(generation, keys.clone()).await?.following(&self.zones.load())
+            self.zones_with(generation, served.keys.clone()).await?.following(&self.zones.load())
         } else {
             let zones = self.zones.load();
-            zones.with_keys(generation, zone, keys.clone(), wrapped(generation)).map_err(internal)?
+            zones.with_keys(generation, zone, served.keys.clone(), wrapped(generation)).map_err(internal)?
         };
-        self.zones.store(Arc::new(set));
-        last.0 = Some((generation, keys));
+        let mut sub_zones = served.sub_zones.clone();
+        if self.settings.playground_host.is_some() {
+            sub_zones = self.delegated_in_playground(&sub_zones).await?;
+            self.host_zones.store(Arc::new(set.clone()));
+        }
+        self.zones.store(Arc::new(set.with_sub_zones(sub_zones)));
+        last.0 = Some(Served { generation, ..served });
         Ok(())
     }
 

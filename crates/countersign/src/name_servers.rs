@@ -25,8 +25,9 @@ pub(crate) fn name_servers(
 ) -> Result<Vec<NameServer>, ConfigError> {
     if config.name_servers.is_empty() {
         let name = zone.prepend("ns1").unwrap_or_else(|_| zone.clone());
-        return Ok(vec![NameServer { name, addresses: addresses.to_vec() }]);
+        return Ok(vec![NameServer { name, addresses: addresses.to_vec(), follows: false }]);
     }
+    let followers: Vec<IpAddr> = secondaries(config)?.iter().map(|other| other.address.ip()).collect();
     let mut servers: Vec<NameServer> = Vec::new();
     for text in &config.name_servers {
         let wrong =
@@ -47,7 +48,8 @@ pub(crate) fn name_servers(
         if servers.iter().any(|known| known.name == name) {
             return Err(wrong("it is there twice; give all its addresses behind one name".to_owned()));
         }
-        servers.push(NameServer { name, addresses });
+        let follows = addresses.iter().any(|address| followers.contains(address));
+        servers.push(NameServer { name, addresses, follows });
     }
     Ok(servers)
 }

@@ -14,6 +14,7 @@ use crate::{
     propagation,
     report::{RecordReport, Report, Seen},
     spf_tree::{self, SpfReport},
+    sub_zone,
     view::{Fact, Heard, RUN_OUT, View},
     well_known::{self, TriedSelectors},
     wildcard::{self, Origin},
@@ -85,7 +86,12 @@ pub fn diagnose_known(plan: &Plan, observation: &Observation, known: Known, now:
             .map(|finding| finding.code().to_owned())
             .collect();
     }
-    let zone = view.zone_of(&plan.domain);
+    sub_zone::excuse(plan, &mut records);
+    // What is to be published for a delegation is in the zone above.
+    let zone = match plan.delegation() {
+        Some((zone, _)) => view.parent_zone(zone),
+        None => view.zone_of(&plan.domain),
+    };
     let tried_selectors = well_known::tried(plan, &view, &records);
     let status = |purpose| status_of(&records, purpose);
     let mut report = Report {
@@ -115,8 +121,11 @@ pub fn diagnose_known(plan: &Plan, observation: &Observation, known: Known, now:
         mail,
         findings,
         records,
+        hosted: Vec::new(),
         questions_asked: observation.exchanges.len(),
     };
+    let is_hosted = |record: &RecordReport| record.planned.hosted;
+    (report.hosted, report.records) = report.records.into_iter().partition(is_hosted);
     report.authoritative_since = (report.is_authoritative() == Some(true)).then_some(now);
     report
 }
@@ -169,6 +178,7 @@ fn add_domain_findings(
     }
     findings.extend(checks::wildcard_shadowed::check(plan, view, records));
     findings.extend(checks::subdomain_recommended::check(plan));
+    sub_zone::settle(plan, view, records, findings);
     is_found
 }
 
@@ -193,7 +203,14 @@ pub(crate) fn heard_of<'v>(planned: &PlannedRecord, view: &'v View) -> &'v [Hear
 }
 
 pub(crate) fn judge_record(plan: &Plan, planned: &Arc<PlannedRecord>, view: &View) -> Judged {
-    let heard = heard_of(planned, view);
+    if let Expected::Delegation { name_server, .. } = &planned.expected {
+        return judge_delegation(plan, planned, name_server, view);
+    }
+    let heard = match plan.delegation() {
+        // What the zone above has there is not what will be in the zone.
+        Some((zone, _)) if planned.hosted && view.delegated_to(zone).is_none() => &[],
+        _ => heard_of(planned, view),
+    };
     let mut seen: Vec<Seen> = Vec::with_capacity(heard.len());
     for (index, of_server) in heard.iter().enumerate() {
         // Servers mostly say the same: it is judged once.
@@ -244,6 +261,29 @@ pub(crate) fn judge_record(plan: &Plan, planned: &Arc<PlannedRecord>, view: &Vie
     };
     let spf = spf_tree::report(&context, &report.current);
     Judged { report, findings, spf }
+}
+
+fn judge_delegation(
+    plan: &Plan,
+    planned: &Arc<PlannedRecord>,
+    name_server: &DomainName,
+    view: &View,
+) -> Judged {
+    let nothing = Says::Nothing(String::new());
+    let context = Context::new(plan, planned, view, None, &nothing);
+    let judged = sub_zone::judge(&context, name_server);
+    let report = RecordReport {
+        planned: Arc::clone(planned),
+        zone: judged.parent,
+        status: judged.status,
+        last_certain: None,
+        current: judged.current,
+        replace: None,
+        findings: Vec::new(),
+        seen: judged.seen,
+        propagation: propagation::Propagation::default(),
+    };
+    Judged { report, findings: judged.findings, spf: None }
 }
 
 /// What is known where nobody can say whether the record is right: an alias whose end is not shown, else nothing.

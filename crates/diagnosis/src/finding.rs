@@ -3,7 +3,7 @@
 use crate::{
     mail_policy::{Provider, Rule},
     near_miss::VersionSlip,
-    observation::Server,
+    observation::{Question, Server},
     slip::Slip,
     spf_tree::SpfCost,
 };
@@ -741,6 +741,70 @@ defects! {
         expected: DomainName,
         /// Where it points.
         found: DomainName,
+    }
+    DelegationMissing = "delegation_missing" {
+        /// The zone that is to be delegated to us.
+        zone: DomainName,
+        /// One of the servers that it is to be delegated to.
+        name_server: DomainName,
+    }
+    DelegationIncomplete = "delegation_incomplete" {
+        /// The zone.
+        zone: DomainName,
+        /// The server that is not in the delegation.
+        missing: DomainName,
+        /// Those that are.
+        found: Vec<DomainName>,
+    }
+    DelegationElsewhere = "delegation_elsewhere" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers in the delegation that are not ours.
+        others: Vec<DomainName>,
+        /// Those that are.
+        ours: Vec<DomainName>,
+    }
+    DelegationAlias = "delegation_alias" {
+        /// The zone.
+        zone: DomainName,
+        /// Where the alias in its place points.
+        target: DomainName,
+    }
+    DelegationSigned = "delegation_signed" {
+        /// The zone.
+        zone: DomainName,
+    }
+    DelegationHidden = "delegation_hidden" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers of the zone above that answer for it themselves.
+        servers: Vec<Server>,
+    }
+    DelegationUneven = "delegation_uneven" {
+        /// The zone.
+        zone: DomainName,
+        /// The servers of the zone above that have the delegation.
+        with: Vec<Server>,
+        /// Those that do not.
+        without: Vec<Server>,
+    }
+    SubZoneNotServed = "sub_zone_not_served" {
+        /// The zone, which is delegated to us.
+        zone: DomainName,
+        /// The names in it that are not as they should be.
+        names: Vec<DomainName>,
+    }
+    DelegationCovered = "delegation_covered" {
+        /// The zone.
+        zone: DomainName,
+        /// The zone above, which is delegated to us as well.
+        above: DomainName,
+    }
+    DelegationHidesRecords = "delegation_hides_records" {
+        /// The zone that is to be delegated to us.
+        zone: DomainName,
+        /// The records that are at it or below it now, by name and type.
+        records: Vec<Question>,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     plan::{Expected, Plan, PlannedRecord},
     readings::Readings,
     slip, spf_tree,
+    sub_zone::{self, DS},
     view::{self, Fact, View},
     well_known,
     wildcard::{self, Origin},
@@ -82,6 +83,8 @@ impl<'p> Inquiry<'p> {
     /// The same, which keeps what texts were read as with others.
     pub fn reading(plan: &'p Plan, policy: &'p Policy, readings: &Arc<Readings>) -> Self {
         let stage = || match policy.look {
+            // Only the servers of the zone above know of a delegation.
+            Look::ResolversFirst if plan.delegation().is_some() => Stage::Closer,
             Look::Thorough => Stage::Closer,
             Look::ResolversFirst => Stage::Open,
         };
@@ -217,7 +220,7 @@ pub fn main_types(record: &PlannedRecord) -> impl Iterator<Item = RecordType> + 
     let beside = match &record.expected {
         // It shows a key that was pasted as TXT, a record beside the alias, and the key at its end.
         Expected::Cname { .. } => Some(RecordType::Txt),
-        Expected::Address { .. } | Expected::Exact { .. } => None,
+        Expected::Address { .. } | Expected::Exact { .. } | Expected::Delegation { .. } => None,
         // Nothing may stand beside an alias, and servers that let it give one or the other by chance.
         _ => Some(RecordType::Cname),
     };
@@ -415,6 +418,18 @@ impl Wanted<'_> {
 
     /// Asks everyone who can know about these records.
     fn thoroughly(&mut self, plan: &Plan, view: &View, records: &[&Arc<PlannedRecord>]) {
+        let mut records = records;
+        let in_zone: Vec<&Arc<PlannedRecord>>;
+        if let Some((zone, name_servers)) = plan.delegation() {
+            self.sub_zone(view, zone, &name_servers);
+            for (question, server) in sub_zone::questions(plan, view, zone) {
+                self.push(&question, server);
+            }
+            // What is in the zone is asked for once it is delegated.
+            let is_open = view.delegated_to(zone).is_some();
+            in_zone = records.iter().copied().filter(|record| record.hosted && is_open).collect();
+            records = &in_zone;
+        }
         // Many records are in one place, and asking the same again asks nothing more.
         let mut places: Vec<DomainName> = Vec::new();
         for record in records {
@@ -619,6 +634,29 @@ impl Wanted<'_> {
             self.addresses(name);
             let servers = servers_at(view, &parent, name, self.policy);
             self.all(question, servers.get(..1).unwrap_or_default());
+        }
+    }
+
+    /// Asks all servers of the zone above what they say of a zone that is to be delegated to us, and ours whether they
+    /// answer for it.
+    fn sub_zone(&mut self, view: &View, zone: &DomainName, ours: &[&DomainName]) {
+        let of = |name: &DomainName, record_type| Question { name: name.clone(), record_type };
+        for candidate in view.parent_candidates(zone) {
+            self.resolvers(&of(&candidate, RecordType::Soa));
+        }
+        if let Some(parent) = view.parent_zone(zone) {
+            self.resolvers(&of(&parent, RecordType::Ns));
+            for name in view.name_servers(&parent).iter().take(self.policy.max_name_servers) {
+                self.addresses(name);
+                let servers = servers_at(view, &parent, name, self.policy);
+                for record_type in [RecordType::Ns, DS] {
+                    self.all(&of(zone, record_type), servers.get(..1).unwrap_or_default());
+                }
+            }
+        }
+        for name in ours.iter().take(self.policy.max_name_servers) {
+            self.addresses(name);
+            self.all(&of(zone, RecordType::Ns), &servers_at(view, zone, name, self.policy));
         }
     }
 

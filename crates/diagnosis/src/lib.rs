@@ -22,6 +22,7 @@ mod repair;
 pub mod report;
 pub mod slip;
 pub mod spf_tree;
+pub mod sub_zone;
 mod template;
 pub mod view;
 pub mod well_known;

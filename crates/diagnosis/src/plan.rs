@@ -56,6 +56,7 @@ impl Plan {
         let of_keys = |record: &Arc<PlannedRecord>| record.purpose == Purpose::Dkim;
         let place = self.records.iter().rposition(of_keys).map_or(self.records.len(), |last| last + 1);
         let record = PlannedRecord {
+            hosted: self.delegation().is_some(),
             key: beside.key,
             purpose: Purpose::Dkim,
             owner,
@@ -66,6 +67,16 @@ impl Plan {
         };
         self.records.insert(place, Arc::new(record));
         Ok(())
+    }
+
+    /// The zone that is to be delegated to us, with the name servers, where the plan is for one.
+    pub fn delegation(&self) -> Option<(&DomainName, Vec<&DomainName>)> {
+        let mut names = self.records.iter().filter_map(|record| match &record.expected {
+            Expected::Delegation { name_server, .. } => Some((&record.owner, name_server)),
+            _ => None,
+        });
+        let (zone, first) = names.next()?;
+        Some((zone, std::iter::once(first).chain(names.map(|(_, name)| name)).collect()))
     }
 
     /// The same plan, with the selectors of [`crate::well_known`] tried where it has no DKIM record.
@@ -133,6 +144,9 @@ pub struct PlannedRecord {
     pub expected: Expected,
     /// What the profile says about it, for people.
     pub explanation: String,
+    /// Whether it is in a zone that is delegated to us: we serve it, and nobody has to publish it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hosted: bool,
 }
 
 /// What should be at a planned record's name.
@@ -187,6 +201,13 @@ pub enum Expected {
         /// A or AAAA data.
         data: RecordData,
     },
+    /// One of the NS records by which the zone above delegates a zone to us. What counts is what that zone says.
+    Delegation {
+        /// The name server.
+        name_server: DomainName,
+        /// The others of the set.
+        beside: Vec<DomainName>,
+    },
     /// Any other record, to be there as it is: SRV, NS, CAA.
     Exact {
         /// Its data.
@@ -200,6 +221,7 @@ impl Expected {
         match self {
             Self::Cname { .. } => RecordType::Cname,
             Self::Mx { .. } => RecordType::Mx,
+            Self::Delegation { .. } => RecordType::Ns,
             Self::Address { data } | Self::Exact { data } => data.record_type(),
             Self::Dkim { .. } | Self::Spf { .. } | Self::Dmarc { .. } | Self::Txt { .. } => RecordType::Txt,
         }
@@ -217,6 +239,7 @@ impl Expected {
             Self::Dmarc { suggested } => suggested.clone(),
             Self::Txt { value, .. } => value.clone(),
             Self::Mx { exchange, .. } => exchange.to_string(),
+            Self::Delegation { name_server, .. } => name_server.to_string(),
             Self::Address { data } | Self::Exact { data } => data.to_string(),
         }
     }
@@ -236,6 +259,7 @@ impl Expected {
             Self::Mx { preference, exchange, .. } => {
                 RecordData::Mx { preference: *preference, exchange: exchange.clone() }
             }
+            Self::Delegation { name_server, .. } => RecordData::Ns(name_server.clone()),
             Self::Address { data } | Self::Exact { data } => data.clone(),
             other => RecordData::Txt(TxtData::from_text(&other.value())),
         }
@@ -280,6 +304,7 @@ pub fn audit(domain: &DomainName, selectors: &[String]) -> Plan {
     let mut push = |key: String, purpose, owner: Option<DomainName>, required, expected| {
         if let Some(owner) = owner {
             records.push(PlannedRecord {
+                hosted: false,
                 key,
                 purpose,
                 owner,

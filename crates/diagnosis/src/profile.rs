@@ -26,6 +26,10 @@ pub struct Profile {
     pub variable_description: String,
     /// The certificate authority that issues for hosts with web pages or links, as CAA records name it.
     pub certificate_authority: Option<String>,
+    /// Where the records are in a zone of the domain's name that is delegated to us: what is said of the delegation, for
+    /// people. It is all that the owner publishes, to the name servers that the variable `nameservers` has, with blanks
+    /// between.
+    pub delegated: Option<String>,
     /// How many DKIM keys a domain of this profile has.
     pub dkim_keys: usize,
     /// Which edition of the template it is (`version`), where it says so.
@@ -78,6 +82,9 @@ pub struct ProfileRecord {
     /// Type and data.
     pub kind: ProfileRecordKind,
 }
+
+/// The variable with the name servers that a zone is delegated to.
+pub const NAME_SERVERS: &str = "nameservers";
 
 /// A place in a file, counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -378,6 +385,7 @@ impl Profile {
         for text in self.records.iter().flat_map(ProfileRecord::texts) {
             template::variables::collect(text, &mut names);
         }
+        names.extend(self.delegated.is_some().then(|| NAME_SERVERS.to_owned()));
         names
     }
 }
@@ -412,12 +420,13 @@ impl ProfileRecord {
     }
 }
 
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 6] = [
     include_str!("../../../profiles/three-cname.json"),
     include_str!("../../../profiles/two-txt.json"),
     include_str!("../../../profiles/five-records.json"),
     include_str!("../../../profiles/aggregate.json"),
     include_str!("../../../profiles/contact-domain.json"),
+    include_str!("../../../profiles/delegated.json"),
 ];
 
 #[cfg(test)]
@@ -436,6 +445,7 @@ mod tests {
             ("key3", "CCCC"),
             ("platform", "send.example.net"),
             ("dmarcrua", "dmarc@send.example.net"),
+            ("nameservers", "tok4.ns1.send.example.net tok4.ns2.send.example.net"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -446,7 +456,10 @@ mod tests {
     fn every_built_in_profile_parses_and_plans() {
         let profiles = Profile::built_in();
         let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-        assert_eq!(names, ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain"]);
+        assert_eq!(
+            names,
+            ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain", "delegated"]
+        );
         let domain = DomainName::parse("mail.acme.test").unwrap();
         for profile in &profiles {
             let plan = plan(profile, &domain, &variables()).unwrap();

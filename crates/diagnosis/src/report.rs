@@ -39,8 +39,11 @@ pub struct Report {
     pub zone: Option<DomainName>,
     /// The name servers of that zone, by which its DNS host is recognised.
     pub name_servers: Vec<DomainName>,
-    /// The planned records, in the plan's order.
+    /// The planned records that are to be published, in the plan's order.
     pub records: Vec<RecordReport>,
+    /// The records in the zone that is delegated to us, where the plan is for one: nobody has to publish them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosted: Vec<RecordReport>,
     /// The findings, worst first, then in the plan's order.
     pub findings: Vec<Finding>,
     /// Since when the name servers that answer are known to have all required records right; `None` while one has
@@ -147,6 +150,11 @@ impl RecordReport {
 }
 
 impl Report {
+    /// All planned records: those to be published, and those in a zone that is delegated to us.
+    pub fn all(&self) -> impl Iterator<Item = &RecordReport> + Clone {
+        self.records.iter().chain(&self.hosted)
+    }
+
     /// Whether a record is a key that was found by trying, and is not right: a leftover perhaps, by which nothing is
     /// to be judged.
     pub fn is_stray_key(&self, record: &RecordReport) -> bool {
@@ -165,8 +173,8 @@ impl Report {
         if same_plan && self.is_authoritative() != Some(false) {
             self.authoritative_since = earlier.authoritative_since.or(self.authoritative_since);
         }
-        for record in &mut self.records {
-            let before = earlier.records.iter().find(|before| before.planned == record.planned);
+        for record in self.records.iter_mut().chain(&mut self.hosted) {
+            let before = earlier.all().find(|before| before.planned == record.planned);
             record.last_certain = match record.status {
                 RecordStatus::Unknown | RecordStatus::Pending => {
                     before.and_then(RecordReport::certain_status)
@@ -215,7 +223,7 @@ impl Report {
 
     /// The report of a plan that was not looked at yet: every record unknown, nothing found.
     pub fn unchecked(plan: &crate::Plan, now: Timestamp) -> Self {
-        let records = plan
+        let (hosted, records) = plan
             .records
             .iter()
             .map(|planned| RecordReport {
@@ -229,7 +237,7 @@ impl Report {
                 seen: Vec::new(),
                 propagation: Propagation::default(),
             })
-            .collect();
+            .partition(|record: &RecordReport| record.planned.hosted);
         Self {
             domain: plan.domain.clone(),
             profile: plan.profile.clone(),
@@ -244,6 +252,7 @@ impl Report {
             zone: None,
             name_servers: Vec::new(),
             records,
+            hosted,
             findings: Vec::new(),
             authoritative_since: None,
             visible_everywhere_by: None,
@@ -269,6 +278,7 @@ mod tests {
     fn report(at: i64, required: [Option<bool>; 3], recommended: Option<bool>) -> Report {
         let name = DomainName::parse("acme.test").unwrap();
         let planned = |key: &str, required| PlannedRecord {
+            hosted: false,
             key: key.to_owned(),
             purpose: Purpose::Tracking,
             owner: name.clone(),

@@ -168,6 +168,7 @@ pub fn is_telling(record: &PlannedRecord, domain: &DomainName, slip: Slip) -> bo
         | Expected::Cname { .. }
         | Expected::Txt { .. }
         | Expected::Address { .. }
+        | Expected::Delegation { .. }
         | Expected::Exact { .. } => true,
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     readings::Readings,
     slip::{self, Slip},
     spf_tree::{self, SpfTree},
+    sub_zone::Above,
     wildcard,
 };
 use mail::dmarc::{DmarcReading, PublicSuffix};
@@ -473,6 +474,10 @@ impl View {
     }
 
     fn zone_at(&self, name: &DomainName) -> Option<DomainName> {
+        // Where the zone above delegates a name a zone begins, whether or not anybody answers for it.
+        if !self.referrals.is_empty() && self.delegated_to(name).is_some() {
+            return Some(name.clone());
+        }
         self.authority_over(name, |owner| model::registrable_domain(owner).is_some())
     }
 
@@ -548,10 +553,14 @@ impl View {
     pub fn delegated_to(&self, zone: &DomainName) -> Option<Vec<DomainName>> {
         let replies = self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone);
         let sets = replies.filter_map(|exchange| match &exchange.outcome {
-            Outcome::Reply(reply) if matches!(reply.rcode, Rcode::NoError) && !reply.authoritative => {
-                let records = reply.answer.iter().chain(&reply.authority);
-                let names =
-                    ns_names(records.filter(|record| record.owner == *zone).map(|record| &record.data));
+            // An answer without authority is what a server keeps of the zone's own records, and no referral.
+            Outcome::Reply(reply)
+                if matches!(reply.rcode, Rcode::NoError)
+                    && !reply.authoritative
+                    && reply.answer.is_empty() =>
+            {
+                let records = reply.authority.iter().filter(|record| record.owner == *zone);
+                let names = ns_names(records.map(|record| &record.data));
                 (!names.is_empty()).then_some(names)
             }
             _ => None,
@@ -560,6 +569,12 @@ impl View {
         names.sort();
         names.dedup();
         (!names.is_empty()).then_some(names)
+    }
+
+    /// What the servers of the zone above say of a zone, each once.
+    pub fn above(&self, zone: &DomainName) -> Vec<(&Server, Above)> {
+        let of_zone = self.referrals.iter().filter(|exchange| exchange.ask.question.name == *zone);
+        of_zone.map(|exchange| (&exchange.ask.server, Above::read(zone, &exchange.outcome))).collect()
     }
 
     /// The addresses that the zone above gives for those name servers of a zone that are in the zone itself.

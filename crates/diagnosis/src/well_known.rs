@@ -68,6 +68,7 @@ pub(crate) fn with_found<'p>(plan: &'p Plan, observation: &Observation) -> Cow<'
     }
     let mut extended = plan.clone();
     let planned = |(selector, owner)| PlannedRecord {
+        hosted: false,
         key: format!("dkim-{selector}"),
         purpose: Purpose::Dkim,
         owner,

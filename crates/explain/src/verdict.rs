@@ -211,13 +211,14 @@ pub(crate) fn is_on_its_way(record: &RecordReport) -> bool {
 }
 
 /// What the records are for, each in a word or two.
-const MECHANISMS: [(Mechanism, &str); 7] = [
+const MECHANISMS: [(Mechanism, &str); 8] = [
     (Mechanism::Dkim, "DKIM"),
     (Mechanism::Spf, "SPF"),
     (Mechanism::Of(Purpose::Dmarc), "DMARC"),
     (Mechanism::Of(Purpose::ReturnPath), "the return path"),
     (Mechanism::Of(Purpose::Ownership), "the proof of ownership"),
     (Mechanism::Of(Purpose::Inbound), "incoming mail"),
+    (Mechanism::Of(Purpose::Delegation), "the delegation"),
     (Mechanism::Of(Purpose::Tracking), "link tracking"),
 ];
 
@@ -250,6 +251,9 @@ impl Mechanism {
             Self::Of(Purpose::ReturnPath) => "bounces do not come back under your own domain",
             Self::Of(Purpose::Ownership) => "it is not proven that the domain is yours",
             Self::Of(Purpose::Inbound) => "mail to this domain does not arrive here",
+            Self::Of(Purpose::Delegation) => {
+                "our name servers are not asked for keys and policies of this domain"
+            }
             Self::Of(_) => "links in mail do not lead through your own domain",
         }
     }

@@ -193,6 +193,7 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::ReturnPath => "Brings bounces back under your own domain.",
         Purpose::Dmarc => "Tells receivers what to do with mail that fails, and where to send reports.",
         Purpose::Inbound => "Brings incoming mail to this service.",
+        Purpose::Delegation => "Has our name servers answer for this name and all below it.",
         Purpose::Tracking => "Puts links for opens and clicks under your own domain.",
         Purpose::Ownership => "Proves that the domain is yours.",
         Purpose::Other => "Asked for by the template of the service.",

@@ -110,6 +110,8 @@ words! {
         Dmarc = "dmarc",
         /// Mail that comes in.
         Inbound = "inbound",
+        /// The delegation of a zone to us.
+        Delegation = "delegation",
         /// Open and click tracking.
         Tracking = "tracking",
         /// Proof of control.

@@ -70,7 +70,7 @@ impl Scenario {
         let mut problems = scenario.problems(&report);
         let codes = |report| self.wire.same_codes(report);
         let statuses = |report: &Report| -> Vec<String> {
-            report.records.iter().map(|r| format!("{} {}", r.planned.key, r.status.as_str())).collect()
+            report.all().map(|r| format!("{} {}", r.planned.key, r.status.as_str())).collect()
         };
         let in_memory = self.report();
         if codes(&in_memory) != codes(&report) {
@@ -116,7 +116,7 @@ impl Scenario {
             problem(format!("{code} must not be found"));
         }
         for (key, status) in &expect.records {
-            match report.records.iter().find(|record| record.planned.key == *key) {
+            match report.all().find(|record| record.planned.key == *key) {
                 None => problem(format!("there is no record {key}")),
                 Some(record) if record.status.as_str() != status => {
                     problem(format!("{key} is {}, not {status}", record.status));

@@ -298,6 +298,7 @@ impl Scenario {
             ("token3", "tok3"),
             ("platform", "send.example.net"),
             ("dmarcrua", "dmarc@send.example.net"),
+            ("nameservers", "tok4.ns1.send.example.net tok4.ns2.send.example.net"),
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }

@@ -1,6 +1,10 @@
 //! Doing what a remedy says, at every server of the zone: what a customer does who follows the report to the letter.
 
-use crate::{world::World, zone::Zone, zone_text::from_value};
+use crate::{
+    world::World,
+    zone::Zone,
+    zone_text::{DS, from_value},
+};
 use diagnosis::Remedy;
 use model::{DomainName, Record, RecordData, RecordType};
 use std::sync::Arc;
@@ -10,26 +14,28 @@ impl World {
     pub fn follow(&mut self, remedy: &Remedy) -> bool {
         match remedy {
             Remedy::Add { name, record_type, value, preference } => {
-                self.change(name, |zone| put(zone, name, *record_type, value, *preference));
+                self.change(name, &[*record_type], |zone| put(zone, name, *record_type, value, *preference));
             }
-            Remedy::Replace { name, record_type, current, value, preference } => self.change(name, |zone| {
-                zone.records.retain(|record| record.owner != *name || !is_one_of(&record.data, current));
-                put(zone, name, *record_type, value, *preference);
-            }),
+            Remedy::Replace { name, record_type, current, value, preference } => {
+                self.change(name, &[*record_type], |zone| {
+                    zone.records.retain(|record| record.owner != *name || !is_one_of(&record.data, current));
+                    put(zone, name, *record_type, value, *preference);
+                });
+            }
             Remedy::Move { from, to, record_type, value, preference } => {
                 let goes = |record: &Record| {
                     record.owner == *from
                         && record.data.record_type() == *record_type
                         && says(&record.data, value)
                 };
-                self.change(from, |zone| zone.records.retain(|record| !goes(record)));
-                self.change(to, |zone| put(zone, to, *record_type, value, *preference));
+                self.change(from, &[], |zone| zone.records.retain(|record| !goes(record)));
+                self.change(to, &[], |zone| put(zone, to, *record_type, value, *preference));
             }
-            Remedy::MergeSpf { name, current, replace_with } => self.change(name, |zone| {
+            Remedy::MergeSpf { name, current, replace_with } => self.change(name, &[], |zone| {
                 zone.records.retain(|record| record.owner != *name || !is_one_of(&record.data, current));
                 put(zone, name, RecordType::Txt, replace_with, None);
             }),
-            Remedy::Remove { name, record_types, values } => self.change(name, |zone| {
+            Remedy::Remove { name, record_types, values } => self.change(name, record_types, |zone| {
                 zone.records.retain(|record| {
                     let is_meant = values.is_empty() || is_one_of(&record.data, values);
                     record.owner != *name || !record_types.contains(&record.data.record_type()) || !is_meant
@@ -40,8 +46,16 @@ impl World {
         true
     }
 
-    fn change(&mut self, name: &DomainName, change: impl Fn(&mut Zone)) {
-        let Some(apex) = self.zone_of(name).map(|served| served.zone.apex.clone()) else { return };
+    fn change(&mut self, name: &DomainName, record_types: &[RecordType], change: impl Fn(&mut Zone)) {
+        // What the zone above says of a zone is in the zone above.
+        let is_above = record_types.iter().any(|kind| *kind == RecordType::Ns || kind.code() == DS);
+        let apex = self.zone_of(name).map(|served| served.zone.apex.clone());
+        let above = name.parent().filter(|_| is_above && apex.as_ref() == Some(name));
+        let apex = match above {
+            Some(parent) => self.zone_of(&parent).map(|served| served.zone.apex.clone()),
+            None => apex,
+        };
+        let Some(apex) = apex else { return };
         for served in self.served.iter_mut().filter(|served| served.zone.apex == apex) {
             change(Arc::make_mut(&mut served.zone));
         }

@@ -60,7 +60,7 @@
 //! may_differ = ["dns_unanswered"]
 //! ```
 //!
-//! **Records**: A, AAAA, CNAME, DNAME, NS, PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
+//! **Records**: A, AAAA, CNAME, DNAME, NS, DS (its digest), PTR, MX, TXT, SPF (type 99), CAA. `{key1}` to `{key3}` stand for the keys of
 //! `keys.toml`; `{x*300}` for 300 times `x`; `{1..20}` repeats the line with each number, and several ranges of a
 //! line run together (`c{1..20} CNAME c{2..21}`). `servers` and `delegation` take ranges, too. `*` is a wildcard; `a\.b` and `a\032` are labels
 //! with a dot and a space.

@@ -2,7 +2,7 @@
 //!
 //! Written apart from the platform's own name server, so that the two do not share their mistakes.
 
-use crate::zone_text::DNAME;
+use crate::zone_text::{DNAME, DS};
 use diagnosis::observation::{Question, Rcode, Reply};
 use model::{DomainName, Record, RecordData, RecordType};
 
@@ -40,7 +40,9 @@ impl Zone {
         let mut name = question.name.clone();
         let mut passed = Vec::new();
         loop {
-            if let Some(cut) = self.cut(&name) {
+            // The DS record of a delegation is in the zone that delegates (RFC 4035 §3.1.4.1).
+            let is_of_parent = |cut: &DomainName| *cut == name && question.record_type.code() == DS;
+            if let Some(cut) = self.cut(&name).filter(|cut| !is_of_parent(cut)) {
                 reply.authoritative = !reply.answer.is_empty();
                 reply.authority = self.at(&cut, RecordType::Ns);
                 answer.additional = self.glue(&answer.reply.authority);

@@ -7,6 +7,7 @@ use crate::{
     database::{Row, Tx, sql},
     domains::{columns, domain},
     events::insert_events,
+    key_feed::serve_keys_anew,
     packed::Packed,
 };
 use model::{CheckStatus, DomainId, DomainStatus, Timestamp};
@@ -16,6 +17,7 @@ const KEPT: u32 = 4;
 
 /// The outcome of a check.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "what is to be done with it, each by itself")]
 pub struct CheckRecord {
     /// The domain.
     pub domain_id: DomainId,
@@ -59,6 +61,9 @@ pub struct CheckRecord {
     pub watch_seconds: Option<u32>,
     /// Whether the name is to be held from now on.
     pub takes_hold: bool,
+    /// Whether it is a zone of its own, and what is served in it may be something else after this: its keys come again in the
+    /// feed.
+    pub serves_anew: bool,
     /// Whether the records are right and another organisation holds the name. While a claim is open it stays said.
     pub held_elsewhere: bool,
     /// Whom the zone is delegated to, as far as that is remembered.
@@ -205,6 +210,9 @@ impl Store {
         let mut tx = self.pools.write().await?;
         let domain = update_domain(check, &mut tx).await?;
         keep_observation(check, domain.version, &mut tx).await?;
+        if check.serves_anew {
+            serve_keys_anew(check.domain_id, &mut tx).await?;
+        }
         insert_events(&check.events, &mut tx).await?;
         for event in check.events.iter().filter(|_| check.alert) {
             insert_alert(event, check.domain_id, &mut tx).await?;

@@ -11,6 +11,7 @@ use crate::{
     domains::{columns, domain},
     error::Unique,
     events::insert_events,
+    key_feed::serve_keys_anew,
     value::words,
 };
 use model::{DomainId, DomainName, Timestamp};
@@ -373,6 +374,9 @@ impl Store {
         .await?;
         insert_events(&[told.to_claimer.clone(), told.to_holder.clone()], &mut tx).await?;
         insert_alert(told.to_holder, claim.holder_id, &mut tx).await?;
+        for domain in [claim.holder_id, claim.domain_id] {
+            serve_keys_anew(domain, &mut tx).await?;
+        }
         tx.wakes(Topic::Verify);
         tx.commit().await?;
         Ok(claimer)

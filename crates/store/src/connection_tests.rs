@@ -72,6 +72,8 @@ async fn frequent_statements_use_their_index_and_sort_nothing() {
         (key_rotation::UNSCHEDULED, "domains_unscheduled"),
         (key_feed::GONE, "dkim_keys_feed"),
         (key_feed::SERVED, "dkim_keys_feed"),
+        (key_feed::SUB_ZONES, "domains_named"),
+        (key_feed::HELD, "domains_"),
         (claims::DUE, "domain_claims_due"),
         (claims::HOLDER_OF, "domains_holder"),
         (deliveries::CLAIM, "deliveries_due"),

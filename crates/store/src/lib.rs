@@ -94,7 +94,7 @@ pub use error::StoreError;
 pub use events::{Event, EventPage, NewEvent, NumberedEvent};
 pub use idempotency::{Begun, IdempotentRequest};
 pub use identities::Joining;
-pub use key_feed::KeyChange;
+pub use key_feed::{KeyChange, SubZoneDomain};
 pub use key_rotation::{GoneKey, KeyTurn, NewKeyBeside};
 pub use mark::Mark;
 pub use messages::{Message, NewMessage, Outgoing};

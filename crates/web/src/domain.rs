@@ -274,7 +274,9 @@ async fn render(web: &Web, view: &DomainView, test: TestForm, status: StatusCode
             .chain(gone.iter().map(|key| KeyRow::gone(key, now)))
             .collect(),
         drift,
-        connects: web.app.settings().domain_connect.is_on() && domain.status != DomainStatus::Disabled,
+        connects: web.app.settings().domain_connect.is_on()
+            && domain.status != DomainStatus::Disabled
+            && view.report.hosted.is_empty(),
         sent: Sent::of(&sent),
         history: events.iter().filter_map(|event| history_line(event, now)).collect(),
     };
@@ -359,6 +361,6 @@ pub(crate) async fn send_test(
 
 /// Whether its keys are behind aliases, where they can be rotated.
 fn has_aliases(view: &DomainView) -> bool {
-    let mut dkim = view.report.records.iter().filter(|record| record.is_dkim());
-    dkim.all(|record| record.record_type() == RecordType::Cname)
+    let mut dkim = view.report.all().filter(|record| record.is_dkim());
+    dkim.all(|record| record.planned.hosted || record.record_type() == RecordType::Cname)
 }

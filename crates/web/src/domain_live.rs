@@ -7,7 +7,7 @@ use crate::{
     record::{self, RecordRow},
     when::When,
 };
-use app::{ClaimFound, claims::ClaimView, domains::DomainView, store};
+use app::{ClaimFound, claims::ClaimView, diagnosis::RecordReport, domains::DomainView, store};
 use askama::Template;
 use explain::{Host, shown};
 use jiff::Timestamp;
@@ -161,6 +161,8 @@ pub(crate) struct Live {
     zone_apex: String,
     create_apex: Option<String>,
     records: Vec<RecordRow>,
+    /// What we serve where the domain is delegated to us.
+    hosted: Vec<(String, Pill)>,
     test: TestForm,
     sender: String,
 }
@@ -233,6 +235,7 @@ impl Live {
                 _ => None,
             },
             records: record::rows(report, host, zone.map(|zone| zone.id), now),
+            hosted: report.hosted.iter().map(hosted).collect(),
             test,
             sender: format!("hello@{}", domain.name),
         }
@@ -257,10 +260,15 @@ impl Live {
     }
 }
 
+/// A record that we serve: its type and name, and how it stands.
+fn hosted(record: &RecordReport) -> (String, Pill) {
+    (format!("{} {}", record.record_type(), record.planned.owner), record.status.into())
+}
+
 /// The mechanisms that the domain's profile has records for.
 pub(crate) fn checks(view: &DomainView) -> Vec<(&'static str, Pill)> {
     let domain = &view.domain;
-    let has = |purpose| view.report.records.iter().any(|record| record.planned.purpose == purpose);
+    let has = |purpose| view.report.all().any(|record| record.planned.purpose == purpose);
     [
         ("DKIM", Purpose::Dkim, domain.dkim_status),
         ("SPF", Purpose::Spf, domain.spf_status),

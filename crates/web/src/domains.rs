@@ -132,6 +132,7 @@ async fn render(
         profiles: settings
             .profiles
             .iter()
+            .filter(|profile| profile.delegated.is_none() || settings.can_be_delegated_to())
             .map(|profile| ProfileChoice {
                 name: profile.name.clone(),
                 title: profile.title.clone(),

@@ -109,6 +109,7 @@ pub(crate) const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::ReturnPath => "Return path",
         Purpose::Dmarc => "DMARC policy",
         Purpose::Inbound => "Incoming mail",
+        Purpose::Delegation => "Delegation",
         Purpose::Tracking => "Tracking",
         Purpose::Ownership => "Proof of ownership",
         Purpose::Other => "Other",

@@ -161,7 +161,9 @@ pub(crate) async fn show(pages: Pages, Path(secret): Path<String>) -> Answer {
         files: records::choices(&path(&secret)),
         expires: When::new(link.expires_at, now),
         may_publish: link.may_publish,
-        connects: pages.app.settings().domain_connect.is_on() && view.domain.status != DomainStatus::Disabled,
+        connects: pages.app.settings().domain_connect.is_on()
+            && view.domain.status != DomainStatus::Disabled
+            && view.report.hosted.is_empty(),
     })
 }
 

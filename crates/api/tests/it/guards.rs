@@ -360,6 +360,7 @@ async fn hold_elsewhere(store: &Store, org_id: OrgId, id: DomainId, other: OrgId
         watch: domain.watch.clone(),
         watch_seconds: None,
         takes_hold: status == DomainStatus::Verified,
+        serves_anew: false,
         held_elsewhere: status == DomainStatus::Pending,
         delegation: app::store::Delegation::default(),
         delegation_changed: None,

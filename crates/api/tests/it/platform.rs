@@ -96,6 +96,7 @@ pub fn settings() -> Settings {
         name_servers: vec![app::NameServer {
             name: name("ns1.send.platform.test"),
             addresses: vec!["127.0.0.1".parse().unwrap()],
+            follows: false,
         }],
         public_addresses: vec!["127.0.0.1".parse().unwrap()],
         sender_addresses: vec!["127.0.0.1".parse().unwrap()],
@@ -118,6 +119,7 @@ pub fn settings() -> Settings {
         rotate_days: 0,
         retired_keys: app::retired_keys::Telling::default(),
         playground: true,
+        playground_host: None,
         max_message_size: 25 * 1024 * 1024,
         checks_per_minute: 100,
         request_limits: RequestLimits::default(),
@@ -155,6 +157,7 @@ impl Platform {
             }),
             random: Random::system(),
             zones: Arc::default(),
+            host_zones: Arc::default(),
             node_name: "node".into(),
         }));
         let (org_id, _) = app.first_organisation("Test").await.unwrap();

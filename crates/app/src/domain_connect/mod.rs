@@ -63,6 +63,11 @@ pub enum NotConnected {
          the place of a DMARC policy"
     )]
     Nothing(DomainName),
+    /// It is delegated to us, and the templates have no such records.
+    #[error(
+        "{0} is a zone delegated to this platform; its NS records are added by hand, or written at the DNS host"
+    )]
+    Delegated(DomainName),
     /// Its DNS is not known.
     #[error("the zone of {0} is not known, since DNS did not answer; try again later")]
     ZoneUnknown(DomainName),
@@ -138,8 +143,11 @@ impl Settings {
         }
     }
 
-    /// The template of a profile: the name of its file, and the file.
-    pub fn template(&self, profile: &Profile) -> (String, String) {
+    /// The template of a profile: the name of its file, and the file. There is none where a zone is delegated to us.
+    pub fn template(&self, profile: &Profile) -> Option<(String, String)> {
+        if profile.delegated.is_some() {
+            return None;
+        }
         let id = self.template_id(profile);
         let name = match self.domain_connect.provider_name.as_str() {
             "" => "Countersign",
@@ -153,7 +161,7 @@ impl Settings {
             public_key_domain: self.platform_zone.as_str(),
             redirect_domain: public_url.as_ref().and_then(url::Url::host_str).unwrap_or_default(),
         };
-        (id.file_name(), profile.to_template(&provider, &self.variables()))
+        Some((id.file_name(), profile.to_template(&provider, &self.variables())))
     }
 }
 
@@ -188,6 +196,9 @@ impl App {
         let profile = self.settings.profile(&view.domain.profile).ok_or_else(|| {
             Error::Internal(format!("the profile \"{}\" is not loaded any more", view.domain.profile))
         })?;
+        if profile.delegated.is_some() {
+            return Err(NotConnected::Delegated(view.domain.name).into());
+        }
         let template = self.settings.template_id(profile);
         let variables = self.variables_of(&view.domain).await?;
         let asked = groups::missing(profile, &view.domain.name, &variables, &view.report)
@@ -260,7 +271,8 @@ impl App {
             return Err(NotConnected::TemplateDiffers(domain.name.clone()).into());
         }
         // What the file says, not the profile: it has the fixed ones written out.
-        let template = Profile::parse(&self.settings.template(profile).1)
+        let (_, template) = self.settings.template(profile).unwrap_or_default();
+        let template = Profile::parse(&template)
             .map_err(|error| Error::Internal(format!("a template of ours does not load: {error}")))?;
         let wanted = template.variables();
         variables.retain(|name, _| wanted.contains(name));

@@ -47,7 +47,7 @@ pub(crate) fn record_beside(key: &DkimKey) -> Option<KeyBeside> {
 /// Whether a key that stands beside is seen now, as far as the report alone tells.
 fn has_one_to_take_up(view: &DomainView) -> bool {
     let is_one = |record: &RecordReport| record.planned.key.starts_with(MARK) && record.was_right();
-    view.report.records.iter().any(is_one)
+    view.report.all().any(is_one)
 }
 
 /// The name of the TXT record that the profile has for a key.

@@ -28,7 +28,7 @@ use model::{EmailAddress, OrgId};
 use smtp::server::{EnvelopeSoFar, Inbox, Incoming, Listener, Refusal, ServerConfig};
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -48,24 +48,23 @@ pub(super) struct Listeners {
     /// Not in development: there the operator's routes are at `http`.
     pub operator_http: Option<Bound>,
     pub dns: DnsServer,
+    /// In development: the DNS host of the playground, which can so delegate zones to the server beside it.
+    pub playground_host: Option<DnsServer>,
     pub smtp: Listener<LateInbox>,
     pub inbox: Arc<LateInbox>,
     is_dev: bool,
 }
 
 impl Listeners {
-    /// Binds them. What the DNS server serves is in `zones`.
+    /// Binds them. What the DNS server serves is in `zones`, what the playground's DNS host serves in `host_zones`.
     pub async fn bind(
         config: &Config,
         is_dev: bool,
         zones: &Arc<ArcSwap<ZoneSet>>,
+        host_zones: &Arc<ArcSwap<ZoneSet>>,
         random: &Random,
     ) -> Result<Self, StartError> {
-        let options = dns_options(config, is_dev, random)?;
-        let dns = DnsServer::bind_with(config.dns, Arc::clone(zones), options).await;
-        let dns = dns.map_err(|ServerError::Bind { source, .. }| {
-            listen_error("the DNS server", "dns", config.dns, &source)
-        })?;
+        let (dns, playground_host) = bind_dns(config, is_dev, [zones, host_zones], random).await?;
         let inbox = Arc::new(LateInbox::default());
         let mut smtp_config = ServerConfig::new(host(&config.platform_zone()?, "feedback"));
         smtp_config.max_message_size = config.max_message_size + 64 * 1024;
@@ -82,7 +81,7 @@ impl Listeners {
             Some(address) if !is_dev => Some(bind("the operator's page", "operator-http", address).await?),
             _ => None,
         };
-        Ok(Self { http, public_http, operator_http, dns, smtp, inbox, is_dev })
+        Ok(Self { http, public_http, operator_http, dns, playground_host, smtp, inbox, is_dev })
     }
 
     /// Serves on all of them until it is told to stop.
@@ -95,6 +94,9 @@ impl Listeners {
         running: &mut JoinSet<()>,
     ) {
         running.spawn(self.dns.run(stop.clone()));
+        if let Some(server) = self.playground_host {
+            running.spawn(server.run(stop.clone()));
+        }
         running.spawn(self.smtp.run(stop.clone()));
         let api = api::router(Arc::clone(app));
         let source = health_source(app, config, self.is_dev);
@@ -121,6 +123,54 @@ impl Listeners {
             let router = with_clients(web::public_router(app, &proxies), &proxies);
             running.spawn(http::serve(listener, router, Bounds::public(proxies), stop.clone()));
         }
+    }
+}
+
+/// How often a port is looked for that is free at both addresses.
+const PORTS: usize = 16;
+
+/// Binds our name server, and in development that of the playground beside it: at the next address of this machine, where
+/// there is one, at the same port, since that is where name servers on loopback are asked.
+async fn bind_dns(
+    config: &Config,
+    is_dev: bool,
+    [zones, host_zones]: [&Arc<ArcSwap<ZoneSet>>; 2],
+    random: &Random,
+) -> Result<(DnsServer, Option<DnsServer>), StartError> {
+    let mut attempts = if config.dns.port() == 0 { PORTS } else { 1 };
+    loop {
+        attempts -= 1;
+        let options = dns_options(config, is_dev, random)?;
+        let dns = DnsServer::bind_with(config.dns, Arc::clone(zones), options).await;
+        let dns = dns.map_err(|ServerError::Bind { source, .. }| {
+            listen_error("the DNS server", "dns", config.dns, &source)
+        })?;
+        if !is_dev {
+            return Ok((dns, None));
+        }
+        let address = SocketAddr::new(beside(config.dns.ip()), dns.local_addr().port());
+        let options = dns::authority::Options { workers: 1, ..dns_options(config, is_dev, random)? };
+        match DnsServer::bind_with(address, Arc::clone(host_zones), options).await {
+            Ok(host) => return Ok((dns, Some(host))),
+            Err(ServerError::Bind { source, .. })
+                if source.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            // Everything but a delegation can be tried without it.
+            Err(error) => {
+                tracing::warn!(%error, "no zone can be delegated in the playground");
+                return Ok((dns, None));
+            }
+        }
+    }
+}
+
+/// Another address of this machine.
+fn beside(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let next = Ipv4Addr::from_bits(address.to_bits().wrapping_add(1));
+            IpAddr::V4(if next.is_loopback() { next } else { Ipv4Addr::LOCALHOST })
+        }
+        IpAddr::V6(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
     }
 }
 

@@ -162,21 +162,24 @@ impl Instance {
             open_vault(config, &random, parts::sqlite_file(folder).exists() && config.postgres()?.is_none())?;
         let store = open_store(config, &vault, &random).await?;
         let zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
-        let listeners = Listeners::bind(config, is_dev, &zones, &random).await?;
+        let host_zones = Arc::new(arc_swap::ArcSwap::from_pointee(ZoneSet::default()));
+        let listeners = Listeners::bind(config, is_dev, &zones, &host_zones, &random).await?;
         let (http, dns, smtp) = (listeners.http.1, listeners.dns.local_addr(), listeners.smtp.local_addr());
+        let playground_host = listeners.playground_host.as_ref().map(|server| server.local_addr().ip());
         let (public_http, operator_http) = (
             listeners.public_http.as_ref().map(|(_, at)| *at),
             listeners.operator_http.as_ref().map(|(_, at)| *at),
         );
 
         let app = Arc::new(App::new(Parts {
-            settings: settings(config, serving, [http, dns, smtp])?,
+            settings: settings(config, serving, [http, dns, smtp], playground_host)?,
             store,
             dns: dns::Client::new(dns::ClientOptions::default()),
             vault,
             clock,
             random,
             zones,
+            host_zones,
             node_name: node_name(config),
         }));
         let in_words: app::ReportText = |report, now| render::text(report, &RenderOptions::new(now));

@@ -19,7 +19,7 @@ use diagnosis::{Profile, inquiry::Policy};
 use model::{DomainName, EmailAddress};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -94,6 +94,7 @@ pub(super) fn settings(
     config: &Config,
     serving: Option<Serving>,
     [http, dns, smtp]: [SocketAddr; 3],
+    playground_host: Option<IpAddr>,
 ) -> Result<Settings, StartError> {
     let platform_zone = config.platform_zone()?;
     let mut profiles = Profile::built_in();
@@ -148,6 +149,7 @@ pub(super) fn settings(
         rotate_days: config.rotate_days,
         retired_keys: app::retired_keys::Telling { after_days: config.publish_retired_keys_days },
         playground: is_dev,
+        playground_host,
         max_message_size: config.max_message_size,
         checks_per_minute: config.checks_per_minute,
         request_limits: RequestLimits {

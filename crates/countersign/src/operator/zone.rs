@@ -2,15 +2,17 @@
 
 use app::{
     Settings,
-    operator_health::{HealthItem, HealthState},
+    operator_health::{HealthItem, HealthState, SUB_ZONE_SERVER},
 };
 use diagnosis::{Report, finding::Defect};
 use model::{RecordStatus, Severity, Timestamp};
 
 /// Whether our zone is delegated to us, its records are found, and the servers that send have names.
 pub fn judge(report: &Report, settings: &Settings, now: Timestamp) -> Vec<HealthItem> {
-    let mut items: Vec<HealthItem> =
-        ["spf_include", "bounces"].into_iter().filter_map(|key| record(report, settings, key)).collect();
+    let mut items: Vec<HealthItem> = ["spf_include", "bounces", SUB_ZONE_SERVER]
+        .into_iter()
+        .filter_map(|key| record(report, settings, key))
+        .collect();
     let is_told_apart = |defect: &Defect| matches!(defect, Defect::SenderPtrMissing { .. });
     for finding in &report.findings {
         // What is wrong with a record is told with the record, in words that fit our own zone.

@@ -22,6 +22,7 @@ mod client_keys;
 mod client_nouns;
 mod command_line;
 mod contacts;
+mod delegated;
 mod dns_connections;
 mod dns_hosts;
 mod dns_server;

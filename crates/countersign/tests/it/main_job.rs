@@ -78,7 +78,7 @@ async fn every_profile_reaches_verified() {
     let profiles = platform.api.get("/profiles").await;
     let names: Vec<String> =
         profiles["data"].as_array().unwrap().iter().map(|profile| text(profile, "name").to_owned()).collect();
-    assert_eq!(names, ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain"]);
+    assert_eq!(names, ["three-cname", "two-txt", "five-records", "aggregate", "contact-domain", "delegated"]);
     for name in names {
         let verified =
             platform.api.verified(&format!("mail.{name}.test"), &format!("{name}.test"), &name).await;

@@ -6,7 +6,7 @@ use countersign::{Config, Instance};
 use serde_json::{Value, json};
 
 /// What the readiness says, and what sending does; they must agree.
-async fn codes_of(api: &Api, domain: &Value) -> Vec<String> {
+pub async fn codes_of(api: &Api, domain: &Value) -> Vec<String> {
     let path = format!("/domains/{}", text(domain, "id"));
     let readiness = api.get(&format!("{path}/readiness")).await;
     let obstacles = readiness["obstacles"].as_array().unwrap();

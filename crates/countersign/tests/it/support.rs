@@ -238,8 +238,8 @@ impl Api {
         let path = format!("/domains/{}", domain["id"].as_str().unwrap());
         // All records, not only the required ones: the return path decides where bounces go.
         let done = |domain: &Value| {
-            domain["status"] == "verified"
-                && domain["records"].as_array().unwrap().iter().all(|record| record["status"] == "verified")
+            let all = ["records", "hosted_records"].iter().filter_map(|list| domain[list].as_array());
+            domain["status"] == "verified" && all.flatten().all(|record| record["status"] == "verified")
         };
         self.until(&path, done).await
     }

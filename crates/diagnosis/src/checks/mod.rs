@@ -20,7 +20,16 @@ mod cname_target_missing;
 mod cname_target_url;
 mod cname_target_zone_appended;
 mod cname_wrong_target;
+pub mod delegation_alias;
+pub mod delegation_covered;
+pub mod delegation_elsewhere;
+pub mod delegation_hidden;
+pub mod delegation_hides_records;
+pub mod delegation_incomplete;
 pub mod delegation_mismatch;
+pub mod delegation_missing;
+pub mod delegation_signed;
+pub mod delegation_uneven;
 mod dkim_key_invalid;
 mod dkim_key_mismatched;
 mod dkim_key_revoked;
@@ -82,6 +91,7 @@ mod spf_redirect_ignored;
 mod spf_too_many_lookups;
 mod spf_too_many_void_lookups;
 pub mod spf_unaligned;
+pub mod sub_zone_not_served;
 pub mod subdomain_recommended;
 mod txt_conflicting;
 mod txt_cut_off;
@@ -237,6 +247,7 @@ fn at_its_place(expected: &Expected) -> &'static [Check] {
             mx_exchange_missing::check,
             mx_exchange_alias::check,
         ],
+        Expected::Delegation { .. } => &[],
         Expected::Address { .. } | Expected::Exact { .. } => &[cname_several::check, cname_conflict::check],
     }
 }
@@ -578,6 +589,9 @@ fn is_right_by(readings: &Readings, record: &PlannedRecord, says: &Says) -> Opti
             found.contains(&exchange) && found.iter().all(|host| *host == exchange || beside.contains(host))
         }
         Expected::Address { data } => records_of(says).contains(data),
+        Expected::Delegation { name_server, .. } => {
+            records_of(says).contains(&RecordData::Ns(name_server.clone()))
+        }
         Expected::Exact { data } => records_of(says).iter().any(|found| model::same_data(found, data)),
     })
 }

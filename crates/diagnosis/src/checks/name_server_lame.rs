@@ -20,7 +20,8 @@ use super::name_server_unreachable;
 use crate::{
     finding::{Defect, Finding, Remedy},
     observation::{Says, Server},
-    view::View,
+    sub_zone::DS,
+    view::{Heard, View},
 };
 use model::{Confidence, Severity};
 
@@ -40,7 +41,10 @@ fn check_server(server: &Server, view: &View) -> Option<Finding> {
     let Server::Authority { zone, .. } = server else { return None };
     let mut lame = None;
     let mut silent = None;
-    for heard in view.all().iter().filter(|heard| heard.server() == server) {
+    // What the zone above says of another zone's signatures is no sign of what it serves.
+    let of_server =
+        |heard: &&Heard| heard.server() == server && heard.exchange.ask.question.record_type != DS;
+    for heard in view.all().iter().filter(of_server) {
         match &heard.says {
             Says::Lame(reason) => lame = Some(reason.clone()),
             Says::Nothing(reason) => silent = Some(reason.clone()),

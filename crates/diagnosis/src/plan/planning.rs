@@ -2,7 +2,7 @@
 
 use super::{Expected, Plan, PlannedRecord};
 use crate::{
-    profile::{Number, Profile, ProfileError, ProfileRecord, ProfileRecordKind, TxtConflict},
+    profile::{NAME_SERVERS, Number, Profile, ProfileError, ProfileRecord, ProfileRecordKind, TxtConflict},
     template::{
         conflict,
         variables::{Scope, clip, collect, substitute},
@@ -21,7 +21,14 @@ pub fn apply(profile: &Profile, scope: &Scope<'_>) -> Result<Plan, ProfileError>
     conflict::check(&filled, |filled| filled.owner.as_str().into(), |filled| filled.record, true)?;
     join_spf(&mut filled);
     name_exchangers(&mut filled);
-    let plan = Plan::new(scope.fqdn.clone(), &profile.name, planned(filled));
+    let mut records = planned(filled);
+    if let Some(explanation) = &profile.delegated {
+        for record in &mut records {
+            (record.hosted, record.required) = (true, false);
+        }
+        records.splice(..0, delegation(profile, scope, explanation)?);
+    }
+    let plan = Plan::new(scope.fqdn.clone(), &profile.name, records);
     Ok(Plan { certificate_authority: profile.certificate_authority.clone(), ..plan })
 }
 
@@ -31,8 +38,38 @@ fn missing(profile: &Profile, scope: &Scope<'_>) -> Option<ProfileError> {
     for text in profile.records.iter().flat_map(ProfileRecord::texts) {
         collect(text, &mut names);
     }
+    names.extend(profile.delegated.as_ref().map(|_| NAME_SERVERS.to_owned()));
     let names: Vec<String> = names.into_iter().filter(|name| !scope.values.contains_key(name)).collect();
     (!names.is_empty()).then_some(ProfileError::MissingVariables { names })
+}
+
+/// The NS records by which a zone is delegated to us.
+fn delegation(
+    profile: &Profile,
+    scope: &Scope<'_>,
+    explanation: &str,
+) -> Result<Vec<PlannedRecord>, ProfileError> {
+    let none = || ProfileError::MissingVariables { names: vec![NAME_SERVERS.to_owned()] };
+    let names = scope.values.get(NAME_SERVERS).ok_or_else(|| missing(profile, scope).unwrap_or_else(none))?;
+    let parse = |name| DomainName::parse(name).map_err(|_| none());
+    let names: Vec<DomainName> = names.split_ascii_whitespace().map(parse).collect::<Result<_, _>>()?;
+    if names.is_empty() {
+        return Err(none());
+    }
+    let record = |(number, name_server): (usize, &DomainName)| PlannedRecord {
+        hosted: false,
+        key: if names.len() == 1 { "delegation".to_owned() } else { format!("delegation-{}", number + 1) },
+        purpose: Purpose::Delegation,
+        owner: scope.fqdn.clone(),
+        ttl: 3600,
+        required: true,
+        expected: Expected::Delegation {
+            name_server: name_server.clone(),
+            beside: names.iter().filter(|other| *other != name_server).cloned().collect(),
+        },
+        explanation: explanation.to_owned(),
+    };
+    Ok(names.iter().enumerate().map(record).collect())
 }
 
 struct Filled<'r> {
@@ -56,6 +93,7 @@ fn planned(filled: Vec<Filled<'_>>) -> Vec<PlannedRecord> {
                 key.push_str(&count(&purposes[..=index], record.purpose).to_string());
             }
             PlannedRecord {
+                hosted: false,
                 key,
                 purpose: record.purpose,
                 owner,

@@ -50,6 +50,7 @@ pub fn from_records(
         let number = numbers.entry(word).or_default();
         *number += 1;
         PlannedRecord {
+            hosted: false,
             key: if counts[word] == 1 { word.to_owned() } else { format!("{word}-{number}") },
             purpose,
             owner: record.owner.clone(),
@@ -84,6 +85,16 @@ fn expected_of(record: &PublishedRecord, all: &[PublishedRecord]) -> Result<Expe
         RecordType::Aaaa => {
             Expected::Address { data: RecordData::Aaaa(value.parse().map_err(|_| wrong("an IPv6 address"))?) }
         }
+        RecordType::Ns if record.purpose == Some(Purpose::Delegation) => {
+            let of_set =
+                all.iter().filter(|other| other.record_type == RecordType::Ns && other.owner == record.owner);
+            let names = of_set.filter_map(|other| DomainName::parse(other.value.trim()).ok());
+            let name_server = name()?;
+            Expected::Delegation {
+                beside: names.filter(|other| *other != name_server).collect(),
+                name_server,
+            }
+        }
         RecordType::Ns => Expected::Exact { data: RecordData::Ns(name()?) },
         RecordType::Caa => Expected::Exact {
             data: Caa::parse(value).ok_or_else(|| wrong("like: 0 issue \"ca.example\""))?.to_data(),
@@ -109,6 +120,7 @@ fn guess(record: &PublishedRecord, expected: &Expected) -> Purpose {
         Expected::Spf { .. } => Purpose::Spf,
         Expected::Dmarc { .. } => Purpose::Dmarc,
         Expected::Mx { .. } => Purpose::Inbound,
+        Expected::Delegation { .. } => Purpose::Delegation,
         Expected::Txt { .. } | Expected::Exact { .. } => Purpose::Ownership,
         Expected::Cname { .. } | Expected::Address { .. } => Purpose::Tracking,
     }
@@ -126,11 +138,14 @@ mod tests {
 
     #[test]
     fn a_shown_plan_is_the_plan_again_but_for_the_keys_behind_aliases() {
-        let variables = ["token1", "token2", "token3", "key1", "key2", "key3", "platform", "dmarcrua"]
-            .map(|variable| (variable.to_owned(), format!("{variable}.example")))
-            .into();
+        let variables =
+            ["token1", "token2", "token3", "key1", "key2", "key3", "platform", "dmarcrua", "nameservers"]
+                .map(|variable| (variable.to_owned(), format!("{variable}.example")))
+                .into();
         for profile in Profile::built_in() {
-            let original = plan(&profile, &name("mail.acme.test"), &variables).unwrap();
+            let mut original = plan(&profile, &name("mail.acme.test"), &variables).unwrap();
+            // What we serve is shown to nobody who publishes.
+            original.records.retain(|record| !record.hosted);
             let shown: Vec<PublishedRecord> = original
                 .records
                 .iter()

@@ -50,8 +50,8 @@ const KNOWN: &[&str] = &[
     "x-countersign",
 ];
 
-const OUR_FIELDS: [&str; 5] =
-    ["optionalGroups", "dkimKeys", "keyVariables", "explanations", "certificateAuthority"];
+const OUR_FIELDS: [&str; 6] =
+    ["optionalGroups", "dkimKeys", "keyVariables", "explanations", "certificateAuthority", "delegated"];
 
 /// What the object of our own says.
 #[derive(Default)]
@@ -63,6 +63,8 @@ struct Ours {
     explanations: BTreeMap<String, String>,
     /// The certificate authority, as CAA records name it.
     certificate_authority: Option<String>,
+    /// What is said of the delegation, where the records are in a zone that is delegated to us.
+    delegated: Option<String>,
     /// Whether the object is there.
     present: bool,
 }
@@ -124,6 +126,7 @@ fn profile(
         description: text("description")?,
         variable_description: text("variableDescription")?,
         certificate_authority: ours.certificate_authority,
+        delegated: ours.delegated,
         dkim_keys: ours.dkim_keys,
         // It is for people: one that is no number is no reason to refuse the template.
         version: template
@@ -180,6 +183,7 @@ fn ours(file: &mut File<'_>, template: Object<'_>) -> Result<Ours, ProfileError>
         dkim_keys: usize::try_from(dkim_keys).unwrap_or_default(),
         key_variables: texts_by_name(file, object, "keyVariables")?,
         explanations: texts_by_name(file, object, "explanations")?,
+        delegated: object.text(file, "delegated")?.map(str::to_owned),
         certificate_authority: object.text(file, "certificateAuthority")?.map(str::to_owned),
         present: true,
     })

@@ -53,6 +53,10 @@ fn both(profile: &Profile, zone: &str, host: &str, values: &Variables) -> [Vec<T
 #[test]
 fn what_differs_between_domains_is_all_that_a_link_says() {
     for profile in Profile::built_in() {
+        // Of a delegated one nothing is for a DNS host to write but NS records, which its template does not have.
+        if profile.delegated.is_some() {
+            continue;
+        }
         let file = profile.to_template(&PROVIDER, &fixed());
         let loaded = Profile::parse(&file).unwrap();
         let named: Vec<String> = loaded.variables().into_iter().collect();
@@ -112,6 +116,9 @@ proptest! {
             values.insert(format!("key{number}"), key.clone());
         }
         for profile in Profile::built_in() {
+            if profile.delegated.is_some() {
+                continue;
+            }
             let [of_host, ours] = both(&profile, &zone, &host, &values);
             prop_assert_eq!(of_host, ours, "{}", profile.name);
         }

@@ -229,7 +229,7 @@ fn a_wrong_template_is_told_with_its_place() {
         ),
         (
             "{\"records\": [],\n \"x-countersign\": {\"dkimkeys\": 1}}",
-            "line 2, column 20 (x-countersign.dkimkeys): no such field is known; known are optionalGroups, dkimKeys, keyVariables, explanations, certificateAuthority",
+            "line 2, column 20 (x-countersign.dkimkeys): no such field is known; known are optionalGroups, dkimKeys, keyVariables, explanations, certificateAuthority, delegated",
         ),
     ] {
         assert_eq!(Profile::parse(json).unwrap_err().to_string(), error, "{json}");

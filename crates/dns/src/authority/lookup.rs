@@ -1,9 +1,10 @@
 //! Where a name leads to inside of the zones (RFC 1034 §4.3.2, clarified by RFC 4592).
 
 use super::{
-    keys::Value,
+    keys::{KeyTable, Value},
     query::Name,
     record_set::{RecordSet, types},
+    sub_zones::SubZone,
     zone_set::{IndexedZone, Node, ZoneSet},
 };
 
@@ -22,6 +23,8 @@ pub(super) enum Here<'a> {
     Node(&'a Node),
     /// The apex has the SOA record beside its node.
     Apex(&'a IndexedZone, &'a Node),
+    /// The apex of a zone that is delegated to us.
+    SubApex(&'a SubZone),
     /// One TXT record, with its TTL.
     Key(Value<'a>, u32),
     /// Only names below it.
@@ -40,6 +43,7 @@ impl<'a> Here<'a> {
         match self {
             Self::Apex(zone, _) if rtype == types::SOA => Some(Records::Set(&zone.now.soa)),
             Self::Apex(_, node) | Self::Node(node) => node.set(rtype).map(Records::Set),
+            Self::SubApex(zone) => zone.at_apex(rtype).map(Records::Set),
             Self::Key(value, ttl) if rtype == types::TXT => Some(Records::Key(value, ttl)),
             Self::Key(..) | Self::Nothing => None,
         }
@@ -48,7 +52,7 @@ impl<'a> Here<'a> {
     pub(super) fn alias(self) -> Option<&'a RecordSet> {
         match self {
             Self::Apex(_, node) | Self::Node(node) => node.set(types::CNAME),
-            Self::Key(..) | Self::Nothing => None,
+            Self::SubApex(_) | Self::Key(..) | Self::Nothing => None,
         }
     }
 
@@ -56,8 +60,42 @@ impl<'a> Here<'a> {
     pub(super) fn is_empty(self) -> bool {
         match self {
             Self::Node(node) => node.sets.is_empty(),
-            Self::Apex(..) | Self::Key(..) => false,
+            Self::Apex(..) | Self::SubApex(_) | Self::Key(..) => false,
             Self::Nothing => true,
+        }
+    }
+}
+
+/// A zone that answers for a name.
+#[derive(Clone, Copy)]
+pub(super) enum Zone<'a> {
+    Whole(&'a IndexedZone),
+    /// One that is delegated to us, with the keys that it lends.
+    Sub(&'a SubZone, Option<&'a KeyTable>),
+}
+
+impl<'a> Zone<'a> {
+    /// Where a name at or below the apex leads to, which has so many labels.
+    pub(super) fn place(self, name: &Name, apex_labels: usize, qtype: u16) -> Place<'a> {
+        match self {
+            Self::Whole(zone) => zone.place(name, apex_labels, qtype),
+            Self::Sub(zone, keys) => zone.place(name, apex_labels, keys),
+        }
+    }
+
+    /// The start of authority, and the TTL that it has in negative answers.
+    pub(super) fn soa(self) -> (&'a RecordSet, u32) {
+        match self {
+            Self::Whole(zone) => (&zone.now.soa, zone.now.negative_ttl),
+            Self::Sub(zone, _) => (zone.soa(), zone.negative_ttl()),
+        }
+    }
+
+    /// What the zone itself has at the name of a server that it delegates to.
+    pub(super) fn glue(self, server: &[u8]) -> Option<&'a Node> {
+        match self {
+            Self::Whole(zone) => zone.now.nodes.get(server),
+            Self::Sub(..) => None,
         }
     }
 }
@@ -65,7 +103,19 @@ impl<'a> Here<'a> {
 impl ZoneSet {
     /// The zone with the longest apex at or above the name, and how many labels that apex has. The DS of a child's apex is
     /// in its parent (RFC 4035 §3.1.4.1), where we serve that too.
-    pub(super) fn zone_of(&self, name: &Name, qtype: u16) -> Option<(&IndexedZone, usize)> {
+    pub(super) fn zone_of(&self, name: &Name, qtype: u16) -> Option<(Zone<'_>, usize)> {
+        let whole = self.whole_zone_of(name, qtype);
+        let sub = self.sub_zones.zone_of(name);
+        match (whole, sub) {
+            (Some((_, labels)), Some((zone, of_sub))) if of_sub > labels => {
+                Some((Zone::Sub(zone, self.keys()), of_sub))
+            }
+            (None, Some((zone, labels))) => Some((Zone::Sub(zone, self.keys()), labels)),
+            (whole, _) => whole.map(|(zone, labels)| (Zone::Whole(zone), labels)),
+        }
+    }
+
+    fn whole_zone_of(&self, name: &Name, qtype: u16) -> Option<(&IndexedZone, usize)> {
         let zone = |most: usize| {
             (0..=most).rev().find_map(|labels| Some((self.zones.get(name.last(labels))?, labels)))
         };

@@ -4,7 +4,7 @@
 //! immutable [`ZoneSet`] with a generation number; the [`Server`] answers from whatever set is current, and a new
 //! set replaces the old one as a whole. [`respond`] makes a response from a query and a set and is a pure function,
 //! so everything the server can say is tested without a socket. What a zone has very many of, keys, is in a [`KeyTable`],
-//! whose clones share what did not change.
+//! whose clones share what did not change; what it has very many of that are alike, zones delegated to us, in [`SubZones`].
 //!
 //! Served: RFC 1034 §4.3.2 with wildcards (RFC 4592), empty non-terminals (RFC 8020), negative answers (RFC 2308),
 //! delegations with glue (RFC 9471), EDNS (RFC 6891) with cookies (RFC 7873, RFC 9018), NSID (RFC 5001) and extended
@@ -22,6 +22,7 @@ mod rate_limit;
 mod record_set;
 mod respond;
 mod server;
+mod sub_zones;
 mod tcp;
 mod transfer;
 mod udp;
@@ -32,6 +33,7 @@ pub use cookie::Cookies;
 pub use keys::{KeyError, KeyTable};
 pub use respond::respond;
 pub use server::{Options, Server, ServerError};
+pub use sub_zones::{Shape, SubZone, SubZones};
 pub use transfer::Secondary;
 pub use zone::{Zone, ZoneError};
 pub use zone_set::{ZoneSet, ZoneSetBuilder};

@@ -6,10 +6,10 @@
 
 use super::{
     cookie::{self, Cookies},
-    lookup::{Here, Place, Records},
+    lookup::{Here, Place, Records, Zone},
     query::{Edns, HEADER, Name, Query, Unread},
     record_set::{RecordSet, types},
-    zone_set::{IndexedZone, Node, ZoneSet},
+    zone_set::{Node, ZoneSet},
 };
 use crate::wire::UDP_PAYLOAD;
 use std::net::IpAddr;
@@ -285,17 +285,18 @@ impl<'a> Response<'a> {
         })
     }
 
-    fn negative(&mut self, zone: &IndexedZone, apex: Owner<'_>) {
+    fn negative(&mut self, zone: Zone<'_>, apex: Owner<'_>) {
         self.flags.authoritative = true;
-        self.records(AUTHORITY, apex, &zone.now.soa, zone.now.negative_ttl);
+        let (soa, ttl) = zone.soa();
+        self.records(AUTHORITY, apex, soa, ttl);
     }
 
-    fn refer(&mut self, zone: &IndexedZone, node: &Node, cut: Owner<'_>) {
+    fn refer(&mut self, zone: Zone<'_>, node: &Node, cut: Owner<'_>) {
         let Some(servers) = node.set(types::NS) else { return };
         let mut data_at = self.records(AUTHORITY, cut, servers, servers.ttl);
         for server in servers.data() {
             if let Some((name, _)) = Name::read(server)
-                && let Some(glue) = zone.now.nodes.get(name.as_slice())
+                && let Some(glue) = zone.glue(name.as_slice())
             {
                 for set in [types::A, types::AAAA].into_iter().filter_map(|rtype| glue.set(rtype)) {
                     self.records(ADDITIONAL, Owner { at: data_at, name: server }, set, set.ttl);

@@ -63,6 +63,9 @@ pub enum ZoneError {
     /// A record below the name that keys begin at: nothing but keys is there.
     #[error("there is a record below {0}, where the keys are; nothing else can be there")]
     AmongKeys(DomainName),
+    /// A selector or an apex that is no name in wire format.
+    #[error("{0:?} cannot be a name of a zone")]
+    NoSelector(String),
     /// The data does not fit its type.
     #[error("the {record_type} record at {owner} cannot be served: {problem}")]
     BadData {

@@ -8,6 +8,7 @@
 use super::{
     keys::KeyTable,
     record_set::{RecordSet, types, wire_name},
+    sub_zones::SubZones,
     zone::{Zone, ZoneError},
 };
 use model::{DomainName, Record, RecordData};
@@ -20,6 +21,9 @@ use std::{collections::hash_map::Entry, sync::Arc};
 #[derive(Debug, Default, Clone)]
 pub struct ZoneSet {
     pub(super) zones: FxHashMap<Box<[u8]>, IndexedZone>,
+    pub(super) sub_zones: SubZones,
+    /// The zone that has keys, which zones below it or elsewhere may lend.
+    keys_of: Option<Box<[u8]>>,
     generation: u64,
 }
 
@@ -112,6 +116,22 @@ impl ZoneSet {
         Ok(set)
     }
 
+    /// The same zones, with these delegated to us beside them.
+    #[must_use]
+    pub fn with_sub_zones(self, sub_zones: SubZones) -> Self {
+        Self { sub_zones, ..self }
+    }
+
+    /// Whether there are zones that are delegated to us.
+    pub fn has_sub_zones(&self) -> bool {
+        !self.sub_zones.is_empty()
+    }
+
+    /// The keys that delegated zones lend.
+    pub(super) fn keys(&self) -> Option<&KeyTable> {
+        self.zones.get(self.keys_of.as_ref()?)?.now.keys.as_ref()
+    }
+
     /// The same set, which knows of each of its zones what it was before: so secondaries get what changed.
     #[must_use]
     pub fn following(mut self, before: &Self) -> Self {
@@ -128,7 +148,7 @@ impl ZoneSet {
 impl ZoneSetBuilder {
     /// Starts an empty set.
     pub fn new(generation: u64) -> Self {
-        Self(ZoneSet { zones: FxHashMap::default(), generation })
+        Self(ZoneSet { generation, ..ZoneSet::default() })
     }
 
     /// Adds a zone. On an error the set is as it was.
@@ -142,10 +162,14 @@ impl ZoneSetBuilder {
     }
 
     fn insert(&mut self, zone: &Zone, keys: Option<KeyTable>) -> Result<(), ZoneError> {
+        let has_keys = keys.is_some();
         let indexed = IndexedZone::new(zone, keys)?;
         match self.0.zones.entry(indexed.apex.clone()) {
             Entry::Occupied(_) => Err(ZoneError::Duplicate(zone.apex.clone())),
             Entry::Vacant(place) => {
+                if has_keys {
+                    self.0.keys_of = Some(indexed.apex.clone());
+                }
                 place.insert(indexed);
                 Ok(())
             }
@@ -161,7 +185,7 @@ impl ZoneSetBuilder {
 pub(super) type Nodes = FxHashMap<Box<[u8]>, Node>;
 
 impl IndexedZone {
-    fn new(zone: &Zone, keys: Option<KeyTable>) -> Result<Self, ZoneError> {
+    pub(super) fn new(zone: &Zone, keys: Option<KeyTable>) -> Result<Self, ZoneError> {
         let soa_record =
             Record { owner: zone.apex.clone(), ttl: zone.soa_ttl, data: RecordData::Soa(zone.soa.clone()) };
         let apex = key(wire_name(&zone.apex, &soa_record)?.as_slice());

@@ -13,6 +13,7 @@ mod resolve;
 mod respond;
 mod server;
 mod shared_sockets;
+mod sub_zones;
 mod support;
 mod transfer;
 mod wire;

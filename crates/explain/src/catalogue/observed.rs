@@ -84,6 +84,49 @@ pub(super) fn title(defect: &Defect) -> Option<String> {
             n(host),
             list(addresses)
         ),
+        other => return delegation_title(other),
+    })
+}
+
+/// The same for zones that are delegated to us.
+fn delegation_title(defect: &Defect) -> Option<String> {
+    Some(match defect {
+        Defect::DelegationMissing { zone, name_server } => {
+            format!("{} is not delegated to {}", n(zone), n(name_server))
+        }
+        Defect::DelegationIncomplete { zone, missing, found } => {
+            format!("{} is delegated to {}, and not to {}", n(zone), list(found), n(missing))
+        }
+        Defect::DelegationElsewhere { zone, others, ours } if ours.is_empty() => {
+            format!("{} is delegated to {}, which this domain was not given", n(zone), list(others))
+        }
+        Defect::DelegationElsewhere { zone, others, .. } => {
+            format!("{} is delegated to {} too, which this domain was not given", n(zone), list(others))
+        }
+        Defect::DelegationAlias { zone, target } => {
+            format!("{} is an alias for {}, where the delegation should be", n(zone), n(target))
+        }
+        Defect::DelegationSigned { zone } => {
+            format!("A DS record at {} promises signatures, and the zone has none", n(zone))
+        }
+        Defect::DelegationHidden { zone, servers } => {
+            let servers: Vec<String> = servers.iter().map(shown::server).collect();
+            format!("{} answers for {} itself, and nobody gets to our name servers", list(&servers), n(zone))
+        }
+        Defect::DelegationUneven { zone, without, .. } => {
+            let without: Vec<String> = without.iter().map(shown::server).collect();
+            format!("{} does not know of the delegation of {} yet", list(&without), n(zone))
+        }
+        Defect::SubZoneNotServed { zone, names } => {
+            format!("Our name servers do not serve all of {}: {}", n(zone), list(names))
+        }
+        Defect::DelegationCovered { zone, above } => {
+            format!("{} is in {}, which is delegated to this platform as a whole", n(zone), n(above))
+        }
+        Defect::DelegationHidesRecords { zone, records } => {
+            let records: Vec<String> = records.iter().map(ToString::to_string).collect();
+            format!("Once {} is delegated, nobody sees these records any more: {}", n(zone), list(&records))
+        }
         _ => return None,
     })
 }
@@ -106,6 +149,15 @@ pub(super) fn before(defect: &Defect) -> Vec<Step> {
             say("Do not add it, and delete nothing for it: the records that are there keep the zone working."),
             say("The service has to name a subdomain for the alias, or a record of another type."),
         ],
+        Defect::DelegationMissing { .. } => vec![say(
+            "Add the NS records in the zone of the domain. Where the panel offers to make a zone for the subdomain, do not: nobody would get to our name servers.",
+        )],
+        Defect::DelegationAlias { .. } => vec![say(
+            "An alias stands for everything at its name. If somebody needs it, add another subdomain here instead.",
+        )],
+        Defect::DelegationSigned { .. } => {
+            vec![say("The domain itself may stay signed; only the DS record of the subdomain has to go.")]
+        }
         Defect::MxNull { .. } => {
             vec![say("Delete the MX record with the dot: it may not stand beside another one.")]
         }
@@ -193,6 +245,22 @@ pub(super) fn name_servers(defect: &Defect) -> Option<Vec<Step>> {
                 list(edited)
             )),
         ],
+        Defect::DelegationHidden { zone, .. } => vec![
+            say(format!(
+                "At the DNS host, delete the zone that was made for {}. Look first that nothing in it is in use.",
+                n(zone)
+            )),
+            say("Add the NS records in the zone of the domain, as shown."),
+        ],
+        Defect::DelegationCovered { zone, above } => vec![
+            say(format!("Find out who delegated {} to this platform, and whether that is needed.", n(above))),
+            say(format!(
+                "If it is not: delete the NS records of {} in the zone that delegates it. Those of {} count again then.",
+                n(above),
+                n(zone)
+            )),
+            say(format!("If it is: send from {}, and delete {} here.", n(above), n(zone))),
+        ],
         Defect::GlueMismatch { host, glue, addresses, .. } => vec![
             say(format!("At the registrar, find the host record of {}. It says {}.", n(host), list(glue))),
             say(format!("Set it to {}, the addresses that the host has.", list(addresses))),
@@ -231,6 +299,16 @@ pub(super) fn nothing(defect: &Defect) -> Option<Vec<Step>> {
             say(
                 "To send from it all the same: an SPF record with the senders takes the place of v=spf1 -all, and an MX record of a host that takes replies that of the dot.",
             ),
+        ]);
+    }
+    if let Defect::DelegationHidesRecords { zone, .. } = defect {
+        return Some(vec![
+            say(format!(
+                "Find out whether anybody uses them, and what else is below {}: only usual names were looked at.",
+                n(zone)
+            )),
+            say("If somebody does: add another subdomain here, one without records, in place of this one."),
+            say("If nobody does: nothing has to be done before the NS records are added."),
         ]);
     }
     let Defect::WildcardShadowed { name, found, .. } = defect else { return None };

@@ -58,7 +58,7 @@ pub fn report_file(report: &Report, plan: &Plan, observation: &Observation) -> V
 
 /// The status of a mechanism; none where the plan has no record for it, for nothing is missing then.
 pub(super) fn status(report: &Report, purpose: Purpose, status: CheckStatus) -> Option<CheckStatus> {
-    let is_planned = report.records.iter().filter(|record| !report.is_stray_key(record)).any(|record| {
+    let is_planned = report.all().filter(|record| !report.is_stray_key(record)).any(|record| {
         let planned = &record.planned;
         planned.purpose == purpose
             || (purpose == Purpose::Spf && matches!(planned.expected, Expected::Spf { .. }))

@@ -5,7 +5,7 @@ use diagnosis::{
     finding::NotHost,
     mail_policy::{AlignmentMode, Policy, PolicyTag, Provider, Rule},
     near_miss::VersionSlip,
-    observation::Server,
+    observation::{Question, Server},
     slip::Slip,
     spf_tree::{SpfCost, SpfDrop, SpfDropReason},
 };
@@ -143,7 +143,26 @@ fn after(defect: &Defect) -> Option<Defect> {
         Defect::MxExchangeNotHost { .. } => Defect::DomainSendsNoMail { name: domain, declared: vec!["v=spf1 -all".into(), "MX 0 .".into()] },
         Defect::DomainSendsNoMail { .. } => Defect::CnameSeveral { name, targets: vec![n("tok2.dkim.old.example"), target()] },
         Defect::CnameSeveral { .. } => Defect::CnameDetour { name, expected: target(), found: n("dkim.keys.acme.test") },
-        Defect::CnameDetour { .. } => return None,
+        Defect::CnameDetour { .. } => Defect::DelegationMissing { zone: domain, name_server: n("tok4.ns1.send.example") },
+        other => return after_of_sub_zones(other),
+    })
+}
+
+#[rustfmt::skip]
+fn after_of_sub_zones(defect: &Defect) -> Option<Defect> {
+    let name = dkim_name();
+    let domain = n("mail.acme.test");
+    Some(match defect {
+        Defect::DelegationMissing { .. } => Defect::DelegationIncomplete { zone: domain, missing: n("tok4.ns2.send.example"), found: vec![n("tok4.ns1.send.example")] },
+        Defect::DelegationIncomplete { .. } => Defect::DelegationElsewhere { zone: domain, others: vec![n("ns1.old.example")], ours: vec![] },
+        Defect::DelegationElsewhere { .. } => Defect::DelegationAlias { zone: domain, target: n("web.acme.test") },
+        Defect::DelegationAlias { .. } => Defect::DelegationSigned { zone: domain },
+        Defect::DelegationSigned { .. } => Defect::DelegationHidden { zone: domain, servers: vec![authority("ns1.acme.test", 1)] },
+        Defect::DelegationHidden { .. } => Defect::DelegationUneven { zone: domain, with: vec![authority("ns1.acme.test", 1)], without: vec![authority("ns2.acme.test", 2)] },
+        Defect::DelegationUneven { .. } => Defect::SubZoneNotServed { zone: domain, names: vec![name] },
+        Defect::SubZoneNotServed { .. } => Defect::DelegationCovered { zone: domain, above: n("acme.test") },
+        Defect::DelegationCovered { .. } => Defect::DelegationHidesRecords { zone: domain.clone(), records: vec![Question::new(domain.clone(), RecordType::Mx), Question::new(n("www.mail.acme.test"), RecordType::A)] },
+        _ => return None,
     })
 }
 
@@ -212,6 +231,7 @@ pub fn record(
     status: RecordStatus,
 ) -> RecordReport {
     let planned = PlannedRecord {
+        hosted: false,
         key: key.to_owned(),
         purpose,
         owner: n(owner),
@@ -262,6 +282,7 @@ pub fn report(verdict: Verdict, status: RecordStatus, name_servers: &[&str]) -> 
     ));
     let check = if status == RecordStatus::Verified { CheckStatus::Verified } else { CheckStatus::Pending };
     Report {
+        hosted: Vec::new(),
         domain: n("mail.acme.test"),
         profile: "three-cname".to_owned(),
         checked_at: now(),

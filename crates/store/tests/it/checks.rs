@@ -27,6 +27,7 @@ pub fn verified(domain: &Domain, claimed_ms: i64, checked_ms: i64) -> CheckRecor
         watch: Watch::default(),
         watch_seconds: None,
         takes_hold: false,
+        serves_anew: false,
         held_elsewhere: false,
         delegation: store::Delegation::default(),
         delegation_changed: None,

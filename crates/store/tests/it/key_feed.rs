@@ -1,8 +1,12 @@
 //! What changed of the keys that DNS serves, as nodes follow it.
 
-use crate::seed::{at, name, new_domain, new_key, organisation, pool_key};
+use crate::{
+    checks::verified,
+    seed::{at, name, new_domain, new_key, organisation, pool_key},
+};
+use model::DomainStatus;
 use std::collections::BTreeMap;
-use store::{KeySource, Store};
+use store::{CheckRecord, KeySource, NewDomain, Store, Switch};
 
 /// A node that follows.
 #[derive(Default)]
@@ -22,7 +26,7 @@ impl Node {
                 None => drop(keys.remove(&change.selector)),
             }
         };
-        self.generation = store.key_changes(self.generation, &name("send.test"), take).await.unwrap();
+        self.generation = store.key_changes(self.generation, &name("send.test"), &[], take).await.unwrap();
         changes
     }
 
@@ -149,10 +153,54 @@ pub async fn keys_of_the_platforms_own_domains_are_told_apart(store: &Store) {
     store.number_key_changes().await.unwrap();
     let mut own = Vec::new();
     store
-        .key_changes(0, &name("send.test"), |change| own.push((change.selector, change.is_of_zone)))
+        .key_changes(0, &name("send.test"), &[], |change| own.push((change.selector, change.is_of_zone)))
         .await
         .unwrap();
     own.sort();
     let of_zone: Vec<_> = own.into_iter().map(|(_, is_of_zone)| is_of_zone).collect();
     assert_eq!(of_zone, [true, true, false, false]);
+}
+
+pub async fn a_zone_is_held_until_its_holder_lapses(store: &Store) {
+    let org = organisation(store).await;
+    for number in 0..3 {
+        let new =
+            NewDomain { profile: "zone".into(), ..new_domain(org, &format!("z{number}.lapse.example")) };
+        let keys = vec![new_key(&format!("lapse{number}a")), new_key(&format!("lapse{number}b"))];
+        store.create_domain(&new, KeySource::Given(keys), &[]).await.unwrap();
+    }
+    let names: Vec<_> = (0..4).map(|number| name(&format!("z{number}.lapse.example"))).collect();
+    let holding = async |lapsed: i64| -> Vec<(String, usize, bool)> {
+        let domains = store.sub_zone_domains(&names, at(lapsed)).await.unwrap();
+        domains.into_iter().map(|zone| (zone.name.to_string(), zone.keys.len(), zone.holds)).collect()
+    };
+    let all = |holds: [bool; 3]| -> Vec<(String, usize, bool)> {
+        (0..3).map(|number| (names[number].to_string(), 2, holds[number])).collect()
+    };
+    let held = async |lapsed: i64| store.held_among(&names, &["other", "zone"], at(lapsed)).await.unwrap();
+    assert_eq!(holding(0).await, all([false, false, false]));
+    assert_eq!(held(0).await, None);
+
+    // All that is due is taken: what else may be in the database is not of these names.
+    let mut taken = BTreeMap::new();
+    for number in 0..3 {
+        let id = store.sub_zone_domains(&names[number..=number], at(0)).await.unwrap()[0].id;
+        let domain = store.get_domain(org, id).await.unwrap();
+        let check = CheckRecord { takes_hold: true, serves_anew: true, ..verified(&domain, 10, 1_000) };
+        taken.insert(number, store.record_check(&check).await.unwrap());
+    }
+    assert_eq!(holding(0).await, all([true, true, true]));
+    assert_eq!(held(0).await, Some(names[0].clone()), "the first of them");
+    assert_eq!(store.held_among(&names, &["zon"], at(0)).await.unwrap(), None, "of another profile");
+
+    let failed = CheckRecord { status: DomainStatus::Failed, ..verified(&taken[&0], 1_010, 1_010) };
+    store.record_check(&failed).await.unwrap();
+    store.switch_domain(org, taken[&1].id, &Switch::Off { reason: None }, &[]).await.unwrap();
+    assert_eq!(holding(999).await, all([false, true, true]), "one that was just disabled holds on");
+    assert_eq!(held(999).await, Some(names[1].clone()));
+    assert_eq!(holding(1_000).await, all([false, false, true]), "one that is right never lapses");
+    assert_eq!(held(1_000).await, Some(names[2].clone()));
+    let on = Switch::On { now: at(2_000), fails_at: at(3_000) };
+    store.switch_domain(org, taken[&1].id, &on, &[]).await.unwrap();
+    assert_eq!(holding(1_000).await, all([false, true, true]), "and who comes back has it again");
 }

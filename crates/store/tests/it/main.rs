@@ -121,7 +121,8 @@ mod conformance {
         playground: every_edit_moves_serial_and_generation, zones_and_records_are_limited,
             zones_come_with_their_records;
         key_feed: any_order_of_changes_and_readers_comes_to_the_same, a_change_is_read_alone,
-            keys_of_the_platforms_own_domains_are_told_apart, another_configuration_of_the_zone_is_a_change;
+            keys_of_the_platforms_own_domains_are_told_apart, another_configuration_of_the_zone_is_a_change,
+            a_zone_is_held_until_its_holder_lapses;
         key_rotation: a_key_beside_comes_once, a_key_takes_a_place_in_whole_steps, a_key_beside_goes_whole,
             what_somebody_else_may_have_goes_in_the_turn, who_changes_the_same_keys_waits_and_none_for_each_other;
         keys: key_changes_are_numbered_apart, keys_rotate_in_whole_steps, text_with_nul_is_kept, the_first_organisation_is_one,

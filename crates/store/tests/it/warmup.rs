@@ -90,6 +90,7 @@ pub async fn the_warm_up_begins_once(store: &Store) {
             watch: store::Watch::default(),
             watch_seconds: None,
             takes_hold: false,
+            serves_anew: false,
             held_elsewhere: false,
             delegation: store::Delegation::default(),
             delegation_changed: None,

@@ -43,7 +43,7 @@ pub enum DomainsCommand {
     },
     /// Add a domain, and show the records to publish
     #[command(
-        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch\n  countersign domains add mail.example.com --tenant cust_12345 --create-tenant"
+        after_help = "Examples:\n  countersign domains add mail.example.com\n  countersign domains add mail.example.com --profile two-txt --watch\n  countersign domains add send.example.com --delegated\n  countersign domains add mail.example.com --tenant cust_12345 --create-tenant"
     )]
     Add {
         /// The domain
@@ -51,6 +51,9 @@ pub enum DomainsCommand {
         /// Which records it is to have; `GET /api/v1/profiles` lists them
         #[arg(long)]
         profile: Option<String>,
+        /// Delegate it as a zone: NS records are all that it takes
+        #[arg(long)]
+        delegated: bool,
         /// Whether the tenant may be a new one
         #[command(flatten)]
         new_tenant: NewTenantArgs,
@@ -258,11 +261,14 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
             let list = client.list("/domains", &query, page).await?;
             Ok(shown(server, &list, of_list))
         }
-        DomainsCommand::Add { domain, profile, new_tenant, watch } => {
+        DomainsCommand::Add { domain, profile, delegated, new_tenant, watch } => {
             tenant::check(server, &client, new_tenant).await?;
             let mut body = json!({ "domain": domain });
             if let Some(profile) = profile {
                 body["profile"] = json!(profile);
+            }
+            if *delegated {
+                body["delegated"] = json!(true);
             }
             let added = client.post("/domains", &body).await?;
             if !watch.watch {
@@ -318,15 +324,7 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
         }
         DomainsCommand::Reputation { domain } => reputation(server, &client, domain).await,
         DomainsCommand::Resume { domain } => resume(server, &client, domain).await,
-        DomainsCommand::WarmUp { domain, days } => {
-            let path = path(&client, domain).await?;
-            let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
-            Ok(shown(server, &changed, |changed| match days {
-                0 => format!("{} does not warm up.", field(changed, "domain")),
-                1 => format!("{} warms up for 1 day.", field(changed, "domain")),
-                days => format!("{} warms up for {days} days.", field(changed, "domain")),
-            }))
-        }
+        DomainsCommand::WarmUp { domain, days } => warm_up(server, &client, domain, *days).await,
         DomainsCommand::Claim { domain, watch } => claim(server, &client, domain, watch).await,
         DomainsCommand::Publish(wanted) => change_sets::publish(server, &client, wanted).await,
         DomainsCommand::RotateKeys { domain, yes, compromised, .. } => match domain {
@@ -345,6 +343,16 @@ async fn carry_out(server: &ServerArgs, command: &DomainsCommand) -> Outcome {
              organisation can have the name; add --yes to do it"
         ))),
     }
+}
+
+async fn warm_up(server: &ServerArgs, client: &Client, domain: &str, days: u32) -> Outcome {
+    let path = path(client, domain).await?;
+    let changed = client.patch(&path, &json!({ "warmup_days": days })).await?;
+    Ok(shown(server, &changed, |changed| match days {
+        0 => format!("{} does not warm up.", field(changed, "domain")),
+        1 => format!("{} warms up for 1 day.", field(changed, "domain")),
+        days => format!("{} warms up for {days} days.", field(changed, "domain")),
+    }))
 }
 
 async fn disable(server: &ServerArgs, client: &Client, domain: &str, reason: Option<&str>) -> Outcome {
