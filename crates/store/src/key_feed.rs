@@ -60,9 +60,9 @@ macro_rules! holds {
 macro_rules! sub_zones {
     ($names:literal) => {
         concat!(
-            "SELECT d.id, d.name, d.profile, d.variables, CASE WHEN ",
+            "SELECT d.id, d.name, d.profile, d.variables, CAST(CASE WHEN ",
             holds!("d."),
-            " THEN 1 ELSE 0 END AS holds, k.selector, k.beside
+            " THEN 1 ELSE 0 END AS BIGINT) AS holds, k.selector, k.beside
              FROM domains d JOIN dkim_keys k ON k.domain_id = d.id AND k.state <> 'retired'
              WHERE d.name IN ",
             $names,
