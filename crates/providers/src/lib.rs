@@ -7,6 +7,8 @@
 
 mod call;
 pub mod cloudflare;
+pub mod digitalocean;
+mod json;
 mod outcome;
 mod powerdns;
 pub mod rfc2136;
@@ -17,6 +19,7 @@ mod text;
 mod xml;
 
 pub use cloudflare::Cloudflare;
+pub use digitalocean::DigitalOcean;
 pub use powerdns::PowerDns;
 pub use rfc2136::Rfc2136;
 pub use route53::Route53;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it is")]
 
 mod cloudflare;
+mod digitalocean;
+mod faked;
 mod powerdns;
 mod rfc2136;
 mod route53;
