@@ -6,7 +6,9 @@ use crate::{
     outbound::{Outbound, Reach, Session, Target},
 };
 use model::DomainName;
-use providers::{Cloudflare, Now, PowerDns, Rfc2136, Route53, Secret, rfc2136::KeyError};
+use providers::{
+    Cloudflare, DigitalOcean, Hetzner, Now, PowerDns, Rfc2136, Route53, Secret, rfc2136::KeyError,
+};
 use publish::ZoneProvider;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -45,6 +47,8 @@ const fn optional(field: HostField) -> HostField {
 /// The hosts that records are written at.
 pub const WRITABLE: &[Writable] = &[
     Writable { host: "cloudflare", fields: &[secret("token")] },
+    Writable { host: "digitalocean", fields: &[secret("token")] },
+    Writable { host: "hetzner", fields: &[secret("token")] },
     Writable { host: "powerdns", fields: &[plain("url"), secret("key")] },
     Writable {
         host: "rfc2136",
@@ -70,7 +74,7 @@ pub(crate) fn realm(host: &str, fields: &BTreeMap<String, Secret>) -> String {
 }
 
 /// The hosts of which there is one, so that its API has an address of its own.
-const WITH_API: &[&str] = &["cloudflare", "route53"];
+const WITH_API: &[&str] = &["cloudflare", "digitalocean", "hetzner", "route53"];
 
 /// Looks through the operator's addresses of APIs ([`crate::Settings::dns_host_apis`]). The error is the value that is
 /// wrong, and what is wrong with it.
@@ -109,6 +113,14 @@ impl App {
         let fields = Fields(fields);
         match writable.host {
             "cloudflare" => self.cloudflare(&fields),
+            "digitalocean" => {
+                let session = self.api_of(writable.host, providers::digitalocean::ENDPOINT)?;
+                Ok(Box::new(DigitalOcean::new(Box::new(session), fields.get("token"))))
+            }
+            "hetzner" => {
+                let session = self.api_of(writable.host, providers::hetzner::ENDPOINT)?;
+                Ok(Box::new(Hetzner::new(Box::new(session), fields.get("token"))))
+            }
             "powerdns" => self.powerdns(&fields),
             "route53" => self.route53(&fields),
             _ => self.rfc2136(&fields),
@@ -254,7 +266,7 @@ mod tests {
         assert_eq!(check("cloudflare", "https://cloudflare.egress.internal"), Ok(()));
         assert_eq!(check("route53", "http://127.0.0.1:5000/"), Ok(()));
         for (host, address, words) in [
-            ("powerdns", "https://a.test", "known are cloudflare, route53"),
+            ("powerdns", "https://a.test", "known are cloudflare, digitalocean"),
             ("cloudflare", "a.test", "no address"),
             ("cloudflare", "ftp://a.test", "https://"),
             ("cloudflare", "https://a.test/client/v4", "has a path"),

@@ -3,8 +3,9 @@
 use crate::{
     Secret,
     call::{self, Failed},
+    text::Escapes,
 };
-use model::DomainName;
+use model::{DomainName, RecordData, RecordType};
 use publish::{
     Done, HostError, Refusal, WriteError, Written,
     http::{Exchange, HttpAnswer, HttpRequest},
@@ -75,6 +76,26 @@ pub(crate) fn owner(labels: &str, apex: &DomainName) -> Option<DomainName> {
     }
 }
 
+/// Data in zone file form as these hosts tell it: a name of a target that has no final dot has the zone's name behind it. `None`
+/// for what is damaged or not read here.
+pub(crate) fn data(of_type: RecordType, text: &str, apex: &DomainName) -> Option<RecordData> {
+    let has_target = matches!(
+        of_type,
+        RecordType::Cname | RecordType::Mx | RecordType::Ns | RecordType::Ptr | RecordType::Srv
+    );
+    let text = text.trim();
+    if has_target && text.is_empty() {
+        return None;
+    }
+    if !has_target || text.ends_with('.') {
+        return Escapes::Decimal.parse(of_type, text);
+    }
+    let (front, target) = text.rsplit_once(' ').unwrap_or_default();
+    let target = if front.is_empty() { text } else { target };
+    let full = owner(target, apex)?.absolute();
+    Escapes::Decimal.parse(of_type, &format!("{front} {full}"))
+}
+
 /// What was done of steps that a host does one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Vec<Written>);
@@ -102,4 +123,31 @@ impl Progress {
 /// A batch of which nothing was written.
 pub(crate) const fn untouched(error: HostError) -> WriteError {
     WriteError { error, done: Done::Nothing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_the_zone_or_full() {
+        let name = |text: &str| DomainName::parse(text).unwrap();
+        let apex = name("acme.test");
+        let read = |of_type, text| data(of_type, text, &apex);
+        assert_eq!(read(RecordType::Cname, "www"), Some(RecordData::Cname(name("www.acme.test"))));
+        assert_eq!(read(RecordType::Cname, "www.acme.test."), Some(RecordData::Cname(name("www.acme.test"))));
+        assert_eq!(read(RecordType::Cname, "@"), Some(RecordData::Cname(apex.clone())));
+        let exchange = name("mx.acme.test");
+        assert_eq!(read(RecordType::Mx, "10 mx"), Some(RecordData::Mx { preference: 10, exchange }));
+        let exchange = DomainName::root();
+        assert_eq!(read(RecordType::Mx, "0 ."), Some(RecordData::Mx { preference: 0, exchange }));
+        assert_eq!(read(RecordType::Mx, "mx"), None);
+        assert_eq!(read(RecordType::Cname, " "), None);
+        assert_eq!(relative(&name("a.b.acme.test"), &apex).as_deref(), Some("a.b"));
+        assert_eq!(relative(&apex, &apex).as_deref(), Some("@"));
+        assert_eq!(relative(&name("acme.test.other.test"), &apex), None);
+        assert_eq!(owner("*.b", &apex), Some(name("*.b.acme.test")));
+        let odd = DomainName::from_labels([&b"a\x00b"[..], b"acme", b"test"]).unwrap();
+        assert_eq!(relative(&odd, &apex), None);
+    }
 }

@@ -8,6 +8,7 @@
 mod call;
 pub mod cloudflare;
 pub mod digitalocean;
+pub mod hetzner;
 mod json;
 mod outcome;
 mod powerdns;
@@ -20,6 +21,7 @@ mod xml;
 
 pub use cloudflare::Cloudflare;
 pub use digitalocean::DigitalOcean;
+pub use hetzner::Hetzner;
 pub use powerdns::PowerDns;
 pub use rfc2136::Rfc2136;
 pub use route53::Route53;

@@ -5,6 +5,7 @@
 mod cloudflare;
 mod digitalocean;
 mod faked;
+mod hetzner;
 mod powerdns;
 mod rfc2136;
 mod route53;
