@@ -7,8 +7,10 @@
 
 pub mod account;
 pub mod cloudflare;
+pub mod desec;
 pub mod digitalocean;
 pub mod domain_connect;
+pub mod gandi;
 pub mod hetzner;
 mod name_server;
 mod plain;
@@ -18,8 +20,10 @@ mod serve;
 
 pub use account::{Fake, Held, Token, Zone};
 pub use cloudflare::Cloudflare;
+pub use desec::Desec;
 pub use digitalocean::DigitalOcean;
 pub use domain_connect::DomainConnect;
+pub use gandi::Gandi;
 pub use hetzner::Hetzner;
 pub use name_server::NameServer;
 pub use plain::{Cut, Plain};

@@ -7,7 +7,9 @@
 
 mod call;
 pub mod cloudflare;
+pub mod desec;
 pub mod digitalocean;
+pub mod gandi;
 pub mod hetzner;
 mod json;
 mod outcome;
@@ -20,7 +22,9 @@ mod text;
 mod xml;
 
 pub use cloudflare::Cloudflare;
+pub use desec::Desec;
 pub use digitalocean::DigitalOcean;
+pub use gandi::Gandi;
 pub use hetzner::Hetzner;
 pub use powerdns::PowerDns;
 pub use rfc2136::Rfc2136;

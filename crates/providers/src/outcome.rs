@@ -70,6 +70,15 @@ pub(crate) fn against(now: &[ZoneRecord], steps: &[Step]) -> Option<Refusal> {
     }
 }
 
+/// What stands against sets, where `now` is what is in the zone: somebody wrote there since they were planned, or an alias
+/// would not be alone.
+pub(crate) fn against_sets(now: &[ZoneRecord], sets: &[SetChange]) -> Option<Refusal> {
+    if !sets.iter().all(|set| is_as_listed(now, set)) {
+        return Some(Refusal::ZoneChanged);
+    }
+    has_conflict(&of_sets(now, sets)).then_some(Refusal::Conflict)
+}
+
 /// Whether what is there is what was listed: of the sets that are changed, all of it.
 pub(crate) fn is_as_listed(now: &[ZoneRecord], set: &SetChange) -> bool {
     let of_set = |there: &&ZoneRecord| {

@@ -107,3 +107,13 @@ async fn digitalocean_goes_from_a_token_to_verified_and_back() {
 async fn hetzner_goes_from_a_token_to_verified_and_back() {
     goes_from_a_token_to_verified_and_back::<fake_hosts::hetzner::Rules>("hetzner").await;
 }
+
+#[tokio::test]
+async fn gandi_goes_from_a_token_to_verified_and_back() {
+    goes_from_a_token_to_verified_and_back::<fake_hosts::gandi::Rules>("gandi").await;
+}
+
+#[tokio::test]
+async fn desec_goes_from_a_token_to_verified_and_back() {
+    goes_from_a_token_to_verified_and_back::<fake_hosts::desec::Rules>("desec").await;
+}
