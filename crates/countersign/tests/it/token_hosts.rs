@@ -2,7 +2,7 @@
 
 use crate::{
     lifecycle::Later,
-    support::{codes, text},
+    support::{Platform, codes, text},
 };
 use countersign::Config;
 use fake_hosts::{Fake, Token, account::Host};
@@ -67,8 +67,13 @@ async fn goes_from_a_token_to_verified_and_back<H: Host>(id: &str) {
     let path = format!("/domains/{domain}/change-sets");
     let given =
         json!({"host": id, "credential": {"token": "marker-7f3a-reads-only-0123456789"}, "apply": true});
-    let (_, refused) = api.refused(&path, &given).await;
-    assert_eq!(text(&refused, "code"), "HOST_ACCESS_MISSING", "{refused:#}");
+    let refused = api.post(&path, &given).await["data"][0].clone();
+    assert_eq!(
+        (text(&refused, "state"), text(&refused["error"], "code")),
+        ("refused", "HOST_ACCESS_MISSING")
+    );
+    let words = text(&refused["error"], "message");
+    assert!(words.contains("may not write records of this zone") && words.contains("It said: "), "{words}");
     assert_eq!(lines(&host), before);
 
     let kept = api.post("/dns-connections", &with(TOKEN)).await;
@@ -85,7 +90,7 @@ async fn goes_from_a_token_to_verified_and_back<H: Host>(id: &str) {
     assert_eq!(text(&applied, "state"), "applied", "{applied:#}");
     assert!(applied["steps"].as_array().unwrap().iter().all(|step| step["done"] == true), "{applied:#}");
     let verified = api.until(&format!("/domains/{domain}"), |domain| domain["status"] == "verified").await;
-    assert_eq!(codes(&verified), Vec::<String>::new());
+    assert_eq!(codes(&verified), ["dmarc_policy_none"], "what is left is advice");
     let after = lines(&host);
     assert!(after.contains(&"mail.acme.test TXT somebody-elses-proof=1".to_owned()), "{after:#?}");
     let second = api.post(&path, &json!({"connection_id": kept["id"]})).await["data"][0].clone();
@@ -116,4 +121,24 @@ async fn gandi_goes_from_a_token_to_verified_and_back() {
 #[tokio::test]
 async fn desec_goes_from_a_token_to_verified_and_back() {
     goes_from_a_token_to_verified_and_back::<fake_hosts::desec::Rules>("desec").await;
+}
+
+/// Who is asked for a token sees what the way there was tried against, and what nobody is sure of.
+#[tokio::test]
+async fn the_page_says_what_was_not_proven() {
+    let platform = Platform::start().await;
+    let api = &platform.api;
+    let domain = text(&api.post("/domains", &json!({"domain": "mail.acme.test"})).await, "id").to_owned();
+    for (host, label, fact) in [
+        ("desec", "Token", "published source"),
+        ("digitalocean", "API token", "quotation marks"),
+        ("gandi", "Personal access token", "printable ASCII"),
+        ("hetzner", "API token of the project", "under way"),
+    ] {
+        let page = api.plain(&format!("/domains/{domain}/write?host={host}")).await.text().await.unwrap();
+        for words in [label, fact, "Make one there", "strict stand-in of the host", "Not certain:"] {
+            assert!(page.contains(words), "{host}, {words}: {page}");
+        }
+    }
+    platform.stop().await;
 }
