@@ -79,6 +79,8 @@ struct DnsHostWriting {
     /// The month in which that was.
     #[schema(required, example = "2026-11")]
     proven_on: Option<&'static str>,
+    /// What of its interface is not certain: the fake refuses it, the host itself may not.
+    unproven: &'static [String],
 }
 
 /// What the owner of a zone gives, so that records are written for them.
@@ -110,6 +112,7 @@ fn writing(api: &'static HostApi) -> Option<DnsHostWriting> {
         quirks: &api.quirks,
         proven: api.proven.as_str(),
         proven_on: api.proven_on.as_deref(),
+        unproven: &api.unproven,
     })
 }
 

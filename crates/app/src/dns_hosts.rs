@@ -6,7 +6,10 @@ use crate::{
     outbound::{Outbound, Reach, Session, Target},
 };
 use model::DomainName;
-use providers::{Cloudflare, Now, PowerDns, Rfc2136, Route53, Secret, rfc2136::KeyError};
+use providers::{
+    Cloudflare, Desec, DigitalOcean, Gandi, Hetzner, Now, PowerDns, Rfc2136, Route53, Secret,
+    rfc2136::KeyError,
+};
 use publish::ZoneProvider;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -45,6 +48,10 @@ const fn optional(field: HostField) -> HostField {
 /// The hosts that records are written at.
 pub const WRITABLE: &[Writable] = &[
     Writable { host: "cloudflare", fields: &[secret("token")] },
+    Writable { host: "desec", fields: &[secret("token")] },
+    Writable { host: "digitalocean", fields: &[secret("token")] },
+    Writable { host: "gandi", fields: &[secret("token")] },
+    Writable { host: "hetzner", fields: &[secret("token")] },
     Writable { host: "powerdns", fields: &[plain("url"), secret("key")] },
     Writable {
         host: "rfc2136",
@@ -70,7 +77,7 @@ pub(crate) fn realm(host: &str, fields: &BTreeMap<String, Secret>) -> String {
 }
 
 /// The hosts of which there is one, so that its API has an address of its own.
-const WITH_API: &[&str] = &["cloudflare", "route53"];
+const WITH_API: &[&str] = &["cloudflare", "desec", "digitalocean", "gandi", "hetzner", "route53"];
 
 /// Looks through the operator's addresses of APIs ([`crate::Settings::dns_host_apis`]). The error is the value that is
 /// wrong, and what is wrong with it.
@@ -109,6 +116,7 @@ impl App {
         let fields = Fields(fields);
         match writable.host {
             "cloudflare" => self.cloudflare(&fields),
+            "desec" | "digitalocean" | "gandi" | "hetzner" => self.by_token(writable.host, &fields),
             "powerdns" => self.powerdns(&fields),
             "route53" => self.route53(&fields),
             _ => self.rfc2136(&fields),
@@ -139,6 +147,23 @@ impl App {
         let id = fields.get("access_key_id").expose().to_owned();
         let secret = fields.get("secret_access_key");
         Ok(Box::new(Route53::new(Box::new(session), id, secret, token, self.seconds())))
+    }
+
+    /// Hosts of which there is one, and which ask for a token and nothing else.
+    fn by_token(&self, host: &str, fields: &Fields) -> Result<Box<dyn ZoneProvider>> {
+        let usual = match host {
+            "desec" => providers::desec::ENDPOINT,
+            "digitalocean" => providers::digitalocean::ENDPOINT,
+            "gandi" => providers::gandi::ENDPOINT,
+            _ => providers::hetzner::ENDPOINT,
+        };
+        let (session, token) = (Box::new(self.api_of(host, usual)?), fields.get("token"));
+        Ok(match host {
+            "desec" => Box::new(Desec::new(session, token)),
+            "digitalocean" => Box::new(DigitalOcean::new(session, token)),
+            "gandi" => Box::new(Gandi::new(session, token)),
+            _ => Box::new(Hetzner::new(session, token)),
+        })
     }
 
     fn powerdns(&self, fields: &Fields) -> Result<Box<dyn ZoneProvider>> {
@@ -254,7 +279,7 @@ mod tests {
         assert_eq!(check("cloudflare", "https://cloudflare.egress.internal"), Ok(()));
         assert_eq!(check("route53", "http://127.0.0.1:5000/"), Ok(()));
         for (host, address, words) in [
-            ("powerdns", "https://a.test", "known are cloudflare, route53"),
+            ("powerdns", "https://a.test", "known are cloudflare, desec, digitalocean"),
             ("cloudflare", "a.test", "no address"),
             ("cloudflare", "ftp://a.test", "https://"),
             ("cloudflare", "https://a.test/client/v4", "has a path"),

@@ -52,7 +52,7 @@ pub struct Config {
     /// Whether webhooks may be at addresses of this machine and of private networks, and without TLS. `dev` always
     /// allows it.
     pub private_webhook_targets: bool,
-    /// Where the APIs of DNS hosts are, by host id (`cloudflare`, `route53`); left out stands for the usual place. For tests,
+    /// Where the APIs of DNS hosts are, by host id (`cloudflare`, `hetzner`, …); left out stands for the usual place. For tests,
     /// and where requests leave by a proxy.
     pub dns_host_apis: std::collections::BTreeMap<String, String>,
     /// Where the DNS server listens, UDP and TCP.

@@ -12,6 +12,7 @@ use countersign::{
             DomainsCommand, EmailsCommand, EventsArgs, KeysCommand, LoginArgs, OrganisationsCommand,
             ServerArgs, SetupLinksCommand, SuppressionsCommand, TenantsCommand, WebhooksCommand,
         },
+        dns_hosts::DnsHostsArgs,
         doctor::DoctorArgs,
         explain::ExplainArgs,
         migrate_store::MigrateStoreArgs,
@@ -287,6 +288,12 @@ Examples:
         #[command(subcommand)]
         command: DnsConnectionsCommand,
     },
+    /// DNS hosts that records are written at: what each asks for, which rights suffice, what it was tried against
+    #[command(after_help = "\
+Examples:
+  countersign dns-hosts
+  countersign dns-hosts hetzner")]
+    DnsHosts(DnsHostsArgs),
     /// Records added by the customer's DNS host itself (Domain Connect): templates for DNS hosts
     #[command(after_help = "\
 Examples:
@@ -432,6 +439,7 @@ async fn run(command: Command) -> Exit {
         Command::SetupLinks { server, command } => client::setup_links(&server, &command).await,
         Command::ChangeSets { server, command } => client::change_sets(&server, &command).await,
         Command::DnsConnections { server, command } => client::dns_connections(&server, &command).await,
+        Command::DnsHosts(arguments) => commands::dns_hosts::run(&arguments),
         Command::DomainConnect { server, command } => client::domain_connect(&server, &command).await,
         Command::Contacts { server, command } => client::contacts(&server, &command).await,
         Command::Organisations { server, command } => client::organisations(&server, &command).await,

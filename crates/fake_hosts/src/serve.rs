@@ -47,7 +47,7 @@ pub enum Fault {
 }
 
 /// The answer to a request.
-pub(crate) struct Reply {
+pub struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
@@ -61,7 +61,7 @@ impl Reply {
 }
 
 /// A request, read whole.
-pub(crate) struct Asked {
+pub struct Asked {
     pub seen: Seen,
     pub headers: HeaderMap,
 }

@@ -7,6 +7,11 @@
 
 mod call;
 pub mod cloudflare;
+pub mod desec;
+pub mod digitalocean;
+pub mod gandi;
+pub mod hetzner;
+mod json;
 mod outcome;
 mod powerdns;
 pub mod rfc2136;
@@ -17,6 +22,10 @@ mod text;
 mod xml;
 
 pub use cloudflare::Cloudflare;
+pub use desec::Desec;
+pub use digitalocean::DigitalOcean;
+pub use gandi::Gandi;
+pub use hetzner::Hetzner;
 pub use powerdns::PowerDns;
 pub use rfc2136::Rfc2136;
 pub use route53::Route53;

@@ -1,7 +1,7 @@
 //! What a batch leaves at the names that it touches.
 
 use model::{DomainName, Record, RecordData, RecordType};
-use publish::{Action, Kept, SetChange, Step, ZoneRecord};
+use publish::{Action, Kept, Refusal, SetChange, Step, ZoneRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The records at the touched names when all steps are done. `None` where a step takes out what is not there.
@@ -46,6 +46,37 @@ pub(crate) fn has_conflict(records: &[Record]) -> bool {
         data.dedup();
         data.len() < records.len() || has_alias && records.len() > 1
     })
+}
+
+/// What stands against steps, where `now` is what is at the names that they touch: somebody wrote there since they were
+/// planned, or an alias would not be alone.
+pub(crate) fn against(now: &[ZoneRecord], steps: &[Step]) -> Option<Refusal> {
+    let is_there = |old: &ZoneRecord| {
+        now.iter().any(|there| {
+            (&there.id, there.kept, there.proxied) == (&old.id, old.kept, old.proxied)
+                && is_same(&there.record, &old.record)
+        })
+    };
+    if steps.iter().filter_map(|step| step.action.before()).any(|old| old.kept == Kept::Opaque) {
+        return Some(Refusal::RecordRefused);
+    }
+    if !steps.iter().filter_map(|step| step.action.before()).all(is_there) {
+        return Some(Refusal::ZoneChanged);
+    }
+    match of_steps(now, steps) {
+        None => Some(Refusal::ZoneChanged),
+        Some(after) if has_conflict(&after) => Some(Refusal::Conflict),
+        Some(_) => None,
+    }
+}
+
+/// What stands against sets, where `now` is what is in the zone: somebody wrote there since they were planned, or an alias
+/// would not be alone.
+pub(crate) fn against_sets(now: &[ZoneRecord], sets: &[SetChange]) -> Option<Refusal> {
+    if !sets.iter().all(|set| is_as_listed(now, set)) {
+        return Some(Refusal::ZoneChanged);
+    }
+    has_conflict(&of_sets(now, sets)).then_some(Refusal::Conflict)
 }
 
 /// Whether what is there is what was listed: of the sets that are changed, all of it.

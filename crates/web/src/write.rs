@@ -103,6 +103,7 @@ struct FormPart {
     quirks: &'static [String],
     token_url: Option<&'static str>,
     only_fake: bool,
+    unproven: &'static [String],
     kept: Vec<KeptChoice>,
     /// Whether what is given may be kept.
     keeps: bool,
@@ -265,6 +266,7 @@ impl Place<'_> {
             rights: api.map_or(&[], |api| &api.rights),
             quirks: api.map_or(&[], |api| &api.quirks),
             token_url: api.and_then(|api| api.token_url.as_deref()).filter(|url| url.starts_with("https://")),
+            unproven: api.map_or(&[], |api| &api.unproven),
             only_fake: api.is_some_and(|api| api.proven != Proven::Server),
             fields,
             chosen,

@@ -44,6 +44,7 @@ fn files() -> Vec<(String, String)> {
     for page in explain::catalogue::pages() {
         files.push((format!("docs/findings/{}.md", page.code), page.markdown()));
     }
+    files.push(("docs/dns-hosts.md".to_owned(), explain::hosts::reference()));
     files.push(("docs/findings/README.md".to_owned(), explain::catalogue::index()));
     files
 }

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod check;
 pub mod client;
 pub mod dev;
+pub mod dns_hosts;
 pub mod doctor;
 pub mod explain;
 pub mod generate;

@@ -2,7 +2,7 @@
 
 use app::dns_hosts::WRITABLE;
 use explain::hosts::{self, Proven};
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 #[test]
 fn a_host_asks_for_the_fields_that_its_file_names() {
@@ -43,4 +43,26 @@ fn each_claim_has_its_run() {
         claims += 1;
     }
     assert_eq!(claims, WRITABLE.len());
+}
+
+#[test]
+fn the_command_line_lists_them_with_what_they_were_tried_against() {
+    let run = |arguments: &[&str]| {
+        let ran = Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).output().unwrap();
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+        (ran.status.code(), text(&ran.stdout), text(&ran.stderr))
+    };
+    let (code, list, _) = run(&["dns-hosts"]);
+    assert_eq!(code, Some(0));
+    for host in WRITABLE {
+        let line = list.lines().find(|line| line.starts_with(&format!("{} ", host.host))).unwrap();
+        let api = hosts::by_id(host.host).unwrap().api.as_ref().unwrap();
+        assert!(line.ends_with(api.proven.words()) && line.contains(host.fields[0].name), "{line}");
+        let (code, one, _) = run(&["dns-hosts", host.host]);
+        assert_eq!(code, Some(0));
+        assert!(api.rights.iter().chain(&api.unproven).all(|fact| one.contains(fact)), "{one}");
+    }
+    let (code, nothing, error) = run(&["dns-hosts", "hover"]);
+    assert_eq!((code, nothing.as_str()), (Some(2), ""));
+    assert!(error.contains("nothing is written at \"hover\"; possible are cloudflare, desec"), "{error}");
 }

@@ -67,6 +67,7 @@ mod smtp_in;
 mod support;
 mod suppressions;
 mod tenants;
+mod token_hosts;
 mod traces;
 mod unruly_hosts;
 mod warmup;

@@ -102,10 +102,15 @@ fn api_problem(api: &HostApi) -> Option<(&'static str, &'static str)> {
     if api.rights.iter().any(|right| right.trim().is_empty()) {
         return Some(("api.rights", "has an empty text"));
     }
+    if api.unproven.iter().any(|fact| fact.trim().is_empty())
+        || !is_written_at(api) && !api.unproven.is_empty()
+    {
+        return Some(("api.unproven", "has an empty text, or nothing is written there"));
+    }
     if api.token_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
         return Some(("api.token_url", "does not begin with https://"));
     }
-    let is_written = api.proven != Proven::None;
+    let is_written = is_written_at(api);
     if is_written == api.fields.is_empty() || is_written == api.rights.is_empty() {
         return Some(("api.proven", "goes with fields and rights, or with neither"));
     }
@@ -113,6 +118,10 @@ fn api_problem(api: &HostApi) -> Option<(&'static str, &'static str)> {
         return Some(("api.proven_on", "is a month such as \"2026-11\" where it is proven, else left out"));
     }
     None
+}
+
+fn is_written_at(api: &HostApi) -> bool {
+    api.proven != Proven::None
 }
 
 fn steps_problem(steps: &StepTemplates) -> Option<(&'static str, String)> {
@@ -204,6 +213,8 @@ mod tests {
         );
         let error = broken("proven_on = \"2026-11\"", "");
         assert!(error.starts_with("hosts/cloudflare.toml, field api.proven_on: "), "{error}");
+        let error = broken("proven = \"fake\"", "proven = \"fake\"\nunproven = [\" \"]");
+        assert!(error.starts_with("hosts/cloudflare.toml, field api.unproven: "), "{error}");
         let error = broken("token_url = \"https", "token_url = \"http");
         assert!(error.starts_with("hosts/cloudflare.toml, field api.token_url: "), "{error}");
         let error = broken("name = \"token\"", "name = \"The token\"");

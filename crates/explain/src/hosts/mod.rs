@@ -6,9 +6,11 @@
 
 mod detect;
 mod file;
+mod reference;
 
 pub use detect::{Certainty, Detection, detect};
 pub use file::HostFileError;
+pub use reference::reference;
 
 use crate::clock;
 use model::{DomainName, RecordType, TxtData};
@@ -110,6 +112,9 @@ pub struct HostApi {
     pub proven: Proven,
     /// The month in which that was.
     pub proven_on: Option<String>,
+    /// What of its interface only one source tells, or none: the fake refuses it, the host itself may not.
+    #[serde(default)]
+    pub unproven: Vec<String>,
 }
 
 /// What the owner of a zone types.
@@ -154,6 +159,17 @@ impl Proven {
             Self::Wire => "wire",
             Self::Library => "library",
             Self::None => "none",
+        }
+    }
+
+    /// What it means, for people; empty where records are not written.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Server => "the real server",
+            Self::Fake => "a strict stand-in of the host, not yet the host itself",
+            Self::Wire => "its protocol at a server of others, which does not keep its rules",
+            Self::Library => "a library's word for it",
+            Self::None => "",
         }
     }
 }

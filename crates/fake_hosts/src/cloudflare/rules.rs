@@ -1,6 +1,7 @@
 //! What a record has to be like.
 
 use super::name;
+use crate::presentation;
 use model::{Caa, DomainName, Record, RecordData, Srv, TxtData};
 use serde_json::{Value, json};
 
@@ -185,7 +186,7 @@ pub fn stored(id: String, record: &Record) -> Stored {
             stored.priority = Some(u64::from(*preference));
             stored.content = if exchange.is_root() { ".".to_owned() } else { exchange.to_string() };
         }
-        RecordData::Txt(text) => stored.content = quoted(text),
+        RecordData::Txt(text) => stored.content = presentation::quoted(text),
         data @ RecordData::Other { .. } => {
             if let Some(Srv { priority, weight, port, target }) = Srv::from_data(data) {
                 stored.data = json!({"priority": priority, "weight": weight, "port": port, "target": target.to_string()});
@@ -236,51 +237,5 @@ fn data(stored: &Stored) -> Option<RecordData> {
 
 /// The strings of a text, in quotation marks or without.
 fn strings(content: &str) -> Option<TxtData> {
-    if !content.starts_with('"') {
-        return Some(TxtData::from_text(content));
-    }
-    let mut strings: Vec<Vec<u8>> = Vec::new();
-    let mut octets = content.bytes().peekable();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b' ' => {}
-            b'"' => {
-                let mut string = Vec::new();
-                loop {
-                    match octets.next()? {
-                        b'"' => break,
-                        b'\\' => match octets.next()? {
-                            first @ b'0'..=b'9' => {
-                                let digits = [first, octets.next()?, octets.next()?];
-                                string.push(std::str::from_utf8(&digits).ok()?.parse().ok()?);
-                            }
-                            other => string.push(other),
-                        },
-                        other => string.push(other),
-                    }
-                }
-                if string.len() > 255 {
-                    return None;
-                }
-                strings.push(string);
-            }
-            _ => return None,
-        }
-    }
-    Some(TxtData::from_strings(&strings))
-}
-
-fn quoted(text: &TxtData) -> String {
-    let string = |string: &[u8]| {
-        let escaped: String = string
-            .iter()
-            .map(|&octet| match octet {
-                b'"' | b'\\' => format!("\\{}", char::from(octet)),
-                b' '..=b'~' => char::from(octet).to_string(),
-                _ => format!("\\{octet:03}"),
-            })
-            .collect();
-        format!("\"{escaped}\"")
-    };
-    text.strings().map(string).collect::<Vec<_>>().join(" ")
+    if content.starts_with('"') { presentation::strings(content) } else { Some(TxtData::from_text(content)) }
 }

@@ -157,11 +157,8 @@ impl PowerDns {
     async fn change(&self, zone: &ZoneHandle, sets: &[SetChange]) -> Result<(), WriteError> {
         let nothing = |error| WriteError { error, done: Done::Nothing };
         let now = self.all(zone).await.map_err(nothing)?.records;
-        if !sets.iter().all(|set| outcome::is_as_listed(&now, set)) {
-            return Err(nothing(HostError::bare(Refusal::ZoneChanged)));
-        }
-        if outcome::has_conflict(&outcome::of_sets(&now, sets)) {
-            return Err(nothing(HostError::bare(Refusal::Conflict)));
+        if let Some(refusal) = outcome::against_sets(&now, sets) {
+            return Err(nothing(HostError::bare(refusal)));
         }
         let rrsets: Option<Vec<Value>> = sets.iter().map(rrset).collect();
         let rrsets = rrsets.ok_or_else(|| nothing(HostError::bare(Refusal::RecordRefused)))?;

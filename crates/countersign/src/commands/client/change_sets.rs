@@ -17,7 +17,7 @@ pub(super) const REPAIR: [&str; 3] = ["off", "offer", "auto"];
 /// Which DNS host, and how its credential is given.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HostArgs {
-    /// The DNS host: cloudflare, powerdns, rfc2136 or route53; in development also playground
+    /// The DNS host, by its id as `countersign dns-hosts` shows it; in development also playground
     #[arg(long)]
     host: Option<String>,
     /// A kept credential, as `countersign dns-connections list` shows it, in the place of --host

@@ -22,7 +22,7 @@ pub enum DnsConnectionsCommand {
         after_help = "Examples:\n  countersign dns-connections add --domain mail.example.com --host cloudflare < token\n  countersign dns-connections add --zone example.com --host cloudflare --repair auto < token"
     )]
     Add {
-        /// The DNS host: cloudflare, powerdns, rfc2136 or route53. Its credential is read from standard input: one `name=value`
+        /// The DNS host, by its id as `countersign dns-hosts` shows it. Its credential is read from standard input: one `name=value`
         /// a line; a line without a name is the token
         #[arg(long)]
         host: String,

@@ -20,7 +20,7 @@ mod organisations;
 mod reputation;
 mod setup_links;
 mod suppressions;
-mod table;
+pub(super) mod table;
 mod tenant;
 mod tenants;
 mod webhooks;

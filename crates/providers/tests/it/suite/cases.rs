@@ -2,8 +2,7 @@
 
 pub use super::cuts::a_cut_after_any_call_is_told_truly_and_completed;
 use super::{
-    Content, Host, ZONE, apply, changes, cname, content, mx, name, ours, record, remove, replace, seed, txt,
-    write,
+    Content, Host, ZONE, apply, changes, cname, content, mx, name, ours, record, remove, replace, txt, write,
 };
 use model::{Record, RecordData};
 use publish::{Action, Done, Listed, Refusal, Why, Zone, ZoneProvider};
@@ -39,7 +38,7 @@ pub async fn the_zone_of_a_name_is_found(host: &impl Host) {
 }
 
 pub async fn everything_in_the_zone_is_listed(host: &impl Host) {
-    let zone = listed(&*host.provider(), &seed()).await;
+    let zone = listed(&*host.provider(), &host.seed()).await;
     let is_own = |record: &Record| {
         matches!(record.data, RecordData::Soa(_))
             || matches!(record.data, RecordData::Ns(_)) && record.owner == name(ZONE)
@@ -47,13 +46,13 @@ pub async fn everything_in_the_zone_is_listed(host: &impl Host) {
     let records: Vec<&Record> =
         zone.records.iter().map(|there| &there.record).filter(|r| !is_own(r)).collect();
     let found = content(records.iter().copied());
-    assert_eq!(found, content(&seed()));
-    assert_eq!(records.len(), seed().len(), "none twice");
+    assert_eq!(found, content(&host.seed()));
+    assert_eq!(records.len(), host.seed().len(), "none twice");
     for there in records {
         assert_eq!(there.ttl, 300, "{there:?}");
     }
     if let Listed::Names(names) = &zone.listed {
-        assert!(seed().iter().all(|record| names.contains(&record.owner)));
+        assert!(host.seed().iter().all(|record| names.contains(&record.owner)));
     }
 }
 
@@ -75,9 +74,9 @@ fn of_all_types() -> Vec<Record> {
 
 pub async fn what_is_added_is_there_and_nothing_else_changed(host: &impl Host) {
     let provider = host.provider();
-    let wanted = of_all_types();
+    let wanted: Vec<Record> = of_all_types().into_iter().filter(|record| host.holds(record)).collect();
     let before = host.content().await;
-    assert_eq!(before, content(&seed()));
+    assert_eq!(before, content(&host.seed()));
     assert_eq!(apply(&*provider, &wanted).await.unwrap(), wanted.len());
     let expected: Content = before.union(&content(&wanted)).cloned().collect();
     assert_eq!(host.content().await, expected);
@@ -101,7 +100,7 @@ pub async fn a_record_takes_the_place_of_ours_and_siblings_stay(host: &impl Host
     let steps = changes(pairs.iter().map(|(old, new)| replace(&zone, old, new.clone(), Why::Ours)));
     let written = write(&*provider, &zone, steps).await.unwrap();
     assert_eq!(written.iter().map(|written| written.step).collect::<BTreeSet<_>>(), (0..3).collect());
-    let mut expected: Content = content(&seed()).union(&content(&ours())).cloned().collect();
+    let mut expected: Content = content(&host.seed()).union(&content(&ours())).cloned().collect();
     for (old, new) in &pairs {
         assert!(expected.remove(&(old.owner.clone(), old.data.clone())));
         expected.insert((new.owner.clone(), new.data.clone()));
@@ -117,16 +116,16 @@ pub async fn a_record_takes_the_place_of_ours_and_siblings_stay(host: &impl Host
 
 pub async fn the_customers_spf_record_is_changed_in_its_place(host: &impl Host) {
     let provider = host.provider();
-    let zone = listed(&*provider, &seed()).await;
-    let old = &seed()[1];
+    let zone = listed(&*provider, &host.seed()).await;
+    let old = &host.seed()[1];
     let new = txt("acme.test", "v=spf1 include:_spf.others.test include:spf.send.test ~all");
     let of_old = zone.at(&old.owner).find(|there| there.record.data == old.data).unwrap().clone();
     write(&*provider, &zone, changes([replace(&zone, old, new.clone(), Why::SpfMerge)])).await.unwrap();
-    let mut expected = content(&seed());
+    let mut expected = content(&host.seed());
     assert!(expected.remove(&(old.owner.clone(), old.data.clone())));
     expected.insert((new.owner.clone(), new.data.clone()));
     assert_eq!(host.content().await, expected);
-    let zone = listed(&*provider, &seed()).await;
+    let zone = listed(&*provider, &host.seed()).await;
     let there = zone.at(&new.owner).find(|there| there.record.data == new.data).unwrap();
     assert_eq!(
         (&there.id, &there.note, there.record.ttl),
@@ -135,15 +134,15 @@ pub async fn the_customers_spf_record_is_changed_in_its_place(host: &impl Host) 
     );
     // And back again.
     write(&*provider, &zone, changes([replace(&zone, &new, old.clone(), Why::Undo)])).await.unwrap();
-    assert_eq!(host.content().await, content(&seed()));
+    assert_eq!(host.content().await, content(&host.seed()));
 }
 
 pub async fn one_of_several_siblings_is_removed(host: &impl Host) {
     let provider = host.provider();
-    let zone = listed(&*provider, &seed()).await;
+    let zone = listed(&*provider, &host.seed()).await;
     let (two, alone) = (txt("proofs.acme.test", "two"), cname("shop.acme.test", "shops.others.test"));
     write(&*provider, &zone, changes([remove(&zone, &two), remove(&zone, &alone)])).await.unwrap();
-    let mut expected = content(&seed());
+    let mut expected = content(&host.seed());
     for old in [two, alone] {
         expected.remove(&(old.owner, old.data));
     }
@@ -167,7 +166,7 @@ pub async fn an_alias_beside_other_data_is_refused(host: &impl Host) {
             refused.error
         );
         assert_eq!(refused.done, Done::Nothing, "{new:?}");
-        assert_eq!(host.content().await, content(&seed()), "{new:?}");
+        assert_eq!(host.content().await, content(&host.seed()), "{new:?}");
     }
 }
 
@@ -175,7 +174,7 @@ pub async fn a_second_time_writes_nothing(host: &impl Host) {
     let provider = host.provider();
     assert_eq!(apply(&*provider, &ours()).await.unwrap(), ours().len());
     let (writes, after) = (host.writes(), host.content().await);
-    assert_eq!(writes, 1, "all of it at once");
+    assert_eq!(writes, if host.is_atomic() { 1 } else { ours().len() }, "all of it at once, or one by one");
     assert_eq!(apply(&*provider, &ours()).await.unwrap(), 0);
     assert_eq!((host.writes(), host.content().await), (writes, after));
     // A batch of nothing is nothing.
@@ -188,21 +187,21 @@ pub async fn a_second_time_writes_nothing(host: &impl Host) {
 pub async fn what_was_done_is_taken_back(host: &impl Host) {
     let provider = host.provider();
     let (spf, merged) =
-        (&seed()[1], txt("acme.test", "v=spf1 include:_spf.others.test include:spf.send.test ~all"));
+        (&host.seed()[1], txt("acme.test", "v=spf1 include:_spf.others.test include:spf.send.test ~all"));
     let gone = txt("proofs.acme.test", "two");
-    let zone = listed(&*provider, seed().iter().chain(&ours())).await;
+    let zone = listed(&*provider, host.seed().iter().chain(&ours())).await;
     let adds = ours().into_iter().map(|new| Action::Add { new });
     let steps = adds.chain([replace(&zone, spf, merged.clone(), Why::SpfMerge), remove(&zone, &gone)]);
     write(&*provider, &zone, changes(steps)).await.unwrap();
     let theirs = txt("theirs.acme.test", "meanwhile");
     host.put(&theirs).await;
-    let zone = listed(&*provider, seed().iter().chain(&ours())).await;
+    let zone = listed(&*provider, host.seed().iter().chain(&ours())).await;
     let removes: Vec<Action> = ours().iter().map(|old| remove(&zone, old)).collect();
     let back = [replace(&zone, &merged, spf.clone(), Why::Undo), Action::Add { new: gone }];
     write(&*provider, &zone, changes(removes.into_iter().chain(back))).await.unwrap();
-    assert_eq!(host.content().await, content(seed().iter().chain([&theirs])));
-    let zone = listed(&*provider, &seed()).await;
-    for there in seed().iter().map(|record| zone.at(&record.owner)) {
+    assert_eq!(host.content().await, content(host.seed().iter().chain([&theirs])));
+    let zone = listed(&*provider, &host.seed()).await;
+    for there in host.seed().iter().map(|record| zone.at(&record.owner)) {
         assert!(there.into_iter().all(|there| there.record.ttl == 300));
     }
 }
@@ -213,7 +212,7 @@ pub async fn what_others_write_in_between_stays(host: &impl Host) {
     let zone = listed(&*provider, [&new]).await;
     let theirs = txt("proofs.acme.test", "theirs, just now");
     host.put(&theirs).await;
-    let mut expected = content(&seed());
+    let mut expected = content(&host.seed());
     expected.insert((theirs.owner.clone(), theirs.data.clone()));
     match write(&*provider, &zone, changes([Action::Add { new: new.clone() }])).await {
         // A host of single records does not touch it.
@@ -245,7 +244,7 @@ pub async fn a_record_that_changed_since_is_told(host: &impl Host) {
 
 pub async fn a_record_that_went_since_is_told(host: &impl Host) {
     let provider = host.provider();
-    let zone = listed(&*provider, &seed()).await;
+    let zone = listed(&*provider, &host.seed()).await;
     let gone = txt("proofs.acme.test", "two");
     host.take(&gone).await;
     let before = host.content().await;

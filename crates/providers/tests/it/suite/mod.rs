@@ -7,11 +7,11 @@ pub mod cases;
 mod cuts;
 mod steps;
 
-pub use steps::{apply, changes, remove, replace, write};
+pub use steps::{Stopped, apply, changes, remove, replace, write};
 
 use fake_hosts::Cut;
 use model::{Caa, DomainName, Record, RecordData, Srv, TxtData};
-use publish::ZoneProvider;
+use publish::{Atomic, ZoneProvider};
 use std::collections::BTreeSet;
 
 /// The zone of each case.
@@ -39,6 +39,18 @@ pub trait Host {
     fn mend(&self);
     /// How many calls that write have come in.
     fn writes(&self) -> usize;
+    /// Whether the host can have a record at all: none of its owner's is like that then.
+    fn holds(&self, _record: &Record) -> bool {
+        true
+    }
+    /// What others have in the zone.
+    fn seed(&self) -> Vec<Record> {
+        seed().into_iter().filter(|record| self.holds(record)).collect()
+    }
+    /// Whether a batch is done as a whole or not at all; else step by step, in its order.
+    fn is_atomic(&self) -> bool {
+        self.provider().capabilities().atomic != Atomic::Each
+    }
 }
 
 pub fn name(text: &str) -> DomainName {
