@@ -91,7 +91,6 @@ fn statements() -> Vec<(&'static str, Sql)> {
         ("keys: whether the pool has some", sql(dkim_keys::HAS).bind(&30_u32)),
         ("keys: told of a selector", sql(retired_keys::TOLD).text("abc").bind(&10_u32)),
         ("keys: retired and waiting", sql(retired_keys::WAITING).bind(&now).bind(&now).bind(&20_u32)),
-        ("keys: retired long ago", sql(retired_keys::OVER).bind(&now).bind(&500_u32)),
         ("keys: of a domain", sql(dkim_keys::OF_ONE).bind(&domain)),
         ("requests: how many", sql(idempotency::COUNTED).bind(&org).bind(&7_i64)),
         ("claims: of many domains", { (0..20).fold(sql(claims::OF_TWENTY), |query, _| query.bind(&domain)) }),
@@ -203,6 +202,12 @@ INSERT INTO sending_days (domain_id, day, epoch, shard, org_id, tenant_id, deliv
         'tnt_' || lpad((n % 2000)::text, 26, '0'), 1, 0, 0, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO dkim_keys (id, domain_id, selector, public_key, private_key, state, position, created_at)
     SELECT 'dkm_' || n, 'dom_' || lpad(n::text, 26, '0'), 's' || n, 'k', 'k', 'active', 0, 0 FROM generate_series(1, 20000) AS n;
+INSERT INTO dkim_key_pool (id, public_key, private_key, created_at)
+    SELECT 'dkm_p' || n, 'k', 'k', n FROM generate_series(1, 20000) AS n;
+INSERT INTO retired_keys (id, owner, selector, public_key, private_key, retired_at, look_at, told_at)
+    SELECT 'dkm_r' || n, 'o', 's' || n, 'k', 'k', 1700000000000 + n::bigint * 100000000,
+        CASE WHEN n % 100 = 0 THEN 1700000000000 + n::bigint * 100000000 END, CASE WHEN n % 100 > 0 THEN 1 END
+    FROM generate_series(1, 20000) AS n;
 INSERT INTO tenants (id, org_id, reference, created_at)
     SELECT 'tnt_' || lpad(n::text, 26, '0'), 'org_' || lpad((n % 200)::text, 26, '0'), n::text, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO api_keys (id, org_id, name, secret_hash, display_prefix, scopes, created_at)

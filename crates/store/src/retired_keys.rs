@@ -14,7 +14,7 @@ pub(crate) const WAITING: &str =
     "SELECT id, owner, public_key, private_key, retired_at, told_at FROM retired_keys
      WHERE look_at <= $1 AND retired_at <= $2 ORDER BY look_at LIMIT $3";
 
-pub(crate) const OVER: &str = "DELETE FROM retired_keys WHERE id IN (
+const OVER: &str = "DELETE FROM retired_keys WHERE id IN (
      SELECT id FROM retired_keys WHERE retired_at < $1 ORDER BY retired_at LIMIT $2)";
 
 /// A key that nothing signs with any more, and no DNS server of ours has.
