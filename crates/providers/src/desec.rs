@@ -158,13 +158,14 @@ fn rrset(set: &SetChange, apex: &DomainName) -> Option<Value> {
 /// All words of an error, however deep they are: one, or some for each part of a request.
 fn words(said: &Value) -> Vec<String> {
     fn gather(said: &Value, depth: u8, out: &mut Vec<String>) {
-        match said {
-            Value::String(text) if out.len() < 8 => out.push(text.clone()),
-            Value::Array(parts) if depth > 0 => parts.iter().for_each(|part| gather(part, depth - 1, out)),
-            Value::Object(fields) if depth > 0 => {
-                fields.values().for_each(|field| gather(field, depth - 1, out))
-            }
-            _ => {}
+        let parts: Vec<&Value> = match said {
+            Value::String(text) if out.len() < 8 => return out.push(text.clone()),
+            Value::Array(parts) if depth > 0 => parts.iter().collect(),
+            Value::Object(fields) if depth > 0 => fields.values().collect(),
+            _ => return,
+        };
+        for part in parts {
+            gather(part, depth - 1, out);
         }
     }
     let mut out = Vec::new();

@@ -3,7 +3,7 @@
 //! Records stand in sets and have no ids, and single ones can be put into a set and taken out of it by their values: so what
 //! others write into the set in the same moment stays. One that takes another's place is a change of its set as a whole, so
 //! that there is never none or two of them (an SPF record counts as none where there are two); what somebody else writes into
-//! that set in the moment between our look at the name and the write is overwritten. Nothing is done together: where one
+//! that set in the moment between our look at the name and the write is overwritten. A set keeps the TTL that it has. Nothing is done together: where one
 //! change is refused, those before it are done, and told.
 //!
 //! A change is an action: it may still be under way when it is answered. Then it is waited for, since the zone takes no other
@@ -336,8 +336,7 @@ fn refusal(right: Right, answer: &HttpAnswer, code: &str) -> Refusal {
         "incorrect_zone_mode" => Refusal::ZoneInactive,
         "locked" | "conflict" => Refusal::RateLimited { retry_after: Some(LATER) },
         // There already, or gone, since it was looked at.
-        "uniqueness_error" if is_write => Refusal::ZoneChanged,
-        "not_found" if is_write => Refusal::ZoneChanged,
+        "uniqueness_error" | "not_found" if is_write => Refusal::ZoneChanged,
         "not_found" => Refusal::ZoneNotFound { tried: Vec::new() },
         "invalid_input" | "protected" | "json_error" if is_write => Refusal::RecordRefused,
         _ => Refusal::Unexpected { status: Some(answer.status) },

@@ -212,8 +212,7 @@ async fn what_cannot_be_read_back_is_not_touched() {
     account.fake.fault(0, Fault::Body(list.to_string().into_bytes()));
     let zone = provider.list(&handle, &[].into()).await.unwrap();
     let kept: Vec<Kept> = zone.records.iter().map(|there| there.kept).collect();
-    use Kept::{Opaque, Plain};
-    assert_eq!(kept, [Plain, Opaque, Opaque, Opaque, Opaque, Plain]);
+    assert_eq!(kept, [&[Kept::Plain][..], &[Kept::Opaque; 4], &[Kept::Plain]].concat());
     assert_eq!(zone.records[5].record.data, mx(ZONE, 1, ZONE).data, "@ is the zone itself");
     for broken in [
         r#"[{"type":"A"}]"#,
