@@ -279,7 +279,8 @@ impl Hetzner {
         );
         let mut answer = self.call(Right::WriteRecords, "POST", &path, Some(&sent)).await?;
         // From here on it was taken, and only its end tells whether it was done.
-        let open = |error| Failed { error, is_open: true };
+        let open = |error| Failed { error, is_open: true, is_under_way: false };
+        let under_way = |error| Failed { error, is_open: true, is_under_way: true };
         let mut waits = FIRST_LOOKS.into_iter().chain(std::iter::repeat(LATER_LOOKS)).take(LOOKS);
         loop {
             let action = &answer["action"];
@@ -290,14 +291,14 @@ impl Hetzner {
                     return Err(open(self.account.failed(Refusal::RecordRefused, 422, &words).error));
                 }
                 Some("running") => {
-                    let id = action["id"].as_u64().ok_or_else(|| open(nonsense()))?;
+                    let id = action["id"].as_u64().ok_or_else(|| under_way(nonsense()))?;
                     let Some(wait) = waits.next() else {
                         let refusal = Refusal::Unexpected { status: None };
-                        return Err(open(HostError::saying(refusal, STILL_AT_IT, &[])));
+                        return Err(under_way(HostError::saying(refusal, STILL_AT_IT, &[])));
                     };
                     tokio::time::sleep(wait).await;
                     let looked = self.call(Right::ReadRecords, "GET", &format!("actions/{id}"), None).await;
-                    answer = looked.map_err(|failed| open(failed.error))?;
+                    answer = looked.map_err(|failed| under_way(failed.error))?;
                 }
                 _ => return Err(open(nonsense())),
             }

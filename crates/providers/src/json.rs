@@ -49,7 +49,11 @@ impl Account {
     pub(crate) fn failed(&self, refusal: Refusal, status: u16, words: &str) -> Failed {
         let is_unexpected = matches!(refusal, Refusal::Unexpected { .. });
         let is_open = is_unknown(status) || is_unexpected && !(400..500).contains(&status);
-        Failed { error: HostError::saying(refusal, words, &[self.token.expose()]), is_open }
+        Failed {
+            error: HostError::saying(refusal, words, &[self.token.expose()]),
+            is_open,
+            is_under_way: false,
+        }
     }
 }
 
@@ -118,6 +122,9 @@ impl Progress {
 
     /// One failed: those before it are done, and nobody knows of one whose answer was lost.
     pub(crate) fn stopped(self, failed: Failed) -> WriteError {
+        if failed.is_under_way {
+            return WriteError { error: failed.error, done: Done::UnderWay };
+        }
         let done = match (failed.is_open, self.0.is_empty()) {
             (true, _) => Done::Unknown,
             (false, true) => Done::Nothing,

@@ -219,7 +219,7 @@ impl DigitalOcean {
 
 fn id_of(answer: &Value) -> Result<Option<String>, Failed> {
     let id = record::id(&answer["domain_record"]);
-    id.map(Some).ok_or_else(|| Failed { error: nonsense(), is_open: true })
+    id.map(Some).ok_or_else(|| Failed { error: nonsense(), is_open: true, is_under_way: false })
 }
 
 /// What is sent for a step: `Null` where a record goes. `None` for what is not written at this host.

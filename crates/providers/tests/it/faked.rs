@@ -104,7 +104,7 @@ impl<K: Kind> Host for Account<K> {
 }
 
 /// A request that reads, as an adapter sends it.
-async fn read_raw<K: Kind>(account: &Account<K>, seen: &Seen) -> Fault {
+pub async fn read_raw<K: Kind>(account: &Account<K>, seen: &Seen) -> Fault {
     let target = format!("{}?{}", seen.path, seen.query);
     let headers = vec![("authorization", format!("Bearer {TOKEN}"))];
     let request = HttpRequest { method: "GET", target, headers, body: Vec::new() };

@@ -102,7 +102,7 @@ async fn an_action_is_waited_for() {
     let account = start();
     account.fake.own(|own| own.slow = 1_000);
     let stopped = apply(&*account.provider(), &ours()[..1]).await.unwrap_err();
-    assert_eq!(stopped.done, Done::Unknown);
+    assert_eq!(stopped.done, Done::UnderWay);
     let words = "the host took the change and is still at it";
     assert_eq!(stopped.error.host_message.as_deref(), Some(words));
     assert_eq!(stopped.error.refusal, Refusal::Unexpected { status: None });
@@ -118,6 +118,31 @@ async fn an_action_is_waited_for() {
     let (error, done) = refused(&account, TOKEN).await;
     assert_eq!((error.refusal, done), (Refusal::RecordRefused, Done::Unknown));
     assert_eq!(error.host_message.as_deref(), Some("the name servers did not take it"));
+}
+
+/// An action that takes longer than is waited for is done later: nobody may call it not done before.
+#[tokio::test]
+async fn what_is_still_under_way_is_not_called_undone() {
+    tokio::time::pause();
+    for lost in [false, true] {
+        let account = start();
+        account.fake.own(|own| own.slow = 13);
+        if lost {
+            // The look at the action.
+            account.fake.fault(5, Fault::CutOff);
+        }
+        let before = account.content().await;
+        let new = txt("new.acme.test", "x");
+        let (_, done) = account.refused(TOKEN, std::slice::from_ref(&new)).await;
+        assert_eq!(done, Done::UnderWay, "{lost}");
+        assert_eq!(account.content().await, before, "it is not there yet");
+        let seen = account.fake.seen();
+        let action = seen.iter().rfind(|seen| seen.path.starts_with("/v1/actions/")).unwrap();
+        for _ in 0..13 {
+            drop(faked::read_raw(&account, action).await);
+        }
+        assert!(account.content().await.contains(&(new.owner, new.data)), "and then it is");
+    }
 }
 
 #[tokio::test]
