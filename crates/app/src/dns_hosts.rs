@@ -162,7 +162,7 @@ impl App {
             "desec" => Box::new(Desec::new(session, token)),
             "digitalocean" => Box::new(DigitalOcean::new(session, token)),
             "gandi" => Box::new(Gandi::new(session, token)),
-            _ => Box::new(Hetzner::new(session, token)),
+            _ => Box::new(Hetzner::new(session, token, self.seconds())),
         })
     }
 

@@ -6,6 +6,7 @@ use crate::{
     serve::{Asked, Fault, Listener, Reply, Seen, locked},
 };
 use model::{DomainName, Record, RecordData};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -27,8 +28,10 @@ pub struct Token {
     pub zones: Option<Vec<String>>,
     /// It may see zones and read their records.
     pub reads: bool,
-    /// It may write records.
+    /// It may write records: change them, where the host tells that from making them and taking them out.
     pub writes: bool,
+    /// It may make them, and take them out.
+    pub makes: bool,
     /// It was good once.
     pub is_over: bool,
 }
@@ -36,7 +39,7 @@ pub struct Token {
 impl Token {
     /// One that may do all that writing records needs.
     pub const fn good() -> Self {
-        Self { zones: None, reads: true, writes: true, is_over: false }
+        Self { zones: None, reads: true, writes: true, makes: true, is_over: false }
     }
 
     pub(crate) fn sees(&self, zone: &DomainName) -> bool {
@@ -117,6 +120,27 @@ impl<H> Account<H> {
     }
 }
 
+/// A refusal with the token in its words: a host may repeat what it was sent, and it is not to be passed on.
+fn repeating(asked: &Asked, mut reply: Reply) -> Reply {
+    fn repeat(said: &mut Value, secret: &str) {
+        match said {
+            // What has a space in it is for people, and no code.
+            Value::String(text) if text.contains(' ') => text.push_str(&format!(" ({secret})")),
+            Value::Array(parts) => parts.iter_mut().for_each(|part| repeat(part, secret)),
+            Value::Object(fields) => fields.values_mut().for_each(|part| repeat(part, secret)),
+            _ => {}
+        }
+    }
+    let secret = asked.header("authorization").split_once(' ').map_or("", |(_, secret)| secret);
+    if matches!(reply.status, 401 | 403)
+        && let Ok(mut said) = serde_json::from_str::<Value>(&reply.body)
+    {
+        repeat(&mut said, secret);
+        reply.body = said.to_string();
+    }
+    reply
+}
+
 /// A host. It ends with this.
 pub struct Fake<H> {
     listener: Listener,
@@ -139,7 +163,8 @@ impl<H: Host> Fake<H> {
         };
         let account = Arc::new(Mutex::new(account));
         let shared = Arc::clone(&account);
-        let listener = Listener::start(move |asked| H::answer(asked, &mut locked(&shared)))?;
+        let listener =
+            Listener::start(move |asked| repeating(asked, H::answer(asked, &mut locked(&shared))))?;
         Ok(Self { listener, account })
     }
 

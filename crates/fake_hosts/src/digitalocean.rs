@@ -58,6 +58,8 @@ impl Host for Rules {
         match (asked.seen.method.as_str(), &parts[1..]) {
             ("GET", _) if !token.reads => forbidden(),
             ("POST" | "PUT" | "PATCH" | "DELETE", _) if !token.writes => forbidden(),
+            // Rights of their own: that to change records may hold these, which is not proven.
+            ("POST" | "DELETE", _) if !token.makes => forbidden(),
             ("GET", []) => {
                 let domain = json!({"name": parts[0], "ttl": 1800, "zone_file": "$ORIGIN …"});
                 Reply::json(200, &json!({"domain": domain}))

@@ -23,6 +23,8 @@ pub type Gandi = Fake<Rules>;
 pub struct Rules {
     /// How its owner wrote names that are not in lower case: the name, and how it is listed.
     pub written: Vec<(String, String)>,
+    /// It does not tell how many sets there are.
+    pub tells_no_total: bool,
 }
 
 fn no(status: u16, object: &str, cause: &str, message: &str) -> Reply {
@@ -121,7 +123,9 @@ fn list(asked: &Asked, account: &Account<Rules>, at: usize) -> Reply {
     let per_page = per_page.min(account.most_per_page);
     let of_page: Vec<&Value> = written.iter().skip((page - 1) * per_page).take(per_page).collect();
     let mut reply = Reply::json(200, &json!(of_page));
-    reply.headers.push(("total-count", written.len().to_string()));
+    if !account.own.tells_no_total {
+        reply.headers.push(("total-count", written.len().to_string()));
+    }
     reply
 }
 

@@ -31,6 +31,8 @@ pub struct Rules {
     pub failing: Option<Failure>,
     /// Actions: how often each is still said to be under way, and what it failed with.
     actions: BTreeMap<u64, (u32, Option<Failure>)>,
+    /// What a zone is when an action is done: its place, and it.
+    coming: BTreeMap<u64, (usize, Zone)>,
 }
 
 /// The most that a page has.
@@ -77,6 +79,12 @@ fn answer(asked: &Asked, account: &mut Account<Rules>) -> Result<Reply, Refused>
             let id = id.parse().map_err(|_| not_found())?;
             let (left, _) = account.own.actions.get_mut(&id).ok_or_else(not_found)?;
             *left = left.saturating_sub(1);
+            if *left == 0
+                && let Some((at, zone)) = account.own.coming.remove(&id)
+            {
+                account.zones[at] = zone;
+                account.changed += 1;
+            }
             Ok(Reply::json(200, &json!({"action": action(&account.own, id)})))
         }
         (method, ["zones", id, rest @ ..]) => {
@@ -269,12 +277,14 @@ fn change(
     }
     checked(&zone)?;
     let failing = account.own.failing;
-    if failing.is_none() {
+    let id = account.id();
+    let slow = account.own.slow;
+    if failing.is_none() && slow > 0 {
+        account.own.coming.insert(id, (at, zone));
+    } else if failing.is_none() {
         account.zones[at] = zone;
         account.changed += 1;
     }
-    let id = account.id();
-    let slow = account.own.slow;
     account.own.actions.insert(id, (slow, failing));
     Ok(Reply::json(201, &json!({"action": action(&account.own, id)})))
 }

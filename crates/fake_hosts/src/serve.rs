@@ -37,6 +37,15 @@ pub enum Fault {
     Html(u16),
     /// The beginning of an answer, and a closed connection.
     CutOff,
+    /// This answer.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its headers: a name may come more than once.
+        headers: Vec<(&'static str, String)>,
+        /// Its body.
+        body: String,
+    },
     /// This body, with status 200.
     Body(Vec<u8>),
     /// No answer ever; `done` where the request is carried out all the same.
@@ -199,6 +208,7 @@ async fn handle(
             headers: vec![("content-type", "text/html".to_owned())],
             body: "<html><head><title>It broke</title></head></html>".to_owned(),
         },
+        Some(Fault::Answer { status, headers, body }) => Reply { status, headers, body },
         Some(Fault::Silence { done }) => {
             if done {
                 drop(answer(&Asked { seen, headers: parts.headers }));
@@ -212,7 +222,7 @@ async fn handle(
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().append(name, value);
         }
     }
     response

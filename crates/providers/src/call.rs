@@ -17,16 +17,22 @@ pub(crate) struct Failed {
     pub(crate) error: HostError,
     /// It was sent, and whether it was done is not known.
     pub(crate) is_open: bool,
+    /// It was taken, and may be done at any time from now on.
+    pub(crate) is_under_way: bool,
 }
 
 impl Failed {
     /// The host said no.
     pub(crate) const fn refused(error: HostError) -> Self {
-        Self { error, is_open: false }
+        Self { error, is_open: false, is_under_way: false }
     }
 
     pub(crate) fn into_write_error(self) -> WriteError {
-        let done = if self.is_open { Done::Unknown } else { Done::Nothing };
+        let done = match (self.is_under_way, self.is_open) {
+            (true, _) => Done::UnderWay,
+            (false, true) => Done::Unknown,
+            (false, false) => Done::Nothing,
+        };
         WriteError { error: self.error, done }
     }
 }
@@ -43,7 +49,11 @@ pub(crate) async fn send(
                 NoAnswer::NotSent(words) => (words, false),
                 NoAnswer::Lost(words) => (words, true),
             };
-            Failed { error: HostError::saying(Refusal::Unreachable, words, secrets), is_open }
+            Failed {
+                error: HostError::saying(Refusal::Unreachable, words, secrets),
+                is_open,
+                is_under_way: false,
+            }
         })?;
         match retry_after(&answer) {
             Some(seconds) if answer.status == 429 && seconds <= PATIENCE && tried < TRIES => {

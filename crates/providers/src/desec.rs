@@ -79,6 +79,7 @@ impl Desec {
     async fn records(&self, zone: &ZoneHandle) -> Result<Vec<ZoneRecord>, HostError> {
         let mut records: Vec<ZoneRecord> = Vec::new();
         let mut sets = BTreeSet::new();
+        let mut cursors = BTreeSet::new();
         let mut cursor = String::new();
         for _ in 0..MOST_PAGES {
             let path = format!("{}/rrsets/?cursor={cursor}", encoded(&zone.id));
@@ -93,9 +94,10 @@ impl Desec {
                     records.extend(of_set(set, name, kind, zone).ok_or_else(nonsense)?);
                 }
             }
-            match answer.header("link").and_then(next) {
-                Some(next) if next != cursor => cursor = next,
-                _ => return Ok(records),
+            match next(&answer)? {
+                None => return Ok(records),
+                Some(next) if !next.is_empty() && cursors.insert(next.clone()) => cursor = next,
+                Some(_) => return Err(nonsense()),
             }
         }
         let words = format!("the zone has more than {} records", records.len());
@@ -117,13 +119,31 @@ impl Desec {
     }
 }
 
-/// The cursor of the next page, as it is sent.
-fn next(links: &str) -> Option<String> {
-    let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
-    let address = next.split_once('<')?.1.split_once('>')?.0;
+/// The cursor of the next page, as it is sent; `None` at the end of the zone. A link that cannot be read is no end: what is
+/// behind it would be taken for gone, and overwritten.
+fn next(answer: &HttpAnswer) -> Result<Option<String>, HostError> {
+    let links = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
+    let mut following = links.flat_map(|(_, links)| links.split(',')).filter(|link| is_next(link));
+    match (following.next(), following.next()) {
+        (None, _) => Ok(None),
+        (Some(link), None) => cursor_of(link).map(Some).ok_or_else(nonsense),
+        (Some(_), Some(_)) => Err(nonsense()),
+    }
+}
+
+/// Whether a link is to the next page: `rel="next"`, with quotation marks or without (RFC 8288 §3).
+fn is_next(link: &str) -> bool {
+    link.split(';').filter_map(|part| part.split_once('=')).any(|(name, value)| {
+        let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+        name.trim().eq_ignore_ascii_case("rel") && relations.any(|of| of.eq_ignore_ascii_case("next"))
+    })
+}
+
+fn cursor_of(link: &str) -> Option<String> {
+    let address = link.split_once('<')?.1.split_once('>')?.0;
     let cursor = address.split_once("cursor=")?.1.split('&').next()?;
     // It goes into the next request's address: nothing but a cursor may be one.
-    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"%-._~=".contains(&octet);
+    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-%._~=".contains(&octet);
     (cursor.len() <= 500 && cursor.bytes().all(is_plain)).then(|| cursor.to_owned())
 }
 
@@ -149,8 +169,11 @@ fn rrset(set: &SetChange, apex: &DomainName) -> Option<Value> {
         set.after.iter().map(|record| ESCAPES.render(&record.data)).collect::<Option<_>>()?;
     let subname = if name == "@" { "" } else { name.as_str() };
     let mut out = json!({"subname": subname, "type": set.record_type.to_string(), "records": values});
-    if let Some(first) = set.after.first() {
-        out["ttl"] = json!(first.ttl);
+    // A set has one TTL. Where something of it stays, it is that which its owner gave it, even below what others may have.
+    let stays = |record: &&Record| set.after.iter().any(|after| after.data == record.data);
+    let old = set.before.iter().map(|there| &there.record).find(stays);
+    if let Some(record) = old.or(set.after.first()).filter(|_| !set.after.is_empty()) {
+        out["ttl"] = json!(record.ttl);
     }
     Some(out)
 }
@@ -158,13 +181,14 @@ fn rrset(set: &SetChange, apex: &DomainName) -> Option<Value> {
 /// All words of an error, however deep they are: one, or some for each part of a request.
 fn words(said: &Value) -> Vec<String> {
     fn gather(said: &Value, depth: u8, out: &mut Vec<String>) {
-        match said {
-            Value::String(text) if out.len() < 8 => out.push(text.clone()),
-            Value::Array(parts) if depth > 0 => parts.iter().for_each(|part| gather(part, depth - 1, out)),
-            Value::Object(fields) if depth > 0 => {
-                fields.values().for_each(|field| gather(field, depth - 1, out))
-            }
-            _ => {}
+        let parts: Vec<&Value> = match said {
+            Value::String(text) if out.len() < 8 => return out.push(text.clone()),
+            Value::Array(parts) if depth > 0 => parts.iter().collect(),
+            Value::Object(fields) if depth > 0 => fields.values().collect(),
+            _ => return,
+        };
+        for part in parts {
+            gather(part, depth - 1, out);
         }
     }
     let mut out = Vec::new();
@@ -258,16 +282,27 @@ mod tests {
     fn the_next_page_is_read_from_the_links() {
         let links = "<https://desec.io/api/v1/domains/a.test/rrsets/?cursor=>; rel=\"first\", \
                      <https://desec.io/api/v1/domains/a.test/rrsets/?cursor=cD0yMDI2%3D>; rel=\"next\"";
-        assert_eq!(next(links).as_deref(), Some("cD0yMDI2%3D"));
-        assert_eq!(next("<https://desec.io/?cursor=>; rel=\"first\""), None);
+        let told = |links: &[&str]| {
+            let headers = links.iter().map(|links| ("link".to_owned(), (*links).to_owned())).collect();
+            next(&HttpAnswer { status: 200, headers, body: Vec::new() })
+        };
+        let found = Some("cD0yMDI2%3D".to_owned());
+        assert_eq!(told(&[links]), Ok(found.clone()));
+        let (first, last) = links.split_once(", ").unwrap();
+        assert_eq!(told(&[first, last]), Ok(found.clone()), "each in a header of its own");
+        assert_eq!(told(&["<https://x/?cursor=cD0yMDI2%3D>;rel=next"]), Ok(found));
+        assert_eq!(told(&[first]), Ok(None));
+        assert_eq!(told(&[]), Ok(None));
         for hostile in [
             "<https://x/?cursor=a b>; rel=\"next\"",
             "<https://x/?cursor=a/../b>; rel=\"next\"",
-            "rel=\"next\"",
+            "<https://x/>; rel=\"next\"",
+            "; rel=\"next\"",
+            &format!("<?cursor={}>; rel=\"next\"", "a".repeat(501)),
+            "<?cursor=a>; rel=\"next\", <?cursor=b>; rel=\"next\"",
         ] {
-            assert_eq!(next(hostile), None, "{hostile}");
+            assert_eq!(told(&[hostile]), Err(nonsense()), "{hostile}");
         }
-        assert_eq!(next(&format!("<?cursor={}>; rel=\"next\"", "a".repeat(501))), None);
     }
 
     #[test]

@@ -29,10 +29,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where its API is.
 pub const ENDPOINT: &str = "https://api.gandi.net";
 
-/// How many sets are asked for at once. It may give fewer.
-const PER_PAGE: usize = 500;
+/// How many sets are asked for at once: what it gives where nobody asks. It may give fewer.
+const PER_PAGE: usize = 100;
 /// How many pages of a zone are read.
-const MOST_PAGES: usize = 100;
+const MOST_PAGES: usize = 500;
+/// How often a zone is read that changes while it is read.
+const READS: usize = 2;
 
 const ESCAPES: Escapes = Escapes::Decimal;
 
@@ -44,10 +46,32 @@ pub struct Gandi {
     account: Account,
 }
 
+/// What is said of names that are written in two ways.
+const TWO_WAYS: &str =
+    "the name is written in two ways at Gandi (as _DMARC and _dmarc): make one set of them there first";
+
 /// A listing: the records, and how the name of each set is written.
+#[derive(Default)]
 struct Read {
     records: Vec<ZoneRecord>,
-    names: BTreeMap<(DomainName, RecordType), String>,
+    /// The sets as they are called.
+    seen: BTreeSet<(String, String)>,
+    /// The same by name and type: more than one where names differ in their case only, or types are not known here.
+    names: BTreeMap<(DomainName, RecordType), Vec<String>>,
+}
+
+impl Read {
+    /// Of sets that are one to DNS and two to the host, nobody knows what is served: they are shown, and not touched.
+    fn with_doubles_left_alone(mut self) -> Self {
+        let names = &self.names;
+        let is_double = |record: &Record| {
+            names.get(&(record.owner.clone(), record.data.record_type())).is_some_and(|names| names.len() > 1)
+        };
+        for there in self.records.iter_mut().filter(|there| is_double(&there.record)) {
+            there.kept = Kept::Opaque;
+        }
+        self
+    }
 }
 
 impl Gandi {
@@ -79,7 +103,7 @@ impl Gandi {
     async fn is_known(&self) -> bool {
         let target = "/v5/livedns/domains?page=1&per_page=1".to_owned();
         let answer = self.account.send("GET", target, None).await;
-        answer.is_ok_and(|answer| !matches!(answer.status, 401 | 403))
+        !answer.is_ok_and(|answer| matches!(answer.status, 401 | 403))
     }
 
     async fn find(&self, name: &DomainName, told: Option<&DomainName>) -> Result<ZoneHandle, HostError> {
@@ -102,20 +126,38 @@ impl Gandi {
         Err(refused.unwrap_or_else(|| HostError::bare(Refusal::ZoneNotFound { tried })))
     }
 
+    /// The zone. One that changes while it is read is read again.
     async fn read(&self, zone: &ZoneHandle) -> Result<Read, HostError> {
-        let mut read = Read { records: Vec::new(), names: BTreeMap::new() };
+        for _ in 0..READS {
+            if let Some(read) = self.pages(zone).await? {
+                return Ok(read.with_doubles_left_alone());
+            }
+        }
+        Err(nonsense())
+    }
+
+    /// All pages. `None` where they do not make one whole: pages are counted by sets, so that one which goes from a page that
+    /// was read pulls another over from the next, where nobody would see it.
+    async fn pages(&self, zone: &ZoneHandle) -> Result<Option<Read>, HostError> {
+        let mut read = Read::default();
+        let mut totals = BTreeSet::new();
         for page in 1..=MOST_PAGES {
             let path = format!("/{}/records?page={page}&per_page={PER_PAGE}", encoded(&zone.id));
             let answer =
                 self.call(Right::ReadRecords, "GET", &path, None).await.map_err(|failed| failed.error)?;
             let told = body(&answer);
-            let before = read.names.len();
+            let before = read.seen.len();
             for set in told.as_array().ok_or_else(nonsense)? {
                 of_set(set, zone, &mut read).ok_or_else(nonsense)?;
             }
-            let total = answer.header("total-count").and_then(|total| total.trim().parse::<usize>().ok());
-            if read.names.len() == before || total.is_some_and(|total| read.names.len() >= total) {
-                return Ok(read);
+            let total = answer.header("total-count").map(|total| total.trim().parse::<usize>());
+            totals.extend(total.transpose().map_err(|_| nonsense())?);
+            if totals.len() > 1 {
+                return Ok(None);
+            }
+            let total = totals.first().copied();
+            if read.seen.len() == before || total.is_some_and(|total| read.seen.len() >= total) {
+                return Ok(total.is_none_or(|total| read.seen.len() == total).then_some(read));
             }
         }
         let words = format!("the zone has more than {} records", read.records.len());
@@ -130,8 +172,11 @@ impl Gandi {
         }
         let mut requests = Vec::new();
         for set in sets {
-            let name = match now.names.get(&(set.owner.clone(), set.record_type)) {
-                Some(written) => written.clone(),
+            let name = match now.names.get(&(set.owner.clone(), set.record_type)).map(Vec::as_slice) {
+                Some([written]) => written.clone(),
+                Some(_) => {
+                    return Err(untouched(HostError::saying(Refusal::RecordRefused, TWO_WAYS, &[])));
+                }
                 None => relative(&set.owner, &zone.apex).ok_or_else(refused)?,
             };
             let path = format!("/{}/records/{}/{}", encoded(&zone.id), encoded(&name), set.record_type);
@@ -167,12 +212,12 @@ fn of_set(set: &Value, zone: &ZoneHandle, read: &mut Read) -> Option<()> {
     let kind = set["rrset_type"].as_str()?;
     let of_type = record_type(kind);
     let ttl = u32::try_from(set["rrset_ttl"].as_u64()?).ok()?;
-    let key = (owner.clone(), of_type);
     let values = set["rrset_values"].as_array()?;
     // While it is being read a set may move from one page to the next.
-    if read.names.insert(key, name.to_owned()).is_some() {
+    if !read.seen.insert((name.to_owned(), kind.to_owned())) {
         return Some(());
     }
+    read.names.entry((owner.clone(), of_type)).or_default().push(name.to_owned());
     for value in values {
         let value = value.as_str()?;
         let data = json::data(of_type, value, &zone.apex);

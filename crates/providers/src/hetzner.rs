@@ -3,7 +3,7 @@
 //! Records stand in sets and have no ids, and single ones can be put into a set and taken out of it by their values: so what
 //! others write into the set in the same moment stays. One that takes another's place is a change of its set as a whole, so
 //! that there is never none or two of them (an SPF record counts as none where there are two); what somebody else writes into
-//! that set in the moment between our look at the name and the write is overwritten. Nothing is done together: where one
+//! that set in the moment between our look at the name and the write is overwritten. A set keeps the TTL that it has. Nothing is done together: where one
 //! change is refused, those before it are done, and told.
 //!
 //! A change is an action: it may still be under way when it is answered. Then it is waited for, since the zone takes no other
@@ -12,7 +12,7 @@
 //! A token opens a whole project, to read or to read and write; one that is over is not told from one that is none.
 
 use crate::{
-    Secret,
+    Now, Secret,
     call::{Failed, encoded, nonsense, retry_after, zones_of},
     json::{self, Account, Progress, body, is_yes, relative, untouched},
     outcome,
@@ -34,19 +34,27 @@ pub const ENDPOINT: &str = "https://api.hetzner.cloud";
 const PER_PAGE: usize = 100;
 /// How many pages of a zone are read.
 const MOST_PAGES: usize = 100;
+/// How often a zone is read that changes while it is read.
+const READS: usize = 2;
 /// How long is waited where another change of the zone is under way, each time.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-/// How often an action is looked at, and how long is waited between.
-const LOOKS: usize = 40;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// How long is waited before an action is looked at again, the first times and each time after them.
+const FIRST_LOOKS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
+const LATER_LOOKS: Duration = Duration::from_secs(1);
+/// How often an action is looked at: for ten seconds about.
+const LOOKS: usize = 11;
 /// When a host that was busy all that time is asked again, in seconds; it does not tell.
 const LATER: u32 = 5;
 
 const ESCAPES: Escapes = Escapes::Decimal;
 
+/// What is said of an action that does not end.
+const STILL_AT_IT: &str = "the host took the change and is still at it";
+
 /// The project that a token opens.
 pub struct Hetzner {
     account: Account,
+    now: Now,
 }
 
 /// A record with what only this host knows of it.
@@ -61,8 +69,8 @@ struct Raw {
 
 impl Hetzner {
     /// By a connection to [`ENDPOINT`].
-    pub fn new(exchange: Box<dyn Exchange>, token: Secret) -> Self {
-        Self { account: Account::new(exchange, token, "Bearer") }
+    pub fn new(exchange: Box<dyn Exchange>, token: Secret, now: Now) -> Self {
+        Self { account: Account::new(exchange, token, "Bearer"), now }
     }
 
     async fn call(
@@ -87,7 +95,11 @@ impl Hetzner {
                 tokio::time::sleep(*pause).await;
                 continue;
             }
-            return Err(self.account.failed(refusal(right, &answer, code), answer.status, &words(said)));
+            return Err(self.account.failed(
+                refusal(right, &answer, code, (self.now)()),
+                answer.status,
+                &words(said),
+            ));
         }
     }
 
@@ -112,11 +124,23 @@ impl Hetzner {
         Err(HostError::bare(Refusal::ZoneNotFound { tried }))
     }
 
-    /// The records of the zone; those at one name where one is given.
+    /// The records of the zone; those at one name where one is given. A zone that changes while it is read is read again.
     async fn records(&self, zone: &Handle<'_>, at: Option<&str>) -> Result<Vec<Raw>, HostError> {
+        for _ in 0..READS {
+            if let Some(records) = self.pages(zone, at).await? {
+                return self.with_ttls(zone, records).await;
+            }
+        }
+        Err(nonsense())
+    }
+
+    /// All pages. `None` where they do not make one whole: pages are counted by sets, so that one which goes from a page that
+    /// was read pulls another over from the next, where nobody would see it.
+    async fn pages(&self, zone: &Handle<'_>, at: Option<&str>) -> Result<Option<Vec<Raw>>, HostError> {
         let only = at.map(|name| format!("&name={}", encoded(name))).unwrap_or_default();
         let mut records: Vec<Raw> = Vec::new();
         let mut sets = BTreeSet::new();
+        let mut totals = BTreeSet::new();
         for page in 1..=MOST_PAGES {
             let path = format!("zones/{}/rrsets?per_page={PER_PAGE}&page={page}{only}", zone.id);
             let answer = self.call(Right::ReadRecords, "GET", &path, None).await;
@@ -129,8 +153,14 @@ impl Hetzner {
                     records.extend(of_set(set, name, kind, zone).ok_or_else(nonsense)?);
                 }
             }
-            if answer["meta"]["pagination"]["next_page"].is_null() {
-                return self.with_ttls(zone, records).await;
+            let pagination = answer["meta"]["pagination"].as_object().ok_or_else(nonsense)?;
+            let total = pagination.get("total_entries").and_then(Value::as_u64);
+            totals.insert(total.ok_or_else(nonsense)?);
+            if totals.len() > 1 {
+                return Ok(None);
+            }
+            if pagination.get("next_page").ok_or_else(nonsense)?.is_null() {
+                return Ok(totals.contains(&(sets.len() as u64)).then_some(records));
             }
         }
         let words = format!("the zone has more than {} records", records.len());
@@ -150,7 +180,12 @@ impl Hetzner {
         Ok(records)
     }
 
-    async fn change(&self, zone: &ZoneHandle, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn change(
+        &self,
+        zone: &ZoneHandle,
+        steps: &[Step],
+        before: &[ZoneRecord],
+    ) -> Result<Vec<Written>, WriteError> {
         let handle = Handle::of(zone).ok_or_else(|| untouched(nonsense()))?;
         let refused = || untouched(HostError::bare(Refusal::RecordRefused));
         let mut names = BTreeSet::new();
@@ -165,7 +200,7 @@ impl Hetzner {
             now.extend(self.records(&handle, Some(name)).await.map_err(untouched)?);
         }
         let there: Vec<ZoneRecord> = now.iter().map(|raw| raw.there.clone()).collect();
-        if let Some(refusal) = outcome::against(&there, steps) {
+        if let Some(refusal) = outcome::against(&there, before, steps) {
             return Err(untouched(HostError::bare(refusal)));
         }
         let mut progress = Progress::default();
@@ -244,8 +279,10 @@ impl Hetzner {
         );
         let mut answer = self.call(Right::WriteRecords, "POST", &path, Some(&sent)).await?;
         // From here on it was taken, and only its end tells whether it was done.
-        let open = |error| Failed { error, is_open: true };
-        for _ in 0..LOOKS {
+        let open = |error| Failed { error, is_open: true, is_under_way: false };
+        let under_way = |error| Failed { error, is_open: true, is_under_way: true };
+        let mut waits = FIRST_LOOKS.into_iter().chain(std::iter::repeat(LATER_LOOKS)).take(LOOKS);
+        loop {
             let action = &answer["action"];
             match action["status"].as_str() {
                 Some("success") => return Ok(()),
@@ -254,15 +291,18 @@ impl Hetzner {
                     return Err(open(self.account.failed(Refusal::RecordRefused, 422, &words).error));
                 }
                 Some("running") => {
-                    let id = action["id"].as_u64().ok_or_else(|| open(nonsense()))?;
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                    let id = action["id"].as_u64().ok_or_else(|| under_way(nonsense()))?;
+                    let Some(wait) = waits.next() else {
+                        let refusal = Refusal::Unexpected { status: None };
+                        return Err(under_way(HostError::saying(refusal, STILL_AT_IT, &[])));
+                    };
+                    tokio::time::sleep(wait).await;
                     let looked = self.call(Right::ReadRecords, "GET", &format!("actions/{id}"), None).await;
-                    answer = looked.map_err(|failed| open(failed.error))?;
+                    answer = looked.map_err(|failed| under_way(failed.error))?;
                 }
                 _ => return Err(open(nonsense())),
             }
         }
-        Err(open(HostError::bare(Refusal::RateLimited { retry_after: Some(LATER) })))
     }
 }
 
@@ -323,10 +363,21 @@ fn words(error: &Value) -> String {
     message.into_iter().chain(of_fields.take(8)).collect::<Vec<_>>().join("; ")
 }
 
+/// In how many seconds all requests are to be had again: the host tells when, in seconds since 1970.
+fn reset_after(answer: &HttpAnswer, now: u64) -> Option<u32> {
+    let at: u64 = answer.header("ratelimit-reset")?.trim().parse().ok()?;
+    u32::try_from(at.saturating_sub(now)).ok()
+}
+
 /// What an answer says no with, by its code; nothing that is not in the host's form is believed.
-fn refusal(right: Right, answer: &HttpAnswer, code: &str) -> Refusal {
+fn refusal(right: Right, answer: &HttpAnswer, code: &str, now: u64) -> Refusal {
     if answer.status == 429 {
-        return Refusal::RateLimited { retry_after: retry_after(answer) };
+        return Refusal::RateLimited {
+            retry_after: retry_after(answer).or_else(|| reset_after(answer, now)),
+        };
+    }
+    if json::is_unknown(answer.status) {
+        return Refusal::Unexpected { status: Some(answer.status) };
     }
     let is_write = right == Right::WriteRecords;
     match code {
@@ -336,8 +387,7 @@ fn refusal(right: Right, answer: &HttpAnswer, code: &str) -> Refusal {
         "incorrect_zone_mode" => Refusal::ZoneInactive,
         "locked" | "conflict" => Refusal::RateLimited { retry_after: Some(LATER) },
         // There already, or gone, since it was looked at.
-        "uniqueness_error" if is_write => Refusal::ZoneChanged,
-        "not_found" if is_write => Refusal::ZoneChanged,
+        "uniqueness_error" | "not_found" if is_write => Refusal::ZoneChanged,
         "not_found" => Refusal::ZoneNotFound { tried: Vec::new() },
         "invalid_input" | "protected" | "json_error" if is_write => Refusal::RecordRefused,
         _ => Refusal::Unexpected { status: Some(answer.status) },
@@ -385,7 +435,7 @@ impl ZoneProvider for Hetzner {
     ) -> Later<'a, Result<Vec<Written>, WriteError>> {
         Box::pin(async move {
             match &batch.work {
-                Work::Records(steps) => self.change(zone, steps).await,
+                Work::Records(steps) => self.change(zone, steps, &batch.before).await,
                 Work::Sets(_) | Work::Zone(_) => Err(untouched(HostError::bare(Refusal::RecordRefused))),
             }
         })

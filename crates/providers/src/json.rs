@@ -44,11 +44,22 @@ impl Account {
         call::send(&*self.exchange, request, &[self.token.expose()]).await
     }
 
-    /// What a refusal comes to, with the host's words. An error of the host's own says nothing of how far it came.
+    /// What a refusal comes to, with the host's words. An error of the host's own says nothing of how far it came, whatever its
+    /// words are; nor does a request that took too long (RFC 9110 §15.5.9) or came too early (RFC 8470 §5.2).
     pub(crate) fn failed(&self, refusal: Refusal, status: u16, words: &str) -> Failed {
-        let is_open = matches!(refusal, Refusal::Unexpected { .. }) && !(400..500).contains(&status);
-        Failed { error: HostError::saying(refusal, words, &[self.token.expose()]), is_open }
+        let is_unexpected = matches!(refusal, Refusal::Unexpected { .. });
+        let is_open = is_unknown(status) || is_unexpected && !(400..500).contains(&status);
+        Failed {
+            error: HostError::saying(refusal, words, &[self.token.expose()]),
+            is_open,
+            is_under_way: false,
+        }
     }
+}
+
+/// Whether a status leaves open what was done.
+pub(crate) const fn is_unknown(status: u16) -> bool {
+    matches!(status, 408 | 425 | 500..)
 }
 
 /// The body of an answer; `Null` where it is no JSON.
@@ -111,6 +122,9 @@ impl Progress {
 
     /// One failed: those before it are done, and nobody knows of one whose answer was lost.
     pub(crate) fn stopped(self, failed: Failed) -> WriteError {
+        if failed.is_under_way {
+            return WriteError { error: failed.error, done: Done::UnderWay };
+        }
         let done = match (failed.is_open, self.0.is_empty()) {
             (true, _) => Done::Unknown,
             (false, true) => Done::Nothing,

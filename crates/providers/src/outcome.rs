@@ -50,7 +50,10 @@ pub(crate) fn has_conflict(records: &[Record]) -> bool {
 
 /// What stands against steps, where `now` is what is at the names that they touch: somebody wrote there since they were
 /// planned, or an alias would not be alone.
-pub(crate) fn against(now: &[ZoneRecord], steps: &[Step]) -> Option<Refusal> {
+///
+/// `before` is what was listed there. All of it is compared, and not only what goes: a second SPF record, ours beside one that
+/// somebody added meanwhile, would make both of them worth nothing (RFC 7208 §3.2).
+pub(crate) fn against(now: &[ZoneRecord], before: &[ZoneRecord], steps: &[Step]) -> Option<Refusal> {
     let is_there = |old: &ZoneRecord| {
         now.iter().any(|there| {
             (&there.id, there.kept, there.proxied) == (&old.id, old.kept, old.proxied)
@@ -60,7 +63,16 @@ pub(crate) fn against(now: &[ZoneRecord], steps: &[Step]) -> Option<Refusal> {
     if steps.iter().filter_map(|step| step.action.before()).any(|old| old.kept == Kept::Opaque) {
         return Some(Refusal::RecordRefused);
     }
-    if !steps.iter().filter_map(|step| step.action.before()).all(is_there) {
+    let touched: BTreeSet<&DomainName> = steps.iter().map(|step| step.action.owner()).collect();
+    let at_names = |records: &[ZoneRecord]| {
+        let records = records.iter().map(|there| &there.record);
+        let of_names = records.filter(|record| touched.contains(&record.owner));
+        let mut all: Vec<_> = of_names.map(|record| (record.owner.clone(), record.data.clone())).collect();
+        all.sort_unstable();
+        all
+    };
+    let is_as_listed = at_names(now) == at_names(before);
+    if !is_as_listed || !steps.iter().filter_map(|step| step.action.before()).all(is_there) {
         return Some(Refusal::ZoneChanged);
     }
     match of_steps(now, steps) {

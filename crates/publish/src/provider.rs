@@ -160,6 +160,8 @@ pub enum Done {
     Steps(Vec<Written>),
     /// Nobody knows: the zone has to be looked at.
     Unknown,
+    /// Nobody knows, and it may still be done at any moment: what is not in the zone now may be there later.
+    UnderWay,
 }
 
 /// A batch that failed.

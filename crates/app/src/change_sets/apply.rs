@@ -256,6 +256,8 @@ impl Run<'_> {
         match failed.done {
             Done::Nothing => (Some(Vec::new()), stop),
             Done::Steps(written) => (Some(written), stop),
+            // What is not there yet may be there in a moment: a look now tells nothing, and what is ours is not forgotten.
+            Done::UnderWay => (None, stop),
             Done::Unknown => match self.look().await {
                 Ok(zone) => {
                     let seen = publish::seen_done(&self.plan, &zone);
@@ -286,7 +288,8 @@ impl Run<'_> {
     async fn write(&self, batch: &Batch) -> std::result::Result<Vec<Written>, WriteError> {
         let written = timeout(self.call_limit(), self.host.write(&self.handle, batch)).await;
         written.unwrap_or_else(|_| {
-            Err(WriteError { error: HostError::bare(Refusal::Unreachable), done: Done::Unknown })
+            // The host may have it in hand still.
+            Err(WriteError { error: HostError::bare(Refusal::Unreachable), done: Done::UnderWay })
         })
     }
 

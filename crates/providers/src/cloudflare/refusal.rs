@@ -49,7 +49,7 @@ impl Refused {
         let refusal = self.refusal(purpose, answer);
         // An error of the host's own says nothing of how far it came.
         let is_open = matches!(refusal, Refusal::Unexpected { .. }) && !(400..500).contains(&answer.status);
-        Failed { error: HostError::saying(refusal, &words.join("; "), secrets), is_open }
+        Failed { error: HostError::saying(refusal, &words.join("; "), secrets), is_open, is_under_way: false }
     }
 
     fn refusal(&self, purpose: Purpose, answer: &HttpAnswer) -> Refusal {

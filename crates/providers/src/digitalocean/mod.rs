@@ -34,6 +34,8 @@ pub const ENDPOINT: &str = "https://api.digitalocean.com";
 const PER_PAGE: usize = 200;
 /// How many pages of a zone are read.
 const MOST_PAGES: usize = 100;
+/// How often a zone is read that changes while it is read.
+const READS: usize = 2;
 
 /// The types that are written. Of CAA it is told in two ways how it takes it.
 const TYPES: &[RecordType] = &[
@@ -103,15 +105,31 @@ impl DigitalOcean {
         Err(HostError::bare(Refusal::ZoneNotFound { tried }))
     }
 
-    /// The records of the zone; those at one name where one is given.
+    /// The records of the zone; those at one name where one is given. A zone that changes while it is read is read again.
     async fn records(
         &self,
         zone: &ZoneHandle,
         at: Option<&DomainName>,
     ) -> Result<Vec<ZoneRecord>, HostError> {
+        for _ in 0..READS {
+            if let Some(records) = self.pages(zone, at).await? {
+                return Ok(records);
+            }
+        }
+        Err(nonsense())
+    }
+
+    /// All pages. `None` where they do not make one whole: pages are counted by records, so that one which goes from a page
+    /// that was read pulls another over from the next, where nobody would see it.
+    async fn pages(
+        &self,
+        zone: &ZoneHandle,
+        at: Option<&DomainName>,
+    ) -> Result<Option<Vec<ZoneRecord>>, HostError> {
         let only = at.map(|name| format!("&name={}", encoded(name.as_str()))).unwrap_or_default();
         let mut records: Vec<ZoneRecord> = Vec::new();
         let mut ids = BTreeSet::new();
+        let mut totals = BTreeSet::new();
         for page in 1..=MOST_PAGES {
             let path = format!("{}/records?per_page={PER_PAGE}&page={page}{only}", encoded(&zone.id));
             let answer = self.call(About::Records, Right::ReadRecords, "GET", &path, None).await;
@@ -124,15 +142,26 @@ impl DigitalOcean {
                     records.push(record);
                 }
             }
+            totals.insert(answer["meta"]["total"].as_u64().ok_or_else(nonsense)?);
+            if totals.len() > 1 {
+                return Ok(None);
+            }
             if listed.is_empty() || answer["links"]["pages"]["next"].is_null() {
-                return Ok(records);
+                // Whether the total is that of the name, where one is asked for, is not told; a single page is whole.
+                let is_whole = totals.contains(&(ids.len() as u64)) || at.is_some() && page == 1;
+                return Ok(is_whole.then_some(records));
             }
         }
         let words = format!("the zone has more than {} records", records.len());
         Err(HostError::saying(Refusal::Unexpected { status: None }, &words, &[]))
     }
 
-    async fn change(&self, zone: &ZoneHandle, steps: &[Step]) -> Result<Vec<Written>, WriteError> {
+    async fn change(
+        &self,
+        zone: &ZoneHandle,
+        steps: &[Step],
+        before: &[ZoneRecord],
+    ) -> Result<Vec<Written>, WriteError> {
         let sent: Option<Vec<Value>> = steps.iter().map(|step| body_of(step, &zone.apex)).collect();
         let sent =
             sent.ok_or_else(|| untouched(HostError::saying(Refusal::RecordRefused, record::RULES, &[])))?;
@@ -141,7 +170,7 @@ impl DigitalOcean {
         for name in names {
             now.extend(self.records(zone, Some(name)).await.map_err(untouched)?);
         }
-        if let Some(refusal) = outcome::against(&now, steps) {
+        if let Some(refusal) = outcome::against(&now, before, steps) {
             return Err(untouched(HostError::bare(refusal)));
         }
         let mut progress = Progress::default();
@@ -190,7 +219,7 @@ impl DigitalOcean {
 
 fn id_of(answer: &Value) -> Result<Option<String>, Failed> {
     let id = record::id(&answer["domain_record"]);
-    id.map(Some).ok_or_else(|| Failed { error: nonsense(), is_open: true })
+    id.map(Some).ok_or_else(|| Failed { error: nonsense(), is_open: true, is_under_way: false })
 }
 
 /// What is sent for a step: `Null` where a record goes. `None` for what is not written at this host.
@@ -262,7 +291,7 @@ impl ZoneProvider for DigitalOcean {
     ) -> Later<'a, Result<Vec<Written>, WriteError>> {
         Box::pin(async move {
             match &batch.work {
-                Work::Records(steps) => self.change(zone, steps).await,
+                Work::Records(steps) => self.change(zone, steps, &batch.before).await,
                 Work::Sets(_) | Work::Zone(_) => Err(untouched(HostError::bare(Refusal::RecordRefused))),
             }
         })

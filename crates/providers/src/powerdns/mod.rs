@@ -108,7 +108,11 @@ impl PowerDns {
             status => Refusal::Unexpected { status: Some(status) },
         };
         let is_open = matches!(refusal, Refusal::Unexpected { .. }) && !(400..500).contains(&answer.status);
-        Err(Failed { error: HostError::saying(refusal, &words(&answer), &secrets), is_open })
+        Err(Failed {
+            error: HostError::saying(refusal, &words(&answer), &secrets),
+            is_open,
+            is_under_way: false,
+        })
     }
 
     async fn find(&self, name: &DomainName, told: Option<&DomainName>) -> Result<ZoneHandle, HostError> {

@@ -28,7 +28,7 @@ pub(super) fn failed(root: Option<&Element>, right: Right, status: u16, secrets:
         _ => Refusal::Unexpected { status: Some(status) },
     };
     let is_open = matches!(refusal, Refusal::Unexpected { .. }) && !(400..500).contains(&status);
-    Failed { error: HostError::saying(refusal, &message, secrets), is_open }
+    Failed { error: HostError::saying(refusal, &message, secrets), is_open, is_under_way: false }
 }
 
 /// Code and message, in either of its two forms.

@@ -7,7 +7,7 @@ use crate::{
 use fake_hosts::{Fault, Plain, Token, desec::Rules};
 use model::Record;
 use providers::{Desec, Secret};
-use publish::{Action, Done, Kept, Refusal, Right, ZoneProvider};
+use publish::{Action, Batch, Done, Kept, Refusal, Right, SetChange, Work, ZoneProvider};
 use serde_json::{Value, json};
 
 impl Kind for Rules {
@@ -78,11 +78,11 @@ async fn every_refusal_is_told_apart() {
     let good = Token::good();
     let tried = || vec![name("mail.acme.test"), name("acme.test")];
     for (token, refusal, words) in [
-        (Token { is_over: true, ..good.clone() }, Refusal::CredentialInvalid, Some("Invalid token.")),
+        (Token { is_over: true, ..good.clone() }, Refusal::CredentialInvalid, Some("Invalid token. (…)")),
         (
             Token { writes: false, ..good.clone() },
             Refusal::AccessMissing { right: Some(Right::WriteRecords) },
-            Some("Insufficient token permissions."),
+            Some("Insufficient token permissions. (…)"),
         ),
         (Token { zones: Some(Vec::new()), ..good.clone() }, Refusal::ZoneNotFound { tried: tried() }, None),
     ] {
@@ -207,4 +207,71 @@ async fn nonsense_is_no_answer() {
         let (_, told) = account.refused(TOKEN, &[txt("new.acme.test", "x")]).await;
         assert_eq!(told, done, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn an_spf_record_written_meanwhile_stays_the_only_one() {
+    faked::an_spf_record_written_meanwhile_stays_the_only_one::<Rules>().await;
+}
+
+#[tokio::test]
+async fn an_open_answer_leaves_a_write_open() {
+    faked::an_open_answer_leaves_a_write_open::<Rules>(4, r#"{"detail":"busy"}"#).await;
+}
+
+/// A link that cannot be read is no end of the zone: what is behind it would be taken for gone.
+#[tokio::test]
+async fn a_next_page_that_cannot_be_read_is_no_end() {
+    let account = start();
+    let provider = account.provider();
+    let handle = provider.find_zone(&name(ZONE), None).await.unwrap();
+    let zone = provider.list(&handle, &[].into()).await.unwrap();
+    let before = account.content().await;
+    account.fake.forget_seen();
+    let page = |links: &[&str]| {
+        let headers = links.iter().map(|link| ("link", (*link).to_owned())).collect();
+        Fault::Answer { status: 200, headers, body: "[]".to_owned() }
+    };
+    let steps = || suite::changes([Action::Add { new: txt("new.acme.test", "x") }]);
+    for links in [
+        &["<https://x/?cursor=a b>; rel=\"next\""][..],
+        &["<https://x/>; rel=\"next\""],
+        &["<https://x/?cursor=>; rel=\"first\"", "<https://x/?page=2>; rel=\"next\""],
+    ] {
+        account.fake.fault(0, page(links));
+        let error = provider.list(&handle, &[].into()).await.unwrap_err();
+        assert_eq!(error.refusal, Refusal::Unexpected { status: None }, "{links:?}");
+        account.fake.fault(0, page(links));
+        let stopped = suite::write(&*provider, &zone, steps()).await.unwrap_err();
+        assert_eq!(stopped.done, Done::Nothing);
+    }
+    // One that leads back to itself.
+    for _ in 0..2 {
+        account.fake.fault(0, page(&["<https://x/?cursor=cD0%3D1>; rel=\"next\""]));
+    }
+    let error = provider.list(&handle, &[].into()).await.unwrap_err();
+    assert_eq!(error.refusal, Refusal::Unexpected { status: None });
+    assert_eq!((account.content().await, account.writes()), (before, 0));
+}
+
+/// What its owner gave a set stays, where something of the set does.
+#[tokio::test]
+async fn a_set_keeps_the_ttl_that_its_owner_gave_it() {
+    let account = start();
+    let provider = account.provider();
+    let handle = provider.find_zone(&name(ZONE), None).await.unwrap();
+    let zone = provider.list(&handle, &[].into()).await.unwrap();
+    let owner = name("proofs.acme.test");
+    let before: Vec<_> = zone.at(&owner).cloned().collect();
+    let new = Record { ttl: 3_600, ..txt("proofs.acme.test", "ours") };
+    let mut after = vec![new.clone()];
+    after.extend(before.iter().map(|there| Record { ttl: 3_600, ..there.record.clone() }));
+    let record_type = new.data.record_type();
+    let work =
+        Work::Sets(vec![SetChange { owner: owner.clone(), record_type, before: before.clone(), after }]);
+    provider.write(&handle, &Batch { steps: vec![0], before, work }).await.unwrap();
+    let there = account.fake.records(ZONE);
+    let ttls: Vec<u32> =
+        there.iter().filter(|held| held.record.owner == owner).map(|held| held.record.ttl).collect();
+    assert_eq!(ttls, [300; 4]);
 }

@@ -120,10 +120,53 @@ async fn every_refusal_is_told_apart() {
         account.fake.token(TOKEN, token.clone());
         let (error, done) = refused(&account, TOKEN).await;
         assert_eq!((&error.refusal, done), (&refusal, Done::Nothing), "{token:?}");
-        assert_eq!(error.host_message.as_deref(), Some("Access was denied to this resource."), "{token:?}");
+        assert_eq!(
+            error.host_message.as_deref(),
+            Some("Access was denied to this resource. (…)"),
+            "{token:?}"
+        );
     }
     let (error, _) = refused(&account, "nobody-s-token").await;
     assert_eq!(error.refusal, Refusal::CredentialInvalid);
+    // Where the second question is lost, nothing is said of the token.
+    for fault in [Fault::CutOff, Fault::Html(502)] {
+        account.fake.token(TOKEN, Token { zones: Some(Vec::new()), ..good.clone() });
+        account.fake.fault(2, fault.clone());
+        let (error, _) = refused(&account, TOKEN).await;
+        assert_eq!(error.refusal, missing(Right::ListZones), "{fault:?}");
+    }
+}
+
+/// Names that differ in their case only are two sets there, and one to DNS; so are types that are not known here.
+#[tokio::test]
+async fn sets_that_are_one_to_dns_are_all_listed_and_left_alone() {
+    let account = start();
+    let provider = account.provider();
+    let handle = provider.find_zone(&name(ZONE), None).await.unwrap();
+    let set = |name: &str, kind: &str, value: &str| json!({"rrset_name": name, "rrset_type": kind, "rrset_ttl": 300, "rrset_values": [value]});
+    let sets = json!([
+        set("_dmarc", "TXT", "\"v=DMARC1; p=none\""),
+        set("_DMARC", "TXT", "\"v=DMARC1; p=reject\""),
+        set("@", "ALIAS", "a.others.test."),
+        set("@", "WALLET", "BTC x"),
+        set("www", "A", "192.0.2.1"),
+    ]);
+    let list = || Fault::Answer {
+        status: 200,
+        headers: vec![("total-count", "5".to_owned())],
+        body: sets.to_string(),
+    };
+    account.fake.fault(0, list());
+    let zone = provider.list(&handle, &[].into()).await.unwrap();
+    let kept: Vec<Kept> = zone.records.iter().map(|there| there.kept).collect();
+    assert_eq!(kept, [Kept::Opaque, Kept::Opaque, Kept::Opaque, Kept::Opaque, Kept::Plain]);
+    account.fake.forget_seen();
+    account.fake.fault(0, list());
+    let steps = suite::changes([Action::Add { new: txt("_dmarc.acme.test", "v=DMARC1; p=quarantine") }]);
+    let stopped = suite::write(&*provider, &zone, steps).await.unwrap_err();
+    assert_eq!((stopped.error.refusal, stopped.done), (Refusal::RecordRefused, Done::Nothing));
+    assert!(stopped.error.host_message.unwrap().contains("written in two ways"));
+    assert_eq!(account.writes(), 0);
 }
 
 #[tokio::test]
@@ -166,7 +209,6 @@ async fn sets_are_read_as_they_are_answered_with() {
 async fn all_pages_are_read() {
     for count in [1, 99, 100, 101, 301] {
         let account = faked::empty::<Rules>();
-        account.fake.set_most_per_page(100);
         for number in 0..count {
             account.fake.put(ZONE, &txt(&format!("n{number}.acme.test"), "x"));
         }
@@ -174,8 +216,13 @@ async fn all_pages_are_read() {
         let handle = provider.find_zone(&name(ZONE), None).await.unwrap();
         let zone = provider.list(&handle, &[].into()).await.unwrap();
         assert_eq!(zone.records.len(), count);
-        let pages = account.calls().iter().filter(|call| call.ends_with("/records")).count();
-        assert_eq!(pages, count.div_ceil(100));
+        let pages = || account.calls().iter().filter(|call| call.ends_with("/records")).count();
+        assert_eq!(pages(), count.div_ceil(100));
+        // One that does not tell how many there are is asked until there are no more.
+        account.fake.own(|own| own.tells_no_total = true);
+        account.fake.forget_seen();
+        let zone = provider.list(&handle, &[].into()).await.unwrap();
+        assert_eq!((zone.records.len(), pages()), (count, count.div_ceil(100) + 1));
     }
 }
 
@@ -217,4 +264,19 @@ async fn nonsense_is_no_answer() {
         let (_, told) = account.refused(TOKEN, &[txt("new.acme.test", "x")]).await;
         assert_eq!(told, done, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn an_spf_record_written_meanwhile_stays_the_only_one() {
+    faked::an_spf_record_written_meanwhile_stays_the_only_one::<Rules>().await;
+}
+
+#[tokio::test]
+async fn an_open_answer_leaves_a_write_open() {
+    faked::an_open_answer_leaves_a_write_open::<Rules>(4, r#"{"message":"busy"}"#).await;
+}
+
+#[tokio::test]
+async fn a_zone_that_changes_between_pages_is_read_again() {
+    faked::a_zone_that_changes_between_pages_is_read_again::<Rules>().await;
 }

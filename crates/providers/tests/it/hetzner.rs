@@ -10,9 +10,12 @@ use providers::{Hetzner, Secret};
 use publish::{Done, Kept, Refusal, Right, Why, ZoneProvider};
 use serde_json::json;
 
+/// What time it is.
+const NOW: u64 = 1_793_000_000;
+
 impl Kind for Rules {
     fn adapter(way: Plain, token: Secret) -> Box<dyn ZoneProvider> {
-        Box::new(Hetzner::new(Box::new(way), token))
+        Box::new(Hetzner::new(Box::new(way), token, std::sync::Arc::new(|| NOW)))
     }
 }
 
@@ -99,8 +102,13 @@ async fn an_action_is_waited_for() {
     let account = start();
     account.fake.own(|own| own.slow = 1_000);
     let stopped = apply(&*account.provider(), &ours()[..1]).await.unwrap_err();
-    assert_eq!(stopped.done, Done::Unknown);
-    assert!(matches!(stopped.error.refusal, Refusal::RateLimited { .. }), "{}", stopped.error);
+    assert_eq!(stopped.done, Done::UnderWay);
+    let words = "the host took the change and is still at it";
+    assert_eq!(stopped.error.host_message.as_deref(), Some(words));
+    assert_eq!(stopped.error.refusal, Refusal::Unexpected { status: None });
+    let looks =
+        account.calls().into_iter().filter(|call| call.contains("/actions/") && call.starts_with("GET"));
+    assert_eq!(looks.count(), 11, "for ten seconds, and less often the longer it takes");
     // Another's action: nothing of ours was done.
     let stopped = apply(&*account.provider(), &ours()[1..]).await.unwrap_err();
     assert_eq!(stopped.done, Done::Nothing);
@@ -110,6 +118,31 @@ async fn an_action_is_waited_for() {
     let (error, done) = refused(&account, TOKEN).await;
     assert_eq!((error.refusal, done), (Refusal::RecordRefused, Done::Unknown));
     assert_eq!(error.host_message.as_deref(), Some("the name servers did not take it"));
+}
+
+/// An action that takes longer than is waited for is done later: nobody may call it not done before.
+#[tokio::test]
+async fn what_is_still_under_way_is_not_called_undone() {
+    tokio::time::pause();
+    for lost in [false, true] {
+        let account = start();
+        account.fake.own(|own| own.slow = 13);
+        if lost {
+            // The look at the action.
+            account.fake.fault(5, Fault::CutOff);
+        }
+        let before = account.content().await;
+        let new = txt("new.acme.test", "x");
+        let (_, done) = account.refused(TOKEN, std::slice::from_ref(&new)).await;
+        assert_eq!(done, Done::UnderWay, "{lost}");
+        assert_eq!(account.content().await, before, "it is not there yet");
+        let seen = account.fake.seen();
+        let action = seen.iter().rfind(|seen| seen.path.starts_with("/v1/actions/")).unwrap();
+        for _ in 0..13 {
+            drop(faked::read_raw(&account, action).await);
+        }
+        assert!(account.content().await.contains(&(new.owner, new.data)), "and then it is");
+    }
 }
 
 #[tokio::test]
@@ -130,7 +163,7 @@ async fn every_refusal_is_told_apart() {
     }
     let (error, _) = refused(&account, "nobody-s-token").await;
     assert_eq!(error.refusal, Refusal::CredentialInvalid);
-    assert_eq!(error.host_message.as_deref(), Some("unable to authenticate"));
+    assert_eq!(error.host_message.as_deref(), Some("unable to authenticate (…)"));
     account.fake.token(TOKEN, Token::good());
     account.fake.change_zone(ZONE, |zone| zone.quota = zone.records.len());
     let (error, done) = refused(&account, TOKEN).await;
@@ -185,7 +218,7 @@ async fn sets_are_read_as_they_are_answered_with() {
         set("@", "A", "no address"),
         set("@", "HTTPS", "1 .")
     ]);
-    let list = json!({"rrsets": sets, "meta": {"pagination": {"next_page": null}}});
+    let list = json!({"rrsets": sets, "meta": {"pagination": {"next_page": null, "total_entries": 4}}});
     account.fake.fault(0, Fault::Body(list.to_string().into_bytes()));
     let zone = provider.list(&handle, &[].into()).await.unwrap();
     let told: Vec<(String, Kept)> =
@@ -194,10 +227,19 @@ async fn sets_are_read_as_they_are_answered_with() {
     assert_eq!(told[1], (suite::mx(ZONE, 10, "mx.acme.test").data.to_string(), Kept::Plain));
     assert_eq!((told[2].1, told[3].1), (Kept::Opaque, Kept::Opaque));
     for broken in [r#"[{"name":"a"}]"#, r#"[{"name":"a","type":"A","ttl":-1,"records":[]}]"#, "[7]", "7"] {
-        let body = format!(r#"{{"rrsets":{broken},"meta":{{}}}}"#);
+        let body = format!(
+            r#"{{"rrsets":{broken},"meta":{{"pagination":{{"next_page":null,"total_entries":1}}}}}}"#
+        );
         account.fake.fault(0, Fault::Body(body.into_bytes()));
         let error = provider.list(&handle, &[].into()).await.unwrap_err();
         assert_eq!(error.refusal, Refusal::Unexpected { status: None }, "{broken}");
+    }
+    // Whether it was all is told, or it was not.
+    for meta in ["{}", r#"{"pagination":{"next_page":null}}"#, r#"{"pagination":{"total_entries":0}}"#] {
+        let body = format!(r#"{{"rrsets":[],"meta":{meta}}}"#);
+        account.fake.fault(0, Fault::Body(body.into_bytes()));
+        let error = provider.list(&handle, &[].into()).await.unwrap_err();
+        assert_eq!(error.refusal, Refusal::Unexpected { status: None }, "{meta}");
     }
 }
 
@@ -229,6 +271,16 @@ async fn a_busy_host_is_waited_for_a_little() {
     account.fake.fault(2, Fault::RateLimited(300));
     let (error, done) = refused(&account, TOKEN).await;
     assert_eq!((error.refusal, done), (Refusal::RateLimited { retry_after: Some(300) }, Done::Nothing));
+    // It tells when, and not after how long.
+    for (at, retry_after) in [(NOW + 90, Some(90)), (NOW - 1, Some(0))] {
+        let account = start();
+        let body =
+            r#"{"error":{"code":"rate_limit_exceeded","message":"limit of 3600 requests per hour reached"}}"#;
+        let headers = vec![("ratelimit-reset", at.to_string())];
+        account.fake.fault(2, Fault::Answer { status: 429, headers, body: body.to_owned() });
+        let (error, _) = refused(&account, TOKEN).await;
+        assert_eq!(error.refusal, Refusal::RateLimited { retry_after });
+    }
 }
 
 #[tokio::test]
@@ -258,4 +310,23 @@ async fn nonsense_is_no_answer() {
         let (_, told) = account.refused(TOKEN, &[txt("new.acme.test", "x")]).await;
         assert_eq!(told, done, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn an_spf_record_written_meanwhile_stays_the_only_one() {
+    faked::an_spf_record_written_meanwhile_stays_the_only_one::<Rules>().await;
+}
+
+#[tokio::test]
+async fn an_open_answer_leaves_a_write_open() {
+    faked::an_open_answer_leaves_a_write_open::<Rules>(
+        4,
+        r#"{"error":{"code":"conflict","message":"busy"}}"#,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_zone_that_changes_between_pages_is_read_again() {
+    faked::a_zone_that_changes_between_pages_is_read_again::<Rules>().await;
 }

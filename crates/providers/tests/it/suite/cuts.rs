@@ -33,6 +33,7 @@ pub async fn a_cut_after_any_call_is_told_truly_and_completed(host: &impl Host) 
                         Done::Unknown => {
                             assert!(now.is_subset(&complete) && now.is_superset(&content(&host.seed())));
                         }
+                        Done::UnderWay => panic!("none of these takes its time"),
                         Done::Steps(written) => {
                             assert!(!host.is_atomic(), "all or nothing was asked for");
                             let done = written.iter().map(|written| &ours[usize::from(written.step)]);
