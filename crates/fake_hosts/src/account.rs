@@ -23,6 +23,7 @@ pub trait Host: Default + Send + 'static {
 
 /// What a token may do.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "rights, each of which is there or not")]
 pub struct Token {
     /// The zones that it is for, by name; none stands for all.
     pub zones: Option<Vec<String>>,
@@ -125,7 +126,7 @@ fn repeating(asked: &Asked, mut reply: Reply) -> Reply {
     fn repeat(said: &mut Value, secret: &str) {
         match said {
             // What has a space in it is for people, and no code.
-            Value::String(text) if text.contains(' ') => text.push_str(&format!(" ({secret})")),
+            Value::String(text) if text.contains(' ') => *text = format!("{text} ({secret})"),
             Value::Array(parts) => parts.iter_mut().for_each(|part| repeat(part, secret)),
             Value::Object(fields) => fields.values_mut().for_each(|part| repeat(part, secret)),
             _ => {}
