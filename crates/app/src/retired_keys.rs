@@ -54,7 +54,7 @@ impl Telling {
 /// A key that is told.
 #[derive(Debug, Clone)]
 pub struct ToldKey {
-    /// Base64 of the DER-encoded SubjectPublicKeyInfo, the `p=` of its record.
+    /// Base64 of the DER-encoded `SubjectPublicKeyInfo`, the `p=` of its record.
     pub public_key: String,
     /// The private part, PKCS #8 in PEM (RFC 7468 §10).
     pub private_key: String,

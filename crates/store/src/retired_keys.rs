@@ -24,7 +24,7 @@ pub struct RetiredKey {
     pub id: KeyId,
     /// Where verifiers asked for it.
     pub owner: DomainName,
-    /// Base64 of the DER-encoded SubjectPublicKeyInfo, as its DNS record had it.
+    /// Base64 of the DER-encoded `SubjectPublicKeyInfo`, as its DNS record had it.
     pub public_key: String,
     /// Sealed PKCS #8.
     pub private_key: Hidden,
