@@ -162,7 +162,7 @@ async fn the_private_part_of_a_replaced_key_is_published_later() {
     let copy = api.publish(&zone, &owner, "TXT", &format!("v=DKIM1; p={before}"), None).await;
     app.tell_retired_keys().await.unwrap();
     assert_eq!(told(&selector).await.0, 404);
-    api.delete(&format!("/playground/records/{}", copy)).await;
+    api.delete(&format!("/playground/records/{copy}")).await;
     assert_eq!(app.tell_retired_keys().await.unwrap(), 0, "it was just looked for");
     minutes(1);
     app.tell_retired_keys().await.unwrap();
