@@ -177,7 +177,7 @@ async fn the_private_part_of_a_replaced_key_is_published_later() {
     );
     assert_eq!(BASE64_STANDARD.encode(public.unwrap().as_ref()), before);
     // Nothing of others, and nothing to list.
-    for other in ["nothing", "%2e%2e", "%00", "*", "", &"a".repeat(300)] {
+    for other in ["nothing", "%00", "*", "%2f", "", &"a".repeat(300)] {
         assert_eq!(told(other).await.0, 404, "{other}");
     }
     platform.instance.stop().await;
