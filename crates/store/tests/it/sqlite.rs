@@ -87,7 +87,7 @@ async fn a_mark_is_the_same_until_something_is_committed_by_anybody() {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_loses_nothing() {
-    let options = StoreOptions { max_page_count: Some(200), ..StoreOptions::default() };
+    let options = StoreOptions { max_page_count: Some(240), ..StoreOptions::default() };
     let database = Database::with(options).await;
     let store = &database.store;
     let org = organisation(store).await;
